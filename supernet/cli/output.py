@@ -1,0 +1,137 @@
+"""What the commands print: results on stdout, progress and errors on stderr."""
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import click
+
+from supernet.errors import SupernetError
+from supernet.progress import Progress
+
+__all__ = ["print_json", "print_table", "progress_bar", "run_guarded"]
+
+_QUIET_SECONDS = 20.0  # between lines of progress where there is no terminal
+
+
+def run_guarded(command: Callable[[], Any], arguments: Sequence[str]) -> int:
+    """Run a command; errors become one line on stderr and an exit code.
+
+    With ``--debug`` among the arguments the traceback is shown as well, with
+    ``--json`` the error is also the last line on stdout.
+    """
+    try:
+        result = command()
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        _fail("interrupted", "what was finished is kept", 130, arguments)
+        return 130
+    except click.ClickException as error:
+        hint = f"see `{error.ctx.command_path} --help`" if getattr(error, "ctx", None) else ""
+        _fail(error.format_message(), hint, error.exit_code, arguments)
+        return error.exit_code
+    except SupernetError as error:
+        _traceback(arguments)
+        _fail(str(error), error.hint, error.exit_code, arguments)
+        return error.exit_code
+    except Exception as error:  # noqa: BLE001  # the last line of defence: no traceback unasked
+        return _unforeseen(error, arguments)
+    return result if isinstance(result, int) else 0
+
+
+def _unforeseen(error: Exception, arguments: Sequence[str]) -> int:
+    _traceback(arguments)
+    if isinstance(error, OSError):
+        message, hint = str(error), ""
+    else:
+        message = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        hint = "this should not happen; run again with --debug and report what it prints"
+    _fail(message, hint, 1, arguments)
+    return 1
+
+
+def _traceback(arguments: Sequence[str]) -> None:
+    if "--debug" in arguments:
+        import traceback
+
+        traceback.print_exc()
+
+
+def _fail(message: str, hint: str, code: int, arguments: Sequence[str]) -> None:
+    click.echo(f"error: {message}" + (f" ({hint})" if hint else ""), err=True)
+    if "--json" in arguments:
+        print_json({"error": {"code": code, "message": message, "hint": hint}})
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """One JSON object on one line of stdout."""
+    click.echo(json.dumps(document, allow_nan=False))
+
+
+def print_table(title: str, rows: Sequence[Sequence[str]], header: Sequence[str] = ()) -> None:
+    """A table on stdout; all columns but the first are aligned to the right."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", show_header=bool(header), box=None)
+    columns = max(len(row) for row in [header, *rows])
+    for index in range(columns):
+        name = header[index] if index < len(header) else ""
+        table.add_column(name, justify="left" if index == 0 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console(highlight=False, markup=False).print(table)
+
+
+@contextlib.contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """Bars with an ETA on stderr; without a terminal a line now and then."""
+    if not sys.stderr.isatty():
+        yield _lines()
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    tasks: dict[str, Any] = {}
+    with Bars(*columns, console=Console(stderr=True)) as bars:
+
+        def show(done: int, total: int, text: str) -> None:
+            kind = text.split(",", maxsplit=1)[0]  # phases of a training share one bar
+            if kind not in tasks or bars.tasks[tasks[kind]].finished:
+                tasks[kind] = bars.add_task(text, total=total)
+            bars.update(tasks[kind], completed=done, total=total, description=text)
+
+        yield show
+
+
+def _lines() -> Progress:
+    """Prints the first and last step of each kind of work, and one every 20 seconds."""
+    last: dict[str, Any] = {"text": None, "time": 0.0}
+
+    def show(done: int, total: int, text: str) -> None:
+        now = time.monotonic()
+        changed = text != last["text"]
+        if changed or done == total or now - last["time"] >= _QUIET_SECONDS:
+            last["text"], last["time"] = text, now
+            click.echo(f"{text}: {done} of {total}", err=True)
+
+    return show

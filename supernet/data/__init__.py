@@ -1,0 +1,20 @@
+"""Images: the embedded set, folders of class folders, and views of them."""
+
+from supernet.data.embedded import load_fashion_mnist
+from supernet.data.folder import load_folder
+from supernet.data.images import Dataset, ImageSet, Views, hold_out
+from supernet.data.load import EMBEDDED, load_dataset
+from supernet.data.views import eval_view, train_view
+
+__all__ = [
+    "EMBEDDED",
+    "Dataset",
+    "ImageSet",
+    "Views",
+    "eval_view",
+    "hold_out",
+    "load_dataset",
+    "load_fashion_mnist",
+    "load_folder",
+    "train_view",
+]

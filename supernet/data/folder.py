@@ -1,0 +1,155 @@
+"""A folder of class folders, decoded once into a memory-mapped cache."""
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from supernet.data.images import Dataset, ImageSet, Views, hold_out
+from supernet.errors import DataError
+from supernet.files import atomic_path
+from supernet.progress import Progress, silent
+
+__all__ = ["IMAGE_SUFFIXES", "load_folder"]
+
+IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+_LAYOUT = "the folder needs train/<class>/<image> and val/<class>/<image>"
+
+
+def load_folder(
+    folder: Path,
+    *,
+    resolution: int,
+    cache: Path,
+    holdout_share: float = 0.1,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Dataset:
+    """Images from ``train/<class>/`` (weights, hold-out) and ``val/<class>/`` (test).
+
+    Every image is decoded once, its short side resized and its centre kept, with a
+    margin of 1/7 for random crops, into one array below `cache` that later runs map
+    into memory.
+
+    Args:
+        folder: holds ``train`` and ``val``.
+        resolution: largest input size that will be asked for.
+        cache: folder for the decoded arrays.
+        holdout_share: of every class's training images, kept for choosing subnets.
+        seed: of that choice.
+        progress: told about every decoded image.
+
+    Raises:
+        DataError: a folder is missing or empty, classes differ, or images cannot be
+            decoded.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder", hint=_LAYOUT)
+    splits = {split: _list_images(folder / split) for split in ("train", "val")}
+    classes = tuple(splits["train"])
+    _check_classes(folder, classes, tuple(splits["val"]))
+    side = math.ceil(resolution * 8 / 7)
+    sets = {
+        split: _decoded(list(by_class.values()), side, cache, progress)
+        for split, by_class in splits.items()
+    }
+    rest, held = hold_out(sets["train"], holdout_share, seed)
+    return Dataset(
+        name=folder.name,
+        classes=classes,
+        train=rest,
+        holdout=held,
+        test=sets["val"],
+        views=Views(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
+    )
+
+
+def _list_images(folder: Path) -> dict[str, list[Path]]:
+    """Images by class name, both sorted."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder", hint=_LAYOUT)
+    classes = sorted(path for path in folder.iterdir() if path.is_dir())
+    if not classes:
+        raise DataError(f"{folder}: no class folders in it", hint=_LAYOUT)
+    found = {
+        path.name: sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+        for path in classes
+    }
+    empty = [name for name, images in found.items() if not images]
+    if empty:
+        raise DataError(
+            f"{folder / empty[0]}: no image in it ({len(empty)} such class folders)",
+            hint=f"remove the folder or add images ({' '.join(IMAGE_SUFFIXES)})",
+        )
+    return found
+
+
+def _check_classes(folder: Path, train: Sequence[str], val: Sequence[str]) -> None:
+    if len(train) < 2:
+        raise DataError(f"{folder / 'train'}: needs at least 2 class folders, found {len(train)}")
+    differ = sorted(set(train) ^ set(val))
+    if differ:
+        where = "train" if differ[0] in train else "val"
+        raise DataError(
+            f"{folder}: train and val must have the same classes; {differ[0]!r} is only in "
+            f"{where} ({len(differ)} differ)"
+        )
+
+
+def _decoded(
+    by_class: Sequence[Sequence[Path]], side: int, cache: Path, progress: Progress
+) -> ImageSet:
+    paths = [path for images in by_class for path in images]
+    labels = np.repeat(np.arange(len(by_class)), [len(images) for images in by_class])
+    stored = cache / f"{_fingerprint(paths, side)}.npy"
+    if not stored.exists():
+        with atomic_path(stored) as temporary:
+            _decode_all(paths, side, temporary, progress)
+    return ImageSet(np.load(stored, mmap_mode="r"), labels)
+
+
+def _fingerprint(paths: Sequence[Path], side: int) -> str:
+    """Changes when a file is added, removed, resized or written again."""
+    stats = [(str(path.resolve()), path.stat()) for path in paths]
+    listing = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+    return hashlib.sha256(json.dumps([side, listing]).encode()).hexdigest()[:24]
+
+
+def _decode_all(paths: Sequence[Path], side: int, target: Path, progress: Progress) -> None:
+    array = np.lib.format.open_memmap(
+        target, mode="w+", dtype=np.uint8, shape=(len(paths), side, side, 3)
+    )
+    broken: list[str] = []
+
+    def decode(index: int) -> None:
+        try:
+            array[index] = _decode(paths[index], side)
+        except Exception as error:  # a decoder may raise anything on a damaged file
+            broken.append(f"{paths[index]} ({' '.join(str(error).split())[:80]})")
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for done, _ in enumerate(pool.map(decode, range(len(paths))), start=1):
+            progress(done, len(paths), "decoding images")
+    if broken:
+        raise DataError(
+            f"{len(broken)} of {len(paths)} images cannot be decoded, the first is {min(broken)}",
+            hint="remove or replace them",
+        )
+    array.flush()
+
+
+def _decode(path: Path, side: int) -> npt.NDArray[np.uint8]:
+    """The centred square of an image, ``(side, side, 3)``."""
+    from PIL import Image, ImageOps
+
+    with Image.open(path) as image:
+        image.draft("RGB", (side, side))
+        upright = ImageOps.exif_transpose(image).convert("RGB")
+    square = ImageOps.fit(upright, (side, side), Image.Resampling.BICUBIC)
+    return np.asarray(square)

@@ -1,0 +1,19 @@
+"""Activations by name: single fused kernels in torch and single operators in ONNX."""
+
+from torch import nn
+
+from supernet.space.operators import Activation
+
+__all__ = ["make_activation"]
+
+_MODULES: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "hard_swish": nn.Hardswish,
+    "swish": nn.SiLU,
+}
+
+
+def make_activation(name: Activation) -> nn.Module:
+    """The module of an activation; in place, since its input is never used again."""
+    return nn.Identity() if name == "none" else _MODULES[name](inplace=True)

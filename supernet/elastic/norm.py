@@ -1,0 +1,55 @@
+"""Elastic batch norm."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ["ElasticBatchNorm"]
+
+
+class ElasticBatchNorm(nn.Module):
+    """Batch norm of which the leading channels are used.
+
+    All subnets share the running statistics, so these fit none of them: a subnet
+    has to be recalibrated before it is evaluated (`supernet.evaluate`).
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, channels: int, *, momentum: float, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+        self.momentum, self.eps = momentum, eps
+        self.activate(channels)
+
+    def activate(self, channels: int) -> None:
+        """Use the first `channels`."""
+        self._channels = channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` to the same shape."""
+        c = self._channels
+        return F.batch_norm(
+            x,
+            self.running_mean[:c],
+            self.running_var[:c],
+            self.weight[:c],
+            self.bias[:c],
+            self.training,
+            self.momentum,
+            self.eps,
+        )
+
+    def active_state(self) -> dict[str, Tensor]:
+        """Weights and statistics of the active form, named as in `torch.nn.BatchNorm2d`."""
+        c = self._channels
+        return {
+            "weight": self.weight[:c],
+            "bias": self.bias[:c],
+            "running_mean": self.running_mean[:c],
+            "running_var": self.running_var[:c],
+        }

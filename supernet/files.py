@@ -1,0 +1,289 @@
+"""Reading and writing our files: whole or not at all, checked, with a version.
+
+Every JSON and YAML document carries `format: supernet.<kind>` and `version`.
+"""
+
+import contextlib
+import dataclasses
+import difflib
+import errno
+import hashlib
+import json
+import os
+import tempfile
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from supernet.errors import ConfigError, FileFormatError, StorageError
+
+__all__ = [
+    "atomic_path",
+    "fill",
+    "nearest",
+    "read_as",
+    "read_document",
+    "sha256",
+    "storage_error",
+    "user_folder",
+    "write_bytes",
+    "write_document",
+    "write_text",
+]
+
+T = TypeVar("T")
+_MAX_DOCUMENT_BYTES = 256 * 2**20
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that replaces it when the block ends well.
+
+    Whatever interrupts the block (an error, Ctrl-C, a full disk), an older file
+    at `path` stays as it was and the temporary one is removed.
+
+    Raises:
+        StorageError: the folder cannot be made or written, or the disk is full.
+    """
+    path = Path(path)
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        temporary = Path(name)
+        os.close(handle)
+        temporary.chmod(0o644)
+        yield temporary
+        with temporary.open("rb+") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        if isinstance(error, StorageError):
+            raise
+        raise storage_error(path, error) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def storage_error(path: Path, error: OSError) -> StorageError:
+    """`error` as one line that says what to do about it."""
+    reasons = {
+        errno.ENOSPC: ("no space is left on the disk", "free some space, or choose another --run"),
+        errno.EDQUOT: ("the disk quota is used up", "free some space, or choose another --run"),
+        errno.EACCES: ("writing there is not permitted", "choose a folder that you may write to"),
+        errno.EROFS: ("the file system is read-only", "choose a folder that you may write to"),
+        errno.ENOTDIR: ("a part of the path is a file, not a folder", "choose another folder"),
+    }
+    reason, hint = reasons.get(error.errno or 0, (str(error.strerror or error), ""))
+    return StorageError(f"cannot write {path}: {reason}", hint=hint)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path`, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write `content` as UTF-8 to `path`, whole or not at all."""
+    write_bytes(path, content.encode())
+
+
+def user_folder() -> Path:
+    """Where this user's tables and decoded images are kept.
+
+    ``$SUPERNET_HOME``, else ``supernet`` below ``$XDG_CACHE_HOME`` or ``~/.cache``.
+    """
+    home = os.environ.get("SUPERNET_HOME")
+    if home:
+        return Path(home)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "supernet"
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file's content."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def nearest(name: str, known: typing.Iterable[str]) -> str:
+    """`did you mean 'x'?` when something close is known, else the known names."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known) or 'none'}"
+
+
+def read_as(cls: type[T], path: Path, kind: str, version: int) -> T:
+    """A JSON or YAML document of `kind` as a dataclass.
+
+    Raises:
+        FileFormatError: as `read_document`.
+        ConfigError: values that break rules, all at once, each with the file and its
+            key path.
+    """
+    document = read_document(path, kind, version)
+    try:
+        return fill(cls, document)
+    except ConfigError as error:
+        raise ConfigError([f"{path}: {problem}" for problem in error.problems]) from None
+
+
+def write_document(path: Path, kind: str, version: int, body: Mapping[str, Any]) -> None:
+    """Write a JSON (or, by suffix, YAML) document of `kind`, whole or not at all."""
+    document = {"format": f"supernet.{kind}", "version": version, **_plain(body)}
+    if path.suffix in (".yaml", ".yml"):
+        write_text(path, _dump_yaml(document))
+    else:
+        write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+
+
+def read_document(path: Path, kind: str, version: int) -> dict[str, Any]:
+    """The body of a JSON or YAML document, its `format` and `version` checked.
+
+    Raises:
+        FileFormatError: no such file, not JSON/YAML, another kind of document, or
+            one written by a newer version of this library.
+    """
+    path = Path(path)
+    document = _load(path)
+    found = document.pop("format", None)
+    if found != f"supernet.{kind}":
+        raise FileFormatError(f"{path}: expected format 'supernet.{kind}', found {found!r}")
+    number = document.pop("version", None)
+    if type(number) is not int or number < 1:
+        raise FileFormatError(f"{path}: version must be a whole number from 1, found {number!r}")
+    if number > version:
+        raise FileFormatError(
+            f"{path}: version {number} is newer than {version}, the newest known here",
+            hint="update supernet: pip install -U supernet",
+        )
+    return document
+
+
+def _plain(value: Any) -> Any:
+    """Mappings as dicts and tuples as lists, all the way down."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > _MAX_DOCUMENT_BYTES:
+            raise FileFormatError(f"{path}: larger than {_MAX_DOCUMENT_BYTES} bytes")
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise FileFormatError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileFormatError(f"{path}: cannot be read as text: {error}") from None
+    try:
+        document = _parse_yaml(text) if path.suffix in (".yaml", ".yml") else _parse_json(text)
+    except (ValueError, RecursionError) as error:
+        line = " ".join(str(error).split())[:200]
+        raise FileFormatError(f"{path}: not valid {path.suffix[1:] or 'JSON'}: {line}") from None
+    if not isinstance(document, dict):
+        raise FileFormatError(f"{path}: the top level must be a mapping")
+    return document
+
+
+def _parse_json(text: str) -> Any:
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is not allowed")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def _parse_yaml(text: str) -> Any:
+    from ruamel.yaml import YAML, YAMLError
+
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise ValueError(str(error)) from None
+
+
+def _dump_yaml(document: Mapping[str, Any]) -> str:
+    import io
+
+    from ruamel.yaml import YAML
+
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = None
+    yaml.sort_base_mapping_type_on_output = False
+    yaml.width = 100
+    stream = io.StringIO()
+    yaml.dump(dict(document), stream)
+    return stream.getvalue()
+
+
+def fill(cls: type[T], data: Any, where: str = "") -> T:
+    """A (nested) dataclass from plain data, every problem reported at once.
+
+    A scalar may stand for a one-element tuple. Unknown keys are problems that
+    name the nearest known key.
+
+    Args:
+        cls: a dataclass whose fields are plain types, dataclasses or tuples of these.
+        data: a mapping, as read from YAML or JSON.
+        where: the key path of `data` itself, for messages.
+
+    Raises:
+        ConfigError: with one line a problem, each starting with its key path.
+    """
+    problems: list[str] = []
+    value = _fill(cls, data, where, problems)
+    if problems:
+        raise ConfigError(problems)
+    return typing.cast(T, value)
+
+
+def _fill(cls: Any, data: Any, where: str, problems: list[str]) -> Any:
+    if not isinstance(data, Mapping):
+        problems.append(f"{where or 'top level'}: expected a mapping, found {data!r:.60}")
+        return None
+    hints = typing.get_type_hints(cls)
+    before = len(problems)
+    prefix = f"{where}." if where else ""
+    for key in data:
+        if key not in hints:
+            problems.append(f"{prefix}{key}: unknown key; {nearest(str(key), hints)}")
+    values = {}
+    for field in dataclasses.fields(cls):
+        if field.name in data:
+            path = prefix + field.name
+            values[field.name] = _convert(hints[field.name], data[field.name], path, problems)
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            problems.append(f"{prefix}{field.name}: missing")
+    if len(problems) > before:
+        return None
+    return _collect(lambda: cls(**values), prefix, problems)
+
+
+def _collect(make: Callable[[], Any], prefix: str, problems: list[str]) -> Any:
+    try:
+        return make()
+    except ConfigError as error:
+        problems.extend(prefix + problem for problem in error.problems)
+        return None
+
+
+def _convert(hint: Any, value: Any, where: str, problems: list[str]) -> Any:
+    import msgspec
+
+    if dataclasses.is_dataclass(hint):
+        return _fill(hint, value, where, problems)
+    if typing.get_origin(hint) is tuple:
+        items = value if isinstance(value, list | tuple) else [value]
+        kind = typing.get_args(hint)[0]
+        return tuple(
+            _convert(kind, item, f"{where}[{i}]", problems) for i, item in enumerate(items)
+        )
+    try:
+        return msgspec.convert(value, hint, strict=True)
+    except msgspec.ValidationError as error:
+        problems.append(f"{where}: {str(error).split(' - at')[0]}, found {value!r:.60}")
+        return None

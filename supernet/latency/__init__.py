@@ -1,0 +1,35 @@
+"""Latency: tables of measured operators, their building, and predictions with an error."""
+
+from supernet.latency.build import build_table, describe_device
+from supernet.latency.graph import build_onnx
+from supernet.latency.measure import Protocol, Timing, measure
+from supernet.latency.table import (
+    Correction,
+    HeldOut,
+    LatencyPredictor,
+    LatencyTable,
+    Prediction,
+    Row,
+    fit_correction,
+)
+from supernet.latency.targets import list_targets, load_target, own_tables, this_machine
+
+__all__ = [
+    "Correction",
+    "HeldOut",
+    "LatencyPredictor",
+    "LatencyTable",
+    "Prediction",
+    "Protocol",
+    "Row",
+    "Timing",
+    "build_onnx",
+    "build_table",
+    "describe_device",
+    "fit_correction",
+    "list_targets",
+    "load_target",
+    "measure",
+    "own_tables",
+    "this_machine",
+]

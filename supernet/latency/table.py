@@ -1,0 +1,231 @@
+"""Latency tables: what was measured for one target, and what it predicts.
+
+The latency of a network is predicted as the sum of its operators' times, corrected
+by a straight line that was fitted to a few whole networks; other whole networks,
+which had no part in the fit, tell the error.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from supernet.errors import ConfigError
+from supernet.files import read_as, write_document
+from supernet.predict import kendall_tau, mean_absolute_percentage_error
+from supernet.space import Genes, Operator, OperatorSum, Space, operators_of
+
+__all__ = ["Correction", "HeldOut", "LatencyTable", "Prediction", "Row", "fit_correction"]
+
+_VERSION = 1
+
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One measured operator."""
+
+    operator: Operator
+    ms: float
+    """The protocol's statistic, in milliseconds."""
+    spread_ms: float
+    """Median minus minimum of the runs, in milliseconds."""
+
+    def __post_init__(self) -> None:
+        for name in ("ms", "spread_ms"):
+            if not 0 <= getattr(self, name) < 1e7:
+                raise ConfigError(f"{name}: must be from 0 to 1e7, found {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """From sums of operator times to latencies of whole networks."""
+
+    slope: float = 1.0
+    intercept_ms: float = 0.0
+    per_operator_ms: float = 0.0
+    """What each operator of a network adds (below zero: calling an operator alone
+    costs time that it does not cost inside a network)."""
+    networks: int = 0
+    """Whole networks it was fitted to."""
+
+    def apply(self, sums_ms: Values, counts: Values) -> Values:
+        """Latencies of networks with these sums and numbers of operators."""
+        return self.slope * sums_ms + self.intercept_ms + self.per_operator_ms * counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOut:
+    """Whole networks that had no part in the table, predicted and measured."""
+
+    predicted_ms: tuple[float, ...] = ()
+    measured_ms: tuple[float, ...] = ()
+
+    @property
+    def networks(self) -> int:
+        """How many."""
+        return len(self.measured_ms)
+
+    @property
+    def mape(self) -> float:
+        """Mean absolute error in percent."""
+        return mean_absolute_percentage_error(*self._arrays)
+
+    @property
+    def kendall(self) -> float:
+        """Rank correlation."""
+        return kendall_tau(*self._arrays)
+
+    def error_quantile(self, share: float) -> float:
+        """Relative error that `share` of the networks stay below."""
+        predicted, measured = self._arrays
+        return float(np.quantile(np.abs(predicted / measured - 1), share))
+
+    @property
+    def _arrays(self) -> tuple[Values, Values]:
+        return np.array(self.predicted_ms), np.array(self.measured_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """Latencies of a population, each array of shape ``(N,)``."""
+
+    ms: Values
+    low_ms: Values
+    """Nine in ten held-out networks stayed above this."""
+    high_ms: Values
+    """Nine in ten held-out networks stayed below this."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LatencyTable:
+    """Operator times of one target, with their correction and their error."""
+
+    target: str
+    """Name by which commands ask for it."""
+    device: Mapping[str, str]
+    """Processor, runtime and version, operating system, date."""
+    precision: str = "fp32"
+    threads: int = 1
+    batch: int = 1
+    protocol: Mapping[str, Any] = field(default_factory=dict)
+    """How it was measured."""
+    rows: Mapping[Operator, Row]
+    correction: Correction = Correction()
+    held_out: HeldOut = HeldOut()
+
+    def missing(self, space: Space) -> list[Operator]:
+        """Operators of `space` that have no row."""
+        return [operator for operator in operators_of(space) if operator not in self.rows]
+
+    def predictor(self, space: Space) -> "LatencyPredictor":
+        """Prepared predictions for one space: prepare once, predict often.
+
+        Raises:
+            ConfigError: operators of the space have no row.
+        """
+        missing = self.missing(space)
+        if missing:
+            raise ConfigError(
+                f"target {self.target!r} has no row for {len(missing)} operators of space "
+                f"{space.name!r}, the first is {missing[0].key!r}",
+                hint="measure them: supernet search --target this_machine does so by itself",
+            )
+        return LatencyPredictor(self, space)
+
+    def predict_ms(self, space: Space, genes: Genes) -> Prediction:
+        """Latencies of a population ``(N, G)`` in milliseconds, with their interval.
+
+        Raises:
+            ConfigError: operators of the space have no row.
+        """
+        return self.predictor(space).predict(genes)
+
+    def operator_ms(self, operators: Sequence[Operator]) -> Values:
+        """Share of each operator in a network's corrected latency, shape ``(len,)``."""
+        alone = np.array([self.rows[operator].ms for operator in operators])
+        total = self.correction.apply(alone.sum(keepdims=True), np.array([float(len(alone))]))
+        return alone * (total / alone.sum())
+
+    def save(self, path: Path) -> None:
+        """Write the table as JSON, whole or not at all."""
+        body = {
+            "target": self.target,
+            "device": dict(self.device),
+            "precision": self.precision,
+            "threads": self.threads,
+            "batch": self.batch,
+            "protocol": dict(self.protocol),
+            "correction": asdict(self.correction),
+            "held_out": asdict(self.held_out),
+            "rows": [asdict(row) for row in self.rows.values()],
+        }
+        write_document(path, "latency_table", _VERSION, body)
+
+    @classmethod
+    def load(cls, path: Path) -> "LatencyTable":
+        """Read a table.
+
+        Raises:
+            FileFormatError: not a table.
+            ConfigError: values that break rules; all problems at once.
+        """
+        body = read_as(_Body, path, "latency_table", _VERSION)
+        values = {name: getattr(body, name) for name in _Body.__slots__ if name != "rows"}
+        return cls(rows={row.operator: row for row in body.rows}, **values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Body:
+    target: str
+    device: dict[str, str]
+    precision: str
+    threads: int
+    batch: int
+    protocol: dict[str, Any]
+    correction: Correction
+    held_out: HeldOut
+    rows: tuple[Row, ...]
+
+
+class LatencyPredictor:
+    """Latencies of populations of one space, from one table."""
+
+    def __init__(self, table: LatencyTable, space: Space) -> None:
+        self._table = table
+        self._sum = OperatorSum(space, lambda operator: table.rows[operator].ms)
+        self._count = OperatorSum(space, lambda operator: 1.0)
+
+    def ms(self, genes: Genes) -> Values:
+        """Latencies of a population ``(N, G)``, shape ``(N,)``."""
+        return self._table.correction.apply(self._sum(genes), self._count(genes))
+
+    def predict(self, genes: Genes) -> Prediction:
+        """Latencies with the interval that held-out networks suggest."""
+        ms = self.ms(genes)
+        held_out = self._table.held_out
+        error = held_out.error_quantile(0.9) if held_out.networks else np.nan
+        return Prediction(ms=ms, low_ms=ms * (1 - error), high_ms=ms * (1 + error))
+
+
+def fit_correction(sums_ms: Values, counts: Values, measured_ms: Values) -> Correction:
+    """Least squares of relative errors, from at least four whole networks.
+
+    All of shape ``(N,)``: sums of operator times, numbers of operators, measured
+    latencies.
+    """
+    terms = np.stack([sums_ms, np.ones_like(sums_ms), counts], axis=1)
+    weights, *_ = np.linalg.lstsq(
+        terms / measured_ms[:, None], np.ones_like(measured_ms), rcond=None
+    )
+    slope, intercept, per_operator = weights.tolist()
+    return Correction(
+        slope=slope,
+        intercept_ms=intercept,
+        per_operator_ms=per_operator,
+        networks=len(measured_ms),
+    )

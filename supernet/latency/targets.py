@@ -1,0 +1,78 @@
+"""Targets by name: shipped tables, your own, and the machine this runs on."""
+
+from importlib import resources
+from pathlib import Path
+
+from supernet.errors import ConfigError, FileFormatError
+from supernet.files import nearest, user_folder
+from supernet.latency.build import build_table, describe_device
+from supernet.latency.table import LatencyTable
+from supernet.progress import Progress, silent
+from supernet.space import Space
+
+__all__ = ["THIS_MACHINE", "list_targets", "load_target", "own_tables", "this_machine"]
+
+THIS_MACHINE = "this_machine"
+
+
+def own_tables() -> Path:
+    """Folder of this user's tables."""
+    return user_folder() / "latency_tables"
+
+
+def list_targets() -> list[str]:
+    """Names of all targets: shipped, own, and ``this_machine``, which builds itself."""
+    shipped = resources.files("supernet.latency_tables").iterdir()
+    names = {file.name[:-5] for file in shipped if file.name.endswith(".json")}
+    names |= {path.stem for path in own_tables().glob("*.json")}
+    return sorted(names | {THIS_MACHINE})
+
+
+def load_target(name: str) -> LatencyTable:
+    """The table of a target, or of a JSON file.
+
+    Raises:
+        ConfigError: an unknown name.
+        FileFormatError: a damaged table, or one not measured yet.
+    """
+    if name.endswith(".json"):
+        return LatencyTable.load(Path(name))
+    if name not in list_targets():
+        raise ConfigError(
+            f"unknown target {name!r}; {nearest(name, list_targets())}",
+            hint="list them with `supernet targets`, or give the path of a table (.json)",
+        )
+    own = own_tables() / f"{name}.json"
+    if own.exists() or name == THIS_MACHINE:
+        return LatencyTable.load(own)
+    with resources.as_file(resources.files("supernet.latency_tables") / f"{name}.json") as path:
+        return LatencyTable.load(path)
+
+
+def this_machine(space: Space, *, fresh: bool = False, progress: Progress = silent) -> LatencyTable:
+    """The table of this machine for `space`; measured when it is not known yet.
+
+    A kept table is used when it is of this processor and this version of the
+    runtime; operators that it lacks are measured and added.
+
+    Args:
+        space: must be served.
+        fresh: measure everything again.
+        progress: as in `build_table`.
+    """
+    known = None if fresh else _kept()
+    if known is not None and not known.missing(space):
+        return known
+    table = build_table(space, target=THIS_MACHINE, known=known, progress=progress)
+    table.save(own_tables() / f"{THIS_MACHINE}.json")
+    return table
+
+
+def _kept() -> LatencyTable | None:
+    """The kept table, unless it is damaged or of another machine or runtime."""
+    try:
+        table = load_target(THIS_MACHINE)
+    except FileFormatError:
+        return None
+    same = all(table.device.get(key) == value for key, value in describe_device().items())
+    return table if same else None

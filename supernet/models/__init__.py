@@ -1,0 +1,20 @@
+"""The supernet, and the plain networks extracted from it."""
+
+from supernet.models.network import ConvNorm, Linear, MBConv, Network, Pool, SqueezeExcite
+from supernet.models.sorting import sort_channels
+from supernet.models.supernet import Supernet, extract
+from supernet.models.weights import load_weights, save_weights
+
+__all__ = [
+    "ConvNorm",
+    "Linear",
+    "MBConv",
+    "Network",
+    "Pool",
+    "SqueezeExcite",
+    "Supernet",
+    "extract",
+    "load_weights",
+    "save_weights",
+    "sort_channels",
+]

@@ -1,0 +1,17 @@
+"""Accuracy predictors, and how well predictions agree with measurements."""
+
+from supernet.predict.gaussian import AccuracyPredictor, CrossValidation, cross_validate
+from supernet.predict.metrics import (
+    kendall_tau,
+    mean_absolute_percentage_error,
+    root_mean_square_error,
+)
+
+__all__ = [
+    "AccuracyPredictor",
+    "CrossValidation",
+    "cross_validate",
+    "kendall_tau",
+    "mean_absolute_percentage_error",
+    "root_mean_square_error",
+]

@@ -1,0 +1,186 @@
+"""A Gaussian process over subnets: good from a hundred accuracy pairs on.
+
+The kernel is a sum of a linear and a squared-exponential part over the one-hot
+encoding, so that what every choice adds by itself and what choices do together are
+both learned (Rasmussen & Williams, Gaussian Processes for Machine Learning, 2006,
+ch. 2 and 5). Its few parameters maximise the marginal likelihood over a grid.
+"""
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from supernet.errors import ConfigError, FileFormatError
+from supernet.files import read_as, write_document
+from supernet.predict.metrics import kendall_tau, root_mean_square_error
+from supernet.space import Genes, Space, one_hot
+from supernet.space.layout import layout_of
+
+__all__ = ["AccuracyPredictor", "CrossValidation", "cross_validate"]
+
+_VERSION = 1
+_CHUNK = 8192
+_LINEAR = (0.0, 0.3, 1.0)  # share of the linear part in the signal
+_NOISE = (0.02, 0.05, 0.1, 0.2, 0.4)  # variance of the labels' noise / of the signal
+_LENGTH = (0.7, 1.0, 1.5, 2.5)  # length of the squared-exponential part / median distance
+
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrossValidation:
+    """Predictions for subnets that the predictor had not seen."""
+
+    predicted: Values
+    """Percent, shape ``(N,)``, each from a fit without that subnet."""
+    measured: Values
+    """Percent, shape ``(N,)``."""
+    folds: int
+
+    @property
+    def kendall(self) -> float:
+        """Rank correlation."""
+        return kendall_tau(self.predicted, self.measured)
+
+    @property
+    def rmse(self) -> float:
+        """Percentage points."""
+        return root_mean_square_error(self.predicted, self.measured)
+
+
+class AccuracyPredictor:
+    """Predicts the accuracy of subnets from measured pairs.
+
+    Args:
+        space: of the subnets.
+        genes: measured subnets, shape ``(N, G)``, at least 8.
+        top1: their accuracies in percent, shape ``(N,)``.
+
+    Raises:
+        ConfigError: fewer than 8 pairs, or an accuracy outside 0 to 100.
+    """
+
+    def __init__(self, space: Space, genes: Genes, top1: Values) -> None:
+        if len(genes) < 8 or len(genes) != len(top1):
+            raise ConfigError(f"a predictor needs at least 8 accuracy pairs, found {len(genes)}")
+        if not ((top1 >= 0) & (top1 <= 100)).all():
+            raise ConfigError("accuracies must be from 0 to 100 percent")
+        self.space, self.genes, self.top1 = space, genes, top1
+        self._features = self._encode(genes)
+        self._mean, self._scale = float(top1.mean()), float(top1.std()) or 1.0
+        self._linear, self._length, noise = self._choose()
+        kernel = self._kernel(self._features, self._linear, self._length)
+        self._cholesky = np.linalg.cholesky(kernel + noise * np.eye(len(genes)))
+        self._weights = _solve(self._cholesky, (top1 - self._mean) / self._scale)
+
+    def predict(self, genes: Genes) -> Values:
+        """Accuracies of a population ``(N, G)`` in percent, shape ``(N,)``."""
+        out = np.empty(len(genes))
+        for start in range(0, len(genes), _CHUNK):
+            features = self._encode(genes[start : start + _CHUNK])
+            kernel = self._kernel(features, self._linear, self._length)
+            out[start : start + _CHUNK] = kernel @ self._weights
+        return self._mean + self._scale * out
+
+    def save(self, path: Path) -> None:
+        """Write the pairs, from which the predictor is made again on loading."""
+        layout = layout_of(self.space)
+        body = {
+            "space": {"name": self.space.name, "hash": self.space.hash},
+            "genes": [gene.name for gene in layout.genes],
+            "pairs": [
+                {"genes": row, "top1": round(value, 4)}
+                for row, value in zip(self.genes.tolist(), self.top1.tolist())
+            ],
+        }
+        write_document(path, "predictor", _VERSION, body)
+
+    @classmethod
+    def load(cls, path: Path, space: Space) -> "AccuracyPredictor":
+        """Read a predictor.
+
+        Raises:
+            FileFormatError: damaged, or of another space.
+            ConfigError: values that break rules; all problems at once.
+        """
+        body = read_as(_Body, path, "predictor", _VERSION)
+        layout = layout_of(space)
+        names = tuple(gene.name for gene in layout.genes)
+        if body.space.hash != space.hash or body.genes != names:
+            raise FileFormatError(f"{path}: of space {body.space.name!r}, not of {space.name!r}")
+        shape = (len(body.pairs), len(names))
+        if any(len(pair.genes) != len(names) for pair in body.pairs):
+            raise FileFormatError(f"{path}: every pair needs {len(names)} genes")
+        genes = np.array([pair.genes for pair in body.pairs], dtype=np.int64).reshape(shape)
+        if ((genes < 0) | (genes >= layout.num_choices)).any():
+            raise FileFormatError(f"{path}: a gene is outside the choices of its dimension")
+        return cls(space, genes.astype(np.int8), np.array([pair.top1 for pair in body.pairs]))
+
+    def _encode(self, genes: Genes) -> Values:
+        return one_hot(self.space, genes).astype(np.float64)
+
+    def _kernel(self, features: Values, linear: float, length: float) -> Values:
+        """Between rows of `features` and the measured subnets, shape ``(N, M)``."""
+        own = self._features
+        product = features @ own.T
+        squared = (features**2).sum(1)[:, None] + (own**2).sum(1)[None] - 2 * product
+        scale = float((own**2).sum(1).mean())
+        return linear * product / scale + (1 - linear) * np.exp(-squared / (2 * length**2))
+
+    def _choose(self) -> tuple[float, float, float]:
+        """Kernel parameters of the highest marginal likelihood."""
+        target = (self.top1 - self._mean) / self._scale
+        own = self._features
+        distance = (own**2).sum(1)[:, None] + (own**2).sum(1)[None] - 2 * own @ own.T
+        median = float(np.sqrt(np.median(distance[distance > 0]))) if distance.any() else 1.0
+        best, chosen = -np.inf, (1.0, median, _NOISE[-1])
+        for linear, length in itertools.product(_LINEAR, _LENGTH):
+            kernel = self._kernel(own, linear, length * median)
+            eigenvalues, vectors = np.linalg.eigh(kernel)
+            projected = np.square(vectors.T @ target)
+            for noise in _NOISE:
+                spectrum = np.maximum(eigenvalues, 0) + noise
+                # the signal's scale has a closed form, the mean below
+                scale = float((projected / spectrum).mean())
+                likelihood = -0.5 * (len(target) * np.log(scale) + np.log(spectrum).sum())
+                if likelihood > best:
+                    best, chosen = likelihood, (linear, length * median, noise)
+        return chosen
+
+
+def _solve(cholesky: Values, right: Values) -> Values:
+    return np.linalg.solve(cholesky.T, np.linalg.solve(cholesky, right))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SpaceId:
+    name: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pair:
+    genes: tuple[int, ...]
+    top1: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Body:
+    space: _SpaceId
+    genes: tuple[str, ...]
+    pairs: tuple[_Pair, ...]
+
+
+def cross_validate(
+    space: Space, genes: Genes, top1: Values, *, folds: int = 5, seed: int = 0
+) -> CrossValidation:
+    """Predict every pair by a predictor that was fitted without it."""
+    fold = np.random.default_rng(seed).permutation(len(genes)) % folds
+    predicted = np.empty(len(genes))
+    for k in range(folds):
+        held = fold == k
+        predicted[held] = AccuracyPredictor(space, genes[~held], top1[~held]).predict(genes[held])
+    return CrossValidation(predicted=predicted, measured=top1, folds=folds)

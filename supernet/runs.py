@@ -1,0 +1,187 @@
+"""A run: one folder with everything a training produced, where later commands look.
+
+=======================  ======================================================
+``config.yaml``          everything resolved: data, recipe, seed, classes
+``space.yaml``           the search space
+``metrics.jsonl``        one line an epoch
+``checkpoints/``         weights and the state of training
+``evaluations.sqlite``   subnet -> accuracy, with what it was measured on
+``predictor/``           the accuracy predictor
+``search/<target>/``     ``subnet.json``, ``front.csv``
+``export/``              ONNX files and model cards
+``report.html``          the report
+=======================  ======================================================
+"""
+
+import datetime
+import json
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from supernet.data import Dataset, load_dataset
+from supernet.errors import ConfigError, FileFormatError
+from supernet.files import read_as, write_document
+from supernet.models import Supernet, load_weights
+from supernet.progress import Progress, silent
+from supernet.space import Space, load_space, save_space
+
+__all__ = ["RUNS", "Run", "RunConfig", "find_run"]
+
+RUNS = Path("runs")
+"""Where runs are made and looked for, below the working directory."""
+
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunConfig:
+    """Everything that a training was started with, resolved."""
+
+    data: str
+    """``fashion_mnist`` or the absolute path of a folder of class folders."""
+    classes: tuple[str, ...]
+    """Class names, in the order of the network's outputs."""
+    in_channels: int
+    """Channels of an image."""
+    mean: tuple[float, ...]
+    """Subtracted from pixel values (0 to 1), per channel."""
+    std: tuple[float, ...]
+    """Pixel values are divided by this, per channel."""
+    recipe: dict[str, Any]
+    """The recipe, as in its YAML file."""
+    seed: int = 0
+    device: str = "cpu"
+    versions: dict[str, str] = field(default_factory=dict)
+    created: str = ""
+    """When, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run folder and what is in it."""
+
+    folder: Path
+
+    @classmethod
+    def create(cls, folder: Path | None, space: Space, config: RunConfig) -> "Run":
+        """Make a new run folder; below ``runs/``, named by the time, when not given.
+
+        Raises:
+            ConfigError: the folder holds a run already.
+            StorageError: it cannot be written.
+        """
+        now = datetime.datetime.now(datetime.UTC)
+        if folder is None:
+            folder = _free_folder(RUNS / f"{space.name}-{now:%Y%m%d-%H%M%S}")
+        if (folder / "config.yaml").exists():
+            raise ConfigError(
+                f"{folder} holds a run already",
+                hint="go on with it by --resume, or choose another --run",
+            )
+        config = replace(config, created=now.isoformat(timespec="seconds"))
+        save_space(space, folder / "space.yaml")
+        write_document(folder / "config.yaml", "run", _VERSION, asdict(config))
+        return cls(folder)
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.folder / "checkpoints"
+
+    def config(self) -> RunConfig:
+        """What the training was started with.
+
+        Raises:
+            FileFormatError: not a run.
+            ConfigError: values that break rules; all problems at once.
+        """
+        return read_as(RunConfig, self.folder / "config.yaml", "run", _VERSION)
+
+    def space(self) -> Space:
+        """The search space, with the classes and channels of the run's images."""
+        config = self.config()
+        return replace(
+            load_space(self.folder / "space.yaml"),
+            num_classes=len(config.classes),
+            in_channels=config.in_channels,
+        )
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """What the training reported, one record an epoch."""
+        lines = (self.folder / "metrics.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+    def supernet(self) -> Supernet:
+        """The supernet with the newest weights.
+
+        Raises:
+            FileFormatError: nothing trained yet, or damaged weights.
+        """
+        supernet = Supernet(self.space())
+        load_weights(self.weights(), supernet)
+        return supernet.eval()
+
+    def weights(self) -> Path:
+        """The newest weights file.
+
+        Raises:
+            FileFormatError: nothing trained yet.
+        """
+        found = sorted(
+            self.checkpoints.glob("step-*/supernet.safetensors"),
+            key=lambda path: int(path.parent.name[5:]),
+        )
+        if not found:
+            raise FileFormatError(
+                f"{self.folder}: no checkpoint in it", hint="go on with `supernet train --resume`"
+            )
+        return found[-1]
+
+    def dataset(self, progress: Progress = silent) -> Dataset:
+        """The images it was trained on, split as then.
+
+        Raises:
+            DataError: they are gone or damaged.
+            ConfigError: the classes have changed.
+        """
+        config = self.config()
+        space = load_space(self.folder / "space.yaml")
+        dataset = load_dataset(
+            config.data,
+            resolution=space.resolutions[-1],
+            seed=config.seed,
+            progress=progress,
+        )
+        if dataset.classes != config.classes:
+            raise ConfigError(
+                f"{config.data}: its classes are no longer those that the run was trained with"
+            )
+        return dataset
+
+
+def _free_folder(folder: Path) -> Path:
+    """`folder`, or with a number behind it when it exists."""
+    candidate, number = folder, 2
+    while candidate.exists():
+        candidate, number = folder.with_name(f"{folder.name}-{number}"), number + 1
+    return candidate
+
+
+def find_run(folder: Path | None) -> Run:
+    """The run in `folder`, or the newest one below ``runs/``.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if folder is not None:
+        if not (folder / "config.yaml").is_file():
+            raise ConfigError(f"{folder}: not a run (no config.yaml in it)")
+        return Run(folder)
+    found = list(RUNS.glob("*/config.yaml"))
+    if not found:
+        raise ConfigError(
+            f"no run below {RUNS.resolve()}",
+            hint="make one with `supernet train`, or name one with --run",
+        )
+    return Run(max(found, key=lambda path: path.stat().st_mtime).parent)

@@ -1,0 +1,23 @@
+"""Objectives, limits, algorithms and the Pareto front."""
+
+from supernet.search.evolution import (
+    Evolution,
+    Found,
+    check_limit,
+    fastest,
+    random_of_latency,
+    search,
+)
+from supernet.search.pareto import crowding, front_rank, pareto_front
+
+__all__ = [
+    "Evolution",
+    "Found",
+    "check_limit",
+    "crowding",
+    "fastest",
+    "front_rank",
+    "pareto_front",
+    "random_of_latency",
+    "search",
+]

@@ -1,0 +1,1 @@
+"""The search spaces shipped with the library, one YAML file each."""

@@ -1,0 +1,255 @@
+"""A subnet: one point of a space, as a value and as a file."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from supernet.errors import ConfigError, FileFormatError
+from supernet.files import read_as, write_document
+from supernet.space.layout import Dimension, layout_of
+from supernet.space.operators import Operator, total_macs, total_params
+from supernet.space.spec import Space
+
+__all__ = [
+    "Block",
+    "StageChoice",
+    "Subnet",
+    "SubnetFile",
+    "check_operators",
+    "operators",
+    "stage_operators",
+    "subnet_values",
+]
+
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """What was chosen for one block."""
+
+    kernel: int
+    expand: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageChoice:
+    """What was chosen for one stage; its depth is the number of blocks."""
+
+    width: int
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subnet:
+    """One point of a space; hashable and comparable. It holds no weights."""
+
+    space: str
+    """Name of its space."""
+    space_hash: str
+    """Content hash of its space."""
+    resolution: int
+    """Input size in pixels."""
+    stem_width: int
+    """Output channels of the stem."""
+    stages: tuple[StageChoice, ...]
+
+    def __str__(self) -> str:
+        stages = " | ".join(
+            f"{stage.width}: " + " ".join(f"k{b.kernel}e{b.expand:g}" for b in stage.blocks)
+            for stage in self.stages
+        )
+        return f"{self.resolution}px, stem {self.stem_width} | {stages}"
+
+
+def operators(space: Space, subnet: Subnet) -> list[Operator]:
+    """The operators of `subnet`, in network order.
+
+    Raises:
+        ConfigError: the subnet is of another space, or holds a value that its
+            space does not allow; all problems at once.
+    """
+    return [operator for _, operator in stage_operators(space, subnet)]
+
+
+def stage_operators(space: Space, subnet: Subnet) -> list[tuple[str, Operator]]:
+    """As `operators`, each with the name of its slot (``stage2.block1``)."""
+    values = subnet_values(space, subnet)
+    found = []
+    for slot in layout_of(space).slots:
+        operator = slot.make(*(values[dimension.name] for dimension in slot.dimensions))
+        if operator is not None:
+            found.append((slot.name, operator))
+    return found
+
+
+def subnet_values(space: Space, subnet: Subnet) -> dict[str, float]:
+    """Value of every dimension by name; those of skipped blocks get the first choice.
+
+    Raises:
+        ConfigError: as `operators`.
+    """
+    if subnet.space_hash != space.hash:
+        raise ConfigError(
+            f"the subnet is of space {subnet.space!r} ({subnet.space_hash}), "
+            f"not of {space.name!r} ({space.hash})",
+            hint="give the run or the space that the subnet was found in",
+        )
+    layout = layout_of(space)
+    problems: list[str] = []
+    values: dict[str, float] = {}
+
+    def put(dimension: Dimension, value: float) -> None:
+        if value not in dimension.choices:
+            allowed = ", ".join(f"{choice:g}" for choice in dimension.choices)
+            problems.append(f"{dimension.name}: must be one of {allowed}, found {value:g}")
+        values[dimension.name] = value
+
+    put(layout.resolution, subnet.resolution)
+    put(layout.stem_width, subnet.stem_width)
+    if len(subnet.stages) != len(space.stages):
+        raise ConfigError(
+            f"stages: the space has {len(space.stages)}, the subnet {len(subnet.stages)}"
+        )
+    for s, stage in enumerate(subnet.stages):
+        put(layout.width[s], stage.width)
+        put(layout.depth[s], len(stage.blocks))
+        for b, (kernel, expand) in enumerate(zip(layout.kernel[s], layout.expand[s])):
+            block = stage.blocks[b] if b < len(stage.blocks) else None
+            put(kernel, block.kernel if block else kernel.choices[0])
+            put(expand, block.expand if block else expand.choices[0])
+    if problems:
+        raise ConfigError(problems)
+    return values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubnetFile:
+    """What a ``subnet.json`` holds: the subnet, its operators, and what is known of it."""
+
+    subnet: Subnet
+    operators: tuple[Operator, ...]
+    """Written out, so that the network can be rebuilt from the file alone."""
+    checkpoint: Mapping[str, str] | None = None
+    """``path`` (relative to the file) and ``sha256`` of the supernet's weights."""
+    predicted: Mapping[str, Any] = field(default_factory=dict)
+    """Such as ``top1`` (percent), ``latency_ms``, ``latency_low_ms``, ``target``."""
+    measured: Mapping[str, Any] = field(default_factory=dict)
+    """The same, measured."""
+
+    @classmethod
+    def of(cls, space: Space, subnet: Subnet, **known: Any) -> "SubnetFile":
+        """The file of `subnet`, its operators taken from `space`."""
+        return cls(subnet=subnet, operators=tuple(operators(space, subnet)), **known)
+
+    def with_measured(self, **measured: Any) -> "SubnetFile":
+        """The same with more measured values."""
+        return replace(self, measured={**self.measured, **measured})
+
+    def save(self, path: Path) -> None:
+        """Write the file, whole or not at all."""
+        subnet = self.subnet
+        body: dict[str, Any] = {
+            "space": {"name": subnet.space, "hash": subnet.space_hash},
+            "resolution": subnet.resolution,
+            "stem": {"width": subnet.stem_width},
+            "stages": [
+                {
+                    "width": stage.width,
+                    "depth": len(stage.blocks),
+                    "blocks": [{"kernel": b.kernel, "expand": b.expand} for b in stage.blocks],
+                }
+                for stage in subnet.stages
+            ],
+            "macs": total_macs(self.operators),
+            "params": total_params(self.operators),
+            "checkpoint": dict(self.checkpoint) if self.checkpoint else None,
+            "predicted": dict(self.predicted),
+            "measured": dict(self.measured),
+            "operators": [operator.as_dict() for operator in self.operators],
+        }
+        write_document(path, "subnet", _VERSION, body)
+
+    @classmethod
+    def load(cls, path: Path) -> "SubnetFile":
+        """Read and check a ``subnet.json``.
+
+        Raises:
+            FileFormatError: not such a file, or edited inconsistently.
+            ConfigError: values that break rules; all problems at once.
+        """
+        body = read_as(_Body, path, "subnet", _VERSION)
+        stages = tuple(StageChoice(width=st.width, blocks=st.blocks) for st in body.stages)
+        wrong = [s + 1 for s, stage in enumerate(body.stages) if stage.depth != len(stage.blocks)]
+        if wrong or (body.macs, body.params) != (
+            total_macs(body.operators),
+            total_params(body.operators),
+        ):
+            where = f"stage {wrong[0]}: depth" if wrong else "macs or params"
+            raise FileFormatError(f"{path}: {where} does not fit the blocks; was it edited?")
+        subnet = Subnet(
+            space=body.space.name,
+            space_hash=body.space.hash,
+            resolution=body.resolution,
+            stem_width=body.stem.width,
+            stages=stages,
+        )
+        return cls(
+            subnet=subnet,
+            operators=body.operators,
+            checkpoint=body.checkpoint,
+            predicted=body.predicted,
+            measured=body.measured,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SpaceId:
+    name: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stem:
+    width: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stage:
+    width: int
+    depth: int
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Body:
+    space: _SpaceId
+    resolution: int
+    stem: _Stem
+    stages: tuple[_Stage, ...]
+    macs: int
+    params: int
+    checkpoint: dict[str, str] | None
+    predicted: dict[str, Any]
+    measured: dict[str, Any]
+    operators: tuple[Operator, ...]
+
+
+def check_operators(space: Space, file: SubnetFile) -> Sequence[Operator]:
+    """The operators of the file's subnet, which must be those its space gives.
+
+    Raises:
+        ConfigError: another space, or operators that were edited.
+    """
+    expected = operators(space, file.subnet)
+    for number, (found, wanted) in enumerate(zip(file.operators, expected), start=1):
+        if found != wanted:
+            raise ConfigError(
+                f"operator {number}: the file says {found.key!r}, the space {wanted.key!r}"
+            )
+    if len(file.operators) != len(expected):
+        raise ConfigError(
+            f"operators: the file has {len(file.operators)}, the space gives {len(expected)}"
+        )
+    return expected

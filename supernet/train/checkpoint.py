@@ -1,0 +1,83 @@
+"""Checkpoints: a folder per step, written whole or not at all.
+
+``step-<n>/supernet.safetensors`` holds the weights, ``state.pt`` everything else
+that is needed to go on (loads with ``weights_only=True``). All random choices are
+functions of the seed and the step, so no generator state has to be kept.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from supernet.errors import FileFormatError
+from supernet.files import atomic_path, storage_error
+from supernet.models import save_weights
+
+__all__ = ["Checkpoint", "list_checkpoints", "load_checkpoint", "save_checkpoint"]
+
+_KEEP = 2
+_WEIGHTS, _STATE = "supernet.safetensors", "state.pt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """Where a training stood."""
+
+    step: int
+    """Steps done, over all phases."""
+    weights: dict[str, Tensor]
+    optimizer: dict[str, Any]
+    """State of the optimiser, as from its ``state_dict``."""
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """The checkpoint folders, oldest first."""
+    found = [p for p in folder.glob("step-*") if p.name[5:].isdigit()]
+    return sorted(found, key=lambda p: int(p.name[5:]))
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
+    """Write a checkpoint, then remove all but the newest two; its folder.
+
+    Raises:
+        StorageError: the disk is full or refuses the write; older ones stay.
+    """
+    final = folder / f"step-{checkpoint.step}"
+    temporary = folder / f".step-{checkpoint.step}.tmp"
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        save_weights(temporary / _WEIGHTS, checkpoint.weights)
+        with atomic_path(temporary / _STATE) as path:
+            torch.save({"step": checkpoint.step, "optimizer": checkpoint.optimizer}, path)
+        shutil.rmtree(final, ignore_errors=True)
+        os.replace(temporary, final)
+        for old in list_checkpoints(folder)[:-_KEEP]:
+            shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        raise storage_error(final, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return final
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint folder.
+
+    Raises:
+        FileFormatError: a file is missing or damaged.
+    """
+    try:
+        weights = load_file(path / _WEIGHTS)
+        state = torch.load(path / _STATE, map_location="cpu", weights_only=True)
+        return Checkpoint(step=state["step"], weights=weights, optimizer=state["optimizer"])
+    except (OSError, SafetensorError, RuntimeError, KeyError, ValueError, EOFError) as error:
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise FileFormatError(f"{path}: damaged checkpoint: {reason}") from None

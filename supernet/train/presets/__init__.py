@@ -1,0 +1,1 @@
+"""The training recipes shipped with the library, one YAML file each."""

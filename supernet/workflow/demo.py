@@ -1,0 +1,318 @@
+"""The whole loop on the embedded images, in minutes on two CPU cores."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from supernet.evaluate import Evaluator
+from supernet.latency import Protocol, build_onnx, measure
+from supernet.progress import Progress, silent
+from supernet.report import FrontPoint, NetworkRow
+from supernet.runs import Run
+from supernet.search import random_of_latency
+from supernet.space import (
+    Genes,
+    Space,
+    Subnet,
+    decode,
+    encode,
+    largest_subnet,
+    load_space,
+    macs_of,
+    operators,
+    params_of,
+    total_macs,
+    total_params,
+)
+from supernet.train import load_recipe, scaled
+from supernet.workflow.export import ExportOutcome, export_subnet
+from supernet.workflow.report import Comparison, write_report
+from supernet.workflow.search import (
+    CALIBRATION_IMAGES,
+    SearchOutcome,
+    search_target,
+    subnet_file,
+)
+from supernet.workflow.train import train_supernet
+
+__all__ = ["DemoOutcome", "Measured", "RandomSubnets", "run_demo"]
+
+_RANDOM = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """A subnet's exported file, measured on the test images and on this machine."""
+
+    top1: float
+    """Percent, of the ONNX file."""
+    latency_ms: float
+    """Of the ONNX file in ONNX Runtime, one thread."""
+    macs: int
+    params: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RandomSubnets:
+    """Random subnets predicted to be as fast as the found one, within 5 %."""
+
+    top1: tuple[float, ...]
+    """Percent on the test images, recalibrated like the found one."""
+    latency_ms: tuple[float, ...]
+    """Measured in ONNX Runtime, one thread."""
+
+    @property
+    def top1_mean(self) -> float:
+        """Mean accuracy in percent."""
+        return float(np.mean(self.top1))
+
+    @property
+    def top1_std(self) -> float:
+        """Standard deviation between subnets, percentage points."""
+        return float(np.std(self.top1))
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class DemoOutcome:
+    """Everything that the demo shows."""
+
+    run: Run
+    search: SearchOutcome
+    export: ExportOutcome
+    largest: Measured
+    found: Measured
+    random: RandomSubnets
+    stages_s: Mapping[str, float]
+    """Seconds by part of the loop."""
+    elapsed_s: float
+    report: Path
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for machines."""
+        outcome, table = self.search, self.search.table
+        verification = self.export.verification
+        return {
+            "elapsed_s": self.elapsed_s,
+            "stages_s": dict(self.stages_s),
+            "largest": _plain(self.largest),
+            "found": _plain(self.found)
+            | {
+                "predicted_latency_ms": outcome.predicted["latency_ms"],
+                "predicted_top1": outcome.predicted["top1"],
+                "subnet": str(outcome.subnet),
+            },
+            "random_same_latency": {
+                "top1_mean": self.random.top1_mean,
+                "top1_std": self.random.top1_std,
+                "latency_ms_mean": float(np.mean(self.random.latency_ms)),
+                "count": len(self.random.top1),
+            },
+            "predictor": {
+                "kendall": outcome.validation.kendall,
+                "rmse": outcome.validation.rmse,
+                "pairs": len(outcome.pairs),
+                "folds": outcome.validation.folds,
+            },
+            "latency_table": {
+                "rows": len(table.rows),
+                "networks_held_out": table.held_out.networks,
+                "mape": table.held_out.mape,
+                "kendall": table.held_out.kendall,
+            },
+            "onnx": {
+                "max_abs_diff": verification.max_abs_diff,
+                "top1": verification.top1,
+                "torch_top1": verification.torch_top1,
+                "bytes": self.export.size_bytes,
+            },
+            "files": {
+                "run": str(self.run.folder),
+                "subnet": str(outcome.file),
+                "onnx": str(self.export.onnx),
+                "report": str(self.report),
+            },
+        }
+
+
+def _plain(measured: Measured) -> dict[str, Any]:
+    return {name: getattr(measured, name) for name in Measured.__slots__}
+
+
+class _Clock:
+    """Seconds by part of the loop."""
+
+    def __init__(self) -> None:
+        self.start = self._last = time.perf_counter()
+        self.stages: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.stages[name], self._last = now - self._last, now
+
+    @property
+    def elapsed_s(self) -> float:
+        return time.perf_counter() - self.start
+
+
+def run_demo(
+    *,
+    folder: Path | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    epochs: float = 1.0,
+    pairs: int = 100,
+    progress: Progress = silent,
+) -> DemoOutcome:
+    """Train, measure this machine, fit a predictor, search, export, compare, report.
+
+    Args:
+        folder: for the run; a new one below ``runs/`` when not given.
+        seed: of everything that is random.
+        device: where to train and evaluate.
+        epochs: factor on the epochs of the recipe.
+        pairs: subnets whose accuracy the predictor learns from.
+        progress: told about all long work.
+    """
+    clock = _Clock()
+    space, recipe = load_space("demo"), scaled(load_recipe("demo"), epochs)
+    run = train_supernet(space, recipe, folder=folder, seed=seed, device=device, progress=progress)
+    clock.lap("train")
+    outcome = search_target(
+        run, fresh_table=True, pairs=pairs, seed=seed, device=device, progress=progress
+    )
+    clock.lap("measure and search")
+    export = export_subnet(outcome.file, run, progress=progress)
+    largest_export = _export_largest(run, outcome.space, progress)
+    clock.lap("export")
+    random_genes = _random_subnets(outcome, seed)
+    onnx_ms, random_ms = _time_together(
+        outcome.space, [largest_export, export], random_genes, progress
+    )
+    random = RandomSubnets(
+        top1=_test_accuracies(run, random_genes, device, progress), latency_ms=random_ms
+    )
+    found = _measured(outcome.space, outcome.subnet, export, onnx_ms[1])
+    top = _measured(outcome.space, largest_subnet(outcome.space), largest_export, onnx_ms[0])
+    clock.lap("compare")
+    comparison = _comparison(outcome, export, top, found, random, random_genes)
+    report = write_report(outcome, comparison)
+    clock.lap("report")
+    return DemoOutcome(
+        run=run,
+        search=outcome,
+        export=export,
+        largest=top,
+        found=found,
+        random=random,
+        stages_s=clock.stages,
+        elapsed_s=clock.elapsed_s,
+        report=report,
+    )
+
+
+def _export_largest(run: Run, space: Space, progress: Progress) -> ExportOutcome:
+    folder = run.folder / "export"
+    path = folder / "largest.json"
+    subnet_file(run, space, largest_subnet(space), folder).save(path)
+    return export_subnet(path, run, progress=progress)
+
+
+def _measured(space: Space, subnet: Subnet, export: ExportOutcome, latency_ms: float) -> Measured:
+    parts = operators(space, subnet)
+    return Measured(
+        top1=export.verification.top1,
+        latency_ms=latency_ms,
+        macs=total_macs(parts),
+        params=total_params(parts),
+    )
+
+
+def _random_subnets(outcome: SearchOutcome, seed: int) -> Genes:
+    """Random subnets whose predicted latency is that of the found one, within 5 %."""
+    latency = outcome.table.predictor(outcome.space)
+    wanted = float(latency.ms(encode(outcome.space, [outcome.subnet]))[0])
+    return random_of_latency(outcome.space, latency.ms, wanted, _RANDOM, seed=seed + 1)
+
+
+def _time_together(
+    space: Space, exports: list[ExportOutcome], random_genes: Genes, progress: Progress
+) -> tuple[list[float], tuple[float, ...]]:
+    """Latencies of exported files and of random subnets, timed in turn in one session."""
+    models = [export.onnx.read_bytes() for export in exports]
+    models += [build_onnx(operators(space, subnet)) for subnet in decode(space, random_genes)]
+    timings = measure(
+        models, Protocol(rounds=12), progress=progress, what="found and random subnets"
+    )
+    ms = [timing.ms for timing in timings]
+    return ms[: len(exports)], tuple(ms[len(exports) :])
+
+
+def _test_accuracies(run: Run, genes: Genes, device: str, progress: Progress) -> tuple[float, ...]:
+    evaluator = Evaluator(
+        run.supernet().to(device),
+        run.dataset(),
+        device=device,
+        calibration_images=CALIBRATION_IMAGES,
+    )
+    found = []
+    for done, subnet in enumerate(decode(run.space(), genes), start=1):
+        found.append(evaluator.subnet_top1(subnet, "test"))
+        progress(done, len(genes), "evaluating random subnets")
+    return tuple(found)
+
+
+def _comparison(
+    outcome: SearchOutcome,
+    export: ExportOutcome,
+    top: Measured,
+    found: Measured,
+    random: RandomSubnets,
+    random_genes: Genes,
+) -> Comparison:
+    """What the report shows beside the search."""
+    verification, predicted = export.verification, outcome.predicted
+    latency_mean = float(np.mean(random.latency_ms))
+    return Comparison(
+        networks=(
+            _row("largest", top, str(largest_subnet(outcome.space))),
+            _row("found", found, str(outcome.subnet)),
+            NetworkRow(
+                name="random, same latency",
+                top1=random.top1_mean,
+                latency_ms=latency_mean,
+                macs=round(macs_of(outcome.space, random_genes).mean()),
+                params=round(params_of(outcome.space, random_genes).mean()),
+                note=f"mean of {len(random.top1)}, standard deviation {random.top1_std:.2f} points",
+            ),
+        ),
+        random=tuple(
+            FrontPoint(latency_ms=ms, top1=top1, label=str(subnet))
+            for ms, top1, subnet in zip(
+                random.latency_ms, random.top1, decode(outcome.space, random_genes)
+            )
+        ),
+        figures={
+            "Predicted latency of the found subnet": f"{predicted['latency_ms']:.4f} ms "
+            f"({100 * (predicted['latency_ms'] / found.latency_ms - 1):+.1f} % of the measured)",
+            "Predicted accuracy of the found subnet": f"{predicted['top1']:.2f} % (held-out images)",
+            "ONNX Runtime against torch, largest difference of a logit": f"{verification.max_abs_diff:.2g}",
+            "Accuracy in ONNX Runtime and in torch": f"{verification.top1:.2f} % and "
+            f"{verification.torch_top1:.2f} % of {verification.images} test images",
+            "Size of the ONNX file": f"{export.size_bytes / 1e6:.2f} MB",
+        },
+    )
+
+
+def _row(name: str, measured: Measured, note: str) -> NetworkRow:
+    return NetworkRow(
+        name=name,
+        top1=measured.top1,
+        latency_ms=measured.latency_ms,
+        macs=measured.macs,
+        params=measured.params,
+        note=note,
+    )

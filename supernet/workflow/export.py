@@ -1,0 +1,141 @@
+"""From a ``subnet.json`` to an ONNX file that was seen working."""
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from supernet.errors import ConfigError
+from supernet.evaluate import Evaluator
+from supernet.export import Verification, model_card, to_onnx, verify
+from supernet.files import sha256, write_text
+from supernet.latency import Protocol, measure
+from supernet.progress import Progress, silent
+from supernet.runs import Run, RunConfig, find_run
+from supernet.space import SubnetFile, check_operators
+
+__all__ = ["ExportOutcome", "export_subnet", "find_subnet"]
+
+TOLERANCE = 1e-4
+"""Largest difference of logits between ONNX Runtime and torch that is accepted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportOutcome:
+    """An exported subnet and what was measured of it."""
+
+    onnx: Path
+    subnet: Path
+    """A ``subnet.json`` with the measured values."""
+    card: Path
+    """A page for whoever gets the file."""
+    verification: Verification
+    latency_ms: float
+    """Of the ONNX file on this machine, one thread."""
+    size_bytes: int
+    weights_changed: bool
+    """Whether the supernet was trained on since the subnet was found."""
+
+
+def find_subnet(path: Path, run: Path | None) -> tuple[Path, Run]:
+    """A subnet file and the run it belongs to.
+
+    A bare file name that is not in the working directory is looked for in the
+    searches of the run. The run is `run`, else the folder above the file that is
+    one, else the newest.
+
+    Raises:
+        ConfigError: there is no such file, or no run.
+    """
+    if not path.is_file():
+        where = find_run(run)
+        found = sorted(
+            where.folder.glob(f"search/*/{path.name}"), key=lambda file: file.stat().st_mtime
+        )
+        if path.parent != Path() or not found:
+            raise ConfigError(
+                f"{path}: no such file, and none in the searches of {where.folder}",
+                hint="make one with `supernet search`",
+            )
+        return found[-1], where
+    if run is None:
+        for parent in path.resolve().parents:
+            if (parent / "config.yaml").is_file() and (parent / "space.yaml").is_file():
+                return path, Run(parent)
+    return path, find_run(run)
+
+
+def export_subnet(
+    path: Path,
+    run: Run,
+    *,
+    output: Path | None = None,
+    dynamic_batch: bool = False,
+    progress: Progress = silent,
+) -> ExportOutcome:
+    """Extract, recalibrate, export, run against torch on the test images, and time.
+
+    Args:
+        path: of the ``subnet.json``.
+        run: holds its weights.
+        output: of the ONNX file; in the run's ``export/`` when not given.
+        dynamic_batch: let the batch size of the file vary.
+        progress: told about each step.
+
+    Raises:
+        ConfigError: the subnet is of another space, or was edited; or ONNX Runtime
+            and torch disagree.
+    """
+    steps = 4
+    progress(0, steps, "recalibrating")
+    file, space, config = SubnetFile.load(path), run.space(), run.config()
+    subnet = file.subnet
+    check_operators(space, file)
+    evaluator = Evaluator(run.supernet(), run.dataset(progress))
+    network = evaluator.network(subnet)
+    onnx = output or run.folder / "export" / f"{path.stem}.onnx"
+    progress(1, steps, "exporting to ONNX")
+    to_onnx(
+        network,
+        onnx,
+        in_channels=space.in_channels,
+        resolution=subnet.resolution,
+        metadata=_preprocessing(config),
+        dynamic_batch=dynamic_batch,
+    )
+    progress(2, steps, "checking against torch")
+    labels = evaluator.images("test").labels
+    verification = verify(onnx, network, evaluator.views("test", subnet.resolution), labels)
+    if not verification.max_abs_diff <= TOLERANCE:
+        raise ConfigError(
+            f"{onnx}: ONNX Runtime and torch differ by {verification.max_abs_diff:.2g} in a "
+            f"logit, more than {TOLERANCE:g}",
+            hint="please report it with the subnet.json",
+        )
+    progress(3, steps, "timing in ONNX Runtime")
+    latency_ms = measure([onnx.read_bytes()], Protocol(rounds=20))[0].ms
+    measured = file.with_measured(
+        top1=verification.top1, latency_ms=latency_ms, max_abs_diff=verification.max_abs_diff
+    )
+    beside = onnx.with_suffix(".json")
+    weights = run.weights()
+    changed = (file.checkpoint or {}).get("sha256") != sha256(weights)
+    checkpoint = {"path": os.path.relpath(weights, beside.parent), "sha256": sha256(weights)}
+    replace(measured, checkpoint=checkpoint).save(beside)
+    card = onnx.with_suffix(".md")
+    write_text(card, model_card(measured, onnx.name, verification, _preprocessing(config)))
+    progress(4, steps, "exported")
+    return ExportOutcome(
+        onnx=onnx,
+        subnet=beside,
+        card=card,
+        verification=verification,
+        latency_ms=latency_ms,
+        size_bytes=onnx.stat().st_size,
+        weights_changed=changed,
+    )
+
+
+def _preprocessing(config: RunConfig) -> dict[str, Any]:
+    """What must be known to feed the network and to read its output."""
+    return {"classes": config.classes, "mean": config.mean, "std": config.std}

@@ -1,0 +1,144 @@
+"""Training a supernet into a run folder."""
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from supernet import __version__
+from supernet.data import EMBEDDED, Dataset, load_dataset
+from supernet.errors import ConfigError, FileFormatError
+from supernet.evaluate import Evaluator
+from supernet.files import fill
+from supernet.models import Supernet
+from supernet.progress import Progress, silent
+from supernet.runs import Run, RunConfig
+from supernet.space import Space, decode
+from supernet.train import Phase, Recipe, Trainer, list_checkpoints, phase_genes
+
+__all__ = ["resume_training", "train_supernet"]
+
+_VALIDATED = 3  # random subnets whose accuracy is looked at after each phase
+
+
+def train_supernet(
+    space: Space,
+    recipe: Recipe,
+    data: str = EMBEDDED,
+    *,
+    folder: Path | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Progress = silent,
+) -> Run:
+    """Train a supernet from the start; the run it made.
+
+    Args:
+        space: what may be chosen.
+        recipe: how to train.
+        data: ``fashion_mnist`` or a folder with ``train/`` and ``val/``.
+        folder: for the run; a new one below ``runs/`` when not given.
+        seed: of everything that is random.
+        device: where to train.
+        progress: told about every step.
+
+    Raises:
+        DataError: the images are missing or broken.
+        ConfigError: the folder holds a run already, or options do not fit.
+        TrainingError: the loss is not finite.
+    """
+    dataset = load_dataset(data, resolution=space.resolutions[-1], seed=seed, progress=progress)
+    config = RunConfig(
+        data=data if data == EMBEDDED else str(Path(data).resolve()),
+        classes=dataset.classes,
+        in_channels=dataset.in_channels,
+        mean=dataset.views.mean,
+        std=dataset.views.std,
+        recipe=asdict(recipe),
+        seed=seed,
+        device=device,
+        versions={"supernet": __version__, "torch": torch.__version__},
+    )
+    run = Run.create(folder, space, config)
+    trainer = _trainer(run, dataset, recipe, device, progress)
+    trainer.train()
+    return run
+
+
+def resume_training(run: Run, *, device: str = "cpu", progress: Progress = silent) -> Run:
+    """Go on with a training as if it had never stopped.
+
+    Raises:
+        FileFormatError: the newest checkpoint is damaged.
+        ConfigError: the run's images have changed.
+    """
+    recipe = fill(Recipe, run.config().recipe, "recipe")
+    trainer = _trainer(run, run.dataset(progress), recipe, device, progress)
+    found = list_checkpoints(run.checkpoints)
+    if found:
+        try:
+            trainer.resume(found[-1])
+        except FileFormatError as error:
+            before = f"remove that folder to go on from {found[-2].name}" if found[1:] else ""
+            raise FileFormatError(str(error), hint=before or "start again") from None
+    trainer.train()
+    return run
+
+
+def _trainer(
+    run: Run, dataset: Dataset, recipe: Recipe, device: str, progress: Progress
+) -> Trainer:
+    check_device(device)
+    config, space = run.config(), run.space()
+    supernet = seeded_supernet(space, config.seed)
+    evaluator = Evaluator(supernet, dataset, device=device, calibration_images=1000)
+    return Trainer(
+        supernet,
+        dataset,
+        recipe,
+        folder=run.folder,
+        seed=config.seed,
+        device=device,
+        progress=progress,
+        after_phase=_validation(evaluator, space, config.seed),
+    )
+
+
+def seeded_supernet(space: Space, seed: int) -> Supernet:
+    """A new supernet whose random weights depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Supernet(space)
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that torch does not have.
+
+    Raises:
+        ConfigError: it is not there.
+    """
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise ConfigError(
+            f"device {device!r} is not there: {reason}", hint="use --device cpu"
+        ) from None
+
+
+def _validation(evaluator: Evaluator, space: Space, seed: int) -> Callable[[Phase], dict[str, Any]]:
+    """Accuracy on the held-out images of subnets that a phase has trained."""
+
+    def validate(phase: Phase) -> dict[str, Any]:
+        kinds = ("largest", "smallest", *["random"] * _VALIDATED)
+        genes = phase_genes(space, replace(phase, subnets=kinds), seed, step=0)
+        top1 = [evaluator.subnet_top1(subnet, "holdout") for subnet in decode(space, genes)]
+        return {
+            "top1_largest": top1[0],
+            "top1_smallest": top1[1],
+            "top1_random": sum(top1[2:]) / _VALIDATED,
+        }
+
+    return validate
