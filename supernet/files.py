@@ -198,7 +198,8 @@ def _parse_json(text: str) -> Any:
 
 
 def _parse_yaml(text: str) -> Any:
-    from ruamel.yaml import YAML, YAMLError
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
 
     try:
         return YAML(typ="safe", pure=True).load(text)
@@ -211,8 +212,8 @@ def _dump_yaml(document: Mapping[str, Any]) -> str:
 
     from ruamel.yaml import YAML
 
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = None
+    yaml: Any = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = None  # lists of numbers on one line
     yaml.sort_base_mapping_type_on_output = False
     yaml.width = 100
     stream = io.StringIO()

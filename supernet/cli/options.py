@@ -2,16 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias
 
 import click
 
 __all__ = ["common", "device", "run", "seed"]
 
-F = TypeVar("F", bound=Callable[..., Any])
 
-
-def common(function: F) -> F:
+def common(function: Callable[..., Any]) -> Callable[..., Any]:
     """``--json`` and ``--debug``; a command takes the first as `as_json`."""
     function = click.option(
         "--json",
@@ -24,7 +22,10 @@ def common(function: F) -> F:
     )(function)
 
 
-def run(help_text: str = "Run folder; the newest one below ./runs when not given.") -> Any:
+Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def run(help_text: str = "Run folder; the newest one below ./runs when not given.") -> Decorator:
     """``--run FOLDER``."""
     return click.option("--run", "run_folder", type=click.Path(path_type=Path), help=help_text)
 

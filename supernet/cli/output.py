@@ -31,7 +31,8 @@ def run_guarded(command: Callable[[], Any], arguments: Sequence[str]) -> int:
         _fail("interrupted", "what was finished is kept", 130, arguments)
         return 130
     except click.ClickException as error:
-        hint = f"see `{error.ctx.command_path} --help`" if getattr(error, "ctx", None) else ""
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        hint = f"see `{context.command_path} --help`" if context else ""
         _fail(error.format_message(), hint, error.exit_code, arguments)
         return error.exit_code
     except SupernetError as error:

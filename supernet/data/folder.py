@@ -130,7 +130,7 @@ def _decode_all(paths: Sequence[Path], side: int, target: Path, progress: Progre
     def decode(index: int) -> None:
         try:
             array[index] = _decode(paths[index], side)
-        except Exception as error:  # a decoder may raise anything on a damaged file
+        except Exception as error:  # noqa: BLE001  # a decoder may raise anything on damage
             broken.append(f"{paths[index]} ({' '.join(str(error).split())[:80]})")
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:

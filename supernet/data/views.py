@@ -5,6 +5,8 @@ in evaluation, a random crop (arXiv:1409.4842) in training. A box larger than th
 image shows black around it. The size is an argument of a batch, never a state.
 """
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -26,8 +28,9 @@ def eval_view(images: Tensor, size: int, views: Views) -> Tensor:
 def train_view(images: Tensor, size: int, views: Views, rng: np.random.Generator) -> Tensor:
     """``(N, H, W, C)`` uint8 to random crops, ``(N, C, size, size)``, normalised."""
     count, height, width = images.shape[:3]
-    area = rng.uniform(*views.crop_area, count)
-    ratio = np.exp(rng.uniform(*np.log(views.crop_ratio), count))
+    area = rng.uniform(*views.crop_area, size=count)
+    low, high = map(math.log, views.crop_ratio)
+    ratio = np.exp(rng.uniform(low, high, count))
     box = np.sqrt(np.stack([area * ratio, area / ratio], axis=1))  # (N, 2): x, y
     if views.crop_area[1] <= 1:
         box = np.minimum(box, 1)

@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -48,11 +49,11 @@ class Evaluator:
 
     def network(self, subnet: Subnet) -> Network:
         """The plain network of `subnet`, recalibrated, in eval mode."""
-        network = extract(self.supernet, subnet).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs know it for tensors only
+        network = extract(self.supernet, subnet).to(memory_format=torch.channels_last)
         batches = self._views("calibration", subnet.resolution)
         whole = [batch for batch in batches if len(batch) == len(batches[0])]
         recalibrate(network, whole)
-        return network.eval()  # type: ignore[no-any-return]
+        return network.eval()
 
     def top1(self, network: nn.Module, resolution: int, split: Split) -> float:
         """Accuracy of a network in percent."""
@@ -93,7 +94,7 @@ class Evaluator:
         ]
 
 
-def percent(logits: Tensor, labels: np.ndarray) -> float:  # type: ignore[type-arg]
+def percent(logits: Tensor, labels: npt.NDArray[np.int64]) -> float:
     """Share of images whose largest logit is at their label, in percent."""
     hits = logits.argmax(dim=1).numpy() == labels
     return 100.0 * float(hits.mean())

@@ -5,8 +5,10 @@ depend on their values as long as they are ordinary numbers.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
@@ -25,12 +27,12 @@ class _Builder:
         self.weights: list[onnx.TensorProto] = []
         self._rng = np.random.default_rng(0)
 
-    def node(self, op: str, inputs: Sequence[str], **attributes: object) -> str:
+    def node(self, op: str, inputs: Sequence[str], **attributes: Any) -> str:
         name = f"v{len(self.nodes)}"
         self.nodes.append(helper.make_node(op, list(inputs), [name], **attributes))
         return name
 
-    def constant(self, values: np.ndarray) -> str:  # type: ignore[type-arg]
+    def constant(self, values: npt.NDArray[Any]) -> str:
         name = f"w{len(self.weights)}"
         self.weights.append(numpy_helper.from_array(values, name))
         return name

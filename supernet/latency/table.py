@@ -149,7 +149,8 @@ class LatencyTable:
         """Share of each operator in a network's corrected latency, shape ``(len,)``."""
         alone = np.array([self.rows[operator].ms for operator in operators])
         total = self.correction.apply(alone.sum(keepdims=True), np.array([float(len(alone))]))
-        return alone * (total / alone.sum())
+        shares: Values = alone * (total / alone.sum())
+        return shares
 
     def save(self, path: Path) -> None:
         """Write the table as JSON, whole or not at all."""

@@ -9,6 +9,7 @@ ch. 2 and 5). Its few parameters maximise the marginal likelihood over a grid.
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -128,7 +129,9 @@ class AccuracyPredictor:
         product = features @ own.T
         squared = (features**2).sum(1)[:, None] + (own**2).sum(1)[None] - 2 * product
         scale = float((own**2).sum(1).mean())
-        return linear * product / scale + (1 - linear) * np.exp(-squared / (2 * length**2))
+        near: Values = np.exp(-squared / (2 * length**2))
+        total: Values = linear * product / scale + (1 - linear) * near
+        return total
 
     def _choose(self) -> tuple[float, float, float]:
         """Kernel parameters of the highest marginal likelihood."""
@@ -151,8 +154,9 @@ class AccuracyPredictor:
         return chosen
 
 
-def _solve(cholesky: Values, right: Values) -> Values:
-    return np.linalg.solve(cholesky.T, np.linalg.solve(cholesky, right))
+def _solve(cholesky: npt.NDArray[np.floating[Any]], right: Values) -> Values:
+    halfway = np.linalg.solve(cholesky, right)
+    return np.asarray(np.linalg.solve(cholesky.T, halfway), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

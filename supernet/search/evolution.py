@@ -102,8 +102,9 @@ def search(
     scores = np.stack([top1(seen), latency_ms(seen)])
     parents = np.arange(len(seen))
     for generation in range(evolution.generations):
-        rank = front_rank(*scores[:, parents])
-        distance = crowding(*scores[:, parents], rank)
+        accuracy, latency = scores[0, parents], scores[1, parents]
+        rank = front_rank(accuracy, latency)
+        distance = crowding(accuracy, latency, rank)
         order = np.lexsort((-distance, rank))[: evolution.population]
         parents = parents[order]
         children = _children(space, seen[parents], evolution, rng)

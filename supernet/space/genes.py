@@ -86,11 +86,13 @@ def neighbours(space: Space, genes: Genes) -> Genes:
     num_choices = layout_of(space).num_choices
     column = np.repeat(np.arange(len(num_choices)), num_choices - 1)
     step = np.concatenate([np.arange(1, n) for n in num_choices])
-    rows = np.repeat(genes[:1].astype(np.int64), len(column), axis=0)
-    rows[np.arange(len(column)), column] += step
-    rows[np.arange(len(column)), column] %= num_choices[column]
-    rows = unique(canonical(space, rows.astype(np.int8)))
-    return rows[(rows != canonical(space, genes[:1])).any(axis=1)]
+    moved = np.repeat(genes[:1].astype(np.int64), len(column), axis=0)
+    moved[np.arange(len(column)), column] += step
+    moved[np.arange(len(column)), column] %= num_choices[column]
+    rows: Genes = unique(canonical(space, moved.astype(np.int8)))
+    differ = (rows != canonical(space, genes[:1])).any(axis=1)
+    found: Genes = rows[differ]
+    return found
 
 
 def unique(genes: Genes) -> Genes:

@@ -5,7 +5,6 @@ that is needed to go on (loads with ``weights_only=True``). All random choices a
 functions of the seed and the step, so no generator state has to be kept.
 """
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +57,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
         with atomic_path(temporary / _STATE) as path:
             torch.save({"step": checkpoint.step, "optimizer": checkpoint.optimizer}, path)
         shutil.rmtree(final, ignore_errors=True)
-        os.replace(temporary, final)
+        temporary.replace(final)
         for old in list_checkpoints(folder)[:-_KEEP]:
             shutil.rmtree(old, ignore_errors=True)
     except OSError as error:

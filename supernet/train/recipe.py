@@ -35,7 +35,7 @@ class Elastic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phase:
-    """One stretch of training with its own schedule: warm-up, then cosine to zero."""
+    """One stretch of training with its own schedule: warm-up, then a cosine."""
 
     name: str
     """Shown in the progress and in ``metrics.jsonl``."""
@@ -45,13 +45,18 @@ class Phase:
     """Part of `epochs` in which the learning rate rises from zero."""
     lr: float
     """Highest learning rate, for the recipe's batch size."""
+    lr_end: float = 0.0
+    """Learning rate that the cosine ends at."""
     elastic: Elastic = field(default_factory=Elastic)
     """What the random subnets of this phase may choose from."""
     subnets: tuple[Literal["largest", "smallest", "random"], ...] = ("random",)
     """The subnets of one step; their gradients are added up."""
     distill: float = 0.0
-    """Weight of the teacher's soft labels against the hard ones, 0 to 1. The teacher
-    is the largest subnet as it was at the end of the first phase."""
+    """Weight of the teacher's soft labels against the hard ones, 0 to 1."""
+    teacher: Literal["frozen", "in_place"] = "frozen"
+    """``frozen``: the largest subnet as it was at the end of the first phase.
+    ``in_place``: the largest subnet of the same step, which then comes first, learns
+    from hard labels alone and teaches the others (BigNAS, arXiv:2003.11142)."""
     sort_channels: bool = False
     """Whether channels are sorted by importance before this phase."""
 
@@ -63,6 +68,10 @@ class Phase:
             problems.append(f"warmup_epochs: must be from 0 to epochs, found {self.warmup_epochs}")
         if not 0 < self.lr <= 100:
             problems.append(f"lr: must be above 0 and at most 100, found {self.lr}")
+        if not 0 <= self.lr_end <= self.lr:
+            problems.append(f"lr_end: must be from 0 to lr, found {self.lr_end}")
+        if self.teacher == "in_place" and self.subnets[:1] != ("largest",):
+            problems.append("subnets: must start with largest for teacher: in_place")
         if not self.subnets:
             problems.append("subnets: needs at least one")
         if not 0 <= self.distill <= 1:
@@ -102,8 +111,8 @@ class Recipe:
             problems.append(f"clip_norm: must not be negative, found {self.clip_norm}")
         if not self.phases:
             problems.append("phases: needs at least one")
-        elif self.phases[0].distill:
-            problems.append("phases[0].distill: there is no teacher yet in the first phase")
+        elif self.phases[0].distill and self.phases[0].teacher == "frozen":
+            problems.append("phases[0].distill: there is no frozen teacher yet in the first phase")
         if len({phase.name for phase in self.phases}) < len(self.phases):
             problems.append("phases: names must differ")
         if problems:

@@ -56,7 +56,8 @@ class _Stretch:
         if done < self.warmup:
             return self.phase.lr * (done + 1) / self.warmup
         share = (done - self.warmup) / max(1, self.steps - self.warmup)
-        return self.phase.lr * 0.5 * (1 + math.cos(math.pi * share))
+        low, high = self.phase.lr_end, self.phase.lr
+        return low + (high - low) * 0.5 * (1 + math.cos(math.pi * share))
 
 
 class Trainer:
@@ -183,8 +184,8 @@ class Trainer:
         }
         if self.step == stretch.start + stretch.steps:
             if stretch is self._stretches[0]:
-                self._teacher = extract(self.supernet, self.supernet.largest)
-                self._freeze_teacher(self._teacher)
+                self._teacher = self._new_teacher()
+                save_weights(self._checkpoints / "teacher.safetensors", self._teacher.state_dict())
             record |= self._after_phase(stretch.phase)
             self.supernet.train()
         with (self.folder / "metrics.jsonl").open("a") as log:
@@ -201,13 +202,15 @@ class Trainer:
             self.supernet.space, phase_genes(self.supernet.space, phase, self.seed, self.step)
         )
         images, labels = self._batch(subnets[0].resolution)
-        teacher = self._teacher_logits(images) if phase.distill else None
+        frozen = phase.distill > 0 and phase.teacher == "frozen"
+        teacher = self._teacher_logits(images) if frozen else None
         self._optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.device)
         for subnet in subnets:
             self.supernet.activate(subnet)
+            logits = self.supernet(images)
             loss = distillation_loss(
-                self.supernet(images),
+                logits,
                 labels,
                 teacher,
                 weight=phase.distill,
@@ -215,6 +218,8 @@ class Trainer:
             )
             loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
             total += loss.detach()
+            if teacher is None:
+                teacher = logits.detach()
         if recipe.clip_norm:
             nn.utils.clip_grad_norm_(self.supernet.parameters(), recipe.clip_norm)
         self._optimizer.step()
@@ -235,23 +240,21 @@ class Trainer:
     def _new_optimizer(self) -> torch.optim.SGD:
         decayed = [p for p in self.supernet.parameters() if p.ndim > 1]
         rest = [p for p in self.supernet.parameters() if p.ndim <= 1]
+        groups: list[dict[str, Any]] = [
+            {"params": decayed, "weight_decay": self.recipe.weight_decay},
+            {"params": rest},
+        ]
         return torch.optim.SGD(
-            [{"params": decayed, "weight_decay": self.recipe.weight_decay}, {"params": rest}],
+            groups,
             lr=0.1,
             momentum=self.recipe.momentum,
             nesterov=self.recipe.momentum > 0,
         )
 
     def _new_teacher(self) -> Network:
-        return self._as_teacher(extract(self.supernet, self.supernet.largest))
-
-    def _as_teacher(self, network: Network) -> Network:
+        network = extract(self.supernet, self.supernet.largest)
         network.requires_grad_(False).eval()
-        return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as above
-
-    def _freeze_teacher(self, network: Network) -> None:
-        self._teacher = self._as_teacher(network)
-        save_weights(self._checkpoints / "teacher.safetensors", network.state_dict())
+        return network.to(memory_format=torch.channels_last)
 
     @torch.no_grad()
     def _teacher_logits(self, images: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
-"""What the commands do, as functions: from images to a trained supernet, from there to
-a subnet for a target, from there to a file that runs on it.
+"""What the commands do, as functions.
+
+From images to a trained supernet, from there to the best subnet for a target, from
+there to a file that runs on it.
 """
 
 from supernet.workflow.demo import DemoOutcome, run_demo

@@ -276,6 +276,7 @@ def _comparison(
     """What the report shows beside the search."""
     verification, predicted = export.verification, outcome.predicted
     latency_mean = float(np.mean(random.latency_ms))
+    difference = f"{verification.max_abs_diff:.2g}"
     return Comparison(
         networks=(
             _row("largest", top, str(largest_subnet(outcome.space))),
@@ -298,8 +299,9 @@ def _comparison(
         figures={
             "Predicted latency of the found subnet": f"{predicted['latency_ms']:.4f} ms "
             f"({100 * (predicted['latency_ms'] / found.latency_ms - 1):+.1f} % of the measured)",
-            "Predicted accuracy of the found subnet": f"{predicted['top1']:.2f} % (held-out images)",
-            "ONNX Runtime against torch, largest difference of a logit": f"{verification.max_abs_diff:.2g}",
+            "Predicted accuracy of the found subnet": f"{predicted['top1']:.2f} % "
+            "(held-out images)",
+            "Largest difference of a logit, ONNX Runtime and torch": difference,
             "Accuracy in ONNX Runtime and in torch": f"{verification.top1:.2f} % and "
             f"{verification.torch_top1:.2f} % of {verification.images} test images",
             "Size of the ONNX file": f"{export.size_bytes / 1e6:.2f} MB",

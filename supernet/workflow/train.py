@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -20,7 +20,8 @@ from supernet.train import Phase, Recipe, Trainer, list_checkpoints, phase_genes
 
 __all__ = ["resume_training", "train_supernet"]
 
-_VALIDATED = 3  # random subnets whose accuracy is looked at after each phase
+_RANDOM: tuple[Literal["random"], ...] = ("random",) * 3
+"""Random subnets whose accuracy is looked at after each phase."""
 
 
 def train_supernet(
@@ -59,7 +60,7 @@ def train_supernet(
         recipe=asdict(recipe),
         seed=seed,
         device=device,
-        versions={"supernet": __version__, "torch": torch.__version__},
+        versions={"supernet": __version__, "torch": str(torch.__version__)},
     )
     run = Run.create(folder, space, config)
     trainer = _trainer(run, dataset, recipe, device, progress)
@@ -132,13 +133,13 @@ def _validation(evaluator: Evaluator, space: Space, seed: int) -> Callable[[Phas
     """Accuracy on the held-out images of subnets that a phase has trained."""
 
     def validate(phase: Phase) -> dict[str, Any]:
-        kinds = ("largest", "smallest", *["random"] * _VALIDATED)
-        genes = phase_genes(space, replace(phase, subnets=kinds), seed, step=0)
+        every = replace(phase, subnets=("largest", "smallest", *_RANDOM))
+        genes = phase_genes(space, every, seed, step=0)
         top1 = [evaluator.subnet_top1(subnet, "holdout") for subnet in decode(space, genes)]
         return {
             "top1_largest": top1[0],
             "top1_smallest": top1[1],
-            "top1_random": sum(top1[2:]) / _VALIDATED,
+            "top1_random": sum(top1[2:]) / len(_RANDOM),
         }
 
     return validate
