@@ -1,6 +1,7 @@
 """ONNX files of plain networks, run in ONNX Runtime against torch."""
 
 import contextlib
+import copy
 import json
 import logging
 import warnings
@@ -49,11 +50,12 @@ def to_onnx(
         FileFormatError: the exporter left batch norm in the graph.
         StorageError: the disk is full or refuses the write.
     """
-    network = network.eval().cpu()
-    images = torch.zeros(1, in_channels, resolution, resolution)
+    plain = copy.deepcopy(network).cpu().to(memory_format=torch.contiguous_format).eval()
+    # the exporter takes a batch of 1 for a constant even where it is declared to vary
+    images = torch.zeros(2 if dynamic_batch else 1, in_channels, resolution, resolution)
     with _quiet():
         program = torch.onnx.export(
-            network,
+            plain,
             (images,),
             input_names=["images"],
             output_names=["logits"],

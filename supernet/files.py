@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from supernet.errors import ConfigError, FileFormatError, StorageError
 
 __all__ = [
+    "append_line",
     "atomic_path",
     "fill",
     "nearest",
@@ -59,8 +60,6 @@ def atomic_path(path: Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         temporary.replace(path)
     except OSError as error:
-        if isinstance(error, StorageError):
-            raise
         raise storage_error(path, error) from error
     finally:
         if temporary is not None:
@@ -69,6 +68,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 def storage_error(path: Path, error: OSError) -> StorageError:
     """`error` as one line that says what to do about it."""
+    if isinstance(error, StorageError):
+        return error
     reasons = {
         errno.ENOSPC: ("no space is left on the disk", "free some space, or choose another --run"),
         errno.EDQUOT: ("the disk quota is used up", "free some space, or choose another --run"),
@@ -89,6 +90,19 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, content: str) -> None:
     """Write `content` as UTF-8 to `path`, whole or not at all."""
     write_bytes(path, content.encode())
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a text file.
+
+    Raises:
+        StorageError: the disk is full or refuses the write.
+    """
+    try:
+        with path.open("a", encoding="utf-8") as handle:
+            handle.write(line + "\n")
+    except OSError as error:
+        raise storage_error(path, error) from error
 
 
 def user_folder() -> Path:

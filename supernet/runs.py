@@ -26,7 +26,7 @@ from supernet.models import Supernet, load_weights
 from supernet.progress import Progress, silent
 from supernet.space import Space, load_space, save_space
 
-__all__ = ["RUNS", "Run", "RunConfig", "find_run"]
+__all__ = ["RUNS", "Run", "RunConfig", "check_new", "find_run", "new_run_folder"]
 
 RUNS = Path("runs")
 """Where runs are made and looked for, below the working directory."""
@@ -64,22 +64,14 @@ class Run:
     folder: Path
 
     @classmethod
-    def create(cls, folder: Path | None, space: Space, config: RunConfig) -> "Run":
-        """Make a new run folder; below ``runs/``, named by the time, when not given.
+    def create(cls, folder: Path, space: Space, config: RunConfig) -> "Run":
+        """Write what a training is started with into a new run folder.
 
         Raises:
             ConfigError: the folder holds a run already.
             StorageError: it cannot be written.
         """
-        now = datetime.datetime.now(datetime.UTC)
-        if folder is None:
-            folder = _free_folder(RUNS / f"{space.name}-{now:%Y%m%d-%H%M%S}")
-        if (folder / "config.yaml").exists():
-            raise ConfigError(
-                f"{folder} holds a run already",
-                hint="go on with it by --resume, or choose another --run",
-            )
-        config = replace(config, created=now.isoformat(timespec="seconds"))
+        check_new(folder)
         save_space(space, folder / "space.yaml")
         write_document(folder / "config.yaml", "run", _VERSION, asdict(config))
         return cls(folder)
@@ -160,8 +152,22 @@ class Run:
         return dataset
 
 
-def _free_folder(folder: Path) -> Path:
-    """`folder`, or with a number behind it when it exists."""
+def check_new(folder: Path) -> None:
+    """Refuse a folder in which a run was made already.
+
+    Raises:
+        ConfigError: it holds one.
+    """
+    if (folder / "config.yaml").exists():
+        raise ConfigError(
+            f"{folder} holds a run already",
+            hint="go on with it by --resume, or choose another --run",
+        )
+
+
+def new_run_folder(space: Space, created: datetime.datetime) -> Path:
+    """A folder below ``runs/``, named by the space and the time, that is not there yet."""
+    folder = RUNS / f"{space.name}-{created:%Y%m%d-%H%M%S}"
     candidate, number = folder, 2
     while candidate.exists():
         candidate, number = folder.with_name(f"{folder.name}-{number}"), number + 1

@@ -125,6 +125,8 @@ def _decode_all(paths: Sequence[Path], side: int, target: Path, progress: Progre
     array = np.lib.format.open_memmap(
         target, mode="w+", dtype=np.uint8, shape=(len(paths), side, side, 3)
     )
+    with target.open("rb+") as handle:  # pages without a place on the disk would kill us
+        os.posix_fallocate(handle.fileno(), 0, target.stat().st_size)
     broken: list[str] = []
 
     def decode(index: int) -> None:

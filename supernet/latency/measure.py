@@ -53,7 +53,7 @@ def measure(
     """Time every model, input ``x`` filled with random numbers.
 
     Args:
-        models: serialised ONNX models with fixed input shapes.
+        models: serialised ONNX models; an input size that may vary is taken as 1.
         protocol: how often.
         seed: of the order of visits and of the inputs.
         progress: told about every visit.
@@ -97,7 +97,9 @@ def _runner(model: bytes, rng: np.random.Generator, threads: int) -> Callable[[]
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     x = session.get_inputs()[0]
     binding = session.io_binding()
-    values = rng.standard_normal(x.shape, dtype=np.float32)
+    # a size that may vary has a name: one image then
+    shape = [size if isinstance(size, int) else 1 for size in x.shape]
+    values = rng.standard_normal(shape, dtype=np.float32)
     binding.bind_cpu_input(x.name, values)
     binding.bind_output(session.get_outputs()[0].name)
 

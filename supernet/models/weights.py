@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from supernet.errors import FileFormatError
-from supernet.files import atomic_path
+from supernet.files import write_bytes
 
 __all__ = ["load_weights", "save_weights"]
 
@@ -20,8 +20,7 @@ def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
         StorageError: the disk is full or refuses the write.
     """
     plain = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
-    with atomic_path(path) as temporary:
-        save_file(plain, temporary)
+    write_bytes(path, save(plain))
 
 
 def load_weights(path: Path, module: nn.Module) -> None:

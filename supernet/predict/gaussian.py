@@ -147,7 +147,7 @@ class AccuracyPredictor:
             for noise in _NOISE:
                 spectrum = np.maximum(eigenvalues, 0) + noise
                 # the signal's scale has a closed form, the mean below
-                scale = float((projected / spectrum).mean())
+                scale = float((projected / spectrum).mean()) + 1e-12
                 likelihood = -0.5 * (len(target) * np.log(scale) + np.log(spectrum).sum())
                 if likelihood > best:
                     best, chosen = likelihood, (linear, length * median, noise)

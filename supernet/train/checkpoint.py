@@ -5,6 +5,7 @@ that is needed to go on (loads with ``weights_only=True``). All random choices a
 functions of the seed and the step, so no generator state has to be kept.
 """
 
+import io
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from supernet.errors import FileFormatError
-from supernet.files import atomic_path, storage_error
+from supernet.files import storage_error, write_bytes
 from supernet.models import save_weights
 
 __all__ = ["Checkpoint", "list_checkpoints", "load_checkpoint", "save_checkpoint"]
@@ -54,8 +55,9 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         save_weights(temporary / _WEIGHTS, checkpoint.weights)
-        with atomic_path(temporary / _STATE) as path:
-            torch.save({"step": checkpoint.step, "optimizer": checkpoint.optimizer}, path)
+        state = io.BytesIO()
+        torch.save({"step": checkpoint.step, "optimizer": checkpoint.optimizer}, state)
+        write_bytes(temporary / _STATE, state.getvalue())
         shutil.rmtree(final, ignore_errors=True)
         temporary.replace(final)
         for old in list_checkpoints(folder)[:-_KEEP]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from supernet.data import Dataset, train_view
 from supernet.errors import ConfigError, TrainingError
-from supernet.files import write_text
+from supernet.files import append_line, write_text
 from supernet.models import (
     Network,
     Supernet,
@@ -188,8 +188,7 @@ class Trainer:
                 save_weights(self._checkpoints / "teacher.safetensors", self._teacher.state_dict())
             record |= self._after_phase(stretch.phase)
             self.supernet.train()
-        with (self.folder / "metrics.jsonl").open("a") as log:
-            log.write(json.dumps(record) + "\n")
+        append_line(self.folder / "metrics.jsonl", json.dumps(record))
         weights = self.supernet.state_dict()
         state = Checkpoint(step=self.step, weights=weights, optimizer=self._optimizer.state_dict())
         save_checkpoint(self._checkpoints, state)

@@ -86,12 +86,12 @@ def export_subnet(
         ConfigError: the subnet is of another space, or was edited; or ONNX Runtime
             and torch disagree.
     """
-    steps = 4
-    progress(0, steps, "recalibrating")
     file, space, config = SubnetFile.load(path), run.space(), run.config()
     subnet = file.subnet
     check_operators(space, file)
     evaluator = Evaluator(run.supernet(), run.dataset(progress))
+    steps = 4
+    progress(0, steps, "recalibrating")
     network = evaluator.network(subnet)
     onnx = output or run.folder / "export" / f"{path.stem}.onnx"
     progress(1, steps, "exporting to ONNX")

@@ -17,12 +17,13 @@ from supernet.latency.targets import THIS_MACHINE
 from supernet.predict import AccuracyPredictor, CrossValidation, cross_validate
 from supernet.progress import Progress, silent
 from supernet.runs import Run
-from supernet.search import Evolution, Found, check_limit, search
+from supernet.search import Evolution, Found, check_limit, fastest, search
 from supernet.space import (
     Genes,
     Space,
     Subnet,
     SubnetFile,
+    count_subnets,
     decode,
     largest,
     macs_of,
@@ -34,7 +35,6 @@ from supernet.space import (
 
 __all__ = ["SearchOutcome", "search_target", "subnet_file"]
 
-_LIMIT_SHARE = 0.5  # of the largest subnet's latency, where no limit is given
 CALIBRATION_IMAGES = 1000
 
 
@@ -83,7 +83,8 @@ def search_target(
     Args:
         run: a trained one.
         target: name of a target, or path of a table.
-        max_latency_ms: the limit; half the latency of the largest subnet when not given.
+        max_latency_ms: the limit; half the latency of the largest subnet when not given
+            (a little above that of the fastest where that is more).
         pairs: subnets whose accuracy the predictor learns from.
         evolution: how long to search.
         fresh_table: measure this machine again even if it is known.
@@ -103,7 +104,7 @@ def search_target(
         table = load_target(target)
     latency = table.predictor(space)
     if max_latency_ms is None:
-        max_latency_ms = _LIMIT_SHARE * float(latency.ms(largest(space))[0])
+        max_latency_ms = _default_limit(space, latency)
     check_limit(space, latency.ms, max_latency_ms)
     genes, top1 = _accuracy_pairs(run, space, pairs, seed, device, progress)
     validation = cross_validate(space, genes, top1)
@@ -132,13 +133,21 @@ def search_target(
     )
 
 
+def _default_limit(space: Space, latency: LatencyPredictor) -> float:
+    """Half the latency of the largest subnet, or a little above that of the fastest."""
+    ends = np.concatenate([largest(space), fastest(space, latency.ms)])
+    slowest_ms, fastest_ms = latency.ms(ends).tolist()
+    return max(0.5 * slowest_ms, 1.05 * fastest_ms)
+
+
 def _accuracy_pairs(
     run: Run, space: Space, count: int, seed: int, device: str, progress: Progress
 ) -> tuple[Genes, np.ndarray[Any, np.dtype[np.float64]]]:
     """Measured accuracies of the corners and of random subnets, on held-out images."""
     rng = np.random.default_rng(seed)
-    genes = unique(np.concatenate([largest(space), smallest(space), sample(space, count, rng)]))
-    genes = genes[:count]
+    genes = np.concatenate([largest(space), smallest(space)])
+    while len(genes) < min(count, count_subnets(space)):
+        genes = unique(np.concatenate([genes, sample(space, count, rng)]))[:count]
     known = Evaluations(
         run.folder / "evaluations.sqlite",
         weights=sha256(run.weights()),

@@ -1,5 +1,6 @@
 """Training a supernet into a run folder."""
 
+import datetime
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from supernet.evaluate import Evaluator
 from supernet.files import fill
 from supernet.models import Supernet
 from supernet.progress import Progress, silent
-from supernet.runs import Run, RunConfig
+from supernet.runs import Run, RunConfig, check_new, new_run_folder
 from supernet.space import Space, decode
 from supernet.train import Phase, Recipe, Trainer, list_checkpoints, phase_genes
 
@@ -50,6 +51,10 @@ def train_supernet(
         ConfigError: the folder holds a run already, or options do not fit.
         TrainingError: the loss is not finite.
     """
+    check_device(device)
+    now = datetime.datetime.now(datetime.UTC)
+    folder = folder or new_run_folder(space, now)
+    check_new(folder)
     dataset = load_dataset(data, resolution=space.resolutions[-1], seed=seed, progress=progress)
     config = RunConfig(
         data=data if data == EMBEDDED else str(Path(data).resolve()),
@@ -61,9 +66,10 @@ def train_supernet(
         seed=seed,
         device=device,
         versions={"supernet": __version__, "torch": str(torch.__version__)},
+        created=now.isoformat(timespec="seconds"),
     )
+    trainer = _trainer(folder, space, config, dataset, recipe, device, progress)
     run = Run.create(folder, space, config)
-    trainer = _trainer(run, dataset, recipe, device, progress)
     trainer.train()
     return run
 
@@ -75,8 +81,11 @@ def resume_training(run: Run, *, device: str = "cpu", progress: Progress = silen
         FileFormatError: the newest checkpoint is damaged.
         ConfigError: the run's images have changed.
     """
-    recipe = fill(Recipe, run.config().recipe, "recipe")
-    trainer = _trainer(run, run.dataset(progress), recipe, device, progress)
+    check_device(device)
+    config = run.config()
+    recipe = fill(Recipe, config.recipe, "recipe")
+    dataset = run.dataset(progress)
+    trainer = _trainer(run.folder, run.space(), config, dataset, recipe, device, progress)
     found = list_checkpoints(run.checkpoints)
     if found:
         try:
@@ -89,17 +98,22 @@ def resume_training(run: Run, *, device: str = "cpu", progress: Progress = silen
 
 
 def _trainer(
-    run: Run, dataset: Dataset, recipe: Recipe, device: str, progress: Progress
+    folder: Path,
+    space: Space,
+    config: RunConfig,
+    dataset: Dataset,
+    recipe: Recipe,
+    device: str,
+    progress: Progress,
 ) -> Trainer:
-    check_device(device)
-    config, space = run.config(), run.space()
+    space = replace(space, num_classes=len(config.classes), in_channels=config.in_channels)
     supernet = seeded_supernet(space, config.seed)
     evaluator = Evaluator(supernet, dataset, device=device, calibration_images=1000)
     return Trainer(
         supernet,
         dataset,
         recipe,
-        folder=run.folder,
+        folder=folder,
         seed=config.seed,
         device=device,
         progress=progress,

@@ -1,0 +1,109 @@
+"""Running commands in this process, in a folder of their own."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from supernet.cli.main import main
+
+SPACE = """
+format: supernet.space
+version: 1
+name: tiny
+resolutions: [16]
+stem: {width: 8, stride: 2}
+stages:
+  - width: [8, 16]
+    depth: [1, 2]
+    kernel: [3, 5]
+    expand: [1.5, 2]
+    stride: 2
+    se: 0.25
+    shortcut: false
+head: {width: 16}
+"""
+
+RECIPE = """
+format: supernet.recipe
+version: 1
+name: tiny
+batch_size: 64
+phases:
+  - {name: largest, epochs: 0.2, lr: 0.2}
+  - name: rest
+    epochs: 0.2
+    lr: 0.2
+    elastic: {kernel: 0, depth: 0, expand: 0, width: 0}
+    distill: 0.5
+"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command answered."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The last line of stdout."""
+        document: dict[str, Any] = json.loads(self.stdout.splitlines()[-1])
+        return document
+
+
+Command = Callable[..., Result]
+
+
+def run_command(*arguments: object) -> Result:
+    """Run `supernet` with these arguments in this process."""
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Result(result.exit_code, result.stdout, result.stderr)
+
+
+@pytest.fixture
+def tiny_yaml(tmp_path: Path) -> Path:
+    """A folder with ``tiny.yaml`` and ``recipe.yaml`` of a training of a second."""
+    (tmp_path / "tiny.yaml").write_text(SPACE)
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    return tmp_path
+
+
+@pytest.fixture
+def supernet(tiny_yaml: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """The command, in an empty working directory with a home of its own."""
+    monkeypatch.setenv("SUPERNET_HOME", str(tiny_yaml / "home"))
+    monkeypatch.chdir(tiny_yaml)
+    return run_command
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working directory in which a tiny supernet was trained and searched."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "tiny.yaml").write_text(SPACE)
+    (folder / "recipe.yaml").write_text(RECIPE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("SUPERNET_HOME", str(folder / "home"))
+        train = run_command("train", "--space", "tiny.yaml", "--recipe", "recipe.yaml")
+        assert train.code == 0, train.stderr
+        search = run_command("search", "--pairs", 12, "--generations", 5)
+        assert search.code == 0, search.stderr
+    return folder
+
+
+@pytest.fixture
+def in_trained(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """The command, in the working directory of `trained`."""
+    monkeypatch.setenv("SUPERNET_HOME", str(trained / "home"))
+    monkeypatch.chdir(trained)
+    return run_command

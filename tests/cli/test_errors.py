@@ -1,0 +1,153 @@
+"""Bad input: one line with the way out, an exit code, and nothing half-written."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Command = Callable[..., Any]
+
+pytestmark = pytest.mark.cli
+
+
+def _one_line(stderr: str) -> str:
+    lines = stderr.strip().splitlines()
+    assert len(lines) == 1, stderr
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (["trian"], 2, "no command 'trian'; did you mean 'train'?"),
+        (["train", "--epoch", "3"], 2, "Did you mean '--epochs'"),
+        (["train", "--data", "nowhere"], 2, "nowhere: no such folder"),
+        (["train", "--space", "nowhere"], 2, "unknown space 'nowhere'"),
+        (["train", "--recipe", "dmeo"], 2, "did you mean 'demo'?"),
+        (["train", "--space", "missing.yaml"], 2, "missing.yaml: no such file"),
+        (["train", "--device", "cuda:99"], 2, "device 'cuda:99' is not there"),
+        (["train", "--resume", "--epochs", "2"], 2, "--epochs cannot be given with --resume"),
+        (["train", "--resume"], 2, "no run below"),
+        (["search"], 2, "no run below"),
+        (["search", "--run", "nowhere"], 2, "nowhere: not a run"),
+        (["export", "--onnx"], 2, "no run below"),
+        (["export", "subnet.json"], 2, "no format was asked for"),
+        (["spaces", "dem"], 2, "did you mean 'demo'?"),
+    ],
+)
+def test_what_is_missing_or_misspelt_is_named(supernet: Command, arguments, code, text):
+    result = supernet(*arguments)
+    assert result.code == code
+    assert text in _one_line(result.stderr)
+    assert not Path("runs").exists()
+
+
+def test_errors_are_json_too_when_asked_for(supernet: Command):
+    result = supernet("train", "--data", "nowhere", "--json")
+    assert result.json["error"]["code"] == 2
+    assert "nowhere" in result.json["error"]["message"]
+
+
+def test_debug_shows_the_traceback(supernet: Command, capfd: pytest.CaptureFixture[str]):
+    result = supernet("train", "--data", "nowhere", "--debug")
+    assert "Traceback" in result.stderr
+    assert result.stderr.strip().splitlines()[-1].startswith("error: ")
+
+
+def test_an_unknown_target_names_the_known_ones(in_trained: Command):
+    result = in_trained("search", "--target", "pixel9")
+    assert result.code == 2
+    assert "unknown target 'pixel9'" in _one_line(result.stderr)
+    assert "this_machine" in result.stderr
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "nan", "inf"])
+def test_a_limit_that_is_no_limit_is_refused(in_trained: Command, limit: str):
+    result = in_trained("search", "--max-latency-ms", limit)
+    assert result.code == 2
+    assert "must be above 0 ms" in _one_line(result.stderr)
+
+
+def test_a_run_is_never_written_over(in_trained: Command, trained: Path):
+    run = next((trained / "runs").iterdir())
+    before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
+    result = in_trained("train", "--run", run)
+    assert result.code == 2
+    assert "holds a run already" in _one_line(result.stderr)
+    assert before == {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
+
+
+def _found(trained: Path) -> Path:
+    return next((trained / "runs").glob("*/search/this_machine/subnet.json"))
+
+
+def test_a_subnet_of_another_space_is_refused(in_trained: Command, trained: Path, tmp_path: Path):
+    document = json.loads(_found(trained).read_text())
+    document["space"] = {"name": "other", "hash": "0" * 12}
+    path = tmp_path / "other.json"
+    path.write_text(json.dumps(document))
+    result = in_trained("export", path, "--onnx")
+    assert result.code == 2
+    assert "of space 'other' (000000000000), not of 'tiny'" in _one_line(result.stderr)
+
+
+@pytest.mark.parametrize(
+    ("edit", "text"),
+    [
+        (lambda d: d["stages"][0]["blocks"][0].update(kernel=9), "kernel: must be one of 3, 5"),
+        (lambda d: d["operators"][0].update(out_channels=24), "macs or params does not fit"),
+        (lambda d: d["operators"][0].update(kernel=10**30), "kernel"),
+        (lambda d: d.update(version=2), "version 2 is newer than 1"),
+        (lambda d: d.update(format="supernet.run"), "expected format 'supernet.subnet'"),
+        (lambda d: d.update(resolutoin=3), "did you mean 'resolution'?"),
+        (lambda d: d.pop("operators"), "operators: missing"),
+        (lambda d: d["operators"].pop(), "macs or params does not fit"),
+    ],
+)
+def test_an_edited_subnet_file_is_refused(
+    in_trained: Command, trained: Path, tmp_path: Path, edit, text: str
+):
+    document = json.loads(_found(trained).read_text())
+    edit(document)
+    path = tmp_path / "edited.json"
+    path.write_text(json.dumps(document))
+    result = in_trained("export", path, "--onnx", "-o", tmp_path / "out.onnx")
+    assert result.code == 2
+    assert text in _one_line(result.stderr)
+    assert not (tmp_path / "out.onnx").exists()
+
+
+def test_damaged_weights_are_named(in_trained: Command, trained: Path, tmp_path: Path):
+    run = next((trained / "runs").iterdir())
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    weights = max(copy.glob("checkpoints/step-*"), key=lambda p: int(p.name[5:]))
+    path = weights / "supernet.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    result = in_trained("export", "--onnx", "--run", copy)
+    assert result.code == 2
+    assert "supernet.safetensors: cannot be read" in _one_line(result.stderr)
+
+
+def test_a_broken_image_is_named_and_nothing_is_kept(supernet: Command, tmp_path: Path):
+    from PIL import Image
+
+    for split in ("train", "val"):
+        for name in ("a", "b"):
+            folder = tmp_path / "photos" / split / name
+            folder.mkdir(parents=True)
+            for number in range(3):
+                Image.new("RGB", (20, 20)).save(folder / f"{number}.png")
+    broken = tmp_path / "photos/train/b/1.png"
+    broken.write_bytes(broken.read_bytes()[:40])
+    result = supernet("train", "--data", "photos", "--space", "tiny.yaml")
+    assert result.code == 2
+    last = result.stderr.strip().splitlines()[-1]
+    assert "1 of 6 images cannot be decoded" in last
+    assert "train/b/1.png" in last
+    assert not Path("runs").exists()
+    assert not list((tmp_path / "home").rglob("*.np*"))

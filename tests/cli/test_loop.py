@@ -1,0 +1,200 @@
+"""Train, search and export one after another, on real images, without any path."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from safetensors.numpy import load_file
+
+from supernet.data import load_fashion_mnist
+from supernet.space import SubnetFile
+
+Command = Callable[..., Any]
+
+pytestmark = pytest.mark.cli
+
+
+def test_train_search_and_export_follow_each_other_without_paths(
+    in_trained: Command, trained: Path
+):
+    exported = in_trained("export", "subnet.json", "--onnx", "--json")
+    assert exported.code == 0, exported.stderr
+    assert exported.json["max_abs_diff"] <= 1e-4
+    assert exported.json["top1"] == exported.json["torch_top1"]
+    assert exported.json["images"] == 2000
+    assert 0 < exported.json["latency_ms"] < 100
+    run = next((trained / "runs").iterdir())
+    assert Path(exported.json["files"]["onnx"]).resolve() == run / "export" / "subnet.onnx"
+
+
+def test_the_run_folder_holds_what_the_design_says(trained: Path):
+    run = next((trained / "runs").iterdir())
+    for name in (
+        "config.yaml",
+        "space.yaml",
+        "metrics.jsonl",
+        "evaluations.sqlite",
+        "report.html",
+        "predictor/predictor.json",
+        "search/this_machine/subnet.json",
+        "search/this_machine/front.csv",
+    ):
+        assert (run / name).is_file(), name
+    assert len(list((run / "checkpoints").glob("step-*/supernet.safetensors"))) == 2
+
+
+def test_the_exported_file_alone_classifies_a_real_image_as_its_card_says(
+    in_trained: Command, tmp_path: Path
+):
+    exported = in_trained("export", "--onnx", "-o", tmp_path / "net.onnx", "--json")
+    model = onnx.load(tmp_path / "net.onnx")
+    facts = {item.key: json.loads(item.value) for item in model.metadata_props}
+    assert len(facts["classes"]) == 10
+    pixels = load_fashion_mnist().test.pixels(slice(0, 200)).astype(np.float32) / 255
+    framed = np.pad(pixels, ((0, 0), (2, 2), (2, 2), (0, 0))).transpose(0, 3, 1, 2)
+    # 16 px network: the stored evaluation view halves the 32 px frame; shapes suffice here
+    images = ((framed[:, :, ::2, ::2] - facts["mean"][0]) / facts["std"][0]).astype(np.float32)
+    session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
+    logits = [session.run(None, {"images": image[None]})[0] for image in images]
+    assert np.isfinite(np.concatenate(logits)).all()
+    card = (tmp_path / "net.md").read_text()
+    assert f"{exported.json['top1']:.2f} % of 2000" in card
+    assert not [n for n in model.graph.node if n.op_type == "BatchNormalization"]
+
+
+def test_a_dynamic_batch_is_exported_when_asked_for(in_trained: Command, tmp_path: Path):
+    path = tmp_path / "many.onnx"
+    exported = in_trained("export", "--onnx", "--dynamic-batch", "-o", path)
+    assert exported.code == 0, exported.stderr
+    session = onnxruntime.InferenceSession(path)
+    found = session.run(None, {"images": np.zeros((3, 1, 16, 16), np.float32)})[0]
+    assert found.shape == (3, 10)
+
+
+def test_the_front_ascends_in_latency_and_accuracy(trained: Path):
+    path = next((trained / "runs").glob("*/search/this_machine/front.csv"))
+    rows = list(csv.DictReader(path.read_text().splitlines()))
+    for name in ("latency_ms", "top1"):
+        values = [float(row[name]) for row in rows]
+        assert values == sorted(values)
+    assert len(rows) >= 1
+
+
+def test_the_subnet_file_points_at_its_weights(trained: Path):
+    path = next((trained / "runs").glob("*/search/this_machine/subnet.json"))
+    file = SubnetFile.load(path)
+    assert file.checkpoint is not None
+    assert (path.parent / file.checkpoint["path"]).is_file()
+    low, ms, high = (file.predicted[f"latency_{x}ms"] for x in ("low_", "", "high_"))
+    assert low <= ms <= high
+    assert file.predicted["target"] == "this_machine"
+
+
+def test_a_second_search_measures_nothing_again(in_trained: Command, trained: Path):
+    table = trained / "home" / "latency_tables" / "this_machine.json"
+    before = table.stat().st_mtime_ns
+    again = in_trained("search", "--pairs", 12, "--generations", 5, "--json")
+    assert again.code == 0
+    assert table.stat().st_mtime_ns == before
+    assert "timing" not in again.stderr
+
+
+def test_an_impossible_limit_is_answered_with_the_fastest_subnet(in_trained: Command):
+    found = in_trained("search", "--max-latency-ms", "0.000001", "--json")
+    assert found.code == 4
+    assert "the fastest takes" in found.stderr
+    assert len(found.stderr.strip().splitlines()) == 1
+    limit = found.json["error"]["hint"].removeprefix("ask for at least ").removesuffix(" ms")
+    assert in_trained("search", "--max-latency-ms", limit, "--pairs", 12).code == 0
+
+
+def test_own_images_in_class_folders_are_trained_on(supernet: Command, tmp_path: Path):
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 40), ("val", 6)):
+        for index, name in enumerate(("dark", "light")):
+            folder = tmp_path / "photos" / split / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = rng.integers(0, 100, (24, 30, 3)) + 120 * index
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png")
+    trained = supernet(
+        "train",
+        "--data",
+        "photos",
+        "--space",
+        "tiny.yaml",
+        "--recipe",
+        "recipe.yaml",
+        "--epochs",
+        5,
+        "--run",
+        "mine",
+        "--json",
+    )
+    assert trained.code == 0, trained.stderr
+    search = supernet("search", "--run", "mine", "--pairs", 12, "--generations", 2)
+    assert search.code == 0, search.stderr
+    exported = supernet("export", "subnet.json", "--onnx", "--run", "mine", "--json")
+    assert exported.code == 0, exported.stderr
+    assert exported.json["images"] == 12
+
+
+def _start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "supernet", *arguments],
+        cwd=folder,
+        text=True,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "SUPERNET_HOME": str(folder / "home"), "OMP_NUM_THREADS": "1"},
+    )
+
+
+def _ended(process: "subprocess.Popen[str]") -> tuple[int, str]:
+    """Exit code and last line on stderr, once it ends."""
+    _, stderr = process.communicate(timeout=120)
+    return process.returncode, stderr.strip().splitlines()[-1]
+
+
+def _wait_for(pattern: str, folder: Path, process: "subprocess.Popen[str]") -> None:
+    for _ in range(6000):
+        if list(folder.glob(pattern)):
+            return
+        assert process.poll() is None
+        time.sleep(0.01)
+    raise AssertionError(f"no {pattern}")
+
+
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_training_resumes_to_the_same_weights(tiny_yaml: Path, blow: signal.Signals):
+    recipe = tiny_yaml / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("epochs: 0.2", "epochs: 1"))
+    options = ["--space", "tiny.yaml", "--recipe", "recipe.yaml"]
+    assert _ended(_start(tiny_yaml, "train", *options, "--run", "whole"))[0] == 0
+    killed = _start(tiny_yaml, "train", *options, "--run", "killed")
+    try:
+        _wait_for("killed/checkpoints/step-*", tiny_yaml, killed)
+    finally:
+        killed.send_signal(blow)
+    code, last_line = _ended(killed)
+    assert code == (-signal.SIGKILL if blow == signal.SIGKILL else 130)
+    assert blow == signal.SIGKILL or last_line.startswith("error: interrupted")
+    last = Path("checkpoints/step-312/supernet.safetensors")
+    assert not (tiny_yaml / "killed" / last).exists()
+    assert _ended(_start(tiny_yaml, "train", "--resume", "--run", "killed"))[0] == 0
+    first, second = (load_file(tiny_yaml / run / last) for run in ("whole", "killed"))
+    for name, values in first.items():
+        np.testing.assert_array_equal(values, second[name], err_msg=name)

@@ -1,0 +1,65 @@
+"""What all tests share: a space that is elastic in everything and still tiny."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from supernet.space import Head, Space, Stage, Stem, load_space
+
+settings.register_profile(
+    "supernet", deadline=None, derandomize=True, max_examples=20, database=None
+)
+settings.load_profile("supernet")
+
+
+@pytest.fixture(scope="session")
+def tiny_space() -> Space:
+    """Three stages at 16 or 24 pixels; 182,784 subnets.
+
+    Elastic resolution, stem width, widths, depths, kernels and expand ratios; with and
+    without expansion, squeeze-excite and shortcuts, and every activation somewhere.
+    """
+    return Space(
+        name="tiny",
+        resolutions=(16, 24),
+        stem=Stem(width=(8, 16), act="hard_swish"),
+        stages=(
+            Stage(width=(8, 16), depth=(1,), kernel=(3, 5), expand=(1.0,), act="relu"),
+            Stage(
+                width=(16, 24), depth=(1, 2), kernel=(3, 5, 7), expand=(2.0, 3.0), stride=2,
+                act="relu6", se=0.25,
+            ),
+            Stage(
+                width=(16, 24), depth=(1, 3), kernel=(3, 5), expand=(2.5, 4.0), act="swish",
+                se=0.5,
+            ),
+        ),
+        head=Head(width=32, features=24, act="hard_swish"),
+        num_classes=5,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def demo_space() -> Space:
+    return load_space("demo")
+
+
+@pytest.fixture(params=["tiny", "demo"], scope="session")
+def any_space(request: pytest.FixtureRequest, tiny_space: Space, demo_space: Space) -> Space:
+    """Each of the two in turn."""
+    return tiny_space if request.param == "tiny" else demo_space
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20240517)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder in which this user's tables and decoded images are kept."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("SUPERNET_HOME", str(folder))
+    return folder

@@ -1,0 +1,73 @@
+"""Sums over operators of whole populations equal plain loops."""
+
+import zlib
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from supernet.space import (
+    Operator,
+    OperatorSum,
+    Space,
+    decode,
+    macs_of,
+    operators,
+    operators_of,
+    params_of,
+    sample,
+    total_macs,
+    total_params,
+)
+
+
+def value(operator: Operator) -> float:
+    """Some number that depends on everything in an operator."""
+    return zlib.crc32(operator.key.encode()) / 2**32
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_the_sum_of_a_subnet_is_that_of_a_loop_over_its_operators(
+    any_space: Space, seed: int
+) -> None:
+    genes = sample(any_space, 12, np.random.default_rng(seed))
+    found = OperatorSum(any_space, value)(genes)
+    loop = [sum(map(value, operators(any_space, s))) for s in decode(any_space, genes)]
+    np.testing.assert_allclose(found, loop, rtol=1e-12)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_costs_of_populations_are_exact(any_space: Space, seed: int) -> None:
+    genes = sample(any_space, 12, np.random.default_rng(seed))
+    lists = [operators(any_space, subnet) for subnet in decode(any_space, genes)]
+    assert macs_of(any_space, genes).tolist() == [total_macs(each) for each in lists]
+    assert params_of(any_space, genes).tolist() == [total_params(each) for each in lists]
+
+
+def test_large_populations_are_summed_as_small_ones_are(
+    tiny_space: Space, rng: np.random.Generator
+) -> None:
+    genes = sample(tiny_space, 2 * 16384 + 7, rng)  # more than two internal portions
+    total = OperatorSum(tiny_space, value)
+    whole = total(genes)
+    for start in (0, 16380, 32765):
+        rows = slice(start, start + 8)
+        np.testing.assert_array_equal(whole[rows], total(genes[rows]))
+    assert total(genes[:0]).shape == (0,)
+
+
+def test_a_value_is_asked_once_per_different_operator(tiny_space: Space) -> None:
+    asked: list[Operator] = []
+    OperatorSum(tiny_space, lambda operator: asked.append(operator) or 0.0)  # type: ignore[func-returns-value]
+    assert len(asked) == len(set(asked))
+    assert asked == operators_of(tiny_space)
+
+
+def test_the_listed_operators_are_those_that_subnets_have(
+    tiny_space: Space, rng: np.random.Generator
+) -> None:
+    listed = operators_of(tiny_space)
+    subnets = decode(tiny_space, sample(tiny_space, 3000, rng))
+    used = {operator for subnet in subnets for operator in operators(tiny_space, subnet)}
+    assert used <= set(listed)
+    assert len(used) > 0.95 * len(listed)

@@ -1,0 +1,183 @@
+"""Populations stay canonical, in range, and mean what they say."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from supernet.errors import ConfigError
+from supernet.space import (
+    Genes,
+    Head,
+    Space,
+    Stage,
+    Stem,
+    canonical,
+    count_subnets,
+    crossover,
+    decode,
+    encode,
+    largest,
+    largest_subnet,
+    mutate,
+    neighbours,
+    one_hot,
+    sample,
+    smallest,
+    unique,
+)
+from supernet.space.layout import layout_of
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def assert_valid(space: Space, genes: Genes) -> None:
+    assert genes.dtype == np.int8
+    assert (genes >= 0).all()
+    assert (genes < layout_of(space).num_choices).all()
+    assert (canonical(space, genes) == genes).all()
+
+
+def active_genes(space: Space, genes: Genes) -> list[int]:
+    """Number of genes that have an effect, from the decoded subnets."""
+    counts = []
+    for subnet in decode(space, genes):
+        skipped = sum(
+            (stage.max_depth - len(chosen.blocks))
+            * ((len(stage.kernel) > 1) + (len(stage.expand) > 1))
+            for stage, chosen in zip(space.stages, subnet.stages)
+        )
+        counts.append(genes.shape[1] - skipped)
+    return counts
+
+
+@given(seed=SEEDS)
+def test_any_genes_become_canonical_once(any_space: Space, seed: int) -> None:
+    num_choices = layout_of(any_space).num_choices
+    genes = np.random.default_rng(seed).integers(0, num_choices, (20, len(num_choices)))
+    raw = genes.astype(np.int8)
+    once = canonical(any_space, raw)
+    assert_valid(any_space, once)
+    assert decode(any_space, once) == decode(any_space, raw)
+    assert (raw == genes).all()  # a copy was made
+
+
+@given(seed=SEEDS)
+def test_subnets_and_genes_are_the_same_thing(any_space: Space, seed: int) -> None:
+    genes = sample(any_space, 20, np.random.default_rng(seed))
+    assert_valid(any_space, genes)
+    subnets = decode(any_space, genes)
+    assert (encode(any_space, subnets) == genes).all()
+    assert len(set(subnets)) == len(unique(genes))
+    assert len({str(subnet) for subnet in subnets}) == len(set(subnets))
+
+
+@given(seed=SEEDS, probability=st.sampled_from([0.0, 0.1, 0.5, 1.0]))
+def test_mutants_are_valid_and_differ_as_often_as_asked(
+    any_space: Space, seed: int, probability: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    genes = sample(any_space, 20, rng)
+    before = genes.copy()
+    mutants = mutate(any_space, genes, probability, rng)
+    assert_valid(any_space, mutants)
+    assert (genes == before).all()
+    padded = set(layout_of(any_space).padded[:, 0].tolist())
+    always = [column for column in range(genes.shape[1]) if column not in padded]
+    changed = (mutants != genes)[:, always].mean()
+    assert abs(changed - probability) <= (0.0 if probability in (0.0, 1.0) else 0.2)
+
+
+@given(seed=SEEDS)
+def test_children_take_every_gene_from_a_parent(any_space: Space, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    first, second = sample(any_space, 20, rng), sample(any_space, 20, rng)
+    children = crossover(any_space, first, second, rng)
+    assert_valid(any_space, children)
+    padded = np.isin(np.arange(first.shape[1]), layout_of(any_space).padded[:, 0])
+    assert ((children == first) | (children == second) | (padded & (children == 0))).all()
+    assert (crossover(any_space, first, first, rng) == first).all()
+
+
+@given(seed=SEEDS)
+def test_neighbours_are_exactly_the_subnets_one_gene_away(any_space: Space, seed: int) -> None:
+    genes = sample(any_space, 1, np.random.default_rng(seed))
+    layout = layout_of(any_space)
+    expected = set()
+    for column, choices in enumerate(layout.num_choices.tolist()):
+        for value in range(choices):
+            changed = genes.copy()
+            changed[0, column] = value
+            expected.add(tuple(canonical(any_space, changed)[0].tolist()))
+    expected.discard(tuple(genes[0].tolist()))
+    found = neighbours(any_space, genes)
+    assert_valid(any_space, found)
+    assert {tuple(row) for row in found.tolist()} == expected
+    assert len(found) == len(expected)
+    depths = [d.column for d in layout.depth if d.column >= 0]
+    same_depth = (found[:, depths] == genes[:, depths]).all(axis=1)
+    assert ((found != genes).sum(axis=1)[same_depth] == 1).all()
+
+
+def test_unique_keeps_the_first_of_equal_rows_in_order() -> None:
+    rows = np.array([[2, 0], [1, 1], [2, 0], [0, 5], [1, 1]], dtype=np.int8)
+    assert unique(rows).tolist() == [[2, 0], [1, 1], [0, 5]]
+
+
+@given(seed=SEEDS)
+def test_one_hot_has_one_for_every_gene_with_an_effect(any_space: Space, seed: int) -> None:
+    genes = sample(any_space, 20, np.random.default_rng(seed))
+    hot = one_hot(any_space, genes)
+    assert hot.shape == (20, layout_of(any_space).num_choices.sum())
+    assert set(np.unique(hot)) <= {0.0, 1.0}
+    assert hot.sum(axis=1).tolist() == active_genes(any_space, genes)
+    assert len(np.unique(hot, axis=0)) == len(unique(genes))
+
+
+def test_every_choice_is_drawn_about_equally_often(tiny_space: Space) -> None:
+    genes = sample(tiny_space, 6000, np.random.default_rng(0))
+    for column, choices in enumerate(layout_of(tiny_space).num_choices.tolist()):
+        if column not in layout_of(tiny_space).padded[:, 0]:
+            counts = np.bincount(genes[:, column], minlength=choices)
+            assert (abs(counts / 6000 - 1 / choices) < 0.03).all()
+
+
+def test_the_same_generator_draws_the_same_subnets(tiny_space: Space) -> None:
+    first, second = (sample(tiny_space, 9, np.random.default_rng(3)) for _ in range(2))
+    assert (first == second).all()
+
+
+def test_the_ends_have_the_first_and_the_last_choices(tiny_space: Space) -> None:
+    small, large = decode(tiny_space, np.concatenate([smallest(tiny_space), largest(tiny_space)]))
+    assert str(small) == "16px, stem 8 | 8: k3e1 | 16: k3e2 | 16: k3e2.5"
+    assert str(large) == (
+        "24px, stem 16 | 16: k5e1 | 24: k7e3 k7e3 | 24: k5e4 k5e4 k5e4"
+    )
+    assert large == largest_subnet(tiny_space)
+
+
+def test_the_count_is_that_of_an_enumeration() -> None:
+    space = Space(
+        name="countable",
+        resolutions=(16, 24),
+        stem=Stem(width=(8,)),
+        stages=(
+            Stage(width=(8, 16), depth=(1, 2), kernel=(3, 5)),
+            Stage(width=(8,), depth=(1, 3), expand=(2.0, 3.0)),
+        ),
+        head=Head(),
+    )
+    choices = [range(n) for n in layout_of(space).num_choices]
+    everything = np.array(list(itertools.product(*choices)), dtype=np.int8)
+    assert len(unique(canonical(space, everything))) == count_subnets(space) == 2 * 2 * 6 * 10
+
+
+def test_a_subnet_of_another_space_has_no_genes_here(
+    tiny_space: Space, demo_space: Space
+) -> None:
+    with pytest.raises(ConfigError, match="the subnet is of space 'demo'") as caught:
+        encode(tiny_space, [largest_subnet(demo_space)])
+    assert "not of 'tiny'" in str(caught.value)
+    assert "the space that the subnet was found in" in caught.value.hint

@@ -1,0 +1,105 @@
+"""Operators: shapes, costs, the signature, and what is refused."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from supernet.errors import ConfigError
+from supernet.space import Operator, Space, operators_of, total_macs, total_params
+from supernet.space.operators import round_channels
+
+MBCONV: dict[str, Any] = {
+    "op": "mbconv",
+    "in_channels": 16,
+    "mid_channels": 48,
+    "out_channels": 24,
+    "kernel": 5,
+    "stride": 2,
+    "act": "relu",
+    "se": 16,
+    "height": 31,
+    "width": 32,
+}
+
+
+def test_costs_of_an_inverted_bottleneck_counted_by_hand() -> None:
+    operator = Operator(**MBCONV)
+    assert (operator.out_height, operator.out_width) == (16, 16)
+    expand, depthwise, gates, project = 16 * 48, 25 * 48, 2 * 48 * 16, 48 * 24
+    assert operator.macs == expand * 31 * 32 + depthwise * 256 + gates + project * 256
+    biases, norms = 16 + 48, 2 * (48 + 48 + 24)
+    assert operator.params == expand + depthwise + gates + biases + project + norms
+
+
+def test_costs_of_the_other_kinds_counted_by_hand() -> None:
+    conv = Operator(op="conv", in_channels=3, out_channels=8, kernel=3, stride=2, height=9, width=9)
+    assert (conv.macs, conv.params) == (27 * 8 * 25, 27 * 8 + 16)
+    light = Operator(
+        op="dsconv", in_channels=8, mid_channels=8, out_channels=16, kernel=3, height=4, width=4
+    )
+    assert (light.macs, light.params) == (72 * 16 + 128 * 16, 72 + 128 + 2 * (8 + 16))
+    pool = Operator(op="pool", in_channels=8, out_channels=8, height=4, width=4)
+    assert (pool.macs, pool.params, pool.out_height, pool.out_width) == (0, 0, 1, 1)
+    linear = Operator(op="linear", in_channels=8, out_channels=5)
+    biased = Operator(op="linear", in_channels=8, out_channels=5, bias=True)
+    assert (linear.macs, linear.params, biased.macs, biased.params) == (40, 40, 40, 45)
+    assert total_macs([conv, linear]) == conv.macs + 40
+    assert total_params([conv, linear]) == conv.params + 40
+
+
+def test_the_signature_reads_as_documented() -> None:
+    square = MBCONV | {"height": 32}
+    assert Operator(**square).key == "mbconv 16-48-24 k5 s2 relu se16 32x32"
+
+
+def test_different_operators_have_different_signatures(any_space: Space) -> None:
+    operators = operators_of(any_space)
+    assert len({operator.key for operator in operators}) == len(operators) > 100
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"in_channels": -1}, "in_channels: must be from 0 to 65536, found -1"),
+        ({"height": 65537}, "height: must be from 0 to 65536, found 65537"),
+        ({"out_channels": 0}, "in_channels, out_channels and stride must be at least 1"),
+        ({"stride": 0}, "in_channels, out_channels and stride must be at least 1"),
+        ({"kernel": 4}, "kernel must be odd, height and width at least 1"),
+        ({"width": 0}, "kernel must be odd, height and width at least 1"),
+        ({"mid_channels": 0}, "mid_channels: 0 does not fit op 'mbconv'"),
+        ({"op": "conv"}, "mid_channels: 48 does not fit op 'conv'"),
+        ({"op": "dsconv"}, "mid_channels: must equal in_channels for op 'dsconv'"),
+        ({"shortcut": True}, "shortcut: needs stride 1 and in_channels = out_channels"),
+    ],
+)
+def test_an_impossible_operator_is_refused(changes: dict[str, Any], text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Operator(**MBCONV | changes)
+    assert caught.value.problems == [text]
+
+
+def test_several_problems_are_told_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Operator(**MBCONV | {"in_channels": -1, "height": -2, "shortcut": True})
+    assert len(caught.value.problems) == 3
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    # MobileNetV3's make_divisible(value, 8), worked out by hand: nearest, half up,
+    # and one step more where that loses over a tenth
+    [(1, 8), (8, 8), (11, 16), (12, 16), (16 * 0.25, 8), (72 * 0.25, 24), (120 * 0.25, 32)]
+    + [(960 * 0.25, 240), (18, 24), (19, 24), (20, 24), (37, 40), (91, 88)],
+)
+def test_channels_are_rounded_as_in_mobilenet_v3(value: float, expected: int) -> None:
+    assert round_channels(value) == expected
+
+
+@given(st.floats(1, 1e4))
+def test_rounding_never_loses_a_tenth(value: float) -> None:
+    rounded = round_channels(value)
+    assert rounded % 8 == 0
+    assert rounded >= 0.9 * value
+    assert rounded <= max(8, value + 8)

@@ -1,0 +1,83 @@
+"""Search spaces: what they refuse, and when two are the same."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from supernet.errors import ConfigError
+from supernet.space import Head, Space, Stage, Stem
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"width": ()}, "width: needs 1 to 64 choices, found 0"),
+        ({"width": (16, 8)}, "width: choices must ascend without repeats, found [16, 8]"),
+        ({"width": (8, 8)}, "width: choices must ascend without repeats, found [8, 8]"),
+        ({"width": (0, 8)}, "width: choices must be from 1 to 4096, found [0]"),
+        ({"depth": (0, 2)}, "depth: choices must be from 1 to 32, found [0]"),
+        ({"kernel": (3, 4)}, "kernel: choices must be odd and from 1 to 15, found [4]"),
+        ({"expand": (0.0,)}, "expand: choices must be from 0.1 to 16, found [0.0]"),
+        ({"expand": (float("nan"),)}, "expand: choices must be from 0.1 to 16, found [nan]"),
+        ({"expand": (1.0, 2.0)}, "expand: 1 cannot be mixed with others, found [1.0, 2.0]"),
+        ({"stride": 0}, "stride: choices must be from 1 to 4, found [0]"),
+        ({"se": -0.5}, "se: must be from 0 to 1, found -0.5"),
+        ({"se": float("nan")}, "se: must be from 0 to 1, found nan"),
+    ],
+)
+def test_an_impossible_stage_is_refused(changes: dict[str, Any], text: str) -> None:
+    values: dict[str, Any] = {"width": (8,), "depth": (1,)}
+    with pytest.raises(ConfigError) as caught:
+        Stage(**values | changes)
+    assert caught.value.problems == [text]
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"resolutions": (4,)}, "resolutions: choices must be from 8 to 4096, found [4]"),
+        ({"in_channels": 0}, "in_channels: choices must be from 1 to 64, found [0]"),
+        ({"num_classes": 1}, "num_classes: choices must be from 2 to 65536, found [1]"),
+        ({"name": "../x"}, "name: must be letters, digits, '_', '-' or '.', found '../x'"),
+        ({"name": ""}, "name: must be letters, digits, '_', '-' or '.', found ''"),
+        ({"stages": ()}, "stages: need 1 to 64 blocks in all"),
+        ({"stages": (Stage(width=(8,), depth=(32,)),) * 3}, "stages: need 1 to 64 blocks in all"),
+        ({"bn_momentum": 0.0}, "bn_momentum: must be above 0 and at most 1, found 0.0"),
+        ({"bn_eps": 1.0}, "bn_eps: must be between 0 and 1, found 1.0"),
+    ],
+)
+def test_an_impossible_space_is_refused(
+    tiny_space: Space, changes: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        replace(tiny_space, **changes)
+    assert caught.value.problems == [text]
+
+
+def test_stem_and_head_have_rules_too() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Stem(width=(0,), kernel=2, stride=9)
+    assert [p.split(":")[0] for p in caught.value.problems] == ["width", "kernel", "stride"]
+    with pytest.raises(ConfigError) as caught:
+        Head(width=-1, features=1 << 20, dropout=1.0)
+    assert [p.split(":")[0] for p in caught.value.problems] == ["width", "features", "dropout"]
+
+
+def test_the_hash_is_of_the_choices_alone(tiny_space: Space) -> None:
+    same = replace(tiny_space, name="other", about="text", in_channels=1, num_classes=10)
+    assert same.hash == tiny_space.hash
+    assert len(tiny_space.hash) == 12
+    for changes in (
+        {"resolutions": (16,)},
+        {"bn_eps": 1e-3},
+        {"head": Head(width=32, features=24)},
+        {"stages": tiny_space.stages[:-1]},
+        {"stem": Stem(width=(8, 24), act="hard_swish")},
+    ):
+        assert replace(tiny_space, **changes).hash != tiny_space.hash  # type: ignore[arg-type]
+
+
+def test_a_space_is_a_value(tiny_space: Space) -> None:
+    assert replace(tiny_space) == tiny_space
+    assert hash(replace(tiny_space)) == hash(tiny_space)

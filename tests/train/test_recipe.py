@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+
+from supernet.errors import ConfigError
+from supernet.space import Space, load_space
+from supernet.space.layout import layout_of
+from supernet.train import Elastic, Phase, Recipe, list_recipes, load_recipe, phase_genes, scaled
+from supernet.train.sampling import admitted
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_shipped_recipes_load_and_say_where_they_come_from(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert "arXiv" in recipe.about
+
+
+def test_every_problem_of_a_recipe_is_reported_at_once(tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text(
+        "format: supernet.recipe\nversion: 1\nname: bad\nbatchsize: 3\n"
+        "phases:\n  - {name: a, epochs: -1, lr: x}\n  - {name: b, epochs: 1, lr: 0.1, distil: 1}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_recipe(path)
+    problems = "\n".join(caught.value.problems)
+    assert "batchsize: unknown key; did you mean 'batch_size'?" in problems
+    assert "phases[0].lr: Expected `float`" in problems
+    assert "phases[1].distil: unknown key; did you mean 'distill'?" in problems
+
+
+def test_an_unknown_recipe_names_the_known_ones():
+    with pytest.raises(ConfigError, match="unknown recipe 'demmo'; did you mean 'demo'"):
+        load_recipe("demmo")
+
+
+def test_the_first_phase_cannot_learn_from_a_teacher_that_does_not_exist():
+    with pytest.raises(ConfigError, match="no frozen teacher yet"):
+        Recipe(name="x", phases=(Phase(name="a", epochs=1, lr=0.1, distill=0.5),))
+
+
+def test_in_place_distillation_needs_the_largest_subnet_first():
+    with pytest.raises(ConfigError, match="must start with largest"):
+        Phase(name="a", epochs=1, lr=0.1, distill=0.5, teacher="in_place", subnets=("random",))
+
+
+def test_scaling_changes_epochs_only():
+    recipe = load_recipe("demo")
+    half = scaled(recipe, 0.5)
+    assert [p.epochs * 2 for p in half.phases] == [p.epochs for p in recipe.phases]
+    assert [p.lr for p in half.phases] == [p.lr for p in recipe.phases]
+
+
+def test_subnets_depend_on_seed_and_step_alone(space: Space):
+    phase = Phase(
+        name="a",
+        epochs=1,
+        lr=0.1,
+        elastic=Elastic(kernel=0, depth=0, expand=0, width=0),
+        subnets=("random",) * 4,
+    )
+    first = phase_genes(space, phase, seed=3, step=7)
+    np.testing.assert_array_equal(first, phase_genes(space, phase, seed=3, step=7))
+    assert (first != phase_genes(space, phase, seed=3, step=8)).any()
+    assert (first != phase_genes(space, phase, seed=4, step=7)).any()
+
+
+def test_a_phase_samples_only_what_it_admits():
+    space = load_space("demo")
+    layout = layout_of(space)
+    elastic = Elastic(kernel=0, depth=2)
+    phase = Phase(name="a", epochs=1, lr=0.1, elastic=elastic, subnets=("random",) * 200)
+    genes = phase_genes(space, phase, seed=0, step=0)
+    last = layout.num_choices - 1
+    for gene in layout.genes:
+        column, kind = genes[:, gene.column], gene.name.split(".")[-1]
+        if kind == "width":
+            assert (column == last[gene.column]).all()
+        if kind == "depth":
+            assert column.min() == max(0, last[gene.column] - 1)
+    np.testing.assert_array_equal(admitted(space, Elastic(kernel=0, depth=0, expand=0, width=0)), 0)
+
+
+def test_all_subnets_of_a_step_see_one_resolution(space: Space):
+    phase = Phase(name="a", epochs=1, lr=0.1, subnets=("largest", "random", "smallest"))
+    column = layout_of(space).resolution.column
+    seen = set()
+    for step in range(20):
+        sizes = set(phase_genes(space, phase, seed=0, step=step)[:, column].tolist())
+        assert len(sizes) == 1
+        seen |= sizes
+    assert seen == {0, 1}
