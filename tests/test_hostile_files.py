@@ -193,9 +193,7 @@ def test_a_space_refuses_numbers_out_of_range(
 
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("opening", ["[", '{"a":'])
-def test_a_deeply_nested_file_is_refused(
-    formats: dict[str, Kind], name: str, opening: str
-) -> None:
+def test_a_deeply_nested_file_is_refused(formats: dict[str, Kind], name: str, opening: str) -> None:
     assert not read(formats[name], opening * 50_000)
     header = f'{{"format": "supernet.{name}", "version": 1, "a": '
     assert not read(formats[name], header + opening * 400)

@@ -74,6 +74,7 @@ def search(
     latency_ms: Objective,
     max_latency_ms: float | None = None,
     evolution: Evolution | None = None,
+    start: Genes | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Found:
@@ -85,6 +86,7 @@ def search(
         latency_ms: predicts milliseconds for a population ``(N, G)``.
         max_latency_ms: limit for the answer; without it the most accurate is taken.
         evolution: how long to search.
+        start: subnets to begin with beside random ones, shape ``(N, G)``.
         seed: of every random choice.
         progress: told about every generation.
 
@@ -97,8 +99,8 @@ def search(
     quickest = fastest(space, latency_ms)
     if max_latency_ms is not None:
         check_limit(space, latency_ms, max_latency_ms)
-    corners = [quickest, smallest(space), largest(space)]
-    seen = unique(np.concatenate([*corners, sample(space, evolution.population, rng)]))
+    first = [quickest, smallest(space), largest(space)] + ([] if start is None else [start])
+    seen = unique(np.concatenate([*first, sample(space, evolution.population, rng)]))
     scores = np.stack([top1(seen), latency_ms(seen)])
     parents = np.arange(len(seen))
     for generation in range(evolution.generations):

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from supernet.evaluate import Evaluations, Evaluator, evaluate_all
 from supernet.files import sha256, write_text
 from supernet.latency import LatencyPredictor, LatencyTable, load_target, this_machine
 from supernet.latency.targets import THIS_MACHINE
@@ -23,19 +22,14 @@ from supernet.space import (
     Space,
     Subnet,
     SubnetFile,
-    count_subnets,
     decode,
     largest,
     macs_of,
     params_of,
-    sample,
-    smallest,
-    unique,
 )
+from supernet.workflow.accuracies import Accuracies, random_pairs
 
 __all__ = ["SearchOutcome", "search_target", "subnet_file"]
-
-CALIBRATION_IMAGES = 1000
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -46,7 +40,7 @@ class SearchOutcome:
     space: Space
     table: LatencyTable
     pairs: Genes
-    """Subnets whose accuracy was measured, shape ``(M, G)``."""
+    """Random subnets that the predictor was validated on, shape ``(M, G)``."""
     validation: CrossValidation
     """Of the accuracy predictor."""
     found: Found
@@ -66,7 +60,10 @@ def search_target(
     target: str = THIS_MACHINE,
     *,
     max_latency_ms: float | None = None,
+    limit_share: float = 0.5,
     pairs: int = 100,
+    rounds: int = 2,
+    candidates: int = 16,
     evolution: Evolution | None = None,
     fresh_table: bool = False,
     seed: int = 0,
@@ -83,9 +80,13 @@ def search_target(
     Args:
         run: a trained one.
         target: name of a target, or path of a table.
-        max_latency_ms: the limit; half the latency of the largest subnet when not given
-            (a little above that of the fastest where that is more).
-        pairs: subnets whose accuracy the predictor learns from.
+        max_latency_ms: the limit.
+        limit_share: the limit as a share of the largest subnet's latency, where
+            `max_latency_ms` is not given; raised to what the fastest subnet needs.
+        pairs: random subnets whose accuracy the predictor learns from.
+        rounds: times that the most promising subnets are measured and learned from
+            before the last search (as in DyNAS-T's LINAS, arXiv:2202.12954).
+        candidates: subnets measured in each of these rounds.
         evolution: how long to search.
         fresh_table: measure this machine again even if it is known.
         seed: of every random choice.
@@ -104,27 +105,36 @@ def search_target(
         table = load_target(target)
     latency = table.predictor(space)
     if max_latency_ms is None:
-        max_latency_ms = _default_limit(space, latency)
+        max_latency_ms = _limit(space, latency, limit_share)
     check_limit(space, latency.ms, max_latency_ms)
-    genes, top1 = _accuracy_pairs(run, space, pairs, seed, device, progress)
-    validation = cross_validate(space, genes, top1)
-    predictor = AccuracyPredictor(space, genes, top1)
+    accuracies = Accuracies(run, space, device, progress)
+    random = random_pairs(space, pairs, seed)
+    top1 = accuracies.measure(random)
+    validation = cross_validate(space, random, top1)
+    measured = random
+    for number in range(rounds + 1):
+        predictor = AccuracyPredictor(space, measured, top1)
+        found = search(
+            space,
+            top1=predictor.predict,
+            latency_ms=latency.ms,
+            max_latency_ms=max_latency_ms,
+            evolution=evolution,
+            start=measured,
+            seed=seed + number,
+            progress=progress,
+        )
+        if number < rounds:
+            promising = _promising(found, measured, max_latency_ms, candidates)
+            measured = np.concatenate([measured, promising])
+            top1 = np.concatenate([top1, accuracies.measure(promising)])
     predictor.save(run.folder / "predictor" / "predictor.json")
-    found = search(
-        space,
-        top1=predictor.predict,
-        latency_ms=latency.ms,
-        max_latency_ms=max_latency_ms,
-        evolution=evolution,
-        seed=seed,
-        progress=progress,
-    )
     file = _write(run, space, table, latency, found, validation, output)
     return SearchOutcome(
         run=run,
         space=space,
         table=table,
-        pairs=genes,
+        pairs=random,
         validation=validation,
         found=found,
         max_latency_ms=max_latency_ms,
@@ -133,35 +143,20 @@ def search_target(
     )
 
 
-def _default_limit(space: Space, latency: LatencyPredictor) -> float:
-    """Half the latency of the largest subnet, or a little above that of the fastest."""
+def _promising(found: Found, measured: Genes, limit: float, count: int) -> Genes:
+    """The most accurate subnets by prediction within the limit that were not measured."""
+    order = np.argsort(-found.top1, kind="stable")
+    within = found.genes[order[found.latency_ms[order] <= limit]]
+    known = {row.tobytes() for row in measured}
+    fresh = [row for row in within[: count + len(measured)] if row.tobytes() not in known]
+    return np.array(fresh[:count], dtype=np.int8).reshape(-1, measured.shape[1])
+
+
+def _limit(space: Space, latency: LatencyPredictor, share: float) -> float:
+    """A share of the largest subnet's latency, or a little above that of the fastest."""
     ends = np.concatenate([largest(space), fastest(space, latency.ms)])
     slowest_ms, fastest_ms = latency.ms(ends).tolist()
-    return max(0.5 * slowest_ms, 1.05 * fastest_ms)
-
-
-def _accuracy_pairs(
-    run: Run, space: Space, count: int, seed: int, device: str, progress: Progress
-) -> tuple[Genes, np.ndarray[Any, np.dtype[np.float64]]]:
-    """Measured accuracies of the corners and of random subnets, on held-out images."""
-    rng = np.random.default_rng(seed)
-    genes = np.concatenate([largest(space), smallest(space)])
-    while len(genes) < min(count, count_subnets(space)):
-        genes = unique(np.concatenate([genes, sample(space, count, rng)]))[:count]
-    known = Evaluations(
-        run.folder / "evaluations.sqlite",
-        weights=sha256(run.weights()),
-        split="holdout",
-        calibration_images=CALIBRATION_IMAGES,
-    )
-    evaluator = Evaluator(
-        run.supernet().to(device),
-        run.dataset(progress),
-        device=device,
-        calibration_images=CALIBRATION_IMAGES,
-    )
-    top1 = evaluate_all(evaluator, decode(space, genes), "holdout", known, progress)
-    return genes, np.array(top1)
+    return max(share * float(slowest_ms), 1.05 * float(fastest_ms))
 
 
 def subnet_file(run: Run, space: Space, subnet: Subnet, folder: Path, **known: Any) -> SubnetFile:

@@ -53,6 +53,8 @@ def test_large_populations_are_summed_as_small_ones_are(
     for start in (0, 16380, 32765):
         rows = slice(start, start + 8)
         np.testing.assert_array_equal(whole[rows], total(genes[rows]))
+    alone = [total(genes[row : row + 1])[0] for row in range(50)]
+    assert whole[:50].tolist() == alone  # to the last bit: limits are compared with it
     assert total(genes[:0]).shape == (0,)
 
 
@@ -63,11 +65,9 @@ def test_a_value_is_asked_once_per_different_operator(tiny_space: Space) -> None
     assert asked == operators_of(tiny_space)
 
 
-def test_the_listed_operators_are_those_that_subnets_have(
-    tiny_space: Space, rng: np.random.Generator
-) -> None:
+def test_every_operator_of_a_subnet_is_listed(tiny_space: Space, rng: np.random.Generator) -> None:
     listed = operators_of(tiny_space)
-    subnets = decode(tiny_space, sample(tiny_space, 3000, rng))
+    subnets = decode(tiny_space, sample(tiny_space, 1000, rng))
     used = {operator for subnet in subnets for operator in operators(tiny_space, subnet)}
     assert used <= set(listed)
-    assert len(used) > 0.95 * len(listed)
+    assert len(listed) == len(set(listed))

@@ -152,9 +152,7 @@ def test_the_same_generator_draws_the_same_subnets(tiny_space: Space) -> None:
 def test_the_ends_have_the_first_and_the_last_choices(tiny_space: Space) -> None:
     small, large = decode(tiny_space, np.concatenate([smallest(tiny_space), largest(tiny_space)]))
     assert str(small) == "16px, stem 8 | 8: k3e1 | 16: k3e2 | 16: k3e2.5"
-    assert str(large) == (
-        "24px, stem 16 | 16: k5e1 | 24: k7e3 k7e3 | 24: k5e4 k5e4 k5e4"
-    )
+    assert str(large) == ("24px, stem 16 | 16: k5e1 | 24: k7e3 k7e3 | 24: k5e4 k5e4 k5e4")
     assert large == largest_subnet(tiny_space)
 
 
@@ -174,9 +172,7 @@ def test_the_count_is_that_of_an_enumeration() -> None:
     assert len(unique(canonical(space, everything))) == count_subnets(space) == 2 * 2 * 6 * 10
 
 
-def test_a_subnet_of_another_space_has_no_genes_here(
-    tiny_space: Space, demo_space: Space
-) -> None:
+def test_a_subnet_of_another_space_has_no_genes_here(tiny_space: Space, demo_space: Space) -> None:
     with pytest.raises(ConfigError, match="the subnet is of space 'demo'") as caught:
         encode(tiny_space, [largest_subnet(demo_space)])
     assert "not of 'tiny'" in str(caught.value)

@@ -90,8 +90,21 @@ def test_several_problems_are_told_at_once() -> None:
     ("value", "expected"),
     # MobileNetV3's make_divisible(value, 8), worked out by hand: nearest, half up,
     # and one step more where that loses over a tenth
-    [(1, 8), (8, 8), (11, 16), (12, 16), (16 * 0.25, 8), (72 * 0.25, 24), (120 * 0.25, 32)]
-    + [(960 * 0.25, 240), (18, 24), (19, 24), (20, 24), (37, 40), (91, 88)],
+    [
+        (1, 8),
+        (8, 8),
+        (11, 16),
+        (12, 16),
+        (16 * 0.25, 8),
+        (18, 24),
+        (19, 24),
+        (20, 24),
+        (37, 40),
+        (91, 88),
+        (72 * 0.25, 24),
+        (120 * 0.25, 32),
+        (960 * 0.25, 240),
+    ],
 )
 def test_channels_are_rounded_as_in_mobilenet_v3(value: float, expected: int) -> None:
     assert round_channels(value) == expected

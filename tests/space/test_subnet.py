@@ -1,5 +1,6 @@
 """Subnets as values and as files."""
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -52,7 +53,7 @@ def test_operators_follow_each_other(any_space: Space, seed: int) -> None:
     assert found[0].out_channels == subnet.stem_width
     assert found[-1].out_channels == any_space.num_classes
     assert found[-1].bias
-    for before, after in zip(found, found[1:]):
+    for before, after in itertools.pairwise(found):
         assert before.out_channels == after.in_channels
         assert (before.out_height, before.out_width) == (after.height, after.width)
     blocks = [block for stage in subnet.stages for block in stage.blocks]
@@ -115,17 +116,15 @@ def test_measured_values_are_added_to_a_copy(tiny_space: Space, subnet: Subnet) 
     assert (file.measured, more.measured) == ({"top1": 80.0}, {"top1": 80.0, "latency_ms": 1.5})
 
 
-def test_the_file_says_its_costs(
-    tiny_space: Space, subnet: Subnet, body: dict[str, Any]
-) -> None:
+def test_the_file_says_its_costs(tiny_space: Space, subnet: Subnet, body: dict[str, Any]) -> None:
     assert body["macs"] == sum(o.macs for o in operators(tiny_space, subnet))
     assert body["params"] == sum(o.params for o in operators(tiny_space, subnet))
     assert [stage["depth"] for stage in body["stages"]] == [1, 2, 3]
 
 
 def test_edited_files_are_refused(tmp_path: Path, body: dict[str, Any]) -> None:
+    stages = [body["stages"][0], body["stages"][1] | {"depth": 1}, body["stages"][2]]
     with pytest.raises(FileFormatError, match="stage 2: depth does not fit the blocks"):
-        stages = [body["stages"][0], body["stages"][1] | {"depth": 1}, body["stages"][2]]
         load(tmp_path, body | {"stages": stages})
     with pytest.raises(FileFormatError, match="macs or params does not fit the blocks"):
         load(tmp_path, body | {"macs": body["macs"] + 1})
@@ -140,7 +139,7 @@ def test_operators_that_are_not_those_of_the_subnet_are_refused(
 ) -> None:
     file = SubnetFile.of(tiny_space, subnet)
     last = replace(file.operators[-1], out_channels=7)
-    with pytest.raises(ConfigError, match="operator 11: the file says 'linear 24-7 .*the space"):
+    with pytest.raises(ConfigError, match=r"operator 11: the file says 'linear 24-7 .*the space"):
         check_operators(tiny_space, replace(file, operators=(*file.operators[:-1], last)))
     with pytest.raises(ConfigError, match="operators: the file has 10, the space gives 11"):
         check_operators(tiny_space, replace(file, operators=file.operators[:-1]))

@@ -113,9 +113,10 @@ def test_a_damaged_checkpoint_is_named(
 def test_a_full_disk_is_named_and_older_checkpoints_stay(
     tmp_path: Path, space: Space, recipe: Recipe, dataset: Dataset, monkeypatch
 ):
+    from supernet import files
     from supernet.train import checkpoint
 
-    real, calls = checkpoint.write_bytes, []
+    real, calls = files.write_bytes, []
 
     def full(path: Path, content: bytes) -> None:
         calls.append(path)

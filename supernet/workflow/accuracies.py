@@ -1,0 +1,73 @@
+"""Accuracies of subnets of a run on its held-out images, measured once each."""
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from supernet.evaluate import Evaluations, Evaluator, evaluate_all
+from supernet.files import sha256
+from supernet.progress import Progress
+from supernet.runs import Run
+from supernet.space import (
+    Genes,
+    Space,
+    count_subnets,
+    decode,
+    largest,
+    sample,
+    smallest,
+    unique,
+)
+
+__all__ = ["CALIBRATION_IMAGES", "Accuracies", "random_pairs"]
+
+CALIBRATION_IMAGES = 1000
+"""Training images for the batch norm statistics of each subnet."""
+
+
+class Accuracies:
+    """Measures subnets of a run on the held-out images, and keeps what it measured.
+
+    The weights and images are loaded only when something has to be measured.
+    """
+
+    def __init__(self, run: Run, space: Space, device: str, progress: Progress) -> None:
+        self._run, self._space, self._device, self._progress = run, space, device, progress
+        self._known = Evaluations(
+            run.folder / "evaluations.sqlite",
+            weights=sha256(run.weights()),
+            split="holdout",
+            calibration_images=CALIBRATION_IMAGES,
+        )
+
+    def measure(self, genes: Genes) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Accuracies of a population ``(N, G)`` in percent, shape ``(N,)``."""
+        subnets = decode(self._space, genes)
+        known = [self._known.get(subnet) for subnet in subnets]
+        if None not in known:
+            return np.array(known, dtype=np.float64)
+        return np.array(
+            evaluate_all(self._evaluator, subnets, "holdout", self._known, self._progress)
+        )
+
+    @cached_property
+    def _evaluator(self) -> Evaluator:
+        return Evaluator(
+            self._run.supernet().to(self._device),
+            self._run.dataset(self._progress),
+            device=self._device,
+            calibration_images=CALIBRATION_IMAGES,
+        )
+
+
+def random_pairs(space: Space, count: int, seed: int) -> Genes:
+    """The corners of a space and random subnets, `count` different ones in all.
+
+    All subnets where the space has fewer; shape ``(count, G)``.
+    """
+    rng = np.random.default_rng(seed)
+    genes = np.concatenate([largest(space), smallest(space)])
+    while len(genes) < min(count, count_subnets(space)):
+        genes = unique(np.concatenate([genes, sample(space, count, rng)]))[:count]
+    return genes

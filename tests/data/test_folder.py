@@ -1,0 +1,289 @@
+"""Folders of class folders: what is refused, what is accepted, and the cache."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from supernet.data import Dataset, load_dataset, load_folder
+from supernet.data import folder as folder_module
+from supernet.errors import DataError
+
+
+def paint(path: Path, number: int, size: tuple[int, int] = (12, 10)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, (number, 2 * number, 100)).save(path)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Classes `ant` and `bee`: five training and two test images each."""
+    root = tmp_path / "insects"
+    for k, name in enumerate(("ant", "bee")):
+        for i in range(5):
+            paint(root / "train" / name / f"{i}.png", 10 * k + i + 1)
+        for i in range(2):
+            paint(root / "val" / name / f"{i}.png", 50 + 10 * k + i)
+    return root
+
+
+def load(folder: Path, **changes: Any) -> Dataset:
+    options: dict[str, Any] = {"resolution": 14, "cache": folder.parent / "cache"} | changes
+    return load_folder(folder, **options)
+
+
+def shown(dataset: Dataset, split: str) -> dict[int, int]:
+    """Label by the red value that the image was painted with."""
+    images = getattr(dataset, split)
+    red = images.pixels(slice(None))[:, 3, 3, 0].tolist()
+    return dict(zip(red, images.labels.tolist(), strict=True))
+
+
+def test_images_get_the_label_of_their_folder(folder: Path) -> None:
+    dataset = load(folder)
+    assert dataset.classes == ("ant", "bee")
+    assert dataset.name == "insects"
+    assert dataset.in_channels == 3
+    train = shown(dataset, "train") | shown(dataset, "holdout")
+    assert train == {number: number // 10 for number in (1, 2, 3, 4, 5, 11, 12, 13, 14, 15)}
+    assert shown(dataset, "test") == {50: 0, 51: 0, 60: 1, 61: 1}
+    assert np.bincount(dataset.holdout.labels).tolist() == [1, 1]
+
+
+def test_a_margin_of_a_seventh_is_kept_for_crops(folder: Path) -> None:
+    assert load(folder).train.pixels(slice(0, 1)).shape == (1, 16, 16, 3)  # 14 x 8 / 7
+
+
+def test_the_centre_of_the_short_side_is_kept(folder: Path) -> None:
+    stripes = np.zeros((10, 30, 3), dtype=np.uint8)
+    stripes[:, 10:20] = 255
+    Image.fromarray(stripes).save(folder / "val" / "ant" / "0.png")
+    image = load(folder).test.pixels(np.array([0]))[0]
+    assert image[:, 3:13].min() > 250
+
+
+def test_the_orientation_of_a_camera_is_followed(folder: Path) -> None:
+    left = np.zeros((20, 20, 3), dtype=np.uint8)
+    left[:, :10] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 3  # turned by half
+    Image.fromarray(left).save(folder / "val" / "ant" / "0.png", exif=exif)
+    image = load(folder).test.pixels(np.array([0]))[0]
+    assert image[8, 2, 0] < 50
+    assert image[8, 13, 0] > 200
+
+
+def test_deeper_folders_and_other_files_are_no_trouble(folder: Path) -> None:
+    paint(folder / "train" / "ant" / "more" / "x.PNG", 9)
+    (folder / "train" / "ant" / "notes.txt").write_text("not an image")
+    (folder / "train" / ".DS_Store").write_text("")
+    assert len(load(folder).train) == 9
+
+
+def test_every_image_is_told(folder: Path) -> None:
+    told: list[tuple[int, int, str]] = []
+    load(folder, progress=lambda *values: told.append(values))
+    assert told == [(k, 10, "decoding images") for k in range(1, 11)] + [
+        (k, 4, "decoding images") for k in range(1, 5)
+    ]
+
+
+# ------------------------------------------------------------------ layout
+
+
+def remove(path: Path) -> Path:
+    for inner in sorted(path.rglob("*"), reverse=True):
+        if inner.is_dir():
+            inner.rmdir()
+        else:
+            inner.unlink()
+    path.rmdir()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("spoil", "text"),
+    [
+        (remove, "insects: no such folder"),
+        (lambda root: remove(root / "train"), "insects/train: no such folder"),
+        (lambda root: remove(root / "val"), "insects/val: no such folder"),
+        (
+            lambda root: [remove(root / "train" / name) for name in ("ant", "bee")],
+            "insects/train: no class folders in it",
+        ),
+        (
+            lambda root: (root / "train" / "cow").mkdir(),
+            "insects/train/cow: no image in it (1 such class folders)",
+        ),
+        (
+            lambda root: [remove(root / split / "bee") for split in ("train", "val")],
+            "insects/train: needs at least 2 class folders, found 1",
+        ),
+        (
+            lambda root: paint(root / "train" / "cow" / "0.png", 1),
+            "insects: train and val must have the same classes; 'cow' is only in train (1 differ)",
+        ),
+        (
+            lambda root: paint(root / "val" / "cow" / "0.png", 1),
+            "insects: train and val must have the same classes; 'cow' is only in val (1 differ)",
+        ),
+        (
+            lambda root: [(root / "train" / "ant" / f"{i}.png").unlink() for i in range(4)],
+            "class 0 has 1 training images: too few to hold 1 out",
+        ),
+    ],
+)
+def test_a_wrong_layout_is_named(folder: Path, spoil: Callable[[Path], object], text: str) -> None:
+    spoil(folder)
+    with pytest.raises(DataError) as caught:
+        load(folder)
+    assert text in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_folder_says_the_layout(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        load(tmp_path / "nowhere")
+    assert "train/<class>/<image> and val/<class>/<image>" in caught.value.hint
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\n" + b"\0" * 40])
+def test_broken_images_are_counted_and_the_first_named(folder: Path, content: bytes) -> None:
+    for name in ("1.png", "3.png"):
+        (folder / "train" / "bee" / name).write_bytes(content)
+    with pytest.raises(DataError, match="2 of 10 images cannot be decoded") as caught:
+        load(folder)
+    assert str(folder / "train" / "bee" / "1.png") in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.hint == "remove or replace them"
+
+
+def test_a_truncated_image_is_named(folder: Path) -> None:
+    path = folder / "train" / "ant" / "2.png"
+    noise = np.random.default_rng(0).integers(0, 256, (30, 30, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[:-800])
+    with pytest.raises(DataError, match=r"1 of 10 images cannot be decoded.*ant/2\.png"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"),
+    [
+        ("1", "png"),
+        ("I;16", "png"),
+        ("L", "png"),
+        ("LA", "png"),
+        ("P", "png"),
+        ("RGBA", "png"),
+        ("CMYK", "jpg"),
+        ("L", "jpg"),
+        ("CMYK", "tif"),
+        ("RGB", "webp"),
+        ("P", "gif"),
+        ("RGB", "bmp"),
+        ("RGB", "ppm"),
+    ],
+)
+def test_every_usual_kind_of_image_is_accepted(folder: Path, mode: str, suffix: str) -> None:
+    path = folder / "train" / "ant" / f"other.{suffix}"
+    grey = np.full((20, 20), 128, dtype=np.uint8)
+    if mode == "I;16":
+        image = Image.fromarray(np.full((20, 20), 1 << 15, dtype=np.uint16))
+    else:
+        image = Image.fromarray(grey).convert("RGB").convert(mode)
+    image.save(path)
+    dataset = load(folder)
+    assert len(dataset.train) + len(dataset.holdout) == 11
+    if mode in ("L", "LA", "RGB", "RGBA", "CMYK"):
+        square = folder_module._decode(path, 16)
+        assert square.shape == (16, 16, 3)
+        assert abs(square.astype(int) - 128).max() <= 3
+
+
+# ------------------------------------------------------------------ cache
+
+
+def refuse(path: Path, side: int) -> None:
+    raise AssertionError("decoded again")
+
+
+def test_the_second_time_nothing_is_decoded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = load(folder)
+    monkeypatch.setattr(folder_module, "_decode", refuse)
+    again = load(folder)
+    for split in ("train", "holdout", "test"):
+        assert shown(again, split) == shown(first, split)
+
+
+def test_a_folder_given_by_name_is_cached_at_home(
+    folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_dataset(str(folder), resolution=14)
+    assert len(list((home / "images").iterdir())) == 2
+    monkeypatch.setattr(folder_module, "_decode", refuse)
+    load_dataset(str(folder), resolution=14)
+
+
+def touch(path: Path) -> None:
+    now = path.stat().st_mtime_ns
+    os.utime(path, ns=(now, now + 1_000_000))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root: touch(root / "train" / "ant" / "0.png"),
+        lambda root: paint(root / "train" / "ant" / "0.png", 99, (40, 40)),
+        lambda root: (root / "train" / "ant" / "0.png").unlink(),
+        lambda root: paint(root / "train" / "ant" / "new.png", 9),
+        lambda root: (root / "train" / "ant" / "0.png").rename(root / "train" / "bee" / "z.png"),
+    ],
+)
+def test_changed_files_are_decoded_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], object]
+) -> None:
+    load(folder)
+    change(folder)
+    monkeypatch.setattr(folder_module, "_decode", refuse)
+    with pytest.raises(DataError, match="decoded again"):
+        load(folder)
+
+
+def test_another_resolution_has_its_own_cache(folder: Path) -> None:
+    small, large = load(folder), load(folder, resolution=28)
+    assert large.train.pixels(slice(0, 1)).shape == (1, 32, 32, 3)
+    assert small.train.pixels(slice(0, 1)).shape == (1, 16, 16, 3)
+
+
+def test_a_failure_leaves_no_half_written_cache(folder: Path) -> None:
+    broken = folder / "train" / "bee" / "1.png"
+    content = broken.read_bytes()
+    broken.write_bytes(b"no image")
+    with pytest.raises(DataError):
+        load(folder)
+    assert list((folder.parent / "cache").iterdir()) == []
+    broken.write_bytes(content)
+    assert len(load(folder).train) == 8
+
+
+def test_an_interruption_leaves_no_half_written_cache(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(done: int, total: int, text: str) -> None:
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        load(folder, progress=interrupt)
+    assert list((folder.parent / "cache").iterdir()) == []
+
+
+def test_pixels_are_mapped_into_memory_and_read_only(folder: Path) -> None:
+    stored = load(folder).train._stored
+    assert isinstance(stored, np.memmap)
+    assert not stored.flags.writeable

@@ -1,0 +1,92 @@
+"""Recalibration sets batch norm statistics to the mean over batches, and nothing else."""
+
+import pytest
+import torch
+from torch import nn
+
+from supernet.evaluate import recalibrate
+
+
+@pytest.fixture
+def network() -> nn.Sequential:
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, momentum=0.3), nn.ReLU(), nn.Dropout(0.5)
+    )
+    norm = network[1]
+    assert isinstance(norm, nn.BatchNorm2d)
+    torch.nn.init.normal_(norm.running_mean)  # type: ignore[arg-type]
+    return network
+
+
+@pytest.fixture
+def batches() -> list[torch.Tensor]:
+    torch.manual_seed(1)
+    return [torch.randn(5, 3, 6, 6) * scale + scale for scale in (1.0, 2.0, 4.0)]
+
+
+def norm_of(network: nn.Sequential) -> nn.BatchNorm2d:
+    norm = network[1]
+    assert isinstance(norm, nn.BatchNorm2d)
+    return norm
+
+
+def test_statistics_are_the_mean_over_the_batches(
+    network: nn.Sequential, batches: list[torch.Tensor]
+) -> None:
+    recalibrate(network, batches)
+    norm = norm_of(network)
+    with torch.no_grad():
+        seen = [network[0](batch).transpose(0, 1).flatten(1) for batch in batches]
+    mean = torch.stack([values.mean(1) for values in seen]).mean(0)
+    variance = torch.stack([values.var(1, unbiased=True) for values in seen]).mean(0)
+    torch.testing.assert_close(norm.running_mean, mean)
+    torch.testing.assert_close(norm.running_var, variance)
+
+
+def test_earlier_statistics_do_not_count(
+    network: nn.Sequential, batches: list[torch.Tensor]
+) -> None:
+    recalibrate(network, batches)
+    norm = norm_of(network)
+    assert norm.running_mean is not None
+    first = norm.running_mean.clone()
+    norm.running_mean.fill_(100.0)
+    recalibrate(network, batches)
+    assert (norm.running_mean == first).all()
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_mode_momentum_and_weights_stay(
+    network: nn.Sequential, batches: list[torch.Tensor], training: bool
+) -> None:
+    network.train(training)
+    weights = [parameter.clone() for parameter in network.parameters()]
+    recalibrate(network, batches)
+    assert [module.training for module in network.modules()] == [training] * 5
+    assert norm_of(network).momentum == 0.3
+    assert all((a == b).all() for a, b in zip(weights, network.parameters()))
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_mode_and_momentum_are_restored_after_an_error(
+    network: nn.Sequential, batches: list[torch.Tensor], training: bool
+) -> None:
+    network.train(training)
+    with pytest.raises(RuntimeError, match="channels"):
+        recalibrate(network, [batches[0], torch.zeros(2, 7, 6, 6)])
+    assert [module.training for module in network.modules()] == [training] * 5
+    assert norm_of(network).momentum == 0.3
+
+
+def test_later_layers_see_what_earlier_ones_give_in_recalibration() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.BatchNorm2d(2), nn.BatchNorm2d(2))
+    recalibrate(network, [torch.randn(50, 2, 4, 4) * 7 + 3])
+    second = network[1]
+    assert isinstance(second, nn.BatchNorm2d)
+    assert second.running_mean is not None
+    assert second.running_var is not None
+    torch.testing.assert_close(second.running_mean, torch.zeros(2), atol=1e-5, rtol=0)
+    torch.testing.assert_close(second.running_var, torch.ones(2), atol=2e-3, rtol=0)

@@ -1,0 +1,190 @@
+"""The graphs that are timed are those that the exporter writes."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import numpy_helper
+from supernet.export import to_onnx
+from torch import nn
+
+from supernet.latency import build_onnx
+from supernet.models import Network, Supernet, extract
+from supernet.space import (
+    Operator,
+    Space,
+    decode,
+    largest,
+    list_spaces,
+    load_space,
+    operators,
+    operators_of,
+    sample,
+    smallest,
+)
+from supernet.space.operators import Activation, OperatorKind
+
+SEPARABLE: dict[str, Any] = {
+    "in_channels": 8,
+    "out_channels": 8,
+    "kernel": 5,
+    "height": 9,
+    "width": 9,
+}
+EXAMPLES = {
+    "conv": Operator(
+        op="conv", in_channels=3, out_channels=8, kernel=3, stride=2, act="relu", height=9, width=9
+    ),
+    "mbconv": Operator(
+        op="mbconv", mid_channels=24, se=8, act="hard_swish", shortcut=True, **SEPARABLE
+    ),
+    "dsconv": Operator(op="dsconv", mid_channels=8, act="relu6", stride=2, **SEPARABLE),
+    "pool": Operator(op="pool", in_channels=8, out_channels=8, height=5, width=5),
+    "linear": Operator(op="linear", in_channels=8, out_channels=5, bias=True),
+}
+NODES = {  # as torch.onnx writes them (opset 18): native HardSwish, no batch norm
+    "conv": ["Conv", "Relu"],
+    "mbconv": ["Conv", "HardSwish"] * 2
+    + ["ReduceMean", "Conv", "Relu", "Conv", "HardSigmoid", "Mul", "Conv", "Add"],
+    "dsconv": ["Conv", "Clip", "Conv"],
+    "pool": ["ReduceMean"],
+    "linear": ["Gemm"],
+}
+
+
+def types(model: onnx.ModelProto) -> Counter[str]:
+    return Counter(node.op_type for node in model.graph.node)
+
+
+def run(model: bytes, x: np.ndarray) -> np.ndarray:
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(None, {"x": x})[0])
+
+
+def input_of(operator: Operator, batch: int = 1) -> np.ndarray:
+    shape = [batch, operator.in_channels]
+    if operator.op != "linear":
+        shape += [operator.height, operator.width]
+    return np.random.default_rng(1).standard_normal(shape, dtype=np.float32)
+
+
+def with_weights_of(model: onnx.ModelProto, found: Sequence[Operator]) -> Network:
+    """The torch network that has the weights of an ONNX model."""
+    network = Network(found).eval()
+    values = {w.name: torch.from_numpy(numpy_helper.to_array(w).copy()) for w in
+              model.graph.initializer}  # fmt: skip
+    pairs = iter(
+        [values[name] for name in node.input if name in values]
+        for node in model.graph.node
+        if node.op_type in ("Conv", "Gemm")
+    )
+    norm: nn.BatchNorm2d
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                weight, *bias = next(pairs)
+                module.weight.copy_(weight)
+                if module.bias is not None:
+                    module.bias.copy_(bias[0])
+                elif bias:
+                    pending = bias[0]
+            elif isinstance(module, nn.BatchNorm2d):  # follows its convolution
+                norm = module
+                assert norm.running_var is not None
+                norm.bias.copy_(pending)
+                norm.running_var.fill_(1 - norm.eps)
+    assert next(pairs, None) is None
+    return network
+
+
+def test_every_kind_of_operator_is_tested_here() -> None:
+    assert set(EXAMPLES) == set(NODES) == set(get_args(OperatorKind))
+
+
+@pytest.mark.parametrize("kind", sorted(EXAMPLES))
+def test_an_operator_runs_and_gives_the_shape_that_it_says(kind: str) -> None:
+    operator = EXAMPLES[kind]
+    out = run(build_onnx([operator]), input_of(operator))
+    expected = (1, operator.out_channels, operator.out_height, operator.out_width)
+    assert out.shape == (expected[:2] if kind in ("pool", "linear") else expected)
+    assert np.isfinite(out).all()
+
+
+@pytest.mark.parametrize("kind", sorted(EXAMPLES))
+def test_an_operator_is_made_of_the_expected_nodes(kind: str) -> None:
+    model = onnx.load_from_string(build_onnx([EXAMPLES[kind]]))
+    assert types(model) == Counter(NODES[kind])
+
+
+@pytest.mark.parametrize("kind", sorted(EXAMPLES))
+def test_an_operator_computes_what_the_torch_layer_does(kind: str) -> None:
+    found = [EXAMPLES[kind]]
+    model = build_onnx(found, batch=2)
+    network = with_weights_of(onnx.load_from_string(model), found)
+    x = input_of(found[0], batch=2)
+    with torch.no_grad():
+        expected = network.layers[0](torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(run(model, x), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("act", get_args(Activation))
+def test_every_activation_computes_what_the_torch_one_does(act: Activation) -> None:
+    operator = Operator(op="conv", in_channels=3, out_channels=8, act=act, height=5, width=5)
+    model = build_onnx([operator])
+    network = with_weights_of(onnx.load_from_string(model), [operator])
+    x = 6 * input_of(operator)
+    with torch.no_grad():
+        expected = network.layers[0](torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(run(model, x), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_whole_network_computes_what_torch_does(
+    tiny_space: Space, rng: np.random.Generator
+) -> None:
+    for subnet in decode(tiny_space, sample(tiny_space, 3, rng)):
+        found = operators(tiny_space, subnet)
+        model = build_onnx(found)
+        network = with_weights_of(onnx.load_from_string(model), found)
+        x = input_of(found[0])
+        with torch.no_grad():
+            expected = network(torch.from_numpy(x)).numpy()
+        np.testing.assert_allclose(run(model, x), expected, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("case", ["tiny smallest", "tiny largest", "demo largest"])
+def test_a_whole_network_has_the_nodes_of_its_export(
+    tmp_path: Path, tiny_space: Space, case: str
+) -> None:
+    """Only so is a sum of timed operators comparable to what is shipped."""
+    name, end = case.split()
+    space = tiny_space if name == "tiny" else load_space(name)
+    subnet = decode(space, {"smallest": smallest, "largest": largest}[end](space))[0]
+    to_onnx(
+        extract(Supernet(space), subnet),
+        tmp_path / "a.onnx",
+        in_channels=space.in_channels,
+        resolution=subnet.resolution,
+    )
+    exported = onnx.load(tmp_path / "a.onnx")
+    built = onnx.load_from_string(build_onnx(operators(space, subnet)))
+    assert types(built) == types(exported)
+    assert built.opset_import[0].version == exported.opset_import[0].version
+
+
+@pytest.mark.parametrize("name", list_spaces())
+def test_operators_of_every_shipped_space_can_be_loaded(name: str) -> None:
+    found = operators_of(load_space(name))
+    for operator in found[:: max(1, len(found) // 20)]:
+        model = build_onnx([operator])
+        onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+
+
+def test_graphs_are_made_again_byte_for_byte(tiny_space: Space) -> None:
+    found = operators_of(tiny_space)[:5]
+    assert [build_onnx([o]) for o in found] == [build_onnx([o]) for o in found]

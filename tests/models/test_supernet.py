@@ -1,0 +1,131 @@
+"""The supernet: activation, and where gradients go."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from supernet.elastic import ElasticConv, ElasticDepthwise, ElasticMBConv
+from supernet.errors import ConfigError
+from supernet.models import Supernet
+from supernet.space import (
+    Block,
+    Space,
+    decode,
+    largest,
+    largest_subnet,
+    params_of,
+    sample,
+    smallest,
+)
+
+MakeSupernet = Callable[[Space], Supernet]
+
+
+def test_the_largest_subnet_is_active_at_first(any_space: Space) -> None:
+    supernet = Supernet(any_space)
+    assert supernet.subnet == largest_subnet(any_space)
+    size = any_space.resolutions[-1]
+    logits = supernet(torch.randn(2, any_space.in_channels, size, size))
+    assert logits.shape == (2, any_space.num_classes)
+
+
+def test_it_holds_the_weights_of_the_largest_subnet_and_the_kernel_matrices(
+    any_space: Space,
+) -> None:
+    supernet = Supernet(any_space)
+    matrices = {n: p.numel() for n, p in supernet.named_parameters() if ".transforms." in n}
+    total = sum(p.numel() for p in supernet.parameters())
+    assert total - sum(matrices.values()) == params_of(any_space, largest(any_space))[0]
+    assert matrices
+
+
+def test_classes_and_channels_may_be_those_of_the_data_set(tiny_space: Space) -> None:
+    supernet = Supernet(tiny_space, num_classes=7, in_channels=1)
+    assert supernet(torch.randn(2, 1, 16, 16)).shape == (2, 7)
+    assert supernet.space.hash == tiny_space.hash
+    supernet.activate(largest_subnet(tiny_space))  # the data set is no part of a subnet
+
+
+def test_a_subnet_of_another_space_is_refused_and_nothing_changes(
+    tiny_space: Space, demo_space: Space
+) -> None:
+    supernet = Supernet(tiny_space).eval()
+    x = torch.randn(2, 3, 16, 16)
+    before = supernet(x)
+    with pytest.raises(ConfigError, match=r"the subnet is of space 'demo' .*not of 'tiny'"):
+        supernet.activate(largest_subnet(demo_space))
+    stage = supernet.subnet.stages[1]
+    other = replace(stage, blocks=(Block(kernel=9, expand=2.0),))
+    stages = (supernet.subnet.stages[0], other, supernet.subnet.stages[2])
+    with pytest.raises(ConfigError, match=r"stage2\.block1\.kernel: must be one of 3, 5, 7"):
+        supernet.activate(replace(supernet.subnet, stages=stages))
+    assert supernet.subnet == largest_subnet(tiny_space)
+    assert (supernet(x) == before).all()
+
+
+def test_activation_leaves_no_trace_of_earlier_subnets(
+    any_space: Space, make_supernet: MakeSupernet, rng: np.random.Generator
+) -> None:
+    used, fresh = make_supernet(any_space).eval(), make_supernet(any_space).eval()
+    *before, last = decode(any_space, sample(any_space, 6, rng))
+    for subnet in before:
+        used.activate(subnet)
+    used.activate(last)
+    fresh.activate(last)
+    x = torch.randn(2, any_space.in_channels, last.resolution, last.resolution)
+    assert (used(x) == fresh(x)).all()
+
+
+def test_gradients_reach_the_active_slices_only(
+    any_space: Space, make_supernet: MakeSupernet
+) -> None:
+    supernet = make_supernet(any_space).train()
+    supernet.activate(decode(any_space, smallest(any_space))[0])
+    size = any_space.resolutions[0]
+    supernet(torch.randn(8, any_space.in_channels, size, size)).square().mean().backward()
+    active = {id(module) for top in supernet.active_modules for module in top.modules()}
+    convs = [m for m in supernet.modules() if isinstance(m, ElasticConv | ElasticDepthwise)]
+    assert any(id(conv) not in active for conv in convs)
+    for conv in convs:
+        weight = conv.weight
+        if id(conv) not in active:
+            assert weight.grad is None
+            continue
+        assert weight.grad is not None
+        inside = torch.zeros_like(weight, dtype=torch.bool)
+        if isinstance(conv, ElasticDepthwise):
+            # the centre that the first of the kernel matrices reads
+            margin = (conv.kernels[-1] - conv.kernels[-2]) // 2
+            end = conv.kernels[-1] - margin
+            inside[: conv._channels, :, margin:end, margin:end] = True
+        else:
+            inside[: conv._out, : conv._in] = True
+        assert (weight.grad[~inside] == 0).all()
+        assert weight.grad[inside].abs().sum() > 0
+
+
+def test_every_parameter_learns_from_some_subnet(
+    tiny_space: Space, make_supernet: MakeSupernet
+) -> None:
+    supernet = make_supernet(tiny_space).train()
+    ends = np.concatenate([smallest(tiny_space), largest(tiny_space)])
+    for subnet in decode(tiny_space, ends):
+        deep = [  # as many blocks as there can be, so that none is skipped
+            replace(stage, blocks=stage.blocks[:1] * len(large.blocks))
+            for stage, large in zip(subnet.stages, supernet.largest.stages)
+        ]
+        supernet.activate(replace(subnet, stages=tuple(deep)))
+        x = torch.randn(8, 3, subnet.resolution, subnet.resolution)
+        supernet(x).square().mean().backward()
+    assert [name for name, p in supernet.named_parameters() if p.grad is None] == []
+
+
+def test_skipped_blocks_are_not_run(tiny_space: Space) -> None:
+    supernet = Supernet(tiny_space)
+    supernet.activate(decode(tiny_space, smallest(tiny_space))[0])
+    blocks = [m for m in supernet.active_modules if isinstance(m, ElasticMBConv)]
+    assert len(blocks) == 3
+    assert len([m for m in supernet.modules() if isinstance(m, ElasticMBConv)]) == 6

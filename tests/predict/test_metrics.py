@@ -1,0 +1,51 @@
+"""Measures of agreement, against their definitions."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from supernet.predict import (
+    kendall_tau,
+    mean_absolute_percentage_error,
+    root_mean_square_error,
+)
+
+NUMBERS = st.integers(0, 6).map(float)
+
+
+def tau_b(a: list[float], b: list[float]) -> float:
+    """Kendall 1945: pairs in the same order minus the others, ties left out."""
+    same = opposite = only_a = only_b = 0
+    for i, j in itertools.combinations(range(len(a)), 2):
+        x, y = np.sign(a[i] - a[j]), np.sign(b[i] - b[j])
+        same += x * y > 0
+        opposite += x * y < 0
+        only_a += x != 0 and y == 0
+        only_b += x == 0 and y != 0
+    scale = math.sqrt((same + opposite + only_a) * (same + opposite + only_b))
+    return (same - opposite) / scale if scale else 0.0
+
+
+@given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=2, max_size=12))
+def test_kendall_equals_its_definition_with_ties(pairs: list[tuple[float, float]]) -> None:
+    a, b = map(list, zip(*pairs))
+    assert kendall_tau(np.array(a), np.array(b)) == pytest.approx(tau_b(a, b))
+
+
+def test_kendall_of_known_orders() -> None:
+    ascending = np.arange(5.0)
+    assert kendall_tau(ascending, ascending**3) == 1.0
+    assert kendall_tau(ascending, -ascending) == -1.0
+    assert kendall_tau(ascending, np.zeros(5)) == 0.0
+    # one swap of neighbours among ten pairs: (9 - 1) / 10
+    assert kendall_tau(ascending, np.array([0.0, 1, 3, 2, 4])) == pytest.approx(0.8)
+
+
+def test_errors_worked_out_by_hand() -> None:
+    predicted, measured = np.array([1.1, 1.8]), np.array([1.0, 2.0])
+    assert mean_absolute_percentage_error(predicted, measured) == pytest.approx(10.0)
+    assert root_mean_square_error(predicted, measured) == pytest.approx(math.sqrt(0.025))
