@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -198,3 +199,11 @@ def test_a_killed_training_resumes_to_the_same_weights(tiny_yaml: Path, blow: si
     first, second = (load_file(tiny_yaml / run / last) for run in ("whole", "killed"))
     for name, values in first.items():
         np.testing.assert_array_equal(values, second[name], err_msg=name)
+
+
+def test_the_run_example_of_the_readme_works(in_trained: Command):
+    readme = Path(__file__).parents[2] / "README.md"
+    code = re.findall(r"```python\n(.*?)```", readme.read_text(), re.DOTALL)[1]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert 0 <= float(done.stdout) <= 100

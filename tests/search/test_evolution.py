@@ -149,10 +149,14 @@ def test_equal_subnets_everywhere_end_the_search(space: Space) -> None:
 
 
 def test_the_fastest_subnet_is_found(space: Space, everything: Genes) -> None:
-    """Where more work takes longer, give or take: a large kernel may beat a small one."""
+    """Where more work takes longer, up to a tenth more or less."""
+
+    def noisy(seed: int) -> OperatorSum:
+        rng = np.random.default_rng(seed)
+        return OperatorSum(space, lambda operator: operator.macs * float(rng.uniform(0.9, 1.1)))
+
     for seed in range(10):
-        noise = np.random.default_rng(seed).uniform(0.5, 1.5, 200)
-        ms = OperatorSum(space, lambda o, noise=noise: o.macs * noise[len(o.key) + o.macs % 100])
+        ms = noisy(seed)
         assert ms(fastest(space, ms))[0] == pytest.approx(ms(everything).min(), rel=1e-12)
 
 

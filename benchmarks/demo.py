@@ -1,0 +1,108 @@
+"""The demo's own figures over several seeds, with the targets that they are held against.
+
+    python benchmarks/demo.py --seeds 0 1 2
+
+Runs `supernet demo --json` once a seed, one after another, each in a folder of its own,
+and writes `benchmarks/results/demo_<hardware>_<date>.json`. Keep the machine quiet.
+"""
+
+import argparse
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from supernet.files import write_text
+from supernet.latency import describe_device
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("torch", "torchvision", "numpy", "onnx", "onnxruntime")
+
+Figures = dict[str, Any]
+
+
+def run(seed: int) -> Figures:
+    """The JSON object that the demo prints last."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [sys.executable, "-m", "supernet", "demo", "--seed", str(seed), "--json"],
+            cwd=folder,
+            env={**os.environ, "SUPERNET_HOME": f"{folder}/home"},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+    figures: Figures = json.loads(done.stdout.splitlines()[-1])
+    del figures["files"]
+    return figures
+
+
+def against_targets(figures: Figures) -> dict[str, tuple[float, str, bool]]:
+    """Each target: what was reached, the rule, and whether it was met."""
+    largest, found = figures["largest"], figures["found"]
+    values = {
+        "elapsed_s": (figures["elapsed_s"], "<=", 300),
+        "largest top-1 %": (largest["top1"], ">=", 89.5),
+        "found - largest, points": (found["top1"] - largest["top1"], ">=", -1.0),
+        "found / largest latency": (found["latency_ms"] / largest["latency_ms"], "<=", 0.55),
+        "found - random, points": (
+            found["top1"] - figures["random_same_latency"]["top1_mean"],
+            ">=",
+            0.0,
+        ),
+        "latency prediction error": (
+            abs(found["predicted_latency_ms"] / found["latency_ms"] - 1),
+            "<=",
+            0.08,
+        ),
+        "predictor Kendall tau": (figures["predictor"]["kendall"], ">=", 0.6),
+        "ONNX max abs diff": (figures["onnx"]["max_abs_diff"], "<=", 1e-4),
+        "ONNX - torch top-1": (
+            abs(figures["onnx"]["top1"] - figures["onnx"]["torch_top1"]),
+            "<=",
+            0.0,
+        ),
+    }
+    return {
+        name: (value, f"{sign} {limit}", value <= limit if sign == "<=" else value >= limit)
+        for name, (value, sign, limit) in values.items()
+    }
+
+
+def main() -> None:
+    """Run, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--hardware", default="2cpu", help="short name for the file")
+    options = parser.parse_args()
+    runs = {seed: run(seed) for seed in options.seeds}
+    targets = {seed: against_targets(figures) for seed, figures in runs.items()}
+    print(f"{'':26} {'target':>9}  " + "  ".join(f"seed {seed:<4}" for seed in runs) + "  median")
+    for name, (_, rule, _) in targets[options.seeds[0]].items():
+        values = [targets[seed][name][0] for seed in runs]
+        cells = (f"{targets[s][name][0]:8.3g}{' ' if targets[s][name][2] else '!'}" for s in runs)
+        print(f"{name:26} {rule:>9}  " + "  ".join(cells) + f"  {statistics.median(values):.3g}")
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    result = {
+        "command": f"python benchmarks/demo.py --seeds {' '.join(map(str, options.seeds))}",
+        "date": today,
+        "hardware": describe_device() | {"cores": os.cpu_count()},
+        "python": platform.python_version(),
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "targets": {seed: {k: v[:2] for k, v in rows.items()} for seed, rows in targets.items()},
+        "runs": runs,
+    }
+    path = RESULTS / f"demo_{options.hardware}_{today}.json"
+    write_text(path, json.dumps(result, indent=1) + "\n")
+    print(path)
+
+
+if __name__ == "__main__":
+    main()

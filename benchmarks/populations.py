@@ -1,0 +1,93 @@
+"""Subnets per second for everything that works on whole populations, on one core.
+
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/populations.py
+
+Writes `benchmarks/results/populations_<hardware>_<date>.json`.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from supernet.files import write_text
+from supernet.latency import describe_device
+from supernet.space import (
+    OperatorSum,
+    canonical,
+    crossover,
+    list_spaces,
+    load_space,
+    mutate,
+    one_hot,
+    sample,
+)
+
+RESULTS = Path(__file__).parent / "results"
+COUNT, REPEATS = 200_000, 7
+
+
+def rate(work: Callable[[], object]) -> dict[str, float]:
+    """Subnets per second of CPU time: median, lowest and highest of the repeats."""
+    work()
+    rates = []
+    for _ in range(REPEATS):
+        start = time.process_time()
+        work()
+        rates.append(COUNT / (time.process_time() - start))
+    return {"median": statistics.median(rates), "low": min(rates), "high": max(rates)}
+
+
+def measure(name: str) -> dict[str, dict[str, float]]:
+    """Rates for one space."""
+    space, rng = load_space(name), np.random.default_rng(0)
+    genes, others = sample(space, COUNT, rng), sample(space, COUNT, rng)
+    macs = OperatorSum(space, lambda operator: operator.macs)
+    works: dict[str, Callable[[], object]] = {
+        "macs": lambda: macs(genes),
+        "sample": lambda: sample(space, COUNT, rng),
+        "mutate": lambda: mutate(space, genes, 0.1, rng),
+        "crossover": lambda: crossover(space, genes, others, rng),
+        "canonical": lambda: canonical(space, genes),
+        "one_hot": lambda: one_hot(space, genes),
+    }
+    return {key: rate(work) for key, work in works.items()}
+
+
+def main() -> None:
+    """Run, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser.add_argument("--hardware", default="1cpu", help="short name for the file")
+    options = parser.parse_args()
+    threads = os.environ.get("OMP_NUM_THREADS"), os.environ.get("OPENBLAS_NUM_THREADS")
+    if threads != ("1", "1"):
+        raise SystemExit("set OMP_NUM_THREADS=1 and OPENBLAS_NUM_THREADS=1: one core is measured")
+    spaces = {name: measure(name) for name in list_spaces()}
+    for name, rates in spaces.items():
+        for key, values in rates.items():
+            spread = f"{values['low'] / 1e6:.2f} to {values['high'] / 1e6:.2f}"
+            print(f"{name:14} {key:10} {values['median'] / 1e6:7.2f} M subnets/s  ({spread})")
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    result = {
+        "command": "OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/populations.py",
+        "date": today,
+        "hardware": describe_device(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "subnets": COUNT,
+        "subnets_per_cpu_second": spaces,
+    }
+    path = RESULTS / f"populations_{options.hardware}_{today}.json"
+    write_text(path, json.dumps(result, indent=1) + "\n")
+    print(path)
+
+
+if __name__ == "__main__":
+    main()
