@@ -12,6 +12,7 @@ import pytest
 from supernet import files
 from supernet.errors import ConfigError, FileFormatError, StorageError
 from supernet.files import (
+    append_line,
     atomic_path,
     fill,
     nearest,
@@ -103,6 +104,14 @@ def test_a_file_in_place_of_a_folder_is_named(tmp_path: Path) -> None:
     write_text(tmp_path / "file", "")
     with pytest.raises(StorageError, match=r"cannot write .*a\.txt"):
         write_text(tmp_path / "file" / "a.txt", "")
+
+
+def test_lines_are_added_at_the_end(tmp_path: Path) -> None:
+    for line in ("one", "zwei ü"):
+        append_line(tmp_path / "log", line)
+    assert (tmp_path / "log").read_text(encoding="utf-8") == "one\nzwei ü\n"
+    with pytest.raises(StorageError, match=r"cannot write .*missing/log"):
+        append_line(tmp_path / "missing" / "log", "line")
 
 
 def test_sha256_is_that_of_the_content(tmp_path: Path) -> None:

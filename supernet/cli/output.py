@@ -2,10 +2,11 @@
 
 import contextlib
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -23,6 +24,7 @@ def run_guarded(command: Callable[[], Any], arguments: Sequence[str]) -> int:
     With ``--debug`` among the arguments the traceback is shown as well, with
     ``--json`` the error is also the last line on stdout.
     """
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         result = command()
     except click.exceptions.Exit as stop:
@@ -42,6 +44,11 @@ def run_guarded(command: Callable[[], Any], arguments: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001  # the last line of defence: no traceback unasked
         return _unforeseen(error, arguments)
     return result if isinstance(result, int) else 0
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    """End as on Ctrl-C, so that temporary files are removed, with the usual exit code."""
+    raise SystemExit(128 + number)
 
 
 def _unforeseen(error: Exception, arguments: Sequence[str]) -> int:

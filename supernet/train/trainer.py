@@ -207,7 +207,7 @@ class Trainer:
         total = torch.zeros((), device=self.device)
         for subnet in subnets:
             self.supernet.activate(subnet)
-            logits = self.supernet(images)
+            logits = self._forward(images)
             loss = distillation_loss(
                 logits,
                 labels,
@@ -223,6 +223,24 @@ class Trainer:
             nn.utils.clip_grad_norm_(self.supernet.parameters(), recipe.clip_norm)
         self._optimizer.step()
         return total / len(subnets)
+
+    def _forward(self, images: Tensor) -> Tensor:
+        """Logits of the active subnet, with dropout where it is the largest."""
+        dropout = self.supernet.space.head.dropout
+        if not dropout or self.supernet.subnet != self.supernet.largest:
+            return self._plain_forward(images)
+        on_gpu = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=on_gpu):
+            torch.manual_seed(int(step_rng(self.seed, "dropout", self.step).integers(2**31)))
+            self.supernet.dropout = dropout
+            try:
+                return self._plain_forward(images)
+            finally:
+                self.supernet.dropout = 0.0
+
+    def _plain_forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.supernet(images)
+        return logits
 
     def _batch(self, resolution: int) -> tuple[Tensor, Tensor]:
         epoch, position = divmod(self.step, self.steps_per_epoch)

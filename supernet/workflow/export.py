@@ -91,10 +91,10 @@ def export_subnet(
     check_operators(space, file)
     evaluator = Evaluator(run.supernet(), run.dataset(progress))
     steps = 4
-    progress(0, steps, "recalibrating")
+    progress(0, steps, "exporting, statistics of the subnet")
     network = evaluator.network(subnet)
     onnx = output or run.folder / "export" / f"{path.stem}.onnx"
-    progress(1, steps, "exporting to ONNX")
+    progress(1, steps, "exporting, to ONNX")
     to_onnx(
         network,
         onnx,
@@ -103,7 +103,7 @@ def export_subnet(
         metadata=_preprocessing(config),
         dynamic_batch=dynamic_batch,
     )
-    progress(2, steps, "checking against torch")
+    progress(2, steps, "exporting, check against torch")
     labels = evaluator.images("test").labels
     verification = verify(onnx, network, evaluator.views("test", subnet.resolution), labels)
     if not verification.max_abs_diff <= TOLERANCE:
@@ -112,7 +112,7 @@ def export_subnet(
             f"logit, more than {TOLERANCE:g}",
             hint="please report it with the subnet.json",
         )
-    progress(3, steps, "timing in ONNX Runtime")
+    progress(3, steps, "exporting, time in ONNX Runtime")
     latency_ms = measure([onnx.read_bytes()], Protocol(rounds=20))[0].ms
     measured = file.with_measured(
         top1=verification.top1, latency_ms=latency_ms, max_abs_diff=verification.max_abs_diff
@@ -124,7 +124,7 @@ def export_subnet(
     replace(measured, checkpoint=checkpoint).save(beside)
     card = onnx.with_suffix(".md")
     write_text(card, model_card(measured, onnx.name, verification, _preprocessing(config)))
-    progress(4, steps, "exported")
+    progress(4, steps, "exporting, done")
     return ExportOutcome(
         onnx=onnx,
         subnet=beside,

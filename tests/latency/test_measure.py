@@ -1,5 +1,6 @@
 """Timing: one result a model, in order, as often as the protocol says."""
 
+import onnx
 import pytest
 
 from supernet.latency import Protocol, build_onnx, measure
@@ -27,6 +28,13 @@ def test_every_visit_is_told() -> None:
     told: list[tuple[int, int, str]] = []
     measure([conv(8, 8)] * 3, SHORT, progress=lambda *v: told.append(v), what="operators")
     assert told == [(done, 6, "timing operators") for done in range(1, 7)]
+
+
+def test_an_input_size_that_may_vary_is_taken_as_one() -> None:
+    model = onnx.load_from_string(conv(8, 8))
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "batch"
+    [timing] = measure([model.SerializeToString()], SHORT)
+    assert timing.ms > 0
 
 
 def test_nothing_to_measure_takes_no_time() -> None:

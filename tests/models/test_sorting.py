@@ -1,19 +1,40 @@
 """Channel sorting changes the order and not the function."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
 
 from supernet.elastic import ElasticMBConv
 from supernet.models import Supernet, sort_channels
-from supernet.space import Space, decode, smallest
+from supernet.space import Head, Space, Stage, Stem, decode, smallest
 
 MakeSupernet = Callable[[Space], Supernet]
 
 
 def blocks(supernet: Supernet) -> list[ElasticMBConv]:
     return [m for m in supernet.modules() if isinstance(m, ElasticMBConv) and m.expand is not None]
+
+
+@pytest.fixture(scope="module", params=["tiny", "demo", "light", "tied"])
+def space(request: pytest.FixtureRequest, tiny_space: Space, demo_space: Space) -> Space:
+    """`light`: gates without expansion, read by a linear layer; `tied`: shortcuts between."""
+    light = Stage(width=(8, 24), depth=(1, 2), expand=(1.0,), se=0.5, shortcut=False)
+    tied = Stage(width=(8, 24), depth=(1, 2), expand=(2.0, 3.0))
+    stages = {
+        "light": (light, light, replace(light, stride=2)),
+        "tied": (replace(tied, shortcut=False), tied, replace(tied, stride=2)),
+    }
+    if request.param in stages:
+        return replace(
+            tiny_space,
+            name=request.param,
+            stem=Stem(width=(24,)),
+            stages=stages[request.param],
+            head=Head(),
+        )
+    return tiny_space if request.param == "tiny" else demo_space
 
 
 def images(space: Space) -> torch.Tensor:
@@ -24,11 +45,11 @@ def images(space: Space) -> torch.Tensor:
 
 @pytest.mark.parametrize("training", [True, False])
 def test_the_largest_subnet_computes_the_same(
-    any_space: Space, make_supernet: MakeSupernet, training: bool
+    space: Space, make_supernet: MakeSupernet, training: bool
 ) -> None:
-    supernet, other = make_supernet(any_space), make_supernet(any_space)
+    supernet, other = make_supernet(space), make_supernet(space)
     sort_channels(supernet)
-    x = images(any_space)
+    x = images(space)
     with torch.no_grad():
         found, expected = supernet.train(training)(x), other.train(training)(x)
         assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
@@ -52,6 +73,25 @@ def test_the_most_important_channels_come_first(
         if block.se is not None:
             hidden = block.se.expand.weight.abs().sum((0, 2, 3))
             assert (hidden.diff() <= 1e-6).all()
+
+
+def test_the_channels_between_stages_are_sorted_by_all_that_read_them(
+    demo_space: Space, make_supernet: MakeSupernet
+) -> None:
+    supernet = make_supernet(demo_space)
+    sort_channels(supernet)
+    readers = {"stem": ["stage1_block1"]}
+    for stage, blocks in ((1, 1), (2, demo_space.stages[1].max_depth)):
+        inner = [f"stage{stage}_block{b}" for b in range(2, blocks + 1)]
+        readers[f"stage{stage}"] = [*inner, f"stage{stage + 1}_block1"]
+    for names in readers.values():
+        importance = torch.zeros(())
+        for name in names:
+            block = supernet.slots[name]
+            assert isinstance(block, ElasticMBConv)
+            assert block.expand is not None
+            importance = importance + block.expand.conv.weight.abs().sum((0, 2, 3))
+        assert (importance.diff() <= 1e-5).all()
 
 
 def test_sorting_twice_changes_nothing_more(tiny_space: Space, make_supernet: MakeSupernet) -> None:

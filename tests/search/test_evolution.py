@@ -29,6 +29,7 @@ from supernet.space import (
     decode,
     encode,
     one_hot,
+    sample,
     unique,
 )
 from supernet.space.layout import layout_of
@@ -135,6 +136,15 @@ def test_the_same_seed_finds_the_same(tiny_space: Space) -> None:
     assert (first.front == second.front).all()
     assert first.best == second.best
     assert first.genes.tolist() != other.genes.tolist()
+
+
+def test_subnets_to_start_with_are_looked_at(tiny_space: Space) -> None:
+    top1, ms = additive(tiny_space, 1, 60), additive(tiny_space, 2, 1)
+    start = sample(tiny_space, 30, np.random.default_rng(9))
+    brief = Evolution(population=8, generations=1)
+    found = search(tiny_space, top1=top1, latency_ms=ms, evolution=brief, start=start)
+    assert {tuple(row) for row in start.tolist()} <= {tuple(row) for row in found.genes.tolist()}
+    assert found.top1[found.best] >= top1(start).max()
 
 
 def test_equal_subnets_everywhere_end_the_search(space: Space) -> None:

@@ -24,7 +24,7 @@ def space() -> Space:
                 shortcut=False,
             ),
         ),
-        head=Head(width=16),
+        head=Head(width=16, dropout=0.2),
         in_channels=1,
         num_classes=10,
     )
