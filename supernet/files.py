@@ -9,7 +9,9 @@ import difflib
 import errno
 import hashlib
 import json
+import math
 import os
+import reprlib
 import tempfile
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -60,7 +62,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise storage_error(path, error) from error
+        ours = {None, str(path), str(path.parent), str(temporary)}
+        if error.filename in ours:
+            raise storage_error(path, error) from error
+        raise
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -164,10 +169,14 @@ def read_document(path: Path, kind: str, version: int) -> dict[str, Any]:
     document = _load(path)
     found = document.pop("format", None)
     if found != f"supernet.{kind}":
-        raise FileFormatError(f"{path}: expected format 'supernet.{kind}', found {found!r}")
+        raise FileFormatError(
+            f"{path}: expected format 'supernet.{kind}', found {reprlib.repr(found)}"
+        )
     number = document.pop("version", None)
     if type(number) is not int or number < 1:
-        raise FileFormatError(f"{path}: version must be a whole number from 1, found {number!r}")
+        raise FileFormatError(
+            f"{path}: version must be a whole number from 1, found {reprlib.repr(number)}"
+        )
     if number > version:
         raise FileFormatError(
             f"{path}: version {number} is newer than {version}, the newest known here",
@@ -208,7 +217,13 @@ def _parse_json(text: str) -> Any:
     def refuse(constant: str) -> None:
         raise ValueError(f"{constant} is not allowed")
 
-    return json.loads(text, parse_constant=refuse)
+    def finite(number: str) -> float:
+        value = float(number)
+        if not math.isfinite(value):
+            refuse(number)
+        return value
+
+    return json.loads(text, parse_constant=refuse, parse_float=finite)
 
 
 def _parse_yaml(text: str) -> Any:
@@ -217,8 +232,9 @@ def _parse_yaml(text: str) -> Any:
 
     try:
         return YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
-        raise ValueError(str(error)) from None
+    except (YAMLError, LookupError, TypeError, AttributeError) as error:
+        # wrong tags make the parser's own constructors fail
+        raise ValueError(str(error) or type(error).__name__) from None
 
 
 def _dump_yaml(document: Mapping[str, Any]) -> str:
@@ -258,14 +274,15 @@ def fill(cls: type[T], data: Any, where: str = "") -> T:
 
 def _fill(cls: Any, data: Any, where: str, problems: list[str]) -> Any:
     if not isinstance(data, Mapping):
-        problems.append(f"{where or 'top level'}: expected a mapping, found {data!r:.60}")
+        problems.append(f"{where or 'top level'}: expected a mapping, found {reprlib.repr(data)}")
         return None
     hints = typing.get_type_hints(cls)
     before = len(problems)
     prefix = f"{where}." if where else ""
     for key in data:
         if key not in hints:
-            problems.append(f"{prefix}{key}: unknown key; {nearest(str(key), hints)}")
+            shown = key if isinstance(key, str) and key.isidentifier() else reprlib.repr(key)
+            problems.append(f"{prefix}{shown}: unknown key; {nearest(str(key), hints)}")
     values = {}
     for field in dataclasses.fields(cls):
         if field.name in data:
@@ -300,5 +317,5 @@ def _convert(hint: Any, value: Any, where: str, problems: list[str]) -> Any:
     try:
         return msgspec.convert(value, hint, strict=True)
     except msgspec.ValidationError as error:
-        problems.append(f"{where}: {str(error).split(' - at')[0]}, found {value!r:.60}")
+        problems.append(f"{where}: {str(error).split(' - at')[0]}, found {reprlib.repr(value)}")
         return None

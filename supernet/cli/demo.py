@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--pairs",
-    type=click.IntRange(8, 10000),
+    type=click.IntRange(10, 10000),
     default=100,
     show_default=True,
     help="Subnets whose accuracy the predictor learns from.",

@@ -46,7 +46,7 @@ def run_guarded(command: Callable[[], Any], arguments: Sequence[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _terminate(number: int, frame: object) -> NoReturn:
+def _terminate(number: int, _: object) -> NoReturn:
     """End as on Ctrl-C, so that temporary files are removed, with the usual exit code."""
     raise SystemExit(128 + number)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--pairs",
-    type=click.IntRange(8, 100000),
+    type=click.IntRange(10, 100000),
     default=100,
     show_default=True,
     help="Subnets whose accuracy is measured for the predictor.",
@@ -102,7 +102,9 @@ def _result(outcome: "SearchOutcome", report: Path) -> dict[str, Any]:
 
 def _print(outcome: "SearchOutcome", result: dict[str, Any]) -> None:
     predicted = result["predicted"]
-    interval = f"{predicted['latency_low_ms']:.4f} to {predicted['latency_high_ms']:.4f}"
+    interval = "error not known"
+    if "latency_low_ms" in predicted:
+        interval = f"{predicted['latency_low_ms']:.4f} to {predicted['latency_high_ms']:.4f}"
     print_table(
         f"Best subnet within {outcome.max_latency_ms:.4g} ms on {outcome.table.target}",
         [

@@ -74,11 +74,13 @@ def _list_images(folder: Path) -> dict[str, list[Path]]:
     """Images by class name, both sorted."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder", hint=_LAYOUT)
-    classes = sorted(path for path in folder.iterdir() if path.is_dir())
+    classes = sorted(path for path in folder.iterdir() if path.is_dir() and _seen(path))
     if not classes:
         raise DataError(f"{folder}: no class folders in it", hint=_LAYOUT)
     found = {
-        path.name: sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+        path.name: sorted(
+            p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and _seen(p)
+        )
         for path in classes
     }
     empty = [name for name, images in found.items() if not images]
@@ -88,6 +90,11 @@ def _list_images(folder: Path) -> dict[str, list[Path]]:
             hint=f"remove the folder or add images ({' '.join(IMAGE_SUFFIXES)})",
         )
     return found
+
+
+def _seen(path: Path) -> bool:
+    """Not hidden: tools leave folders and files behind that start with a dot."""
+    return not path.name.startswith(".")
 
 
 def _check_classes(folder: Path, train: Sequence[str], val: Sequence[str]) -> None:
@@ -108,25 +115,44 @@ def _decoded(
     paths = [path for images in by_class for path in images]
     labels = np.repeat(np.arange(len(by_class)), [len(images) for images in by_class])
     stored = cache / f"{_fingerprint(paths, side)}.npy"
-    if not stored.exists():
+    pixels = _cached(stored, (len(paths), side, side, 3))
+    if pixels is None:
         with atomic_path(stored) as temporary:
             _decode_all(paths, side, temporary, progress)
-    return ImageSet(np.load(stored, mmap_mode="r"), labels)
+        pixels = np.load(stored, mmap_mode="r")
+    return ImageSet(pixels, labels)
+
+
+def _cached(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.uint8] | None:
+    """The decoded images, unless they are not there or damaged."""
+    try:
+        pixels: npt.NDArray[np.uint8] = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
+        return None
+    return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None
 
 
 def _fingerprint(paths: Sequence[Path], side: int) -> str:
     """Changes when a file is added, removed, resized or written again."""
-    stats = [(str(path.resolve()), path.stat()) for path in paths]
-    listing = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+    listing = [(str(path.resolve()), *_size_and_time(path)) for path in paths]
     return hashlib.sha256(json.dumps([side, listing]).encode()).hexdigest()[:24]
+
+
+def _size_and_time(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError:  # such as a link that leads nowhere: decoding will name it
+        return 0, 0
+    return stat.st_size, stat.st_mtime_ns
 
 
 def _decode_all(paths: Sequence[Path], side: int, target: Path, progress: Progress) -> None:
     array = np.lib.format.open_memmap(
         target, mode="w+", dtype=np.uint8, shape=(len(paths), side, side, 3)
     )
-    with target.open("rb+") as handle:  # pages without a place on the disk would kill us
-        os.posix_fallocate(handle.fileno(), 0, target.stat().st_size)
+    if hasattr(os, "posix_fallocate"):  # pages without a place on the disk would kill us
+        with target.open("rb+") as handle:
+            os.posix_fallocate(handle.fileno(), 0, target.stat().st_size)
     broken: list[str] = []
 
     def decode(index: int) -> None:
@@ -150,8 +176,11 @@ def _decode(path: Path, side: int) -> npt.NDArray[np.uint8]:
     """The centred square of an image, ``(side, side, 3)``."""
     from PIL import Image, ImageOps
 
-    with Image.open(path) as image:
+    with Image.open(path) as opened:
+        image: Image.Image = opened
         image.draft("RGB", (side, side))
+        if image.mode.startswith("I"):  # 16 bits: PIL would clip, not scale
+            image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
         upright = ImageOps.exif_transpose(image).convert("RGB")
     square = ImageOps.fit(upright, (side, side), Image.Resampling.BICUBIC)
     return np.asarray(square)

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from supernet.errors import FileFormatError, StorageError
+from supernet.errors import ConfigError, FileFormatError, StorageError
 from supernet.evaluate.evaluator import Evaluator, Split
 from supernet.progress import Progress, silent
 from supernet.space import Subnet
@@ -47,7 +47,13 @@ class Evaluations:
         return None if row is None else float(row[0])
 
     def put(self, subnet: Subnet, top1: float) -> None:
-        """Keep the accuracy of `subnet`."""
+        """Keep the accuracy of `subnet`.
+
+        Raises:
+            ConfigError: it is not from 0 to 100 percent.
+        """
+        if not 0 <= top1 <= 100:
+            raise ConfigError(f"accuracy of {subnet}: must be from 0 to 100 percent, found {top1}")
         with self._connect() as database:
             values = (*self._key, str(subnet), top1)
             database.execute("INSERT OR REPLACE INTO evaluations VALUES (?, ?, ?, ?, ?)", values)
@@ -59,7 +65,12 @@ class Evaluations:
             with contextlib.closing(sqlite3.connect(self._path, timeout=60)) as database, database:
                 yield database
         except sqlite3.OperationalError as error:
-            raise StorageError(f"{self._path}: {error}") from None
+            if "no such column" not in str(error) and "no such table" not in str(error):
+                raise StorageError(f"{self._path}: {error}") from None
+            raise FileFormatError(
+                f"{self._path}: not a database of accuracies: {error}",
+                hint="remove the file; accuracies are measured again",
+            ) from None
         except sqlite3.DatabaseError as error:
             raise FileFormatError(
                 f"{self._path}: {error}", hint="remove the file; accuracies are measured again"

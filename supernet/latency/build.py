@@ -87,7 +87,10 @@ def build_table(
     correction = fit_correction(sums[fit], counts[fit], measured[fit])
     predicted = correction.apply(sums[check], counts[check])
     held_out = HeldOut(
-        predicted_ms=tuple(predicted.tolist()), measured_ms=tuple(measured[check].tolist())
+        predicted_ms=tuple(predicted.tolist()),
+        measured_ms=tuple(measured[check].tolist()),
+        space=space.name,
+        space_hash=space.hash,
     )
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return LatencyTable(

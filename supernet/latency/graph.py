@@ -110,8 +110,19 @@ def build_onnx(operators: Sequence[Operator], *, batch: int = 1) -> bytes:
         builder.nodes,
         "operators",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info(y, TensorProto.FLOAT, None)],
+        [
+            helper.make_tensor_value_info(
+                y, TensorProto.FLOAT, [batch, *_output_size(operators[-1])]
+            )
+        ],
         builder.weights,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
     return bytes(model.SerializeToString())
+
+
+def _output_size(operator: Operator) -> list[int]:
+    channels = [operator.out_channels]
+    if operator.op in ("pool", "linear"):
+        return channels
+    return [*channels, operator.out_height, operator.out_width]

@@ -5,6 +5,7 @@ by a straight line that was fitted to a few whole networks; other whole networks
 which had no part in the fit, tell the error.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,6 +22,8 @@ from supernet.space import Genes, Operator, OperatorSum, Space, operators_of
 __all__ = ["Correction", "HeldOut", "LatencyTable", "Prediction", "Row", "fit_correction"]
 
 _VERSION = 1
+
+_SLOPES = 0.5, 2.0  # of a correction that is believed
 
 Values = npt.NDArray[np.float64]
 
@@ -53,6 +56,11 @@ class Correction:
     networks: int = 0
     """Whole networks it was fitted to."""
 
+    def __post_init__(self) -> None:
+        values = (self.slope, self.intercept_ms, self.per_operator_ms)
+        if not all(math.isfinite(value) for value in values) or self.slope <= 0:
+            raise ConfigError(f"slope must be above 0 and all values finite, found {values}")
+
     def apply(self, sums_ms: Values, counts: Values) -> Values:
         """Latencies of networks with these sums and numbers of operators."""
         return self.slope * sums_ms + self.intercept_ms + self.per_operator_ms * counts
@@ -64,6 +72,17 @@ class HeldOut:
 
     predicted_ms: tuple[float, ...] = ()
     measured_ms: tuple[float, ...] = ()
+    space: str = ""
+    """Name of the space that they are of."""
+    space_hash: str = ""
+    """Its content hash."""
+
+    def __post_init__(self) -> None:
+        predicted, measured = len(self.predicted_ms), len(self.measured_ms)
+        if predicted != measured:
+            raise ConfigError(f"predicted_ms and measured_ms: {predicted} and {measured} values")
+        if not all(0 < value < 1e7 for value in (*self.predicted_ms, *self.measured_ms)):
+            raise ConfigError("predicted_ms and measured_ms: must be above 0 and below 1e7")
 
     @property
     def networks(self) -> int:
@@ -192,6 +211,10 @@ class _Body:
     held_out: HeldOut
     rows: tuple[Row, ...]
 
+    def __post_init__(self) -> None:
+        if self.threads < 1 or self.batch < 1:
+            raise ConfigError(f"threads, batch: at least 1, found {self.threads}, {self.batch}")
+
 
 class LatencyPredictor:
     """Latencies of populations of one space, from one table."""
@@ -216,14 +239,20 @@ class LatencyPredictor:
 def fit_correction(sums_ms: Values, counts: Values, measured_ms: Values) -> Correction:
     """Least squares of relative errors, from at least four whole networks.
 
+    Where the networks differ too little to tell the terms apart (the slope comes out
+    far from 1), the number of operators, and then the intercept, is left out.
+
     All of shape ``(N,)``: sums of operator times, numbers of operators, measured
     latencies.
     """
     terms = np.stack([sums_ms, np.ones_like(sums_ms), counts], axis=1)
-    weights, *_ = np.linalg.lstsq(
-        terms / measured_ms[:, None], np.ones_like(measured_ms), rcond=None
-    )
-    slope, intercept, per_operator = weights.tolist()
+    for used in (3, 2, 1):
+        weights, *_ = np.linalg.lstsq(
+            terms[:, :used] / measured_ms[:, None], np.ones_like(measured_ms), rcond=None
+        )
+        if _SLOPES[0] <= weights[0] <= _SLOPES[1]:
+            break
+    slope, intercept, per_operator = [*weights.tolist(), 0.0, 0.0][:3]
     return Correction(
         slope=slope,
         intercept_ms=intercept,

@@ -53,7 +53,8 @@ def this_machine(space: Space, *, fresh: bool = False, progress: Progress = sile
     """The table of this machine for `space`; measured when it is not known yet.
 
     A kept table is used when it is of this processor and this version of the
-    runtime; operators that it lacks are measured and added.
+    runtime. Operators that it lacks are measured and added; whole networks are
+    measured when its error was found on those of another space.
 
     Args:
         space: must be served.
@@ -61,7 +62,7 @@ def this_machine(space: Space, *, fresh: bool = False, progress: Progress = sile
         progress: as in `build_table`.
     """
     known = None if fresh else _kept()
-    if known is not None and not known.missing(space):
+    if known and known.held_out.space_hash == space.hash and not known.missing(space):
         return known
     table = build_table(space, target=THIS_MACHINE, known=known, progress=progress)
     table.save(own_tables() / f"{THIS_MACHINE}.json")
@@ -72,7 +73,7 @@ def _kept() -> LatencyTable | None:
     """The kept table, unless it is damaged or of another machine or runtime."""
     try:
         table = load_target(THIS_MACHINE)
-    except FileFormatError:
+    except (FileFormatError, ConfigError):
         return None
     same = all(table.device.get(key) == value for key, value in describe_device().items())
     return table if same else None

@@ -24,6 +24,7 @@ __all__ = ["AccuracyPredictor", "CrossValidation", "cross_validate"]
 
 _VERSION = 1
 _CHUNK = 8192
+_FEWEST = 8  # pairs that a predictor is fitted to
 _LINEAR = (0.0, 0.3, 1.0)  # share of the linear part in the signal
 _NOISE = (0.02, 0.05, 0.1, 0.2, 0.4)  # variance of the labels' noise / of the signal
 _LENGTH = (0.7, 1.0, 1.5, 2.5)  # length of the squared-exponential part / median distance
@@ -65,8 +66,10 @@ class AccuracyPredictor:
     """
 
     def __init__(self, space: Space, genes: Genes, top1: Values) -> None:
-        if len(genes) < 8 or len(genes) != len(top1):
-            raise ConfigError(f"a predictor needs at least 8 accuracy pairs, found {len(genes)}")
+        if len(genes) < _FEWEST or len(genes) != len(top1):
+            raise ConfigError(
+                f"a predictor needs at least {_FEWEST} accuracy pairs, found {len(genes)}"
+            )
         if not ((top1 >= 0) & (top1 <= 100)).all():
             raise ConfigError("accuracies must be from 0 to 100 percent")
         self.space, self.genes, self.top1 = space, genes, top1
@@ -115,10 +118,11 @@ class AccuracyPredictor:
         shape = (len(body.pairs), len(names))
         if any(len(pair.genes) != len(names) for pair in body.pairs):
             raise FileFormatError(f"{path}: every pair needs {len(names)} genes")
-        genes = np.array([pair.genes for pair in body.pairs], dtype=np.int64).reshape(shape)
-        if ((genes < 0) | (genes >= layout.num_choices)).any():
+        choices = layout.num_choices.tolist()
+        if any(not 0 <= g < n for pair in body.pairs for g, n in zip(pair.genes, choices)):
             raise FileFormatError(f"{path}: a gene is outside the choices of its dimension")
-        return cls(space, genes.astype(np.int8), np.array([pair.top1 for pair in body.pairs]))
+        genes = np.array([pair.genes for pair in body.pairs], dtype=np.int8).reshape(shape)
+        return cls(space, genes, np.array([pair.top1 for pair in body.pairs]))
 
     def _encode(self, genes: Genes) -> Values:
         return one_hot(self.space, genes).astype(np.float64)
@@ -181,7 +185,15 @@ class _Body:
 def cross_validate(
     space: Space, genes: Genes, top1: Values, *, folds: int = 5, seed: int = 0
 ) -> CrossValidation:
-    """Predict every pair by a predictor that was fitted without it."""
+    """Predict every pair by a predictor that was fitted without it.
+
+    Raises:
+        ConfigError: fewer than 10 pairs.
+    """
+    if len(genes) < _FEWEST + 2:
+        raise ConfigError(
+            f"checking a predictor needs at least {_FEWEST + 2} accuracy pairs, found {len(genes)}"
+        )
     fold = np.random.default_rng(seed).permutation(len(genes)) % folds
     predicted = np.empty(len(genes))
     for k in range(folds):

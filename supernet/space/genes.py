@@ -85,7 +85,7 @@ def neighbours(space: Space, genes: Genes) -> Genes:
     """All subnets that differ from one subnet ``(1, G)`` in one gene, without repeats."""
     num_choices = layout_of(space).num_choices
     column = np.repeat(np.arange(len(num_choices)), num_choices - 1)
-    step = np.concatenate([np.arange(1, n) for n in num_choices])
+    step = np.concatenate([np.arange(1, n) for n in (1, *num_choices)])
     moved = np.repeat(genes[:1].astype(np.int64), len(column), axis=0)
     moved[np.arange(len(column)), column] += step
     moved[np.arange(len(column)), column] %= num_choices[column]
@@ -106,7 +106,7 @@ def one_hot(space: Space, genes: Genes) -> npt.NDArray[np.float32]:
     layout = layout_of(space)
     ends = np.cumsum(layout.num_choices)
     positions = genes.astype(np.int64) + (ends - layout.num_choices)
-    hot = np.zeros((len(genes), int(ends[-1])), dtype=np.float32)
+    hot = np.zeros((len(genes), int(layout.num_choices.sum())), dtype=np.float32)
     np.put_along_axis(hot, positions, 1.0, axis=1)
     column, depth_column, needed = layout.padded.T
     rows, skipped = np.nonzero(genes[:, depth_column] < needed)

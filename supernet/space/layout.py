@@ -147,9 +147,10 @@ def _slots(
     in_width = stem_width
     for s, stage in enumerate(space.stages):
         for b in range(stage.max_depth):
-            before = in_width if b == 0 else width[s]
-            dimensions = (resolution, before, width[s], depth[s], kernel[s][b], expand[s][b])
+            own = (resolution, width[s], depth[s], kernel[s][b], expand[s][b])
             make = _block(space, s, b, tuple(strides))
+            # a later block reads what its own stage writes: one width for both
+            dimensions = (*own, in_width) if b == 0 else own
             slots.append(Slot(f"stage{s + 1}.block{b + 1}", dimensions, make))
             if b == 0:
                 strides.append(stage.stride)
@@ -187,10 +188,11 @@ def _block(
     stride = stage.stride if b == 0 else 1
 
     def make(
-        resolution: int, before: int, width: int, depth: int, kernel: int, expand: float
+        resolution: int, width: int, depth: int, kernel: int, expand: float, before: int = 0
     ) -> Operator | None:
         if b >= depth:
             return None
+        before = before or width
         mid = before if expand == 1 else round_channels(round(before * expand))
         size = _size(resolution, strides)
         return Operator(

@@ -163,4 +163,10 @@ class Space:
         content = asdict(self)
         for key in ("name", "about", "in_channels", "num_classes"):
             del content[key]
+        for stage in content["stages"]:  # 6 and 6.0 are the same choice
+            stage["expand"] = [float(ratio) for ratio in stage["expand"]]
+            stage["se"] = float(stage["se"])
+        for key in ("bn_momentum", "bn_eps"):
+            content[key] = float(content[key])
+        content["head"]["dropout"] = float(content["head"]["dropout"])
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]

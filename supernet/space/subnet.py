@@ -1,5 +1,6 @@
 """A subnet: one point of a space, as a value and as a file."""
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -103,7 +104,8 @@ def subnet_values(space: Space, subnet: Subnet) -> dict[str, float]:
     def put(dimension: Dimension, value: float) -> None:
         if value not in dimension.choices:
             allowed = ", ".join(f"{choice:g}" for choice in dimension.choices)
-            problems.append(f"{dimension.name}: must be one of {allowed}, found {value:g}")
+            found = reprlib.repr(value)
+            problems.append(f"{dimension.name}: must be one of {allowed}, found {found}")
         values[dimension.name] = value
 
     put(layout.resolution, subnet.resolution)

@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 
 from supernet.files import sha256, write_text
-from supernet.latency import LatencyPredictor, LatencyTable, load_target, this_machine
+from supernet.latency import (
+    LatencyPredictor,
+    LatencyTable,
+    Prediction,
+    load_target,
+    this_machine,
+)
 from supernet.latency.targets import THIS_MACHINE
 from supernet.predict import AccuracyPredictor, CrossValidation, cross_validate
 from supernet.progress import Progress, silent
@@ -181,8 +187,7 @@ def _write(
     predicted = {
         "target": table.target,
         "latency_ms": float(interval.ms[0]),
-        "latency_low_ms": float(interval.low_ms[0]),
-        "latency_high_ms": float(interval.high_ms[0]),
+        **_interval(interval),
         "top1": float(found.top1[found.best]),
         "top1_rmse": validation.rmse,
     }
@@ -191,6 +196,12 @@ def _write(
         known.save(path)
     write_text(folder / "front.csv", _front_csv(space, found))
     return folder / "subnet.json"
+
+
+def _interval(prediction: Prediction) -> dict[str, float]:
+    """What is known of the interval: nothing where no network was held out."""
+    ends = {"low": float(prediction.low_ms[0]), "high": float(prediction.high_ms[0])}
+    return {f"latency_{k}_ms": v for k, v in ends.items() if np.isfinite(v)}
 
 
 def _front_csv(space: Space, found: Found) -> str:

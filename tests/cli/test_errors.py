@@ -69,7 +69,7 @@ def test_an_unknown_target_names_the_known_ones(in_trained: Command):
 def test_a_limit_that_is_no_limit_is_refused(in_trained: Command, limit: str):
     result = in_trained("search", "--max-latency-ms", limit)
     assert result.code == 2
-    assert "must be above 0 ms" in _one_line(result.stderr)
+    assert "must be above 0 ms and finite" in _one_line(result.stderr)
 
 
 def test_a_run_is_never_written_over(in_trained: Command, trained: Path):

@@ -114,7 +114,7 @@ def test_a_second_search_measures_nothing_again(in_trained: Command, trained: Pa
 def test_an_impossible_limit_is_answered_with_the_fastest_subnet(in_trained: Command):
     found = in_trained("search", "--max-latency-ms", "0.000001", "--json")
     assert found.code == 4
-    assert "the fastest takes" in found.stderr
+    assert "the fastest found takes" in found.stderr
     assert len(found.stderr.strip().splitlines()) == 1
     limit = found.json["error"]["hint"].removeprefix("ask for at least ").removesuffix(" ms")
     assert in_trained("search", "--max-latency-ms", limit, "--pairs", 12).code == 0
