@@ -23,7 +23,7 @@ __all__ = ["Correction", "HeldOut", "LatencyTable", "Prediction", "Row", "fit_co
 
 _VERSION = 1
 
-_SLOPES = 0.5, 2.0  # of a correction that is believed
+_SLOPES = 0.3, 3.0  # of a correction that is believed
 
 Values = npt.NDArray[np.float64]
 

@@ -142,8 +142,8 @@ def _plain(measured: Measured) -> dict[str, Any]:
 class _Clock:
     """Seconds by part of the loop."""
 
-    def __init__(self) -> None:
-        self.start = self._last = time.perf_counter()
+    def __init__(self, start: float | None) -> None:
+        self.start = self._last = time.perf_counter() if start is None else start
         self.stages: dict[str, float] = {}
 
     def lap(self, name: str) -> None:
@@ -161,7 +161,8 @@ def run_demo(
     seed: int = 0,
     device: str = "cpu",
     epochs: float = 1.0,
-    pairs: int = 100,
+    pairs: int = 120,
+    started: float | None = None,
     progress: Progress = silent,
 ) -> DemoOutcome:
     """Train, measure this machine, fit a predictor, search, export, compare, report.
@@ -172,9 +173,10 @@ def run_demo(
         device: where to train and evaluate.
         epochs: factor on the epochs of the recipe.
         pairs: subnets whose accuracy the predictor learns from.
+        started: what `time.perf_counter` said when it all began; now when not given.
         progress: told about all long work.
     """
-    clock = _Clock()
+    clock = _Clock(started)
     space, recipe = load_space("demo"), scaled(load_recipe("demo"), epochs)
     run = train_supernet(space, recipe, folder=folder, seed=seed, device=device, progress=progress)
     clock.lap("train")
