@@ -20,6 +20,7 @@ from supernet.space.genes import (
     neighbours,
     one_hot,
     sample,
+    sample_spread,
     smallest,
     unique,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "operators_of",
     "params_of",
     "sample",
+    "sample_spread",
     "save_space",
     "smallest",
     "space_ranges",

@@ -26,6 +26,7 @@ __all__ = [
     "neighbours",
     "one_hot",
     "sample",
+    "sample_spread",
     "smallest",
     "unique",
 ]
@@ -64,6 +65,18 @@ def sample(space: Space, count: int, rng: np.random.Generator) -> Genes:
     num_choices = layout_of(space).num_choices
     genes = rng.integers(0, num_choices, size=(count, len(num_choices)), dtype=np.int8)
     return canonical(space, genes)
+
+
+def sample_spread(space: Space, count: int, rng: np.random.Generator) -> Genes:
+    """`count` random subnets of all sizes alike, shape ``(count, G)``.
+
+    Uniform genes give subnets of middle size almost always. Here each subnet draws a
+    level from 0 to 1 first, and its genes then lie around that share of their choices.
+    """
+    num_choices = layout_of(space).num_choices
+    levels = rng.random((count, 1))
+    genes = rng.binomial(num_choices - 1, levels, size=(count, len(num_choices)))
+    return canonical(space, genes.astype(np.int8))
 
 
 def mutate(space: Space, genes: Genes, probability: float, rng: np.random.Generator) -> Genes:
