@@ -41,3 +41,8 @@ def test_links_lead_somewhere(page: Path):
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+def test_the_space_of_the_tutorial_loads(tmp_path: Path):
+    (tmp_path / "small.yaml").write_text(_blocks(ROOT / "docs/tutorial.md", "yaml")[0])
+    assert load_space(tmp_path / "small.yaml").name == "small"

@@ -4,6 +4,7 @@ import contextlib
 import json
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
@@ -24,7 +25,8 @@ def run_guarded(command: Callable[[], Any], arguments: Sequence[str]) -> int:
     With ``--debug`` among the arguments the traceback is shown as well, with
     ``--json`` the error is also the last line on stdout.
     """
-    signal.signal(signal.SIGTERM, _terminate)
+    if threading.current_thread() is threading.main_thread():  # others may not set handlers
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         result = command()
     except click.exceptions.Exit as stop:

@@ -15,6 +15,7 @@ from supernet.space import (
     count_subnets,
     decode,
     largest,
+    sample,
     sample_spread,
     smallest,
     unique,
@@ -65,10 +66,12 @@ def random_pairs(space: Space, count: int, seed: int) -> Genes:
     """The corners of a space and random subnets, `count` different ones in all.
 
     Their sizes are spread over the whole range, since the front of a search runs from
-    the smallest subnets to the largest. All subnets where the space has fewer; shape ``(count, G)``.
+    the smallest subnets to the largest. All subnets where the space has fewer; shape
+    ``(count, G)``.
     """
     rng = np.random.default_rng(seed)
     genes = np.concatenate([largest(space), smallest(space)])
     while len(genes) < min(count, count_subnets(space)):
-        genes = unique(np.concatenate([genes, sample_spread(space, count, rng)]))[:count]
+        more = [sample_spread(space, count, rng), sample(space, count // 8 + 1, rng)]
+        genes = unique(np.concatenate([genes, *more]))[:count]
     return genes

@@ -1,0 +1,136 @@
+"""Once-for-All's own code is the referee: the same weights give the same outputs."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from supernet.errors import FileFormatError
+from supernet.models import Supernet, extract
+from supernet.models.ofa import load_ofa
+from supernet.space import Space, decode, load_space, sample, space_ranges
+
+networks = pytest.importorskip(
+    "ofa.imagenet_classification.elastic_nn.networks",
+    reason="the package `ofa` is not installed: pip install 'supernet[dev]'",
+)
+CHOICES = {"ks_list": [3, 5, 7], "expand_ratio_list": [3, 4, 6], "depth_list": [2, 3, 4]}
+BUILDERS = {
+    "mobilenet_v3": lambda: networks.OFAMobileNetV3(width_mult=1.0, n_classes=10, **CHOICES),
+    "mobilenet_v3_w1.2": lambda: networks.OFAMobileNetV3(width_mult=1.2, n_classes=10, **CHOICES),
+    "proxyless": lambda: networks.OFAProxylessNASNets(
+        width_mult=1.3, n_classes=10, bn_param=(0.1, 1e-3), **CHOICES
+    ),
+}
+TOLERANCE = 1e-5  # of the largest logit
+
+
+@pytest.fixture(params=list(BUILDERS), scope="module")
+def pair(request, tmp_path_factory):
+    """The referee with random weights and statistics, and ours loaded from its file."""
+    torch.manual_seed(0)
+    theirs = BUILDERS[request.param]()
+    for name, value in theirs.state_dict().items():
+        if name.endswith("running_var"):
+            value.uniform_(0.5, 2)
+        elif "matrix" in name:
+            value.add_(0.1 * torch.randn_like(value))
+        elif name.endswith(("running_mean", "bias")):
+            value.normal_(std=0.1)
+    path = tmp_path_factory.mktemp("ofa") / "checkpoint.pth"
+    torch.save({"state_dict": theirs.state_dict()}, path)
+    ours = Supernet(load_space(request.param), num_classes=10)
+    load_ofa(path, ours)
+    return theirs, ours
+
+
+def _activate_theirs(theirs, space: Space, subnet) -> None:
+    """OFA's lists hold every block of every elastic stage, skipped ones included."""
+    ks, es, ds = [], [], []
+    for stage, chosen in list(zip(space.stages, subnet.stages))[1:]:
+        blocks = [*chosen.blocks, *[chosen.blocks[-1]] * (stage.max_depth - len(chosen.blocks))]
+        ks += [block.kernel for block in blocks]
+        es += [block.expand for block in blocks]
+        ds.append(len(chosen.blocks))
+    theirs.set_active_subnet(ks=ks, e=[int(e) for e in es], d=ds)
+
+
+def _difference(first: torch.Tensor, second: torch.Tensor) -> float:
+    return float((first - second).abs().max() / second.abs().max())
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
+def test_every_subnet_gives_the_referees_outputs(pair, training: bool):
+    theirs, ours = pair
+    theirs.train(training)
+    ours.train(training)
+    for module in theirs.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    before = {name: value.clone() for name, value in ours.state_dict().items()}
+    referee = {name: value.clone() for name, value in theirs.state_dict().items()}
+    images = torch.randn(8, 3, 64, 64)
+    for subnet in decode(ours.space, sample(ours.space, 8, np.random.default_rng(1))):
+        _activate_theirs(theirs, ours.space, subnet)
+        ours.activate(subnet)
+        with torch.no_grad():
+            expected = theirs(images)
+            theirs.load_state_dict(referee)
+            assert _difference(ours(images), expected) <= TOLERANCE
+            ours.load_state_dict(before)
+            assert _difference(extract(ours, subnet)(images), expected) <= TOLERANCE
+
+
+def test_extraction_gives_the_referees_extracted_network(pair):
+    theirs, ours = pair
+    theirs.eval()
+    ours.eval()
+    images = torch.randn(2, 3, 64, 64)
+    for subnet in decode(ours.space, sample(ours.space, 3, np.random.default_rng(2))):
+        _activate_theirs(theirs, ours.space, subnet)
+        with torch.no_grad():
+            expected = theirs.get_active_subnet().eval()(images)
+            assert _difference(extract(ours, subnet)(images), expected) <= TOLERANCE
+
+
+def test_a_checkpoint_of_another_space_is_refused(pair, tmp_path: Path):
+    theirs, _ = pair
+    torch.save(theirs.state_dict(), tmp_path / "c.pth")
+    with pytest.raises(FileFormatError):
+        load_ofa(tmp_path / "c.pth", Supernet(load_space("demo"), num_classes=10))
+
+
+def test_a_pickle_with_code_is_refused(tmp_path: Path):
+    class Evil:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "owned",))
+
+    (tmp_path / "evil.pth").write_bytes(pickle.dumps({"state_dict": Evil()}))
+    with pytest.raises(FileFormatError, match="not a checkpoint that is safe to load"):
+        load_ofa(tmp_path / "evil.pth", Supernet(load_space("demo")))
+    assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", b"PK\x03\x04junk"])
+def test_a_damaged_checkpoint_is_refused(tmp_path: Path, content: bytes):
+    (tmp_path / "c.pth").write_bytes(content)
+    with pytest.raises(FileFormatError, match=r"c\.pth: not a checkpoint"):
+        load_ofa(tmp_path / "c.pth", Supernet(load_space("demo")))
+
+
+# README of Once-for-All and section 1 of its paper: millions of multiply-adds and of
+# parameters of the largest and the smallest subnet
+@pytest.mark.parametrize(
+    ("name", "largest", "smallest"),
+    [
+        ("mobilenet_v3", (566.2, 7.66), (41.5, 3.41)),
+        ("mobilenet_v3_w1.2", (843.1, 10.70), (65.5, 4.60)),
+        ("proxyless", (1004.9, 7.94), (87.8, 3.72)),
+    ],
+)
+def test_sizes_are_the_published_ones(name: str, largest, smallest):
+    ranges = space_ranges(load_space(name))
+    found = [(round(m / 1e6, 1), round(p / 1e6, 2)) for m, p in zip(ranges.macs, ranges.params)]
+    assert found == [smallest, largest]
