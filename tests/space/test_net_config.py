@@ -1,7 +1,8 @@
 """Published networks have the published sizes.
 
 The files are their authors' and not part of this project: the tests look for them in
-``SUPERNET_PUBLISHED``, else in ``../shared/published`` beside the project, and are skipped where they are not.
+``SUPERNET_PUBLISHED``, else in ``../shared/published`` beside the project, and are
+skipped where they are not.
 """
 
 import json
@@ -9,10 +10,19 @@ import math
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from supernet.errors import FileFormatError
-from supernet.space import total_macs, total_params
+from supernet.space import (
+    canonical,
+    load_space,
+    macs_of,
+    params_of,
+    total_macs,
+    total_params,
+)
+from supernet.space.layout import Dimension, layout_of
 from supernet.space.net_config import read_net_config
 
 ROOT = Path(__file__).parents[2]
@@ -69,6 +79,28 @@ def test_proxyless_networks_have_the_published_sizes(name: str):
     params, macs = PROXYLESS[name]
     assert round(total_params(found) / 1e6, 2) == params
     assert round(total_macs(found) / 1e6, 1) == macs
+
+
+@needs_files
+def test_subnets_measured_by_others_have_exactly_their_sizes():
+    """1,600 subnets of OFA MobileNetV3 1.0 with their MACs and parameters (DyNAS-T)."""
+    table = np.load(PUBLISHED / "accuracy" / "ofa_mbv3_w1.0_imagenet_top1.npz")
+    space = load_space("mobilenet_v3")
+    layout = layout_of(space)
+    genes = np.zeros((len(table["r"]), len(layout.genes)), np.int8)
+
+    def put(dimension: Dimension, values: np.ndarray) -> None:
+        genes[:, dimension.column] = np.searchsorted(dimension.choices, values)
+
+    put(layout.resolution, table["r"])
+    for stage in range(5):  # behind the fixed first one
+        put(layout.depth[stage + 1], table["d"][:, stage])
+        for block in range(4):
+            put(layout.kernel[stage + 1][block], table["ks"][:, 4 * stage + block])
+            put(layout.expand[stage + 1][block], table["e"][:, 4 * stage + block])
+    genes = canonical(space, genes)
+    np.testing.assert_array_equal(macs_of(space, genes), table["macs"])
+    np.testing.assert_array_equal(params_of(space, genes), table["params"])
 
 
 @pytest.mark.parametrize(
