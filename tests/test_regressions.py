@@ -13,7 +13,7 @@ from PIL import Image
 from supernet.data import load_folder
 from supernet.data.folder import _decode
 from supernet.errors import ConfigError, DataError, FileFormatError
-from supernet.evaluate import Evaluations
+from supernet.evaluate import Evaluations, Score
 from supernet.files import atomic_path
 from supernet.latency import LatencyTable, Row, Timing, build, build_onnx, this_machine
 from supernet.predict import AccuracyPredictor, cross_validate
@@ -238,7 +238,7 @@ def test_foreign_database(tmp_path):
 def test_a_nan_accuracy_does_not_blame_the_file(tmp_path):
     found = Evaluations(tmp_path / "e", weights="w", split="test", calibration_images=1)
     with pytest.raises(ConfigError):
-        found.put(largest_subnet(DEMO), float("nan"))
+        found.put(largest_subnet(DEMO), Score(float("nan"), 1.0))
 
 
 def test_errors_of_reading_inside_atomic_path_are_not_write_errors(tmp_path):

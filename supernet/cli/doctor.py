@@ -31,7 +31,7 @@ def command(as_json: bool) -> None:
     if not problems:
         facts |= describe_device()
         facts["gpu"] = _gpu()
-    facts["cores"] = str(len(os.sched_getaffinity(0)))
+    facts["cores"] = str(os.cpu_count())
     facts["free disk here"] = f"{shutil.disk_usage('.').free / 1e9:.1f} GB"
     print_table("This machine", [[key, value] for key, value in facts.items()])
     for problem in problems:

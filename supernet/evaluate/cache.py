@@ -1,12 +1,13 @@
 """Accuracies that were measured once are kept in ``evaluations.sqlite``."""
 
 import contextlib
+import math
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from supernet.errors import ConfigError, FileFormatError, StorageError
-from supernet.evaluate.evaluator import Evaluator, Split
+from supernet.evaluate.evaluator import Evaluator, Score, Split
 from supernet.progress import Progress, silent
 from supernet.space import Subnet
 
@@ -15,14 +16,14 @@ __all__ = ["Evaluations", "evaluate_all"]
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS evaluations (
     weights TEXT NOT NULL, split TEXT NOT NULL, calibration_images INTEGER NOT NULL,
-    subnet TEXT NOT NULL, top1 REAL NOT NULL,
+    subnet TEXT NOT NULL, top1 REAL NOT NULL, loss REAL NOT NULL,
     PRIMARY KEY (weights, split, calibration_images, subnet)
 )
 """
 
 
 class Evaluations:
-    """Subnet -> accuracy in percent, with what it was measured on.
+    """Subnet -> accuracy and loss, with what they were measured on.
 
     Args:
         path: the database; made when missing.
@@ -36,27 +37,31 @@ class Evaluations:
         with self._connect() as database:
             database.execute(_SCHEMA)
 
-    def get(self, subnet: Subnet) -> float | None:
-        """The accuracy of `subnet`, if it was measured."""
+    def get(self, subnet: Subnet) -> Score | None:
+        """The score of `subnet`, if it was measured."""
         query = (
-            "SELECT top1 FROM evaluations "
+            "SELECT top1, loss FROM evaluations "
             "WHERE weights = ? AND split = ? AND calibration_images = ? AND subnet = ?"
         )
         with self._connect() as database:
             row = database.execute(query, (*self._key, str(subnet))).fetchone()
-        return None if row is None else float(row[0])
+        return None if row is None else Score(*row)
 
-    def put(self, subnet: Subnet, top1: float) -> None:
-        """Keep the accuracy of `subnet`.
+    def put(self, subnet: Subnet, score: Score) -> None:
+        """Keep the score of `subnet`.
 
         Raises:
-            ConfigError: it is not from 0 to 100 percent.
+            ConfigError: an accuracy that is not from 0 to 100 percent, or a loss that is
+                not finite.
         """
-        if not 0 <= top1 <= 100:
-            raise ConfigError(f"accuracy of {subnet}: must be from 0 to 100 percent, found {top1}")
+        if not 0 <= score.top1 <= 100 or not math.isfinite(score.loss):
+            raise ConfigError(
+                f"score of {subnet}: accuracy must be from 0 to 100 percent and loss finite, "
+                f"found {score.top1} and {score.loss}"
+            )
         with self._connect() as database:
-            values = (*self._key, str(subnet), top1)
-            database.execute("INSERT OR REPLACE INTO evaluations VALUES (?, ?, ?, ?, ?)", values)
+            values = (*self._key, str(subnet), *score)
+            database.execute("INSERT OR REPLACE INTO evaluations VALUES (?, ?, ?, ?, ?, ?)", values)
 
     @contextlib.contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:
@@ -83,23 +88,23 @@ def evaluate_all(
     split: Split,
     known: Evaluations,
     progress: Progress = silent,
-) -> list[float]:
-    """Accuracies of subnets in percent, measured where not known yet.
+) -> list[Score]:
+    """Scores of subnets, measured where not known yet.
 
     Args:
         evaluator: measures.
         subnets: to evaluate.
         split: on which images.
-        known: looked up first, and told every new accuracy at once, so that an
+        known: looked up first, and told every new score at once, so that an
             interrupted collection goes on where it stopped.
         progress: told about every subnet.
     """
     found = []
     for done, subnet in enumerate(subnets, start=1):
-        top1 = known.get(subnet)
-        if top1 is None:
-            top1 = evaluator.subnet_top1(subnet, split)
-            known.put(subnet, top1)
-        found.append(top1)
+        score = known.get(subnet)
+        if score is None:
+            score = evaluator.subnet_score(subnet, split)
+            known.put(subnet, score)
+        found.append(score)
         progress(done, len(subnets), "evaluating subnets")
     return found

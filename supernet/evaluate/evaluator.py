@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +14,18 @@ from supernet.evaluate.recalibrate import recalibrate
 from supernet.models import Network, Supernet, extract
 from supernet.space import Subnet
 
-__all__ = ["Evaluator", "Split"]
+__all__ = ["Evaluator", "Score", "Split"]
 
 Split = Literal["holdout", "test"]
+
+
+class Score(NamedTuple):
+    """How good a subnet is on some images."""
+
+    top1: float
+    """Accuracy in percent."""
+    loss: float
+    """Mean cross-entropy, in nats."""
 
 
 class Evaluator:
@@ -61,7 +70,14 @@ class Evaluator:
 
     def subnet_top1(self, subnet: Subnet, split: Split) -> float:
         """Accuracy of `subnet`, recalibrated, in percent."""
-        return self.top1(self.network(subnet), subnet.resolution, split)
+        return self.subnet_score(subnet, split).top1
+
+    def subnet_score(self, subnet: Subnet, split: Split) -> Score:
+        """Accuracy and loss of `subnet`, recalibrated."""
+        logits = self.logits(self.network(subnet), subnet.resolution, split)
+        labels = self.images(split).labels
+        loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(labels))
+        return Score(percent(logits, labels), float(loss))
 
     @torch.inference_mode()
     def logits(self, network: nn.Module, resolution: int, split: Split) -> Tensor:

@@ -1,9 +1,9 @@
 """Accuracies of subnets of a run on its held-out images, measured once each."""
 
 from functools import cached_property
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from supernet.evaluate import Evaluations, Evaluator, evaluate_all
 from supernet.files import sha256
@@ -20,6 +20,8 @@ from supernet.space import (
     smallest,
     unique,
 )
+
+Values = npt.NDArray[np.float64]
 
 __all__ = ["CALIBRATION_IMAGES", "Accuracies", "random_pairs"]
 
@@ -42,15 +44,13 @@ class Accuracies:
             calibration_images=CALIBRATION_IMAGES,
         )
 
-    def measure(self, genes: Genes) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Accuracies of a population ``(N, G)`` in percent, shape ``(N,)``."""
+    def measure(self, genes: Genes) -> Values:
+        """Accuracy in percent and loss of a population ``(N, G)``, shape ``(2, N)``."""
         subnets = decode(self._space, genes)
-        known = [self._known.get(subnet) for subnet in subnets]
-        if None not in known:
-            return np.array(known, dtype=np.float64)
-        return np.array(
-            evaluate_all(self._evaluator, subnets, "holdout", self._known, self._progress)
-        )
+        scores = [score for subnet in subnets if (score := self._known.get(subnet))]
+        if len(scores) < len(subnets):
+            scores = evaluate_all(self._evaluator, subnets, "holdout", self._known, self._progress)
+        return np.array(scores, dtype=np.float64).reshape(-1, 2).T
 
     @cached_property
     def _evaluator(self) -> Evaluator:

@@ -115,11 +115,11 @@ def search_target(
     check_limit(space, latency.ms, max_latency_ms)
     accuracies = Accuracies(run, space, device, progress)
     random = random_pairs(space, pairs, seed)
-    top1 = accuracies.measure(random)
-    validation = cross_validate(space, random, top1)
+    scores = accuracies.measure(random)
+    validation = cross_validate(space, random, *scores)
     measured = random
     for number in range(rounds + 1):
-        predictor = AccuracyPredictor(space, measured, top1)
+        predictor = AccuracyPredictor(space, measured, *scores)
         found = search(
             space,
             top1=predictor.predict,
@@ -133,7 +133,7 @@ def search_target(
         if number < rounds:
             promising = _promising(found, measured, max_latency_ms, candidates)
             measured = np.concatenate([measured, promising])
-            top1 = np.concatenate([top1, accuracies.measure(promising)])
+            scores = np.concatenate([scores, accuracies.measure(promising)], axis=1)
     predictor.save(run.folder / "predictor" / "predictor.json")
     file = _write(run, space, table, latency, found, validation, output)
     return SearchOutcome(

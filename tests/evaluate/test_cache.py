@@ -8,7 +8,7 @@ import pytest
 
 from supernet.data import Dataset
 from supernet.errors import FileFormatError, StorageError
-from supernet.evaluate import Evaluations, Evaluator, evaluate_all
+from supernet.evaluate import Evaluations, Evaluator, Score, evaluate_all
 from supernet.models import Supernet
 from supernet.space import Space, Subnet, decode, neighbours, smallest
 
@@ -34,11 +34,11 @@ class Counting:
         self.measured: list[Subnet] = []
         self.stop_after = stop_after
 
-    def __call__(self, subnet: Subnet, split: str) -> float:
+    def __call__(self, subnet: Subnet, split: str) -> Score:
         if len(self.measured) == self.stop_after:
             raise KeyboardInterrupt
         self.measured.append(subnet)
-        return float(len(str(subnet)))
+        return Score(float(len(str(subnet))), 1.0)
 
 
 @pytest.fixture
@@ -52,11 +52,11 @@ def test_an_accuracy_is_found_again_by_whoever_opens_the_file(
     path = tmp_path / "evaluations.sqlite"
     known = opened(path)
     assert known.get(subnets[0]) is None
-    known.put(subnets[0], 71.25)
-    known.put(subnets[1], 60.0)
-    known.put(subnets[1], 61.0)
+    known.put(subnets[0], Score(71.25, 0.5))
+    known.put(subnets[1], Score(60.0, 1.0))
+    known.put(subnets[1], Score(61.0, 0.75))
     again = opened(path)
-    assert [again.get(subnet) for subnet in subnets[:3]] == [71.25, 61.0, None]
+    assert [again.get(subnet) for subnet in subnets[:3]] == [(71.25, 0.5), (61.0, 0.75), None]
 
 
 @pytest.mark.parametrize(
@@ -66,10 +66,10 @@ def test_an_accuracy_belongs_to_its_weights_images_and_statistics(
     tmp_path: Path, subnets: list[Subnet], changes: dict[str, Any]
 ) -> None:
     path = tmp_path / "evaluations.sqlite"
-    opened(path).put(subnets[0], 71.25)
+    opened(path).put(subnets[0], Score(71.25, 0.5))
     assert opened(path, **changes).get(subnets[0]) is None
-    opened(path, **changes).put(subnets[0], 10.0)
-    assert opened(path).get(subnets[0]) == 71.25
+    opened(path, **changes).put(subnets[0], Score(10.0, 2.0))
+    assert opened(path).get(subnets[0]) == (71.25, 0.5)
 
 
 def test_an_interrupted_collection_goes_on_where_it_stopped(
@@ -80,16 +80,16 @@ def test_an_interrupted_collection_goes_on_where_it_stopped(
 ) -> None:
     path = tmp_path / "evaluations.sqlite"
     first, second = Counting(stop_after=4), Counting()
-    monkeypatch.setattr(evaluator, "subnet_top1", first)
+    monkeypatch.setattr(evaluator, "subnet_score", first)
     with pytest.raises(KeyboardInterrupt):
         evaluate_all(evaluator, subnets, "holdout", opened(path))
-    monkeypatch.setattr(evaluator, "subnet_top1", second)
+    monkeypatch.setattr(evaluator, "subnet_score", second)
     told: list[tuple[int, int, str]] = []
     found = evaluate_all(
         evaluator, subnets, "holdout", opened(path), lambda *values: told.append(values)
     )
     assert first.measured + second.measured == subnets
-    assert found == [float(len(str(subnet))) for subnet in subnets]
+    assert found == [(float(len(str(subnet))), 1.0) for subnet in subnets]
     assert told[-1] == (6, 6, "evaluating subnets")
     assert len(told) == 6
 
@@ -99,7 +99,7 @@ def test_really_measured_accuracies_are_kept(
 ) -> None:
     known = opened(tmp_path / "evaluations.sqlite", split="test")
     found = evaluate_all(evaluator, subnets[:2], "test", known)
-    assert found == [evaluator.subnet_top1(subnet, "test") for subnet in subnets[:2]]
+    assert found == [evaluator.subnet_score(subnet, "test") for subnet in subnets[:2]]
     assert [known.get(subnet) for subnet in subnets[:2]] == found
 
 
@@ -108,7 +108,7 @@ def test_a_damaged_file_is_refused_with_the_way_out(
     tmp_path: Path, subnets: list[Subnet], length: int
 ) -> None:
     path = tmp_path / "evaluations.sqlite"
-    opened(path).put(subnets[0], 50.0)
+    opened(path).put(subnets[0], Score(50.0, 1.0))
     path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(FileFormatError, match=r"evaluations\.sqlite: ") as caught:
         opened(path).get(subnets[0])
@@ -129,8 +129,8 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 def test_two_processes_may_write_in_turn(tmp_path: Path, subnets: list[Subnet]) -> None:
     path = tmp_path / "evaluations.sqlite"
     first, second = opened(path), opened(path)
-    first.put(subnets[0], 1.0)
-    second.put(subnets[1], 2.0)
+    first.put(subnets[0], Score(1.0, 1.0))
+    second.put(subnets[1], Score(2.0, 1.0))
     assert [first.get(subnets[1]), second.get(subnets[0])] == [2.0, 1.0]
     connection = sqlite3.connect(path)
     try:

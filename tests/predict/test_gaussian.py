@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from supernet.errors import ConfigError, FileFormatError
-from supernet.predict import AccuracyPredictor, cross_validate
+from supernet.predict import AccuracyPredictor, cross_validate, kendall_tau
 from supernet.space import Genes, Space, one_hot, sample, unique
 
 Values = npt.NDArray[np.float64]
@@ -139,3 +139,28 @@ def test_genes_that_do_not_fit_the_space_are_refused(
     saved.write_text(json.dumps(body))
     with pytest.raises(FileFormatError, match=text):
         AccuracyPredictor.load(saved, tiny_space)
+
+
+def test_a_loss_ranks_subnets_better_than_a_noisy_accuracy(demo_space: Space) -> None:
+    rng = np.random.default_rng(0)
+    genes, unseen = sample(demo_space, 100, rng), sample(demo_space, 300, rng)
+    weights = rng.normal(size=one_hot(demo_space, genes).shape[1])
+
+    def quality(rows: Genes) -> np.ndarray:
+        return 85 + 0.4 * (one_hot(demo_space, rows) @ weights)
+
+    top1 = quality(genes) + rng.normal(size=100)
+    loss = (100 - quality(genes)) / 30 + 0.005 * rng.normal(size=100)
+    blind = AccuracyPredictor(demo_space, genes, top1).predict(unseen)
+    seeing = AccuracyPredictor(demo_space, genes, top1, loss).predict(unseen)
+    taus = [kendall_tau(values, quality(unseen)) for values in (blind, seeing)]
+    assert taus[1] > taus[0] + 0.1
+    assert abs(seeing.mean() - quality(unseen).mean()) < 0.5  # still in percent
+
+
+def test_a_loss_that_says_nothing_is_left_out(demo_space: Space) -> None:
+    rng = np.random.default_rng(0)
+    genes, top1 = sample(demo_space, 20, rng), rng.uniform(50, 60, 20)
+    plain = AccuracyPredictor(demo_space, genes, top1).predict(genes)
+    same = AccuracyPredictor(demo_space, genes, top1, np.full(20, 0.5)).predict(genes)
+    np.testing.assert_array_equal(plain, same)
