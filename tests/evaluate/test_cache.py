@@ -131,7 +131,7 @@ def test_two_processes_may_write_in_turn(tmp_path: Path, subnets: list[Subnet]) 
     first, second = opened(path), opened(path)
     first.put(subnets[0], Score(1.0, 1.0))
     second.put(subnets[1], Score(2.0, 1.0))
-    assert [first.get(subnets[1]), second.get(subnets[0])] == [2.0, 1.0]
+    assert [first.get(subnets[1]), second.get(subnets[0])] == [(2.0, 1.0), (1.0, 1.0)]
     connection = sqlite3.connect(path)
     try:
         rows = connection.execute("SELECT COUNT(*) FROM evaluations").fetchone()
