@@ -62,8 +62,13 @@ class Correction:
             raise ConfigError(f"slope must be above 0 and all values finite, found {values}")
 
     def apply(self, sums_ms: Values, counts: Values) -> Values:
-        """Latencies of networks with these sums and numbers of operators."""
-        return self.slope * sums_ms + self.intercept_ms + self.per_operator_ms * counts
+        """Latencies of networks with these sums and numbers of operators.
+
+        Never below a tenth of the sum: a line that was fitted to large networks must
+        not make small ones cost nothing.
+        """
+        line = self.slope * sums_ms + self.intercept_ms + self.per_operator_ms * counts
+        return np.maximum(line, 0.1 * sums_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
