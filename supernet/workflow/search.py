@@ -117,23 +117,25 @@ def search_target(
     random = random_pairs(space, pairs, seed)
     scores = accuracies.measure(random)
     validation = cross_validate(space, random, *scores)
-    measured = random
-    for number in range(rounds + 1):
-        predictor = AccuracyPredictor(space, measured, *scores)
-        found = search(
+
+    def look(predictor: AccuracyPredictor, number: int) -> Found:
+        return search(
             space,
             top1=predictor.predict,
             latency_ms=latency.ms,
             max_latency_ms=max_latency_ms,
             evolution=evolution,
-            start=measured,
+            start=predictor.genes,
             seed=seed + number,
             progress=progress,
         )
-        if number < rounds:
-            promising = _promising(found, measured, max_latency_ms, candidates)
-            measured = np.concatenate([measured, promising])
-            scores = np.concatenate([scores, accuracies.measure(promising)], axis=1)
+
+    predictor = AccuracyPredictor(space, random, *scores)
+    found = look(predictor, 0)
+    for number in range(1, rounds + 1):
+        promising = _promising(found, predictor.genes, max_latency_ms, candidates)
+        predictor = _learn(predictor, promising, accuracies)
+        found = look(predictor, number)
     predictor.save(run.folder / "predictor" / "predictor.json")
     file = _write(run, space, table, latency, found, validation, output)
     return SearchOutcome(
@@ -156,6 +158,18 @@ def _promising(found: Found, measured: Genes, limit: float, count: int) -> Genes
     known = {row.tobytes() for row in measured}
     fresh = [row for row in within[: count + len(measured)] if row.tobytes() not in known]
     return np.array(fresh[:count], dtype=np.int8).reshape(-1, measured.shape[1])
+
+
+def _learn(predictor: AccuracyPredictor, genes: Genes, accuracies: Accuracies) -> AccuracyPredictor:
+    """A predictor that also knows the measured scores of `genes`."""
+    assert predictor.loss is not None
+    top1, loss = accuracies.measure(genes)
+    return AccuracyPredictor(
+        predictor.space,
+        np.concatenate([predictor.genes, genes]),
+        np.concatenate([predictor.top1, top1]),
+        np.concatenate([predictor.loss, loss]),
+    )
 
 
 def _limit(space: Space, latency: LatencyPredictor, share: float) -> float:

@@ -18,6 +18,7 @@ from supernet.progress import Progress, silent
 from supernet.runs import Run, RunConfig, check_new, new_run_folder
 from supernet.space import Space, decode
 from supernet.train import Phase, Recipe, Trainer, list_checkpoints, phase_genes
+from supernet.workflow.accuracies import CALIBRATION_IMAGES
 
 __all__ = ["resume_training", "train_supernet"]
 
@@ -108,7 +109,7 @@ def _trainer(
 ) -> Trainer:
     space = replace(space, num_classes=len(config.classes), in_channels=config.in_channels)
     supernet = seeded_supernet(space, config.seed)
-    evaluator = Evaluator(supernet, dataset, device=device, calibration_images=1000)
+    evaluator = Evaluator(supernet, dataset, device=device, calibration_images=CALIBRATION_IMAGES)
     return Trainer(
         supernet,
         dataset,
