@@ -46,7 +46,7 @@ class ImageSet:
         """The images at `index`, shape ``(n, H, W, C)``; a copy."""
         return self._stored[self._rows[index]]
 
-    def take(self, index: npt.NDArray[np.int64]) -> "ImageSet":
+    def take(self, index: npt.NDArray[np.int64] | slice) -> "ImageSet":
         """The selection of the images at `index`, in that order; no pixels are copied."""
         return ImageSet(self._stored, self._labels, self._rows[index])
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from supernet.errors import ConfigError
+from supernet.errors import ConfigError, SupernetError
 from supernet.evaluate import Evaluator
 from supernet.export import Verification, model_card, to_onnx, verify
 from supernet.files import sha256, write_text
@@ -83,8 +83,8 @@ def export_subnet(
         progress: told about each step.
 
     Raises:
-        ConfigError: the subnet is of another space, or was edited; or ONNX Runtime
-            and torch disagree.
+        ConfigError: the subnet is of another space, or was edited.
+        SupernetError: ONNX Runtime and torch disagree; the file is removed.
     """
     file, space, config = SubnetFile.load(path), run.space(), run.config()
     subnet = file.subnet
@@ -107,7 +107,8 @@ def export_subnet(
     labels = evaluator.images("test").labels
     verification = verify(onnx, network, evaluator.views("test", subnet.resolution), labels)
     if not verification.max_abs_diff <= TOLERANCE:
-        raise ConfigError(
+        onnx.unlink()  # a file that computes something else must not be shipped
+        raise SupernetError(
             f"{onnx}: ONNX Runtime and torch differ by {verification.max_abs_diff:.2g} in a "
             f"logit, more than {TOLERANCE:g}",
             hint="please report it with the subnet.json",

@@ -74,6 +74,16 @@ def test_the_exported_file_alone_classifies_a_real_image_as_its_card_says(
     assert not [n for n in model.graph.node if n.op_type == "BatchNormalization"]
 
 
+def test_an_export_that_disagrees_with_torch_is_not_left_behind(
+    in_trained: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("supernet.workflow.export.TOLERANCE", -1.0)
+    failed = in_trained("export", "--onnx", "-o", tmp_path / "net.onnx")
+    assert failed.code == 1
+    assert "differ by" in failed.stderr.strip().splitlines()[-1]
+    assert not list(tmp_path.glob("net*"))
+
+
 def test_a_dynamic_batch_is_exported_when_asked_for(in_trained: Command, tmp_path: Path):
     path = tmp_path / "many.onnx"
     exported = in_trained("export", "--onnx", "--dynamic-batch", "-o", path)
