@@ -29,14 +29,14 @@ def tiny_space() -> Space:
             Stage(width=(8, 16), depth=(1,), kernel=(3, 5), expand=(1.0,), act="relu"),
             Stage(
                 width=(16, 24), depth=(1, 2), kernel=(3, 5, 7), expand=(2.0, 3.0), stride=2,
-                act="relu6", se=0.25,
+                act="relu6", se=(0.25,),
             ),
             Stage(
                 width=(16, 24), depth=(1, 3), kernel=(3, 5), expand=(2.5, 4.0), act="swish",
-                se=0.5,
+                se=(0.5,),
             ),
         ),
-        head=Head(width=32, features=24, act="hard_swish"),
+        head=Head(width=32, features=(24,), act="hard_swish"),
         num_classes=5,
     )  # fmt: skip
 
@@ -46,10 +46,48 @@ def demo_space() -> Space:
     return load_space("demo")
 
 
-@pytest.fixture(params=["tiny", "demo"], scope="session")
-def any_space(request: pytest.FixtureRequest, tiny_space: Space, demo_space: Space) -> Space:
-    """Each of the two in turn."""
-    return tiny_space if request.param == "tiny" else demo_space
+@pytest.fixture(scope="session")
+def mixed_space() -> Space:
+    """What `tiny_space` has not: every kind of block and of shortcut, as a choice.
+
+    A stem of three convolutions and a pooling, elastic in depth; bottlenecks, grouped
+    ones too; kernels cropped; an elastic head.
+    """
+    return Space(
+        name="mixed",
+        resolutions=(24, 30),
+        stem=Stem(width=(8, 12), depth=(0, 1), out=(8, 16), maxpool=True),
+        stages=(
+            Stage(
+                block=("conv", "dsconv", "mbconv"), width=(8, 16), depth=(1, 2), kernel=(3, 5),
+                expand=(2.0, 3.0), shared=True, se=(0.0, 0.25), se_of="in",
+                shortcut=("none", "identity", "pool"),
+            ),
+            Stage(
+                block=("bottleneck",), width=(16, 24), depth=(1, 2), expand=(0.5, 1.0),
+                stride=2, shortcut=("project_norm",),
+            ),
+            Stage(
+                block=("conv", "mbconv"), width=(16, 32), depth=(1, 2), expand=(2.0, 3.0),
+                stride=2, act="swish", se=(0.5,), shortcut=("project",),
+            ),
+            Stage(
+                block=("bottleneck",), width=(32,), depth=(1, 2), kernel=(3, 5),
+                expand=(0.5, 1.0), group_width=8, shortcut=("none", "project"),
+            ),
+        ),
+        head=Head(expand=1.5, features=(16, 24), act="hard_swish"),
+        kernel_transform="crop",
+        num_classes=5,
+    )  # fmt: skip
+
+
+@pytest.fixture(params=["tiny", "demo", "mixed"], scope="session")
+def any_space(
+    request: pytest.FixtureRequest, tiny_space: Space, demo_space: Space, mixed_space: Space
+) -> Space:
+    """Each of the three in turn."""
+    return {"tiny": tiny_space, "demo": demo_space, "mixed": mixed_space}[request.param]
 
 
 @pytest.fixture

@@ -5,21 +5,32 @@
 
 from supernet.elastic.activation import make_activation
 from supernet.elastic.blocks import (
-    ElasticConvNorm,
+    ElasticBlock,
+    ElasticBottleneck,
+    ElasticConvBlock,
     ElasticLinear,
     ElasticMBConv,
-    ElasticSqueezeExcite,
+    ranked,
 )
-from supernet.elastic.conv import ElasticConv, ElasticDepthwise
+from supernet.elastic.conv import ElasticConv
+from supernet.elastic.form import Elastic
+from supernet.elastic.kernel import KernelTransform
 from supernet.elastic.norm import ElasticBatchNorm
+from supernet.elastic.parts import ElasticConvNorm, ElasticShortcut, ElasticSqueezeExcite
 
 __all__ = [
+    "Elastic",
     "ElasticBatchNorm",
+    "ElasticBlock",
+    "ElasticBottleneck",
     "ElasticConv",
+    "ElasticConvBlock",
     "ElasticConvNorm",
-    "ElasticDepthwise",
     "ElasticLinear",
     "ElasticMBConv",
+    "ElasticShortcut",
     "ElasticSqueezeExcite",
+    "KernelTransform",
     "make_activation",
+    "ranked",
 ]

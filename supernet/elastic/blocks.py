@@ -1,177 +1,363 @@
-"""Elastic operators, each activated by the `Operator` that it shall be."""
+"""Elastic operators: each holds the weights of several `Operator` and becomes any of them.
 
-from collections.abc import Mapping, Sequence
+Beside `activate`, `forward` and `active_state`, each says how its channels are ordered:
+``importance`` of the channels that it reads, ``permute_input``, ``permute_output`` and
+``sort_inner`` for those that only it knows (`supernet.models.sorting`).
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from supernet.elastic.activation import make_activation
-from supernet.elastic.conv import ElasticConv, ElasticDepthwise
+from supernet.elastic.conv import ElasticConv
+from supernet.elastic.form import Elastic
 from supernet.elastic.norm import ElasticBatchNorm
+from supernet.elastic.parts import (
+    ElasticConvNorm,
+    ElasticResidual,
+    ElasticSqueezeExcite,
+    prefixed,
+)
 from supernet.space import Operator
 
-__all__ = ["ElasticConvNorm", "ElasticLinear", "ElasticMBConv", "ElasticSqueezeExcite"]
+__all__ = [
+    "ElasticBlock",
+    "ElasticBottleneck",
+    "ElasticConvBlock",
+    "ElasticLinear",
+    "ElasticMBConv",
+    "ranked",
+]
 
 
-def _prefixed(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {f"{name}.{key}": value for key, value in state.items()}
+def ranked(importance: Tensor, widths: Sequence[int]) -> Tensor:
+    """Channels by falling importance within the bands that `widths` cut, shape ``(C,)``.
+
+    The first ``widths[-1]`` channels stay among themselves, and so do those up to the
+    next larger width: what subnets of these widths compute does not change.
+    """
+    cuts = sorted({0, len(importance), *(w for w in widths if w < len(importance))})
+    bands = [
+        start + importance[start:end].argsort(descending=True)
+        for start, end in itertools.pairwise(cuts)
+    ]
+    return torch.cat(bands)
 
 
-class ElasticConvNorm(nn.Module):
-    """Convolution, batch norm, activation."""
+def _widest(operators: Sequence[Operator], field: str) -> int:
+    return max(int(getattr(operator, field)) for operator in operators)
+
+
+class ElasticConvBlock(ElasticResidual):
+    """Convolution, batch norm, activation; squeeze-excite and shortcut where asked for."""
 
     def __init__(
-        self, conv: ElasticConv | ElasticDepthwise, norm: ElasticBatchNorm, act: nn.Module
+        self, operators: Sequence[Operator], *, momentum: float, eps: float, learned: bool = True
     ) -> None:
+        """Hold the weights of all `operators` (of op ``conv``)."""
         super().__init__()
-        self.conv, self.norm, self.act = conv, norm, act
-
-    @classmethod
-    def of(cls, operator: Operator, *, momentum: float, eps: float) -> "ElasticConvNorm":
-        """The module whose largest form is `operator` (a ``conv``)."""
-        conv = ElasticConv(
-            operator.in_channels,
-            operator.out_channels,
-            kernel=operator.kernel,
-            stride=operator.stride,
+        before, after = _widest(operators, "in_channels"), _widest(operators, "out_channels")
+        self.conv = ElasticConv(
+            before,
+            after,
+            kernels=[operator.kernel for operator in operators],
+            stride=operators[0].stride,
+            learned=learned,
         )
-        norm = ElasticBatchNorm(operator.out_channels, momentum=momentum, eps=eps)
-        return cls(conv, norm, make_activation(operator.act))
+        self.norm = ElasticBatchNorm(after, momentum=momentum, eps=eps)
+        self.act = make_activation(operators[0].act)
+        hidden = _widest(operators, "se")
+        self.se = ElasticSqueezeExcite(after, hidden) if hidden else None
+        self.make_shortcut(operators, momentum=momentum, eps=eps)
 
     def activate(self, operator: Operator) -> None:
         """Become `operator`."""
-        self.activate_channels(operator.in_channels, operator.out_channels)
-
-    def activate_channels(self, first: int, second: int) -> None:
-        """Use the channels or kernel that the convolution's `activate` takes."""
-        self.conv.activate(first, second)
-        self.norm.activate(first if isinstance(self.conv, ElasticDepthwise) else second)
+        self.conv.activate(operator.in_channels, operator.out_channels, operator.kernel)
+        self.norm.activate(operator.out_channels)
+        self.activate_ends(operator)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in, H, W)`` to ``(N, out, H / stride, W / stride)``."""
-        out: Tensor = self.act(self.norm(self.conv(x)))
-        return out
+        return self.add_shortcut(x, self.gate(self.act(self.norm(self.conv(x)))))
 
     def active_state(self) -> dict[str, Tensor]:
-        """State of the active form, named as in `supernet.models.ConvNorm`."""
-        return _prefixed("conv", self.conv.active_state()) | _prefixed(
-            "norm", self.norm.active_state()
-        )
+        """State of the active form, named as in `supernet.models.ConvBlock`."""
+        own = prefixed(conv=self.conv.active_state(), norm=self.norm.active_state())
+        return own | self.ends_state()
+
+    def importance(self) -> Tensor:
+        """Of the channels that it reads."""
+        return _with_shortcut(self.conv.importance(), self)
+
+    def permute_input(self, order: Tensor) -> None:
+        """Read the channels in another order."""
+        self.conv.permute_input(order)
+        _permute_shortcut_input(self, order)
+
+    def permute_output(self, order: Tensor) -> None:
+        """Write the channels in another order."""
+        self.conv.permute_output(order)
+        self.norm.permute(order)
+        if self.se is not None:
+            self.se.permute(order)
+        _permute_shortcut_output(self, order)
+
+    def sort_inner(self, trained: int = 0) -> None:  # noqa: ARG002  # one width only
+        """Order the hidden channels of the gate."""
+        if self.se is not None:
+            self.se.sort()
 
 
-class ElasticSqueezeExcite(nn.Module):
-    """Channel gates from pooled features (arXiv:1709.01507), hard-sigmoid as in MobileNetV3."""
-
-    def __init__(self, channels: int, hidden: int) -> None:
-        super().__init__()
-        self.reduce = ElasticConv(channels, hidden, bias=True)
-        self.expand = ElasticConv(hidden, channels, bias=True)
-
-    def activate(self, channels: int, hidden: int) -> None:
-        """Use the first `channels` and the first `hidden` ones between."""
-        self.reduce.activate(channels, hidden)
-        self.expand.activate(hidden, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(N, C, H, W)`` to the same shape."""
-        pooled = x.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
-        return x * F.hardsigmoid(self.expand(F.relu(self.reduce(pooled))))
-
-    def active_state(self) -> dict[str, Tensor]:
-        """State of the active form, named as in `supernet.models.SqueezeExcite`."""
-        return _prefixed("reduce", self.reduce.active_state()) | _prefixed(
-            "expand", self.expand.active_state()
-        )
-
-
-class ElasticMBConv(nn.Module):
-    """Inverted bottleneck of elastic widths, kernel and squeeze-excite."""
+class ElasticMBConv(ElasticResidual):
+    """Inverted bottleneck (arXiv:1801.04381) of elastic widths, kernel, squeeze-excite."""
 
     def __init__(
-        self, operator: Operator, *, kernels: Sequence[int], momentum: float, eps: float
+        self, operators: Sequence[Operator], *, momentum: float, eps: float, learned: bool = True
     ) -> None:
-        """Hold the weights of `operator`, the block's largest form."""
+        """Hold the weights of all `operators` (of one op, ``mbconv`` or ``dsconv``)."""
         super().__init__()
-        mid = operator.mid_channels
-
-        def norm(channels: int) -> ElasticBatchNorm:
-            return ElasticBatchNorm(channels, momentum=momentum, eps=eps)
-
+        before, after = _widest(operators, "in_channels"), _widest(operators, "out_channels")
+        mid, act = _widest(operators, "mid_channels"), operators[0].act
+        self.widths = _middle_widths(operators)
+        norm = _norms(momentum, eps)
         self.expand = None
-        if operator.op == "mbconv":
-            self.expand = ElasticConvNorm(
-                ElasticConv(operator.in_channels, mid), norm(mid), make_activation(operator.act)
-            )
-        self.depthwise = ElasticConvNorm(
-            ElasticDepthwise(mid, kernels=kernels, stride=operator.stride),
-            norm(mid),
-            make_activation(operator.act),
+        if operators[0].op == "mbconv":
+            self.expand = ElasticConvNorm(ElasticConv(before, mid), norm(mid), make_activation(act))
+        depthwise = ElasticConv(
+            mid,
+            mid,
+            kernels=[operator.kernel for operator in operators],
+            stride=operators[0].stride,
+            group_width=1,
+            learned=learned,
         )
-        self.se = ElasticSqueezeExcite(mid, operator.se) if operator.se else None
-        self.project = ElasticConvNorm(
-            ElasticConv(mid, operator.out_channels), norm(operator.out_channels), nn.Identity()
-        )
-        self.activate(operator)
+        self.depthwise = ElasticConvNorm(depthwise, norm(mid), make_activation(act))
+        hidden = _widest(operators, "se")
+        self.se = ElasticSqueezeExcite(mid, hidden) if hidden else None
+        self.project = ElasticConvNorm(ElasticConv(mid, after), norm(after), nn.Identity())
+        self.make_shortcut(operators, momentum=momentum, eps=eps)
 
     def activate(self, operator: Operator) -> None:
         """Become `operator`."""
         mid = operator.mid_channels
         if self.expand is not None:
-            self.expand.activate_channels(operator.in_channels, mid)
-        self.depthwise.activate_channels(mid, operator.kernel)
-        if self.se is not None:
-            self.se.activate(mid, operator.se)
-        self.project.activate_channels(mid, operator.out_channels)
-        self._shortcut = operator.shortcut
+            self.expand.activate(operator.in_channels, mid)
+        self.depthwise.activate(mid, mid, operator.kernel)
+        self.project.activate(mid, operator.out_channels)
+        self.activate_ends(operator)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in, H, W)`` to ``(N, out, H / stride, W / stride)``."""
-        y: Tensor = x if self.expand is None else self.expand(x)
-        y = self.depthwise(y)
-        if self.se is not None:
-            y = self.se(y)
-        y = self.project(y)
-        return x + y if self._shortcut else y
+        y = x if self.expand is None else self.expand(x)
+        return self.add_shortcut(x, self.project(self.gate(self.depthwise(y))))
 
     def active_state(self) -> dict[str, Tensor]:
         """State of the active form, named as in `supernet.models.MBConv`."""
-        parts = {
-            "expand": self.expand,
-            "depthwise": self.depthwise,
-            "se": self.se,
-            "project": self.project,
-        }
-        state: dict[str, Tensor] = {}
-        for name, part in parts.items():
-            if part is not None:
-                state |= _prefixed(name, part.active_state())
-        return state
+        own = prefixed(
+            expand=self.expand.active_state() if self.expand else {},
+            depthwise=self.depthwise.active_state(),
+            project=self.project.active_state(),
+        )
+        return own | self.ends_state()
+
+    def importance(self) -> Tensor:
+        """Of the channels that it reads; without an expansion by the projection behind."""
+        return _with_shortcut((self.expand or self.project).importance(), self)
+
+    def permute_input(self, order: Tensor) -> None:
+        """Read the channels in another order."""
+        if self.expand is not None:
+            self.expand.permute_input(order)
+        else:
+            self._permute_middle(order)
+        _permute_shortcut_input(self, order)
+
+    def permute_output(self, order: Tensor) -> None:
+        """Write the channels in another order."""
+        self.project.permute_output(order)
+        _permute_shortcut_output(self, order)
+
+    def sort_inner(self, trained: int = 0) -> None:
+        """Order the middle channels, if this block makes them, and those of the gate."""
+        if self.expand is not None:
+            order = ranked(self.project.importance(), self.widths[: trained + 1])
+            self.expand.permute_output(order)
+            self._permute_middle(order)
+        if self.se is not None:
+            self.se.sort()
+
+    def _permute_middle(self, order: Tensor) -> None:
+        self.depthwise.permute_output(order)
+        self.project.permute_input(order)
+        if self.se is not None:
+            self.se.permute(order)
 
 
-class ElasticLinear(nn.Module):
-    """A linear layer of which the leading inputs are used, with its activation."""
+class ElasticBottleneck(ElasticResidual):
+    """Bottleneck of ResNet (arXiv:1512.03385) of elastic widths and kernel."""
 
-    def __init__(self, operator: Operator) -> None:
+    def __init__(
+        self, operators: Sequence[Operator], *, momentum: float, eps: float, learned: bool = True
+    ) -> None:
+        """Hold the weights of all `operators` (of op ``bottleneck``)."""
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(operator.out_channels, operator.in_channels))
-        self.bias = nn.Parameter(torch.zeros(operator.out_channels)) if operator.bias else None
-        nn.init.normal_(self.weight, std=0.01 if operator.bias else operator.out_channels**-0.5)
-        self.act = make_activation(operator.act)
-        self.activate(operator)
+        before, after = _widest(operators, "in_channels"), _widest(operators, "out_channels")
+        mid, act = _widest(operators, "mid_channels"), operators[0].act
+        self.widths = _middle_widths(operators)
+        grouped = _widest(operators, "groups") > 1
+        norm = _norms(momentum, eps)
+        self.reduce = ElasticConvNorm(ElasticConv(before, mid), norm(mid), make_activation(act))
+        middle = ElasticConv(
+            mid,
+            mid,
+            kernels=[operator.kernel for operator in operators],
+            stride=operators[0].stride,
+            group_width=operators[0].mid_channels // operators[0].groups if grouped else 0,
+            learned=learned,
+        )
+        self.conv = ElasticConvNorm(middle, norm(mid), make_activation(act))
+        self.se = None
+        self.project = ElasticConvNorm(ElasticConv(mid, after), norm(after), nn.Identity())
+        self.act = make_activation(act)
+        self.make_shortcut(operators, momentum=momentum, eps=eps)
 
     def activate(self, operator: Operator) -> None:
         """Become `operator`."""
-        self._in = operator.in_channels
+        mid = operator.mid_channels
+        self.reduce.activate(operator.in_channels, mid)
+        self.conv.activate(mid, mid, operator.kernel)
+        self.project.activate(mid, operator.out_channels)
+        self.activate_ends(operator)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, in, H, W)`` to ``(N, out, H / stride, W / stride)``."""
+        y = self.project(self.conv(self.reduce(x)))
+        out: Tensor = self.act(self.add_shortcut(x, y))
+        return out
+
+    def active_state(self) -> dict[str, Tensor]:
+        """State of the active form, named as in `supernet.models.Bottleneck`."""
+        own = prefixed(
+            reduce=self.reduce.active_state(),
+            conv=self.conv.active_state(),
+            project=self.project.active_state(),
+        )
+        return own | self.ends_state()
+
+    def importance(self) -> Tensor:
+        """Of the channels that it reads."""
+        return _with_shortcut(self.reduce.importance(), self)
+
+    def permute_input(self, order: Tensor) -> None:
+        """Read the channels in another order."""
+        self.reduce.permute_input(order)
+        _permute_shortcut_input(self, order)
+
+    def permute_output(self, order: Tensor) -> None:
+        """Write the channels in another order."""
+        self.project.permute_output(order)
+        _permute_shortcut_output(self, order)
+
+    def sort_inner(self, trained: int = 0) -> None:
+        """Order the channels on both sides of the middle convolution."""
+        widths, group_width = self.widths[: trained + 1], self.conv.conv.group_width
+        if group_width:  # whole groups move, on both sides alike
+            summed = self.project.importance().view(-1, group_width).sum(1)
+            groups = ranked(summed, [width // group_width for width in widths])
+            order = (groups[:, None] * group_width + torch.arange(group_width)).flatten()
+            self.conv.permute_output(order)
+            self.project.permute_input(order)
+            self.reduce.permute_output(order)
+            return
+        order = ranked(self.project.importance(), widths)
+        self.conv.permute_output(order)
+        self.project.permute_input(order)
+        order = ranked(self.conv.importance(), widths)
+        self.reduce.permute_output(order)
+        self.conv.permute_input(order)
+
+
+class ElasticLinear(Elastic):
+    """A linear layer of which the leading inputs and outputs are used, with its activation."""
+
+    def __init__(self, operators: Sequence[Operator]) -> None:
+        """Hold the weights of all `operators` (of op ``linear``)."""
+        super().__init__()
+        before, after = _widest(operators, "in_channels"), _widest(operators, "out_channels")
+        bias = operators[0].bias
+        self.weight = nn.Parameter(torch.empty(after, before))
+        self.bias = nn.Parameter(torch.zeros(after)) if bias else None
+        nn.init.normal_(self.weight, std=0.01 if bias else after**-0.5)
+        self.act = make_activation(operators[0].act)
+
+    def activate(self, operator: Operator) -> None:
+        """Become `operator`."""
+        self.form[:] = [operator.in_channels, operator.out_channels]
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in)`` to ``(N, out)``."""
-        out: Tensor = self.act(F.linear(x, self.weight[:, : self._in], self.bias))
+        inputs, outputs = self.form
+        bias = None if self.bias is None else self.bias[:outputs]
+        out: Tensor = self.act(F.linear(x, self.weight[:outputs, :inputs], bias))
         return out
 
     def active_state(self) -> dict[str, Tensor]:
         """State of the active form, named as in `supernet.models.Linear`."""
-        state = {"linear.weight": self.weight[:, : self._in]}
+        inputs, outputs = self.form
+        state = {"linear.weight": self.weight[:outputs, :inputs]}
         if self.bias is not None:
-            state["linear.bias"] = self.bias
+            state["linear.bias"] = self.bias[:outputs]
         return state
+
+    def importance(self) -> Tensor:
+        """Of the channels that it reads."""
+        return self.weight.abs().sum(0)
+
+    def permute_input(self, order: Tensor) -> None:
+        """Read the channels in another order."""
+        self.weight.copy_(self.weight[:, order])
+
+    def permute_output(self, order: Tensor) -> None:
+        """Write the channels in another order."""
+        self.weight.copy_(self.weight[order])
+        if self.bias is not None:
+            self.bias.copy_(self.bias[order])
+
+    def sort_inner(self, trained: int = 0) -> None:
+        """Nothing to order inside."""
+
+
+ElasticBlock = ElasticConvBlock | ElasticMBConv | ElasticBottleneck | ElasticLinear
+"""What stands in a slot."""
+
+
+def _norms(momentum: float, eps: float) -> Callable[[int], ElasticBatchNorm]:
+    return lambda channels: ElasticBatchNorm(channels, momentum=momentum, eps=eps)
+
+
+def _middle_widths(operators: Sequence[Operator]) -> list[int]:
+    """Middle widths of the widest input and output, falling."""
+    ends = max((operator.in_channels, operator.out_channels) for operator in operators)
+    of_ends = [o for o in operators if (o.in_channels, o.out_channels) == ends]
+    return sorted({operator.mid_channels for operator in of_ends}, reverse=True)
+
+
+def _with_shortcut(importance: Tensor, block: ElasticResidual) -> Tensor:
+    """A shortcut with a convolution reads the same channels."""
+    if block.shortcut is None or block.shortcut.conv is None:
+        return importance
+    return importance + block.shortcut.conv.importance()
+
+
+def _permute_shortcut_input(block: ElasticResidual, order: Tensor) -> None:
+    if block.shortcut is not None and block.shortcut.conv is not None:
+        block.shortcut.conv.permute_input(order)
+
+
+def _permute_shortcut_output(block: ElasticResidual, order: Tensor) -> None:
+    if block.shortcut is not None:
+        block.shortcut.permute_output(order)

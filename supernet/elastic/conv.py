@@ -1,9 +1,8 @@
-"""Elastic convolutions: weights of the largest form, sliced to the active one.
+"""The elastic convolution: weights of the largest form, sliced to the active one.
 
 ``N`` images, ``C`` channels, ``H`` rows, ``W`` columns, ``K`` kernel size.
 """
 
-import itertools
 import math
 from collections.abc import Sequence
 
@@ -11,92 +10,86 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["ElasticConv", "ElasticDepthwise"]
+from supernet.elastic.form import Elastic
+from supernet.elastic.kernel import KernelTransform
+
+__all__ = ["ElasticConv"]
 
 
-class ElasticConv(nn.Module):
-    """A convolution of which the leading input and output channels are used."""
+class ElasticConv(Elastic):
+    """A convolution of which the leading channels are used, with one of several kernels.
+
+    Args:
+        in_channels: of the largest form.
+        out_channels: of the largest form.
+        kernels: sizes that can be asked for.
+        stride: of all forms.
+        group_width: channels of a group, which then has as many outputs as inputs; a
+            narrower form has fewer groups. 1 is a depthwise convolution, 0 one group.
+        bias: whether to add one.
+        learned: whether smaller kernels have a learned transform.
+    """
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
         *,
-        kernel: int = 1,
+        kernels: Sequence[int] = (1,),
         stride: int = 1,
+        group_width: int = 0,
         bias: bool = False,
+        learned: bool = True,
     ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(out_channels, in_channels, kernel, kernel))
+        largest = max(kernels)
+        self.weight = nn.Parameter(
+            torch.empty(out_channels, group_width or in_channels, largest, largest)
+        )
+        # He initialisation by what each input feeds: a group's outputs
+        nn.init.normal_(self.weight, std=math.sqrt(2 / (group_width or out_channels)) / largest)
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
-        nn.init.kaiming_normal_(self.weight, mode="fan_out")
-        self.stride = stride
-        self.padding = kernel // 2
-        self.activate(in_channels, out_channels)
+        self.transforms = KernelTransform(kernels, learned=learned)
+        self.stride, self.group_width, self.largest = stride, group_width, largest
+        self.activate(in_channels, out_channels, largest)
 
-    def activate(self, in_channels: int, out_channels: int) -> None:
-        """Use the first `in_channels` and `out_channels`."""
-        self._in, self._out = in_channels, out_channels
+    def activate(self, in_channels: int, out_channels: int, kernel: int = 1) -> None:
+        """Use the first `in_channels` and `out_channels`, with a kernel of this size."""
+        width, smaller = self.group_width, kernel < self.largest
+        groups = in_channels // width if width else 1
+        self.form[:] = [width or in_channels, out_channels, groups, kernel // 2, smaller]
+        if smaller:
+            self.transforms.activate(kernel)
+
+    def active_weight(self) -> Tensor:
+        """The active weights, shape ``(out, in / groups, K, K)``."""
+        inputs, outputs, *_, smaller = self.form
+        weight = self.weight[:outputs, :inputs]
+        return self.transforms(weight) if smaller else weight
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in, H, W)`` to ``(N, out, H / stride, W / stride)``."""
-        bias = None if self.bias is None else self.bias[: self._out]
-        weight = self.weight[: self._out, : self._in]
-        return F.conv2d(x, weight, bias, self.stride, self.padding)
+        _, outputs, groups, padding, _ = self.form
+        bias = None if self.bias is None else self.bias[:outputs]
+        return F.conv2d(x, self.active_weight(), bias, self.stride, padding, 1, groups)
 
     def active_state(self) -> dict[str, Tensor]:
         """Weights of the active form, named as in `torch.nn.Conv2d`."""
-        state = {"weight": self.weight[: self._out, : self._in]}
+        state = {"weight": self.active_weight()}
         if self.bias is not None:
-            state["bias"] = self.bias[: self._out]
+            state["bias"] = self.bias[: self.form[1]]
         return state
 
+    def importance(self) -> Tensor:
+        """L1 norm of the weights that read each input channel of a group, shape ``(in,)``."""
+        return self.weight.abs().sum((0, 2, 3))
 
-class ElasticDepthwise(nn.Module):
-    """A depthwise convolution of elastic width and kernel size.
+    def permute_input(self, order: Tensor) -> None:
+        """Read the channels in another order."""
+        self.weight.copy_(self.weight[:, order])
 
-    A smaller kernel is the centre of the next larger one times a learned matrix,
-    shared over channels (Once-for-All, section 3.2); the matrices start as identity.
-    """
-
-    def __init__(self, channels: int, *, kernels: Sequence[int], stride: int = 1) -> None:
-        super().__init__()
-        self.kernels = tuple(sorted(kernels))
-        largest = self.kernels[-1]
-        self.weight = nn.Parameter(torch.empty(channels, 1, largest, largest))
-        # He initialisation: each output reads, and each input feeds, one channel
-        nn.init.normal_(self.weight, std=math.sqrt(2) / largest)
-        self.transforms = nn.ParameterDict(
-            {
-                f"{large}to{small}": nn.Parameter(torch.eye(small * small))
-                for small, large in itertools.pairwise(self.kernels)
-            }
-        )
-        self.stride = stride
-        self.activate(channels, largest)
-
-    def activate(self, channels: int, kernel: int) -> None:
-        """Use the first `channels` with a kernel of size `kernel`."""
-        self._channels, self._padding = channels, kernel // 2
-        steps = [k for k in reversed(self.kernels) if k >= kernel]
-        self._steps = [
-            (small, (large - small) // 2, self.transforms[f"{large}to{small}"])
-            for large, small in itertools.pairwise(steps)
-        ]
-
-    def active_weight(self) -> Tensor:
-        """The active kernels, shape ``(C, 1, K, K)``."""
-        weight = self.weight[: self._channels]
-        for size, margin, matrix in self._steps:
-            centre = weight[:, :, margin : margin + size, margin : margin + size]
-            weight = F.linear(centre.flatten(1), matrix).view(-1, 1, size, size)
-        return weight
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(N, C, H, W)`` to ``(N, C, H / stride, W / stride)``."""
-        weight = self.active_weight()
-        return F.conv2d(x, weight, None, self.stride, self._padding, 1, self._channels)
-
-    def active_state(self) -> dict[str, Tensor]:
-        """Weights of the active form, named as in `torch.nn.Conv2d`."""
-        return {"weight": self.active_weight()}
+    def permute_output(self, order: Tensor) -> None:
+        """Write the channels in another order."""
+        self.weight.copy_(self.weight[order])
+        if self.bias is not None:
+            self.bias.copy_(self.bias[order])

@@ -4,10 +4,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from supernet.elastic.form import Elastic
+
 __all__ = ["ElasticBatchNorm"]
 
 
-class ElasticBatchNorm(nn.Module):
+class ElasticBatchNorm(Elastic):
     """Batch norm of which the leading channels are used.
 
     All subnets share the running statistics, so these fit none of them: a subnet
@@ -18,21 +20,20 @@ class ElasticBatchNorm(nn.Module):
     running_var: Tensor
 
     def __init__(self, channels: int, *, momentum: float, eps: float) -> None:
-        super().__init__()
+        super().__init__(channels)
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
         self.momentum, self.eps = momentum, eps
-        self.activate(channels)
 
     def activate(self, channels: int) -> None:
         """Use the first `channels`."""
-        self._channels = channels
+        self.form[0] = channels
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` to the same shape."""
-        c = self._channels
+        c = self.form[0]
         return F.batch_norm(
             x,
             self.running_mean[:c],
@@ -46,10 +47,15 @@ class ElasticBatchNorm(nn.Module):
 
     def active_state(self) -> dict[str, Tensor]:
         """Weights and statistics of the active form, named as in `torch.nn.BatchNorm2d`."""
-        c = self._channels
+        c = self.form[0]
         return {
             "weight": self.weight[:c],
             "bias": self.bias[:c],
             "running_mean": self.running_mean[:c],
             "running_var": self.running_var[:c],
         }
+
+    def permute(self, order: Tensor) -> None:
+        """Normalise the channels in another order."""
+        for values in (self.weight, self.bias, self.running_mean, self.running_var):
+            values.copy_(values[order])

@@ -43,9 +43,18 @@ class _Builder:
         return self.constant(values.astype(np.float32))
 
     def conv(
-        self, x: str, before: int, after: int, kernel: int = 1, stride: int = 1, groups: int = 1
+        self,
+        x: str,
+        before: int,
+        after: int,
+        kernel: int = 1,
+        stride: int = 1,
+        *,
+        groups: int = 1,
+        bias: bool = True,
     ) -> str:
-        weights = [self.random(after, before // groups, kernel, kernel), self.random(after)]
+        weights = [self.random(after, before // groups, kernel, kernel)]
+        weights += [self.random(after)] if bias else []
         return self.node(
             "Conv",
             [x, *weights],
@@ -83,17 +92,42 @@ class _Builder:
             weights = [self.random(o.out_channels, o.in_channels)]
             weights += [self.random(o.out_channels)] * o.bias
             return self.act(self.node("Gemm", [x, *weights], transB=1), o.act)
+        if o.op == "maxpool":
+            return self.pool("MaxPool", x, o.kernel, o.stride)
+        y = self.add_shortcut(x, self.body(x, o), o)
+        return self.act(y, o.act) if o.op == "bottleneck" else y
+
+    def body(self, x: str, o: Operator) -> str:
+        """Everything of a block but its shortcut."""
         if o.op == "conv":
-            return self.act(self.conv(x, o.in_channels, o.out_channels, o.kernel, o.stride), o.act)
-        y = x
-        if o.op == "mbconv":
-            y = self.act(self.conv(y, o.in_channels, o.mid_channels), o.act)
-        mid = o.mid_channels
-        y = self.act(self.conv(y, mid, mid, o.kernel, o.stride, groups=mid), o.act)
+            y = self.act(self.conv(x, o.in_channels, o.out_channels, o.kernel, o.stride), o.act)
+            return self.squeeze_excite(y, o.out_channels, o.se) if o.se else y
+        y, mid = x, o.mid_channels
+        if o.op != "dsconv":
+            y = self.act(self.conv(y, o.in_channels, mid), o.act)
+        groups = o.groups if o.op == "bottleneck" else mid
+        y = self.act(self.conv(y, mid, mid, o.kernel, o.stride, groups=groups), o.act)
         if o.se:
             y = self.squeeze_excite(y, mid, o.se)
-        y = self.conv(y, mid, o.out_channels)
-        return self.node("Add", [x, y]) if o.shortcut else y
+        return self.conv(y, mid, o.out_channels)
+
+    def pool(self, op: str, x: str, kernel: int, stride: int, *, odd: bool = False) -> str:
+        pads = [kernel // 2] * 4 if kernel % 2 else [0] * 4
+        sizes = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": pads}
+        return self.node(op, [x], **sizes, ceil_mode=int(odd))
+
+    def add_shortcut(self, x: str, y: str, o: Operator) -> str:
+        if o.shortcut == "none":
+            return y
+        if o.shortcut == "pool":
+            x = self.pool("AveragePool", x, 3, o.stride)
+        elif o.stride > 1:
+            odd = o.height % o.stride > 0 or o.width % o.stride > 0
+            x = self.pool("AveragePool", x, o.stride, o.stride, odd=odd)
+        if o.shortcut_convolves:
+            normalised = o.shortcut == "project_norm"
+            x = self.conv(x, o.in_channels, o.out_channels, bias=normalised)
+        return self.node("Add", [x, y])
 
 
 def build_onnx(operators: Sequence[Operator], *, batch: int = 1) -> bytes:

@@ -1,16 +1,29 @@
 """The supernet, and the plain networks extracted from it."""
 
-from supernet.models.network import ConvNorm, Linear, MBConv, Network, Pool, SqueezeExcite
+from supernet.models.network import (
+    Bottleneck,
+    ConvBlock,
+    ConvNorm,
+    Linear,
+    MBConv,
+    Network,
+    Pool,
+    Shortcut,
+    SqueezeExcite,
+)
 from supernet.models.sorting import sort_channels
 from supernet.models.supernet import Supernet, extract
 from supernet.models.weights import load_weights, save_weights
 
 __all__ = [
+    "Bottleneck",
+    "ConvBlock",
     "ConvNorm",
     "Linear",
     "MBConv",
     "Network",
     "Pool",
+    "Shortcut",
     "SqueezeExcite",
     "Supernet",
     "extract",

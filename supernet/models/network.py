@@ -1,6 +1,6 @@
 """Plain torch networks from a list of operators; none of the elastic code inside."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -8,7 +8,19 @@ from torch import Tensor, nn
 from supernet.elastic.activation import make_activation
 from supernet.space import Operator
 
-__all__ = ["ConvNorm", "Linear", "MBConv", "Network", "Pool", "SqueezeExcite"]
+__all__ = [
+    "Bottleneck",
+    "ConvBlock",
+    "ConvNorm",
+    "Linear",
+    "MBConv",
+    "Network",
+    "Pool",
+    "Shortcut",
+    "SqueezeExcite",
+]
+
+_Norm = Callable[[int], nn.BatchNorm2d]
 
 
 class ConvNorm(nn.Module):
@@ -38,26 +50,73 @@ class SqueezeExcite(nn.Module):
         return x * F.hardsigmoid(self.expand(F.relu(self.reduce(pooled))))
 
 
+class Shortcut(nn.Module):
+    """A shortcut that changes the input: average pooling, 1x1 convolution, batch norm."""
+
+    def __init__(self, operator: Operator, norm: _Norm) -> None:
+        super().__init__()
+        self.pool: nn.Module | None = None
+        if operator.shortcut == "pool":
+            self.pool = nn.AvgPool2d(3, operator.stride, 1, count_include_pad=False)
+        elif operator.stride > 1:
+            # only odd sizes have a last window that sticks out
+            odd = operator.height % operator.stride > 0 or operator.width % operator.stride > 0
+            self.pool = nn.AvgPool2d(operator.stride, ceil_mode=odd)
+        self.conv = self.norm = None
+        if operator.shortcut_convolves:
+            self.conv = nn.Conv2d(operator.in_channels, operator.out_channels, 1, bias=False)
+        if operator.shortcut == "project_norm":
+            self.norm = norm(operator.out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, in, H, W)`` to ``(N, out, H / stride, W / stride)``."""
+        for part in (self.pool, self.conv, self.norm):
+            if part is not None:
+                x = part(x)
+        return x
+
+
+def _shortcut(operator: Operator, norm: _Norm) -> nn.Module | None:
+    if operator.shortcut == "none":
+        return None
+    return nn.Identity() if operator.shortcut == "identity" else Shortcut(operator, norm)
+
+
+class ConvBlock(nn.Module):
+    """Convolution, batch norm, activation; squeeze-excite and shortcut where asked for."""
+
+    def __init__(self, operator: Operator, norm: _Norm) -> None:
+        super().__init__()
+        before, after, k = operator.in_channels, operator.out_channels, operator.kernel
+        self.conv = nn.Conv2d(before, after, k, operator.stride, k // 2, bias=False)
+        self.norm = norm(after)
+        self.act = make_activation(operator.act)
+        self.se = SqueezeExcite(after, operator.se) if operator.se else None
+        self.shortcut = _shortcut(operator, norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, in, H, W)`` to ``(N, out, H / stride, W / stride)``."""
+        y: Tensor = self.act(self.norm(self.conv(x)))
+        if self.se is not None:
+            y = self.se(y)
+        return y if self.shortcut is None else self.shortcut(x) + y
+
+
 class MBConv(nn.Module):
     """Inverted bottleneck with optional expansion, squeeze-excite and shortcut."""
 
-    def __init__(self, operator: Operator, *, momentum: float, eps: float) -> None:
+    def __init__(self, operator: Operator, norm: _Norm) -> None:
         super().__init__()
-        mid, out = operator.mid_channels, operator.out_channels
-
-        def norm(channels: int) -> nn.BatchNorm2d:
-            return nn.BatchNorm2d(channels, eps=eps, momentum=momentum)
-
+        mid, out, k = operator.mid_channels, operator.out_channels, operator.kernel
         self.expand = None
         if operator.op == "mbconv":
             conv = nn.Conv2d(operator.in_channels, mid, 1, bias=False)
             self.expand = ConvNorm(conv, norm(mid), make_activation(operator.act))
-        k = operator.kernel
         conv = nn.Conv2d(mid, mid, k, operator.stride, k // 2, groups=mid, bias=False)
         self.depthwise = ConvNorm(conv, norm(mid), make_activation(operator.act))
         self.se = SqueezeExcite(mid, operator.se) if operator.se else None
         self.project = ConvNorm(nn.Conv2d(mid, out, 1, bias=False), norm(out), nn.Identity())
-        self.shortcut = operator.shortcut
+        self.shortcut = _shortcut(operator, norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in, H, W)`` to ``(N, out, H / stride, W / stride)``."""
@@ -66,7 +125,29 @@ class MBConv(nn.Module):
         if self.se is not None:
             y = self.se(y)
         y = self.project(y)
-        return x + y if self.shortcut else y
+        return y if self.shortcut is None else self.shortcut(x) + y
+
+
+class Bottleneck(nn.Module):
+    """Bottleneck of ResNet: the activation comes after the shortcut."""
+
+    def __init__(self, operator: Operator, norm: _Norm) -> None:
+        super().__init__()
+        mid, out, k = operator.mid_channels, operator.out_channels, operator.kernel
+        conv = nn.Conv2d(operator.in_channels, mid, 1, bias=False)
+        self.reduce = ConvNorm(conv, norm(mid), make_activation(operator.act))
+        groups = operator.groups
+        conv = nn.Conv2d(mid, mid, k, operator.stride, k // 2, groups=groups, bias=False)
+        self.conv = ConvNorm(conv, norm(mid), make_activation(operator.act))
+        self.project = ConvNorm(nn.Conv2d(mid, out, 1, bias=False), norm(out), nn.Identity())
+        self.shortcut = _shortcut(operator, norm)
+        self.act = make_activation(operator.act)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, in, H, W)`` to ``(N, out, H / stride, W / stride)``."""
+        y: Tensor = self.project(self.conv(self.reduce(x)))
+        out: Tensor = self.act(y if self.shortcut is None else self.shortcut(x) + y)
+        return out
 
 
 class Pool(nn.Module):
@@ -110,7 +191,11 @@ class Network(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(_layer(operator, momentum, eps) for operator in operators)
+
+        def norm(channels: int) -> nn.BatchNorm2d:
+            return nn.BatchNorm2d(channels, eps=eps, momentum=momentum)
+
+        self.layers = nn.ModuleList(_layer(operator, norm) for operator in operators)
         self.dropout = dropout
 
     def forward(self, x: Tensor) -> Tensor:
@@ -124,20 +209,13 @@ class Network(nn.Module):
         return logits
 
 
-def _layer(operator: Operator, momentum: float, eps: float) -> nn.Module:
+def _layer(operator: Operator, norm: _Norm) -> nn.Module:
     if operator.op == "pool":
         return Pool()
+    if operator.op == "maxpool":
+        return nn.MaxPool2d(operator.kernel, operator.stride, operator.kernel // 2)
     if operator.op == "linear":
         return Linear(operator)
-    if operator.op in ("mbconv", "dsconv"):
-        return MBConv(operator, momentum=momentum, eps=eps)
-    conv = nn.Conv2d(
-        operator.in_channels,
-        operator.out_channels,
-        operator.kernel,
-        operator.stride,
-        operator.kernel // 2,
-        bias=False,
-    )
-    norm = nn.BatchNorm2d(operator.out_channels, eps=eps, momentum=momentum)
-    return ConvNorm(conv, norm, make_activation(operator.act))
+    if operator.op == "bottleneck":
+        return Bottleneck(operator, norm)
+    return ConvBlock(operator, norm) if operator.op == "conv" else MBConv(operator, norm)

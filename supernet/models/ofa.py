@@ -20,21 +20,39 @@ from supernet.space.layout import layout_of
 
 __all__ = ["load_ofa", "rename_ofa"]
 
-# OFA's names (of both generations, elastic and plain) and ours; `S` stands for the slot
+# OFA's names (of both generations, elastic and plain) and ours; `S` stands for the slot,
+# W for the wrapper that elastic layers had around the plain ones
+_W = r"(?:conv\.)?(weight)"
+_N = r"(?:bn\.)?(\w+)"
 _NAMES = [
     (r"first_conv\.conv\.(weight)", r"stem.conv.\1"),
     (r"first_conv\.bn\.(\w+)", r"stem.norm.\1"),
-    (r"S\.inverted_bottleneck\.conv\.(?:conv\.)?(weight)", r"S.expand.conv.\1"),
-    (r"S\.inverted_bottleneck\.bn\.(?:bn\.)?(\w+)", r"S.expand.norm.\1"),
-    (r"S\.depth_conv\.conv\.(?:conv\.)?(weight)", r"S.depthwise.conv.\1"),
+    (rf"S\.inverted_bottleneck\.conv\.{_W}", r"S.expand.conv.\1"),
+    (rf"S\.inverted_bottleneck\.bn\.{_N}", r"S.expand.norm.\1"),
+    (rf"S\.depth_conv\.conv\.{_W}", r"S.depthwise.conv.\1"),
     (r"S\.depth_conv\.conv\.(\d+to\d+)_matrix", r"S.depthwise.conv.transforms.\1"),
-    (r"S\.depth_conv\.bn\.(?:bn\.)?(\w+)", r"S.depthwise.norm.\1"),
+    (rf"S\.depth_conv\.bn\.{_N}", r"S.depthwise.norm.\1"),
     (r"S\.depth_conv\.se\.fc\.(reduce|expand)\.(weight|bias)", r"S.se.\1.\2"),
-    (r"S\.point_linear\.conv\.(?:conv\.)?(weight)", r"S.project.conv.\1"),
-    (r"S\.point_linear\.bn\.(?:bn\.)?(\w+)", r"S.project.norm.\1"),
+    (rf"S\.point_linear\.conv\.{_W}", r"S.project.conv.\1"),
+    (rf"S\.point_linear\.bn\.{_N}", r"S.project.norm.\1"),
     (r"final_expand_layer\.conv\.(weight)", r"head_conv.conv.\1"),
     (r"final_expand_layer\.bn\.(\w+)", r"head_conv.norm.\1"),
-    (r"classifier\.linear\.(weight|bias)", r"head_classifier.\1"),
+    (r"classifier\.linear\.(?:linear\.)?(weight|bias)", r"head_classifier.\1"),
+    # ResNet50-D
+    (rf"input_stem\.0\.conv\.{_W}", r"stem.conv.\1"),
+    (rf"input_stem\.0\.bn\.{_N}", r"stem.norm.\1"),
+    (rf"input_stem\.1\.conv\.conv\.{_W}", r"stem_block1.conv.\1"),
+    (rf"input_stem\.1\.conv\.bn\.{_N}", r"stem_block1.norm.\1"),
+    (rf"input_stem\.2\.conv\.{_W}", r"stem_out.conv.\1"),
+    (rf"input_stem\.2\.bn\.{_N}", r"stem_out.norm.\1"),
+    (rf"S\.conv1\.conv\.{_W}", r"S.reduce.conv.\1"),
+    (rf"S\.conv1\.bn\.{_N}", r"S.reduce.norm.\1"),
+    (rf"S\.conv2\.conv\.{_W}", r"S.conv.conv.\1"),
+    (rf"S\.conv2\.bn\.{_N}", r"S.conv.norm.\1"),
+    (rf"S\.conv3\.conv\.{_W}", r"S.project.conv.\1"),
+    (rf"S\.conv3\.bn\.{_N}", r"S.project.norm.\1"),
+    (rf"S\.downsample\.conv\.{_W}", r"S.shortcut.conv.\1"),
+    (rf"S\.downsample\.bn\.{_N}", r"S.shortcut.norm.\1"),
 ]
 _FEATURE_MIX = {  # after the pooling in MobileNetV3, before it in ProxylessNAS
     True: [(r"feature_mix_layer\.conv\.(weight)", r"head_features.\1")],
@@ -43,7 +61,7 @@ _FEATURE_MIX = {  # after the pooling in MobileNetV3, before it in ProxylessNAS
         (r"feature_mix_layer\.bn\.(\w+)", r"head_conv.norm.\1"),
     ],
 }
-_BLOCK = re.compile(r"blocks\.(\d+)\.(?:mobile_inverted_conv|conv)\.")
+_BLOCK = re.compile(r"blocks\.(\d+)\.(?:(?:mobile_inverted_conv|conv)\.)?")
 
 
 def rename_ofa(state: Mapping[str, Tensor], space: Space) -> dict[str, Tensor]:
@@ -53,7 +71,7 @@ def rename_ofa(state: Mapping[str, Tensor], space: Space) -> dict[str, Tensor]:
         FileFormatError: a name that OFA's networks do not have.
     """
     blocks = [slot.name for slot in layout_of(space).slots if slot.name.startswith("stage")]
-    rules = [*_NAMES, *_FEATURE_MIX[space.head.features > 0]]
+    rules = [*_NAMES, *_FEATURE_MIX[bool(space.head.features)]]
     renamed = {}
     for name, value in state.items():
         if name.endswith("num_batches_tracked"):

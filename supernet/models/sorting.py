@@ -5,124 +5,82 @@ channels are ordered by importance (Once-for-All, section 3.3): the L1 norm of t
 weights that read a channel.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from supernet.elastic import ElasticConv, ElasticConvNorm, ElasticLinear, ElasticMBConv
+from supernet.elastic import ElasticBlock, ranked
 from supernet.models.supernet import Supernet
+from supernet.space import Operator
 
 __all__ = ["sort_channels"]
 
 
 @torch.no_grad()
-def sort_channels(supernet: Supernet) -> None:
+def sort_channels(supernet: Supernet, *, trained: int = 0) -> None:
     """Order the channels between stages, inside blocks, and inside their gates.
 
     The function computed by the largest subnet does not change. Channels that a
     shortcut carries from one stage into the next keep their order.
+
+    Args:
+        supernet: changed in place.
+        trained: how many widths below the largest are trained already, counted from
+            above; what the middle channels of these widths compute stays as it is, and
+            only within and below them is the order changed. 0 before any smaller width
+            is trained, 1 after the second largest (Once-for-All's expand phases).
     """
     for stream in _streams(supernet):
-        importance = torch.stack([_importance(reader) for reader in stream.readers]).sum(0)
-        order = importance.argsort(descending=True)
-        for writer in stream.writers:
-            _permute_output(writer, order)
-        for reader in stream.readers:
-            _permute_input(reader, order)
-    for block in supernet.slots.values():
-        if isinstance(block, ElasticMBConv):
-            if block.expand is not None:
-                order = _importance(block.project).argsort(descending=True)
-                _permute_output(block.expand, order)
-                _permute_middle(block, order)
-            _sort_gate(block)
+        if not stream.tied:
+            order = sum(reader.importance() for reader in stream.readers)
+            assert isinstance(order, torch.Tensor)
+            order = ranked(order, sorted(stream.widths, reverse=True)[: trained + 1])
+            for writer in stream.writers:
+                writer.permute_output(order)
+            for reader in stream.readers:
+                reader.permute_input(order)
+    for block in _blocks(supernet.slots):
+        block.sort_inner(trained)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Stream:
-    """Channels of one width: who writes them, and who reads them."""
+    """Channels that are handed on together: who writes them, and who reads them."""
 
-    writers: Sequence[ElasticConvNorm]
-    readers: Sequence[nn.Module]
+    writers: list[ElasticBlock] = field(default_factory=list)
+    readers: list[ElasticBlock] = field(default_factory=list)
+    widths: set[int] = field(default_factory=set)
+    tied: bool = False
+    """Whether a shortcut carries the channels to or from another stream."""
 
 
-def _streams(supernet: Supernet) -> Iterator[_Stream]:
-    """The outputs of the stem and of each stage that no shortcut ties to another."""
-    space = supernet.space
-    stages = [_blocks(supernet, s) for s in range(len(space.stages))]
-    stem = supernet.slots["stem"]
-    assert isinstance(stem, ElasticConvNorm)
-    tied = [stage.shortcut and stage.stride == 1 for stage in space.stages]
-    if not tied[0]:
-        yield _Stream([stem], [stages[0][0]])
-    for s, blocks in enumerate(stages):
-        last = s == len(stages) - 1
-        if tied[s] or (not last and tied[s + 1]):
+def _blocks(module: nn.Module) -> Iterator[ElasticBlock]:
+    return (part for part in module.modules() if isinstance(part, ElasticBlock))
+
+
+def _streams(supernet: Supernet) -> list[_Stream]:
+    """The channels between the slots, in network order; logits are none."""
+    streams: list[_Stream] = []
+    stream = _Stream(tied=True)  # the image
+    for place in supernet.places:
+        blocks = list(_blocks(place.module))
+        if not blocks:  # pooling hands the channels on
             continue
-        after = _head(supernet) if last else stages[s + 1][0]
-        yield _Stream([block.project for block in blocks], [*blocks[1:], after])
+        stage, _, block = place.slot.name.partition(".")
+        inside = block.startswith("block") and (stage == "stem" or block != "block1")
+        stream.readers += blocks
+        if not inside:
+            before, stream = stream, _Stream()
+            streams.append(stream)
+            tied = any(map(_carries, place.operators))
+            before.tied, stream.tied = before.tied or tied, tied
+        stream.writers += blocks
+        stream.widths |= {operator.out_channels for operator in place.operators}
+    return streams[:-1]
 
 
-def _blocks(supernet: Supernet, stage: int) -> list[ElasticMBConv]:
-    prefix = f"stage{stage + 1}_"
-    found = [module for name, module in supernet.slots.items() if name.startswith(prefix)]
-    return [block for block in found if isinstance(block, ElasticMBConv)]
-
-
-def _head(supernet: Supernet) -> nn.Module:
-    names = ("head_conv", "head_features", "head_classifier")
-    return next(supernet.slots[name] for name in names if name in supernet.slots)
-
-
-def _importance(reader: nn.Module) -> Tensor:
-    """L1 norm over the weights that read each input channel, shape ``(in,)``."""
-    if isinstance(reader, ElasticMBConv):
-        # without an expansion, a channel is read by the projection behind its own filter
-        return _importance(reader.expand or reader.project)
-    if isinstance(reader, ElasticConvNorm):
-        return _importance(reader.conv)
-    assert isinstance(reader, ElasticConv | ElasticLinear)
-    return reader.weight.abs().transpose(0, 1).flatten(1).sum(1)
-
-
-def _permute_input(reader: nn.Module, order: Tensor) -> None:
-    if isinstance(reader, ElasticMBConv) and reader.expand is None:
-        _permute_middle(reader, order)
-    elif isinstance(reader, ElasticMBConv):
-        _permute_input(reader.expand, order)  # type: ignore[arg-type]  # checked above
-    elif isinstance(reader, ElasticConvNorm):
-        _permute_input(reader.conv, order)
-    else:
-        assert isinstance(reader, ElasticConv | ElasticLinear)
-        reader.weight.copy_(reader.weight[:, order])
-
-
-def _permute_middle(block: ElasticMBConv, order: Tensor) -> None:
-    """Everything in a block that its middle channels pass through."""
-    _permute_output(block.depthwise, order)
-    _permute_input(block.project, order)
-    if block.se is not None:
-        _permute_input(block.se.reduce, order)
-        _permute_conv(block.se.expand, order)
-
-
-def _sort_gate(block: ElasticMBConv) -> None:
-    if block.se is not None:
-        hidden = _importance(block.se.expand).argsort(descending=True)
-        _permute_conv(block.se.reduce, hidden)
-        _permute_input(block.se.expand, hidden)
-
-
-def _permute_conv(conv: ElasticConv, order: Tensor) -> None:
-    conv.weight.copy_(conv.weight[order])
-    if conv.bias is not None:
-        conv.bias.copy_(conv.bias[order])
-
-
-def _permute_output(layer: ElasticConvNorm, order: Tensor) -> None:
-    layer.conv.weight.copy_(layer.conv.weight[order])
-    norm = layer.norm
-    for values in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
-        values.copy_(values[order])
+def _carries(operator: Operator) -> bool:
+    """Whether channels pass the operator's shortcut under their own number."""
+    return operator.shortcut != "none" and not operator.shortcut_convolves

@@ -1,14 +1,25 @@
 """The supernet: shared weights of all subnets, and plain networks taken from it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from supernet.elastic import ElasticConvNorm, ElasticLinear, ElasticMBConv
+from supernet.elastic import (
+    Elastic,
+    ElasticBlock,
+    ElasticBottleneck,
+    ElasticConvBlock,
+    ElasticLinear,
+    ElasticMBConv,
+)
 from supernet.models.network import Network, Pool
-from supernet.space import Operator, Space, Subnet, largest_subnet, operators, stage_operators
+from supernet.space import Operator, Space, Subnet, largest_subnet, operators
+from supernet.space.layout import Choice, Slot, layout_of
+from supernet.space.subnet import subnet_values
 
 __all__ = ["Supernet", "extract"]
 
@@ -33,12 +44,11 @@ class Supernet(nn.Module):
             num_classes=num_classes or space.num_classes,
             in_channels=in_channels or space.in_channels,
         )
+        self.layout = layout_of(self.space)
         self.largest = largest_subnet(self.space)
+        self.places = [_Place(self.space, slot) for slot in self.layout.slots]
         self.slots = nn.ModuleDict(
-            {
-                name.replace(".", "_"): _elastic(self.space, name, operator)
-                for name, operator in stage_operators(self.space, self.largest)
-            }
+            {place.slot.name.replace(".", "_"): place.module for place in self.places}
         )
         self.dropout = 0.0
         self.activate(self.largest)
@@ -49,14 +59,10 @@ class Supernet(nn.Module):
         Raises:
             ConfigError: the subnet is not of this supernet's space.
         """
-        active: list[nn.Module] = []
-        for name, operator in stage_operators(self.space, subnet):
-            module = self.slots[name.replace(".", "_")]
-            if not isinstance(module, Pool):
-                module.activate(operator)  # type: ignore[operator]  # every other slot is elastic
-            active.append(module)
+        values = subnet_values(self.layout, subnet)
+        chosen = [place.activate(values) for place in self.places]
+        self.active_modules = [module for module in chosen if module is not None]
         self.subnet = subnet
-        self.active_modules = active
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` normalised images to ``(N, classes)`` logits."""
@@ -69,17 +75,65 @@ class Supernet(nn.Module):
         return logits
 
 
-def _elastic(space: Space, name: str, operator: Operator) -> nn.Module:
-    if operator.op == "pool":
+class _Place:
+    """A slot of the space with the modules that may stand there, one per kind of operator."""
+
+    def __init__(self, space: Space, slot: Slot) -> None:
+        self.slot = slot
+        self._names = [dimension.name for dimension in slot.dimensions]
+        self._known: dict[tuple[Choice, ...], _Active | None] = {}
+        self._active: _Active | None = None
+        found = dict.fromkeys(slot.operators(space.resolutions[-1]))
+        self.operators = [operator for operator in found if operator is not None]
+        by_kind: dict[str, list[Operator]] = {}
+        for operator in self.operators:
+            by_kind.setdefault(operator.op, []).append(operator)
+        self.kinds = {kind: _elastic(space, same) for kind, same in by_kind.items()}
+        only = next(iter(self.kinds.values()))
+        self.module: nn.Module = only if len(self.kinds) == 1 else nn.ModuleDict(self.kinds)
+
+    def activate(self, values: dict[str, Choice]) -> nn.Module | None:
+        """The module for these values, in the form of its operator; None where it is skipped."""
+        key = tuple([values[name] for name in self._names])
+        if key not in self._known:
+            self._known[key] = self._first_time(key)
+        active = self._known[key]
+        if active is None:
+            return None
+        module, forms = active
+        if active is not self._active:
+            self._active = active
+            for current, form in forms:
+                current[:] = form
+        return module
+
+    def _first_time(self, key: tuple[Choice, ...]) -> "_Active | None":
+        operator = self.slot.make(*key)
+        if operator is None:
+            return None
+        module = self.kinds[operator.op]
+        if isinstance(module, ElasticBlock):
+            module.activate(operator)
+        parts = [part for part in module.modules() if isinstance(part, Elastic)]
+        return module, [(part.form, part.form.copy()) for part in parts]
+
+
+_Active: TypeAlias = tuple[nn.Module, list[tuple[list[Any], list[Any]]]]
+"""A module, and for each of its parts the list that is active and its content."""
+
+
+def _elastic(space: Space, found: Sequence[Operator]) -> nn.Module:
+    op = found[0].op
+    if op == "pool":
         return Pool()
-    if operator.op == "linear":
-        return ElasticLinear(operator)
-    if operator.op == "conv":
-        return ElasticConvNorm.of(operator, momentum=space.bn_momentum, eps=space.bn_eps)
-    stage = space.stages[int(name.split(".", maxsplit=1)[0].removeprefix("stage")) - 1]
-    return ElasticMBConv(
-        operator, kernels=stage.kernel, momentum=space.bn_momentum, eps=space.bn_eps
-    )
+    if op == "maxpool":
+        return nn.MaxPool2d(found[0].kernel, found[0].stride, found[0].kernel // 2)
+    if op == "linear":
+        return ElasticLinear(found)
+    block = {"conv": ElasticConvBlock, "bottleneck": ElasticBottleneck}.get(op, ElasticMBConv)
+    learned = space.kernel_transform == "learned"
+    made: nn.Module = block(found, momentum=space.bn_momentum, eps=space.bn_eps, learned=learned)
+    return made
 
 
 @torch.no_grad()
@@ -100,14 +154,13 @@ def extract(supernet: Supernet, subnet: Subnet) -> Network:
         momentum=space.bn_momentum,
         eps=space.bn_eps,
         dropout=supernet.dropout,
-    )
+    ).to(next(supernet.parameters()))
     supernet.activate(subnet)
     for elastic, layer in zip(supernet.active_modules, network.layers):
-        if not isinstance(elastic, Pool):
-            state = elastic.active_state()  # type: ignore[operator]  # as in activate
+        if isinstance(elastic, ElasticBlock):
+            state = elastic.active_state()
             for name, value in layer.state_dict(keep_vars=True).items():
                 if not name.endswith("num_batches_tracked"):
                     value.copy_(state[name])
     supernet.activate(before)
-    device = next(supernet.parameters()).device
-    return network.to(device).train(supernet.training)
+    return network.train(supernet.training)

@@ -22,6 +22,7 @@ _MIDDLE = _HEAD + _BODY / 2
 _HEIGHT = _HEAD + _BODY + _TEXT + _BARS
 _TIMES = "\N{MULTIPLICATION SIGN}"
 _KERNELS = (1, 3, 5, 7)
+_WITHOUT_KERNEL = ("pool", "maxpool", "linear")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +107,10 @@ def _size(operator: Operator) -> str:
 def _column(row: OperatorRow, x: float, extent: _Extent) -> Markup:
     operator = row.operator
     colour = f"kernel{operator.kernel}" if operator.kernel in _KERNELS else "kernel-other"
-    if operator.op in ("pool", "linear"):
+    if operator.op in _WITHOUT_KERNEL:
         colour = "kernel-none"
     tallest = extent.height(max(operator.out_channels, operator.mid_channels))
-    parts = [_arc(x, tallest, extent.column / 2 - 4)] if operator.shortcut else []
+    parts = [_arc(x, tallest, extent.column / 2 - 4)] if operator.shortcut != "none" else []
     if operator.mid_channels > 0:
         expanded = extent.height(operator.mid_channels)
         parts.append(_box(x, extent.box, expanded, f"{colour} expanded"))
@@ -146,10 +147,10 @@ def _lines(operator: Operator) -> tuple[str, str, str]:
     if operator.op == "mbconv":
         expand = operator.mid_channels / operator.in_channels
         second += f" e{expand:.1f}".removesuffix(".0")
-    elif operator.op == "pool":
-        second = "pool"
-    elif operator.op == "linear":
-        second = "linear"
+    elif operator.op == "bottleneck":
+        second += f" m{operator.mid_channels}"
+    elif operator.op in _WITHOUT_KERNEL:
+        second = operator.op
     third = f"s{operator.stride}" if operator.stride > 1 else ""
     return f"{operator.out_channels}", second, f"{third} {'SE' if operator.se else ''}".strip()
 
@@ -182,7 +183,7 @@ def _tip(row: OperatorRow, extent: _Extent) -> str:
 
 
 def _legend(rows: Sequence[OperatorRow]) -> list[Markup]:
-    with_kernel = [row.operator for row in rows if row.operator.op not in ("pool", "linear")]
+    with_kernel = [row.operator for row in rows if row.operator.op not in _WITHOUT_KERNEL]
     found = sorted({operator.kernel for operator in with_kernel})
     entries = []
     for kernel in found:
@@ -192,7 +193,7 @@ def _legend(rows: Sequence[OperatorRow]) -> list[Markup]:
     if len(with_kernel) < len(rows):
         mark = tag("rect", class_="kernel-none", x=2, y=1, width=12, height=12, rx=2)
         entries.append(key(mark, "pooling, linear"))
-    if any(row.operator.shortcut for row in rows):
+    if any(row.operator.shortcut != "none" for row in rows):
         arc = tag("path", class_="shortcut", d="M3 13V7q0 -4 4 -4H11q4 0 4 4V13")
         entries.append(key(arc, "shortcut"))
     if any(row.operator.se for row in rows):

@@ -5,8 +5,7 @@ space all its operators are listed once; a subnet then costs one table look-up p
 slot. The look-up indices of a population are one small matrix product.
 """
 
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from supernet.space.genes import count_subnets, largest, smallest
-from supernet.space.layout import Genes, Slot, layout_of
+from supernet.space.layout import Genes, layout_of
 from supernet.space.operators import Operator
 from supernet.space.spec import Space
 
@@ -23,16 +22,10 @@ __all__ = ["OperatorSum", "SpaceRanges", "macs_of", "operators_of", "params_of",
 _CHUNK = 16384  # rows at a time: indices and values stay in the second-level cache
 
 
-def _slot_operators(slot: Slot) -> Iterator[Operator | None]:
-    """The operators of a slot for all its choices, the last dimension fastest."""
-    for values in itertools.product(*(d.choices for d in slot.dimensions)):
-        yield slot.make(*values)
-
-
 def operators_of(space: Space) -> list[Operator]:
     """Every different operator that some subnet of `space` has, in network order."""
     found = dict.fromkeys(
-        operator for slot in layout_of(space).slots for operator in _slot_operators(slot)
+        operator for slot in layout_of(space).slots for operator in slot.operators()
     )
     return [operator for operator in found if operator is not None]
 
@@ -48,7 +41,7 @@ class OperatorSum:
         self._strides = np.zeros((len(layout.genes), len(layout.slots)), dtype=np.float32)
         for column, slot in enumerate(layout.slots):
             table = []
-            for operator in _slot_operators(slot):
+            for operator in slot.operators():
                 if operator not in values:
                     assert operator is not None
                     values[operator] = value(operator)

@@ -1,17 +1,20 @@
 """Populations: many subnets as one ``(N, G)`` integer array.
 
 ``N`` subnets, ``G`` genes; a gene is an index into the choices of its dimension.
-Genes of blocks beyond the chosen depth have no effect and are always 0, so equal
-subnets have equal rows (the *canonical* form). Every function here returns it.
+Genes without effect (of blocks beyond the chosen depth, or expand ratios of blocks that
+do not expand) are always 0, so equal subnets have equal rows (the *canonical* form).
+Every function here returns it.
 """
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from supernet.space.layout import Genes, layout_of
-from supernet.space.spec import Space
+from supernet.space.layout import Dimension, Genes, layout_of
+from supernet.space.spec import EXPANDING, BlockKind, Space, Stage
 from supernet.space.subnet import Block, StageChoice, Subnet, subnet_values
 
 __all__ = [
@@ -35,18 +38,28 @@ __all__ = [
 def count_subnets(space: Space) -> int:
     """Number of different subnets, as an exact integer."""
     layout = layout_of(space)
-    total = len(layout.resolution.choices) * len(layout.stem_width.choices)
-    for stage, width in zip(space.stages, layout.width):
-        per_block = len(stage.kernel) * len(stage.expand)
-        total *= len(width.choices) * sum(per_block**depth for depth in stage.depth)
+    whole = (layout.resolution, layout.stem_width, layout.stem_depth, layout.stem_out)
+    total = math.prod(len(dimension.choices) for dimension in (*whole, layout.features))
+    for stage in space.stages:
+        total *= len(stage.width) * len(stage.se) * len(stage.shortcut)
+        total *= sum(_count_blocks(stage, kind) for kind in stage.block)
     return total
 
 
+def _count_blocks(stage: Stage, kind: BlockKind) -> int:
+    """Choices of depth, kernels and expand ratios in a stage of one kind of block."""
+    per_block = len(stage.kernel) * (len(stage.expand) if kind in EXPANDING else 1)
+    if stage.shared:
+        return per_block * len(stage.depth)
+    return sum(per_block**depth for depth in stage.depth)
+
+
 def canonical(space: Space, genes: Genes) -> Genes:
-    """`genes` with 0 wherever a block is skipped, shape ``(N, G)``; a copy."""
+    """`genes` with 0 wherever a gene has no effect, shape ``(N, G)``; a copy."""
     genes = np.array(genes, dtype=np.int8)
-    column, depth_column, needed = layout_of(space).padded.T
-    genes[:, column] *= genes[:, depth_column] >= needed
+    for condition in layout_of(space).conditions:
+        column, deciding, needed = condition.T
+        genes[:, column] *= genes[:, deciding] >= needed
     return genes
 
 
@@ -121,9 +134,10 @@ def one_hot(space: Space, genes: Genes) -> npt.NDArray[np.float32]:
     positions = genes.astype(np.int64) + (ends - layout.num_choices)
     hot = np.zeros((len(genes), int(layout.num_choices.sum())), dtype=np.float32)
     np.put_along_axis(hot, positions, 1.0, axis=1)
-    column, depth_column, needed = layout.padded.T
-    rows, skipped = np.nonzero(genes[:, depth_column] < needed)
-    hot[rows, positions[rows, column[skipped]]] = 0.0
+    for condition in layout.conditions:
+        column, deciding, needed = condition.T
+        rows, skipped = np.nonzero(genes[:, deciding] < needed)
+        hot[rows, positions[rows, column[skipped]]] = 0.0
     return hot
 
 
@@ -132,28 +146,36 @@ def decode(space: Space, genes: Genes) -> list[Subnet]:
     layout = layout_of(space)
     space_hash = space.hash
     subnets = []
-    for row in genes.tolist():
-        values = {g.name: g.choices[row[g.column]] for g in layout.genes}
-        stages = []
-        for s in range(len(space.stages)):
-            depth = int(values.get(layout.depth[s].name, layout.depth[s].choices[0]))
-            blocks = tuple(
-                Block(
-                    kernel=int(values.get(k.name, k.choices[0])),
-                    expand=values.get(e.name, e.choices[0]),
-                )
-                for k, e in zip(layout.kernel[s][:depth], layout.expand[s][:depth])
+    for row in canonical(space, genes).tolist():
+
+        def chosen(dimension: Dimension, row: list[int] = row) -> Any:
+            return dimension.choices[row[dimension.column] if dimension.column >= 0 else 0]
+
+        stages = tuple(
+            StageChoice(
+                width=chosen(own.width),
+                block=chosen(own.block),
+                se=chosen(own.se),
+                shortcut=chosen(own.shortcut),
+                blocks=tuple(
+                    Block(kernel=chosen(kernel), expand=chosen(expand))
+                    for kernel, expand in zip(
+                        own.kernel[: chosen(own.depth)], own.expand[: chosen(own.depth)]
+                    )
+                ),
             )
-            width = int(values.get(layout.width[s].name, layout.width[s].choices[0]))
-            stages.append(StageChoice(width=width, blocks=blocks))
-        stem, px = layout.stem_width, layout.resolution
+            for own in layout.stages
+        )
         subnets.append(
             Subnet(
                 space=space.name,
                 space_hash=space_hash,
-                resolution=int(values.get(px.name, px.choices[0])),
-                stem_width=int(values.get(stem.name, stem.choices[0])),
-                stages=tuple(stages),
+                resolution=chosen(layout.resolution),
+                stem_width=chosen(layout.stem_width),
+                stem_depth=chosen(layout.stem_depth),
+                stem_out=chosen(layout.stem_out),
+                stages=stages,
+                features=chosen(layout.features),
             )
         )
     return subnets
@@ -173,7 +195,7 @@ def encode(space: Space, subnets: Sequence[Subnet]) -> Genes:
     layout = layout_of(space)
     genes = np.zeros((len(subnets), len(layout.genes)), dtype=np.int8)
     for row, subnet in zip(genes, subnets):
-        values = subnet_values(space, subnet)
+        values = subnet_values(layout, subnet)
         for gene in layout.genes:
             row[gene.column] = gene.choices.index(values[gene.name])
     return canonical(space, genes)

@@ -7,20 +7,22 @@ choices. Everything additive over operators (MACs, parameters, latency) and the
 network itself come from the slots.
 """
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from supernet.space.operators import Operator, round_channels
-from supernet.space.spec import Space
+from supernet.space.operators import Operator, Shortcut, round_channels
+from supernet.space.spec import EXPANDING, BlockKind, Space, Stage, Stem
 
-__all__ = ["Dimension", "Genes", "Layout", "Slot", "layout_of"]
+__all__ = ["Choice", "Dimension", "Genes", "Layout", "Slot", "StageDimensions", "layout_of"]
 
 Genes: TypeAlias = npt.NDArray[np.int8]
+Choice: TypeAlias = float | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,8 @@ class Dimension:
 
     name: str
     """Such as ``stage2.block1.kernel``."""
-    choices: tuple[float, ...]
-    """Allowed values, ascending."""
+    choices: tuple[Choice, ...]
+    """Allowed values, in the order of the space."""
     column: int
     """Its column in a row of genes; -1 when there is nothing to choose."""
 
@@ -42,33 +44,58 @@ class Slot:
     name: str
     """Such as ``stage2.block1``."""
     dimensions: tuple[Dimension, ...]
-    """What its operator depends on."""
+    """What its operator depends on; the resolution, where it is one of them, is first."""
     make: Callable[..., Operator | None]
-    """The operator for one value per dimension; None where the block is skipped."""
+    """The operator for one value per dimension; None where the slot is skipped."""
+
+    def operators(self, resolution: float | None = None) -> Iterator[Operator | None]:
+        """The operators for all choices, the last dimension fastest; at one size if given."""
+        choices = [dimension.choices for dimension in self.dimensions]
+        if resolution is not None and self.dimensions[0].name == "resolution":
+            choices[0] = (resolution,)
+        for values in itertools.product(*choices):
+            yield self.make(*values)
+
+
+@dataclass(frozen=True, slots=True)
+class StageDimensions:
+    """The choices of one stage."""
+
+    block: Dimension
+    width: Dimension
+    depth: Dimension
+    se: Dimension
+    shortcut: Dimension
+    kernel: tuple[Dimension, ...]
+    """Per block; one and the same where the stage shares it."""
+    expand: tuple[Dimension, ...]
+    """Per block; one and the same where the stage shares it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """The dimensions and slots of a space, in network order."""
 
+    space: str
+    """Name of the space."""
+    space_hash: str
     resolution: Dimension
     stem_width: Dimension
-    width: tuple[Dimension, ...]
-    """Per stage."""
-    depth: tuple[Dimension, ...]
-    """Per stage."""
-    kernel: tuple[tuple[Dimension, ...], ...]
-    """Per stage and block."""
-    expand: tuple[tuple[Dimension, ...], ...]
-    """Per stage and block."""
+    stem_depth: Dimension
+    stem_out: Dimension
+    """Its only choice is 0 where the stem has no last convolution."""
+    stages: tuple[StageDimensions, ...]
+    features: Dimension
+    """Its only choice is 0 where the head has no such layer."""
     genes: tuple[Dimension, ...]
     """The dimensions with at least two choices, by column."""
     slots: tuple[Slot, ...]
     num_choices: npt.NDArray[np.int64]
     """Choices of each gene, shape ``(G,)``."""
-    padded: npt.NDArray[np.int64]
-    """Shape ``(P, 3)``: gene column, column of its stage's depth, and the smallest
-    depth index at which the gene's block is there."""
+    conditions: tuple[npt.NDArray[np.int64], ...]
+    """Which genes have an effect: each of shape ``(P, 3)``, a gene's column, the column
+    of the gene that decides (of the stage's depth or kind of block), and the smallest
+    index there at which the first has an effect. No column twice in one array."""
 
 
 class _Columns:
@@ -77,12 +104,19 @@ class _Columns:
     def __init__(self) -> None:
         self.genes: list[Dimension] = []
 
-    def add(self, name: str, choices: tuple[float, ...]) -> Dimension:
+    def add(self, name: str, choices: tuple[Choice, ...]) -> Dimension:
         column = len(self.genes) if len(choices) > 1 else -1
         dimension = Dimension(name, choices, column)
         if column >= 0:
             self.genes.append(dimension)
         return dimension
+
+    def per_block(self, stage: Stage, prefix: str, name: str) -> tuple[Dimension, ...]:
+        choices: tuple[Choice, ...] = getattr(stage, name)
+        if stage.shared:
+            return (self.add(f"{prefix}.{name}", choices),) * stage.max_depth
+        blocks = range(1, stage.max_depth + 1)
+        return tuple(self.add(f"{prefix}.block{b}.{name}", choices) for b in blocks)
 
 
 @lru_cache(maxsize=32)
@@ -90,73 +124,61 @@ def layout_of(space: Space) -> Layout:
     """The layout of `space`; cached, so calling it is cheap."""
     columns = _Columns()
     names = [f"stage{s + 1}" for s in range(len(space.stages))]
+    staged = list(zip(names, space.stages))
     resolution = columns.add("resolution", space.resolutions)
     stem_width = columns.add("stem.width", space.stem.width)
-    width = tuple(columns.add(f"{n}.width", st.width) for n, st in zip(names, space.stages))
-    depth = tuple(columns.add(f"{n}.depth", st.depth) for n, st in zip(names, space.stages))
-    kernel = tuple(
-        tuple(columns.add(f"{n}.block{b + 1}.kernel", st.kernel) for b in range(st.max_depth))
-        for n, st in zip(names, space.stages)
+    stem_depth = columns.add("stem.depth", space.stem.depth)
+    stem_out = columns.add("stem.out", space.stem.out or (0,))
+    width = [columns.add(f"{name}.width", stage.width) for name, stage in staged]
+    depth = [columns.add(f"{name}.depth", stage.depth) for name, stage in staged]
+    block = [columns.add(f"{name}.block", stage.block) for name, stage in staged]
+    se = [columns.add(f"{name}.se", stage.se) for name, stage in staged]
+    shortcut = [columns.add(f"{name}.shortcut", stage.shortcut) for name, stage in staged]
+    kernel = [columns.per_block(stage, name, "kernel") for name, stage in staged]
+    expand = [columns.per_block(stage, name, "expand") for name, stage in staged]
+    features = columns.add("head.features", space.head.features or (0,))
+    stages = tuple(
+        StageDimensions(*dimensions)
+        for dimensions in zip(block, width, depth, se, shortcut, kernel, expand)
     )
-    expand = tuple(
-        tuple(columns.add(f"{n}.block{b + 1}.expand", st.expand) for b in range(st.max_depth))
-        for n, st in zip(names, space.stages)
-    )
-    slots = _slots(space, resolution, stem_width, width, depth, kernel, expand)
+    slots = [
+        *_stem(space, resolution, stem_width, stem_depth, stem_out),
+        *_blocks(space, resolution, stem_out if space.stem.out else stem_width, stages),
+        *_head(space, resolution, stages[-1].width, features),
+    ]
     return Layout(
+        space=space.name,
+        space_hash=space.hash,
         resolution=resolution,
         stem_width=stem_width,
-        width=width,
-        depth=depth,
-        kernel=kernel,
-        expand=expand,
+        stem_depth=stem_depth,
+        stem_out=stem_out,
+        stages=stages,
+        features=features,
         genes=tuple(columns.genes),
-        slots=slots,
+        slots=tuple(slots),
         num_choices=np.array([len(gene.choices) for gene in columns.genes], dtype=np.int64),
-        padded=_padded(space, depth, kernel, expand),
+        conditions=_conditions(space, stages),
     )
 
 
-def _padded(
-    space: Space,
-    depth: tuple[Dimension, ...],
-    kernel: tuple[tuple[Dimension, ...], ...],
-    expand: tuple[tuple[Dimension, ...], ...],
-) -> npt.NDArray[np.int64]:
-    rows = []
-    for s, stage in enumerate(space.stages):
+def _conditions(
+    space: Space, stages: tuple[StageDimensions, ...]
+) -> tuple[npt.NDArray[np.int64], ...]:
+    by_depth, by_kind = [], []
+    for stage, own in zip(space.stages, stages):
         for b in range(stage.depth[0], stage.max_depth):
             needed = next(i for i, blocks in enumerate(stage.depth) if blocks > b)
-            for gene in (kernel[s][b], expand[s][b]):
-                if gene.column >= 0:
-                    rows.append((gene.column, depth[s].column, needed))
-    return np.array(rows, dtype=np.int64).reshape(-1, 3)
-
-
-def _slots(
-    space: Space,
-    resolution: Dimension,
-    stem_width: Dimension,
-    width: tuple[Dimension, ...],
-    depth: tuple[Dimension, ...],
-    kernel: tuple[tuple[Dimension, ...], ...],
-    expand: tuple[tuple[Dimension, ...], ...],
-) -> tuple[Slot, ...]:
-    slots = [Slot("stem", (resolution, stem_width), _stem(space))]
-    strides = [space.stem.stride]
-    in_width = stem_width
-    for s, stage in enumerate(space.stages):
-        for b in range(stage.max_depth):
-            own = (resolution, width[s], depth[s], kernel[s][b], expand[s][b])
-            make = _block(space, s, b, tuple(strides))
-            # a later block reads what its own stage writes: one width for both
-            dimensions = (*own, in_width) if b == 0 else own
-            slots.append(Slot(f"stage{s + 1}.block{b + 1}", dimensions, make))
-            if b == 0:
-                strides.append(stage.stride)
-        in_width = width[s]
-    slots += _head(space, resolution, in_width, tuple(strides))
-    return tuple(slots)
+            for gene in (own.kernel[b], own.expand[b]):
+                if gene.column >= 0 and not stage.shared:
+                    by_depth.append((gene.column, own.depth.column, needed))
+        if own.block.column >= 0:
+            kinds = enumerate(stage.block)
+            first = next((i for i, kind in kinds if kind in EXPANDING), len(stage.block))
+            for column in {gene.column for gene in own.expand} - {-1}:
+                by_kind.append((column, own.block.column, first))
+    tables = [np.array(rows, dtype=np.int64).reshape(-1, 3) for rows in (by_depth, by_kind)]
+    return tuple(table for table in tables if len(table))
 
 
 def _size(resolution: int, strides: tuple[int, ...]) -> int:
@@ -165,97 +187,192 @@ def _size(resolution: int, strides: tuple[int, ...]) -> int:
     return resolution
 
 
-def _stem(space: Space) -> Callable[..., Operator]:
-    def make(resolution: int, width: int) -> Operator:
+def _stem_strides(space: Space) -> tuple[int, ...]:
+    return (space.stem.stride, 2) if space.stem.maxpool else (space.stem.stride,)
+
+
+def _stem(
+    space: Space, resolution: Dimension, width: Dimension, depth: Dimension, out: Dimension
+) -> Iterator[Slot]:
+    stem = space.stem
+
+    def first(resolution: int, width: int) -> Operator:
+        return _stem_conv(stem, resolution, space.in_channels, width, stride=stem.stride)
+
+    def last(resolution: int, width: int, out: int) -> Operator:
+        return _stem_conv(stem, _size(resolution, (stem.stride,)), width, out)
+
+    def pool(resolution: int, width: int) -> Operator:
+        size = _size(resolution, (stem.stride,))
         return Operator(
-            op="conv",
-            in_channels=space.in_channels,
+            op="maxpool",
+            in_channels=width,
             out_channels=width,
-            kernel=space.stem.kernel,
-            stride=space.stem.stride,
-            act=space.stem.act,
-            height=resolution,
-            width=resolution,
+            kernel=3,
+            stride=2,
+            height=size,
+            width=size,
         )
+
+    yield Slot("stem", (resolution, width), first)
+    for number in range(1, stem.depth[-1] + 1):
+        yield Slot(f"stem.block{number}", (resolution, width, depth), _stem_block(stem, number))
+    if stem.out:
+        yield Slot("stem.out", (resolution, width, out), last)
+    if stem.maxpool:
+        yield Slot("stem.pool", (resolution, out if stem.out else width), pool)
+
+
+def _stem_conv(stem: Stem, size: int, before: int, after: int, **other: Any) -> Operator:
+    return Operator(
+        op="conv",
+        in_channels=before,
+        out_channels=after,
+        kernel=stem.kernel,
+        act=stem.act,
+        height=size,
+        width=size,
+        **other,
+    )
+
+
+def _stem_block(stem: Stem, number: int) -> Callable[..., Operator | None]:
+    def make(resolution: int, width: int, depth: int) -> Operator | None:
+        if number > depth:
+            return None
+        size = _size(resolution, (stem.stride,))
+        return _stem_conv(stem, size, width, width, shortcut="identity")
 
     return make
 
 
-def _block(
-    space: Space, s: int, b: int, strides: tuple[int, ...]
-) -> Callable[..., Operator | None]:
-    stage = space.stages[s]
+def _blocks(
+    space: Space,
+    resolution: Dimension,
+    before: Dimension,
+    stages: tuple[StageDimensions, ...],
+) -> Iterator[Slot]:
+    strides = _stem_strides(space)
+    for s, (stage, own) in enumerate(zip(space.stages, stages), start=1):
+        for b in range(stage.max_depth):
+            dimensions = (
+                resolution,
+                own.width,
+                own.depth,
+                own.kernel[b],
+                own.expand[b],
+                own.block,
+                own.se,
+                own.shortcut,
+            )
+            # a later block reads what its own stage writes: one width for both
+            reads = (*dimensions, before) if b == 0 else dimensions
+            yield Slot(f"stage{s}.block{b + 1}", reads, _block(stage, b, strides))
+            if b == 0:
+                strides = (*strides, stage.stride)
+        before = own.width
+
+
+def _block(stage: Stage, b: int, strides: tuple[int, ...]) -> Callable[..., Operator | None]:
     stride = stage.stride if b == 0 else 1
 
-    def make(
-        resolution: int, width: int, depth: int, kernel: int, expand: float, before: int = 0
+    def make(  # noqa: PLR0913, PLR0917  # one per dimension
+        resolution: int,
+        width: int,
+        depth: int,
+        kernel: int,
+        expand: float,
+        block: BlockKind,
+        se: float,
+        shortcut: Shortcut,
+        before: int = 0,
     ) -> Operator | None:
         if b >= depth:
             return None
         before = before or width
-        mid = before if expand == 1 else round_channels(round(before * expand))
+        if block == "mbconv" and expand == 1:
+            block = "dsconv"
+        mid = _middle(block, before, width, expand)
         size = _size(resolution, strides)
         return Operator(
-            op="dsconv" if expand == 1 else "mbconv",
+            op=block,
             in_channels=before,
             mid_channels=mid,
             out_channels=width,
             kernel=kernel,
             stride=stride,
+            groups=mid // stage.group_width if stage.group_width else 1,
             act=stage.act,
-            se=round_channels(mid * stage.se) if stage.se else 0,
-            shortcut=stride == 1 and before == width and (b > 0 or stage.shortcut),
+            se=_hidden(stage, se, before, mid or width),
+            shortcut=_allowed(shortcut, stride, same=before == width),
             height=size,
             width=size,
         )
 
+    def _middle(block: BlockKind, before: int, width: int, expand: float) -> int:
+        if block == "conv":
+            return 0
+        if block == "dsconv":
+            return before
+        read = width if block == "bottleneck" else before
+        return round_channels(round(read * expand), stage.group_width or 8)
+
     return make
 
 
+def _hidden(stage: Stage, se: float, before: int, gated: int) -> int:
+    """Hidden channels of a squeeze-excite part."""
+    if not se:
+        return 0
+    return max(1, int(before * se)) if stage.se_of == "in" else round_channels(gated * se)
+
+
+def _allowed(shortcut: Shortcut, stride: int, *, same: bool) -> Shortcut:
+    """What becomes of a stage's shortcut in a block of these shapes."""
+    plain = same and stride == 1
+    if shortcut in ("project", "project_norm"):
+        return "identity" if plain else shortcut
+    fits = plain if shortcut == "identity" else same
+    return shortcut if fits else "none"
+
+
 def _head(
-    space: Space, resolution: Dimension, width: Dimension, strides: tuple[int, ...]
-) -> list[Slot]:
+    space: Space, resolution: Dimension, width: Dimension, features: Dimension
+) -> Iterator[Slot]:
     head = space.head
-    slots = []
+    strides = (*_stem_strides(space), *(stage.stride for stage in space.stages))
+
+    def channels(width: int) -> int:
+        """Channels that are pooled."""
+        return round_channels(width * head.expand) if head.expand else head.width or width
 
     def conv(resolution: int, width: int) -> Operator:
         size = _size(resolution, strides)
         return Operator(
             op="conv",
             in_channels=width,
-            out_channels=head.width,
+            out_channels=channels(width),
             act=head.act,
             height=size,
             width=size,
         )
 
     def pool(resolution: int, width: int) -> Operator:
-        size = _size(resolution, strides)
-        channels = head.width or width
+        size, count = _size(resolution, strides), channels(width)
+        return Operator(op="pool", in_channels=count, out_channels=count, height=size, width=size)
+
+    def mix(width: int, features: int) -> Operator:
         return Operator(
-            op="pool", in_channels=channels, out_channels=channels, height=size, width=size
+            op="linear", in_channels=channels(width), out_channels=features, act=head.act
         )
 
-    def features(width: int) -> Operator:
-        return Operator(
-            op="linear",
-            in_channels=head.width or width,
-            out_channels=head.features,
-            act=head.act,
-        )
+    def classifier(width: int, features: int) -> Operator:
+        read = features or channels(width)
+        return Operator(op="linear", in_channels=read, out_channels=space.num_classes, bias=True)
 
-    def classifier(width: int) -> Operator:
-        return Operator(
-            op="linear",
-            in_channels=head.features or head.width or width,
-            out_channels=space.num_classes,
-            bias=True,
-        )
-
-    if head.width:
-        slots.append(Slot("head.conv", (resolution, width), conv))
-    slots.append(Slot("head.pool", (resolution, width), pool))
+    if head.width or head.expand:
+        yield Slot("head.conv", (resolution, width), conv)
+    yield Slot("head.pool", (resolution, width), pool)
     if head.features:
-        slots.append(Slot("head.features", (width,), features))
-    slots.append(Slot("head.classifier", (width,), classifier))
-    return slots
+        yield Slot("head.features", (width, features), mix)
+    yield Slot("head.classifier", (width, features), classifier)

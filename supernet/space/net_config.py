@@ -152,7 +152,7 @@ def _mbconv(layer: _MBConv, *, shortcut: bool, size: int) -> Operator:
         stride=layer.stride,
         act=_ACTS[layer.act_func],
         se=round_channels(mid // 4) if layer.use_se else 0,
-        shortcut=shortcut,
+        shortcut="identity" if shortcut else "none",
         height=size,
         width=size,
     )

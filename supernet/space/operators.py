@@ -17,15 +17,26 @@ __all__ = [
     "Activation",
     "Operator",
     "OperatorKind",
+    "Shortcut",
     "round_channels",
     "total_macs",
     "total_params",
 ]
 
-OperatorKind = Literal["conv", "mbconv", "dsconv", "pool", "linear"]
+OperatorKind = Literal["conv", "mbconv", "dsconv", "bottleneck", "maxpool", "pool", "linear"]
+Shortcut = Literal["none", "identity", "pool", "project", "project_norm"]
 Activation = Literal["none", "relu", "relu6", "hard_swish", "swish"]
 
 _MAX_SIZE = 1 << 16
+_WITH_MIDDLE = ("mbconv", "dsconv", "bottleneck")
+_WITH_GATE = ("conv", "mbconv", "dsconv")
+_KEYS: dict[Shortcut, str] = {
+    "none": "",
+    "identity": "shortcut",
+    "pool": "shortcut-pool",
+    "project": "shortcut-project",
+    "project_norm": "shortcut-project-norm",
+}
 
 
 def round_channels(value: float, divisor: int = 8) -> int:
@@ -41,28 +52,42 @@ def round_channels(value: float, divisor: int = 8) -> int:
 class Operator:
     """One operator with fixed shapes; hashable, the key of every latency table.
 
-    Kinds: ``conv`` (convolution, batch norm, activation); ``mbconv`` (1x1
-    expansion, depthwise, squeeze-excite, 1x1 projection); ``dsconv`` (the same
-    without the expansion); ``pool`` (global average); ``linear``.
+    ============== ==========================================================
+    ``conv``       convolution, batch norm, activation, squeeze-excite
+    ``mbconv``     1x1 expansion, depthwise, squeeze-excite, 1x1 projection
+                   (arXiv:1801.04381)
+    ``dsconv``     the same without the expansion
+    ``bottleneck`` 1x1 reduction, convolution, 1x1 expansion, activation after
+                   the shortcut (ResNet, arXiv:1512.03385)
+    ``maxpool``    maximum over kernel x kernel pixels
+    ``pool``       global average
+    ``linear``     linear layer, activation
+    ============== ==========================================================
     """
 
     op: OperatorKind
     in_channels: int
     """Channels of the input."""
     mid_channels: int = 0
-    """Channels of the depthwise convolution; 0 where there is none."""
+    """Channels of the middle (depthwise) convolution; 0 where there is none."""
     out_channels: int
     """Channels of the output."""
     kernel: int = 1
-    """Kernel size of the (depthwise) convolution, odd; padding is kernel // 2."""
+    """Kernel size of the (middle) convolution, odd; padding is kernel // 2."""
     stride: int = 1
-    """Stride of the (depthwise) convolution."""
+    """Stride of the (middle) convolution."""
+    groups: int = 1
+    """Groups of a bottleneck's middle convolution."""
     act: Activation = "none"
     """Activation inside the operator; a projection has none."""
     se: int = 0
     """Hidden channels of the squeeze-excite part; 0 for none."""
-    shortcut: bool = False
-    """Whether the input is added to the output."""
+    shortcut: Shortcut = "none"
+    """How the input is added to the output. ``identity``: as it is; ``pool``: through a
+    3x3 average pooling of the same stride; ``project``: through an average pooling of
+    window and stride `stride`, where that is above 1, and a 1x1 convolution, where the
+    channels differ; ``project_norm``: the same, always with a 1x1 convolution and
+    with batch norm (ResNet-D, arXiv:1812.01187)."""
     bias: bool = False
     """Whether a linear layer has a bias."""
     height: int = 1
@@ -72,23 +97,50 @@ class Operator:
 
     def __post_init__(self) -> None:
         problems = [
-            f"{field.name}: must be from 0 to {_MAX_SIZE}, found {getattr(self, field.name)}"
-            for field in fields(self)
-            if field.type is int and not 0 <= getattr(self, field.name) <= _MAX_SIZE
+            f"{name}: must be from 0 to {_MAX_SIZE}, found {getattr(self, name)}"
+            for name in _SIZES
+            if not 0 <= getattr(self, name) <= _MAX_SIZE
         ]
         if not problems and min(self.in_channels, self.out_channels, self.stride) < 1:
             problems.append("in_channels, out_channels and stride must be at least 1")
         if not problems and (self.kernel % 2 == 0 or self.height < 1 or self.width < 1):
             problems.append("kernel must be odd, height and width at least 1")
-        separable = self.op in ("mbconv", "dsconv")
-        if separable != (self.mid_channels > 0):
-            problems.append(f"mid_channels: {self.mid_channels} does not fit op {self.op!r}")
-        if self.op == "dsconv" and self.mid_channels != self.in_channels:
-            problems.append("mid_channels: must equal in_channels for op 'dsconv'")
-        if self.shortcut and (self.stride != 1 or self.in_channels != self.out_channels):
-            problems.append("shortcut: needs stride 1 and in_channels = out_channels")
+        problems += self._unfit()
         if problems:
             raise ConfigError(problems)
+
+    def _unfit(self) -> list[str]:
+        """Fields that do not fit the kind of operator or each other."""
+        op, mid, groups = self.op, self.mid_channels, self.groups
+        problems = []
+        if (op in _WITH_MIDDLE) != (mid > 0):
+            problems.append(f"mid_channels: {mid} does not fit op {op!r}")
+        if op == "dsconv" and mid != self.in_channels:
+            problems.append("mid_channels: must equal in_channels for op 'dsconv'")
+        if op in ("pool", "maxpool") and self.in_channels != self.out_channels:
+            problems.append(f"out_channels: must equal in_channels for op {op!r}")
+        if groups < 1 or (groups > 1 and op != "bottleneck"):
+            problems.append(f"groups: {groups} does not fit op {op!r}")
+        elif mid % groups:
+            problems.append(f"groups: {groups} do not divide the {mid} middle channels")
+        if self.se and op not in _WITH_GATE:
+            problems.append(f"se: op {op!r} has no squeeze-excite")
+        return problems + self._unfit_shortcut()
+
+    def _unfit_shortcut(self) -> list[str]:
+        same = self.in_channels == self.out_channels
+        plain = same and self.stride == 1
+        if self.shortcut == "none":
+            return []
+        if self.op not in (*_WITH_MIDDLE, "conv"):
+            return [f"shortcut: op {self.op!r} has none"]
+        if self.shortcut == "identity" and not plain:
+            return ["shortcut: identity needs stride 1 and in_channels = out_channels"]
+        if self.shortcut == "pool" and not same:
+            return ["shortcut: pool needs in_channels = out_channels"]
+        if self.shortcut == "project" and plain:
+            return ["shortcut: project with stride 1 and the same channels is identity"]
+        return []
 
     @property
     def out_height(self) -> int:
@@ -101,48 +153,63 @@ class Operator:
         return 1 if self.op == "pool" else (self.width - 1) // self.stride + 1
 
     @property
+    def shortcut_convolves(self) -> bool:
+        """Whether the shortcut holds a 1x1 convolution."""
+        differ = self.in_channels != self.out_channels
+        return self.shortcut == "project_norm" or (self.shortcut == "project" and differ)
+
+    @property
     def macs(self) -> int:
         """Multiply-adds for one image."""
         area, out_area = self.height * self.width, self.out_height * self.out_width
-        if self.op == "conv":
-            return self.kernel**2 * self.in_channels * self.out_channels * out_area
-        if self.op == "linear":
-            return self.in_channels * self.out_channels
-        if self.op == "pool":
+        before, mid, after = self.in_channels, self.mid_channels, self.out_channels
+        if self.op in ("pool", "maxpool"):
             return 0
-        expand = self.in_channels * self.mid_channels * area if self.op == "mbconv" else 0
-        depthwise = self.kernel**2 * self.mid_channels * out_area
-        squeeze_excite = 2 * self.mid_channels * self.se
-        project = self.mid_channels * self.out_channels * out_area
-        return expand + depthwise + squeeze_excite + project
+        if self.op == "linear":
+            return before * after
+        shortcut = before * after * out_area if self.shortcut_convolves else 0
+        if self.op == "conv":
+            squeeze_excite = 2 * after * self.se
+            return self.kernel**2 * before * after * out_area + squeeze_excite + shortcut
+        first = 0 if self.op == "dsconv" else before * mid * area
+        per_output = mid // self.groups if self.op == "bottleneck" else 1
+        middle = self.kernel**2 * per_output * mid * out_area
+        return first + middle + 2 * mid * self.se + mid * after * out_area + shortcut
 
     @property
     def params(self) -> int:
         """Learned values: weights, biases and the two of each batch norm channel."""
-        if self.op == "conv":
-            return self.kernel**2 * self.in_channels * self.out_channels + 2 * self.out_channels
-        if self.op == "linear":
-            return self.in_channels * self.out_channels + self.bias * self.out_channels
-        if self.op == "pool":
+        before, mid, after = self.in_channels, self.mid_channels, self.out_channels
+        if self.op in ("pool", "maxpool"):
             return 0
-        expand = (self.in_channels + 2) * self.mid_channels if self.op == "mbconv" else 0
-        depthwise = (self.kernel**2 + 2) * self.mid_channels
-        squeeze_excite = 2 * self.mid_channels * self.se + self.se + self.mid_channels
-        project = (self.mid_channels + 2) * self.out_channels
-        return expand + depthwise + squeeze_excite * (self.se > 0) + project
+        if self.op == "linear":
+            return before * after + self.bias * after
+        shortcut = before * after if self.shortcut_convolves else 0
+        shortcut += 2 * after if self.shortcut == "project_norm" else 0
+        gated = after if self.op == "conv" else mid
+        squeeze_excite = (2 * gated * self.se + self.se + gated) * (self.se > 0)
+        if self.op == "conv":
+            return (self.kernel**2 * before + 2) * after + squeeze_excite + shortcut
+        first = 0 if self.op == "dsconv" else (before + 2) * mid
+        per_output = mid // self.groups if self.op == "bottleneck" else 1
+        middle = (self.kernel**2 * per_output + 2) * mid
+        return first + middle + squeeze_excite + (mid + 2) * after + shortcut
 
     @property
     def key(self) -> str:
         """The signature as one line, such as ``mbconv 16-48-24 k5 s2 relu se16 32x32``."""
         channels = [self.in_channels, self.mid_channels, self.out_channels]
         parts = [self.op, "-".join(str(c) for c in channels if c), f"k{self.kernel}"]
-        parts += [f"s{self.stride}", self.act, f"se{self.se}" * (self.se > 0)]
-        parts += ["shortcut" * self.shortcut, "bias" * self.bias, f"{self.height}x{self.width}"]
-        return " ".join(part for part in parts if part)
+        parts += [f"s{self.stride}", f"g{self.groups}" * (self.groups > 1), self.act]
+        parts += [f"se{self.se}" * (self.se > 0), _KEYS[self.shortcut], "bias" * self.bias]
+        return " ".join(part for part in [*parts, f"{self.height}x{self.width}"] if part)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as written to JSON."""
         return asdict(self)
+
+
+_SIZES = tuple(field.name for field in fields(Operator) if field.type is int)
 
 
 def total_macs(operators: Sequence[Operator]) -> int:

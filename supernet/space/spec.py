@@ -4,12 +4,18 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal, TypeAlias, get_args
 
 from supernet.errors import ConfigError
-from supernet.space.operators import Activation
+from supernet.space.operators import Activation, Shortcut
 
-__all__ = ["Head", "Space", "Stage", "Stem"]
+__all__ = ["EXPANDING", "BlockKind", "Head", "KernelTransform", "Space", "Stage", "Stem"]
+
+BlockKind: TypeAlias = Literal["conv", "dsconv", "mbconv", "bottleneck"]
+KernelTransform: TypeAlias = Literal["learned", "crop"]
+
+EXPANDING: tuple[BlockKind, ...] = ("mbconv", "bottleneck")
+"""The kinds of block on which an expand ratio has an effect: last among all kinds."""
 
 _MAX_CHOICES = 64
 _MAX_BLOCKS = 64
@@ -30,23 +36,49 @@ def _choice_problems(
     return problems
 
 
+def _kind_problems(name: str, values: Sequence[str], known: Sequence[str]) -> list[str]:
+    if values and list(values) == sorted(set(values), key=known.index):
+        return []
+    return [
+        f"{name}: needs at least one choice, without repeats and in the order "
+        f"{', '.join(known)}; found {list(values)}"
+    ]
+
+
+def _floats(value: Any) -> Any:
+    """Numbers as floats all the way down, so that 6 and 6.0 are the same choice."""
+    if isinstance(value, dict):
+        return {key: _floats(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_floats(item) for item in value]
+    return value if isinstance(value, bool | str) else float(value)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stem:
-    """The first convolution: kernel, batch norm, activation."""
+    """The first convolutions: each with batch norm and activation."""
 
     width: tuple[int, ...]
-    """Choices of output channels."""
+    """Choices of output channels of the first convolution."""
     kernel: int = 3
     """Kernel size, odd."""
     stride: int = 2
     """1 or 2."""
     act: Activation = "relu"
     """Activation after the batch norm."""
+    depth: tuple[int, ...] = (0,)
+    """Choices of the number of residual convolutions of the same width that follow."""
+    out: tuple[int, ...] = ()
+    """Choices of output channels of one more convolution; empty for none."""
+    maxpool: bool = False
+    """Whether a 3x3 max pooling of stride 2 ends the stem."""
 
     def __post_init__(self) -> None:
         problems = _choice_problems("width", self.width, 1, 4096)
         problems += _choice_problems("kernel", [self.kernel], 1, 15, odd=True)
         problems += _choice_problems("stride", [self.stride], 1, 4)
+        problems += _choice_problems("depth", self.depth, 0, 8)
+        problems += _choice_problems("out", self.out, 1, 4096) if self.out else []
         if problems:
             raise ConfigError(problems)
 
@@ -55,37 +87,57 @@ class Stem:
 class Stage:
     """Blocks of one output width; the first of them has the stride."""
 
-    block: Literal["mbconv"] = "mbconv"
-    """Kind of every block: inverted bottleneck (MobileNetV2, arXiv:1801.04381)."""
+    block: tuple[BlockKind, ...] = ("mbconv",)
+    """Choices of the kind of block, one for the whole stage, in this order: ``conv``
+    (plain convolution), ``dsconv`` (depthwise separable), ``mbconv`` (inverted
+    bottleneck, arXiv:1801.04381), ``bottleneck`` (of ResNet, arXiv:1512.03385)."""
     width: tuple[int, ...]
     """Choices of output channels, one for the whole stage."""
     depth: tuple[int, ...]
     """Choices of the number of blocks; the first ones of the stage are kept."""
     kernel: tuple[int, ...] = (3,)
-    """Choices of the depthwise kernel size, one per block."""
+    """Choices of the size of the (middle) convolution, one per block."""
     expand: tuple[float, ...] = (6,)
-    """Choices of middle channels / input channels, one per block; 1 means no
-    expansion convolution and cannot be mixed with other ratios."""
+    """Choices of middle / input channels (``mbconv``) or middle / output channels
+    (``bottleneck``), one per block; without effect on other kinds. 1 means no expansion
+    convolution in an ``mbconv`` and cannot be mixed with other ratios there."""
+    shared: bool = False
+    """Whether all blocks of the stage have one kernel and one expand."""
     stride: int = 1
     """Stride of the first block."""
+    group_width: int = 0
+    """Channels of each group of a bottleneck's middle convolution; 0 for one group."""
     act: Activation = "relu"
     """Activation inside the blocks."""
-    se: float = 0.0
-    """Squeeze-excite: hidden channels / middle channels; 0 for none."""
-    shortcut: bool = True
-    """Whether the first block of the stage adds its input where shapes allow it;
-    the others always do."""
+    se: tuple[float, ...] = (0.0,)
+    """Squeeze-excite, choices for the whole stage: hidden channels as a share; 0 for
+    none."""
+    se_of: Literal["mid", "in"] = "mid"
+    """Share of what: of the gated channels, rounded to multiples of 8 (MobileNetV3),
+    or of the block's input channels, rounded down (MnasNet)."""
+    shortcut: tuple[Shortcut, ...] = ("identity",)
+    """Choices of how a block adds its input to its output, one for the whole stage:
+    ``none``; ``identity`` and ``pool``, wherever shapes allow; ``project`` and
+    ``project_norm``, everywhere (see `Operator.shortcut`)."""
 
     def __post_init__(self) -> None:
-        problems = _choice_problems("width", self.width, 1, 4096)
+        problems = _kind_problems("block", self.block, get_args(BlockKind))
+        problems += _choice_problems("width", self.width, 1, 4096)
         problems += _choice_problems("depth", self.depth, 1, 32)
         problems += _choice_problems("kernel", self.kernel, 1, 15, odd=True)
-        problems += _choice_problems("expand", self.expand, 0.1, 16)
+        problems += _choice_problems("expand", self.expand, 0.01, 16)
         problems += _choice_problems("stride", [self.stride], 1, 4)
-        if not 0 <= self.se <= 1:
-            problems.append(f"se: must be from 0 to 1, found {self.se}")
-        if 1 in self.expand and len(self.expand) > 1:
+        problems += _choice_problems("group_width", [self.group_width], 0, 4096)
+        problems += _choice_problems("se", self.se, 0, 1)
+        problems += _kind_problems("shortcut", self.shortcut, get_args(Shortcut))
+        if 1 in self.expand and len(self.expand) > 1 and "mbconv" in self.block:
             problems.append(f"expand: 1 cannot be mixed with others, found {list(self.expand)}")
+        if len(self.expand) > 1 and not set(self.block) & set(EXPANDING):
+            problems.append(f"expand: has no effect on {', '.join(self.block)}; give one value")
+        if self.group_width and self.block != ("bottleneck",):
+            problems.append(f"group_width: needs block bottleneck, found {list(self.block)}")
+        if any(self.se) and "bottleneck" in self.block:
+            problems.append("se: a bottleneck has no squeeze-excite")
         if problems:
             raise ConfigError(problems)
 
@@ -101,8 +153,11 @@ class Head:
 
     width: int = 0
     """Channels of the 1x1 convolution before the pooling; 0 for none."""
-    features: int = 0
-    """Outputs of a linear layer between pooling and classifier; 0 for none."""
+    expand: float = 0.0
+    """The same as a multiple of the last stage's width; 0 where `width` says it."""
+    features: tuple[int, ...] = ()
+    """Choices of outputs of a linear layer between pooling and classifier; empty for
+    none."""
     act: Activation = "relu"
     """Activation of both."""
     dropout: float = 0.0
@@ -110,7 +165,11 @@ class Head:
 
     def __post_init__(self) -> None:
         problems = _choice_problems("width", [self.width], 0, 16384)
-        problems += _choice_problems("features", [self.features], 0, 16384)
+        problems += _choice_problems("features", self.features, 1, 16384) if self.features else []
+        if not 0 <= self.expand <= 16:
+            problems.append(f"expand: must be from 0 to 16, found {self.expand}")
+        if self.width and self.expand:
+            problems.append("width and expand: give one of them")
         if not 0 <= self.dropout < 1:
             problems.append(f"dropout: must be from 0 to below 1, found {self.dropout}")
         if problems:
@@ -133,6 +192,9 @@ class Space:
     """The stages, in order."""
     head: Head
     """What follows the last stage."""
+    kernel_transform: KernelTransform = "learned"
+    """How a smaller kernel comes from the next larger one: its centre times a learned
+    matrix (Once-for-All), or its centre alone (``crop``)."""
     bn_momentum: float = 0.1
     """Share of a new batch in the running statistics of batch norm."""
     bn_eps: float = 1e-5
@@ -163,10 +225,6 @@ class Space:
         content = asdict(self)
         for key in ("name", "about", "in_channels", "num_classes"):
             del content[key]
-        for stage in content["stages"]:  # 6 and 6.0 are the same choice
-            stage["expand"] = [float(ratio) for ratio in stage["expand"]]
-            stage["se"] = float(stage["se"])
-        for key in ("bn_momentum", "bn_eps"):
-            content[key] = float(content[key])
-        content["head"]["dropout"] = float(content["head"]["dropout"])
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+        return hashlib.sha256(json.dumps(_floats(content), sort_keys=True).encode()).hexdigest()[
+            :12
+        ]

@@ -8,9 +8,9 @@ from typing import Any
 
 from supernet.errors import ConfigError, FileFormatError
 from supernet.files import read_as, write_document
-from supernet.space.layout import Dimension, layout_of
-from supernet.space.operators import Operator, total_macs, total_params
-from supernet.space.spec import Space
+from supernet.space.layout import Choice, Dimension, Layout, layout_of
+from supernet.space.operators import Operator, Shortcut, total_macs, total_params
+from supernet.space.spec import EXPANDING, BlockKind, Space
 
 __all__ = [
     "Block",
@@ -39,6 +39,12 @@ class StageChoice:
     """What was chosen for one stage; its depth is the number of blocks."""
 
     width: int
+    block: BlockKind
+    """Kind of all its blocks."""
+    se: float
+    """Squeeze-excite, as a share; 0 for none."""
+    shortcut: Shortcut
+    """Of all its blocks, wherever shapes allow."""
     blocks: tuple[Block, ...]
 
 
@@ -53,15 +59,31 @@ class Subnet:
     resolution: int
     """Input size in pixels."""
     stem_width: int
-    """Output channels of the stem."""
+    """Output channels of the first convolution."""
+    stem_depth: int
+    """Residual convolutions that follow it."""
+    stem_out: int
+    """Output channels of the stem's last convolution; 0 where the space has none."""
     stages: tuple[StageChoice, ...]
+    features: int
+    """Outputs of the linear layer before the classifier; 0 where the space has none."""
 
     def __str__(self) -> str:
-        stages = " | ".join(
-            f"{stage.width}: " + " ".join(f"k{b.kernel}e{b.expand:g}" for b in stage.blocks)
-            for stage in self.stages
-        )
-        return f"{self.resolution}px, stem {self.stem_width} | {stages}"
+        stem = "-".join(str(width) for width in (self.stem_width, self.stem_out) if width)
+        stem += f"x{self.stem_depth + 1}" * (self.stem_depth > 0)
+        features = [f"features {self.features}"] * (self.features > 0)
+        stages = [_line(stage) for stage in self.stages]
+        return " | ".join([f"{self.resolution}px, stem {stem}", *stages, *features])
+
+
+def _line(stage: StageChoice) -> str:
+    """A stage in a few words: what is usual is left out."""
+    expands = stage.block in EXPANDING
+    words: list[str] = [] if stage.block == "mbconv" else [stage.block]
+    words += [f"k{b.kernel}" + f"e{b.expand:g}" * expands for b in stage.blocks]
+    words += [f"se{stage.se:g}"] * (stage.se > 0)
+    words += [f"shortcut-{stage.shortcut}"] * (stage.shortcut != "identity")
+    return f"{stage.width}: {' '.join(words)}"
 
 
 def operators(space: Space, subnet: Subnet) -> list[Operator]:
@@ -76,53 +98,65 @@ def operators(space: Space, subnet: Subnet) -> list[Operator]:
 
 def stage_operators(space: Space, subnet: Subnet) -> list[tuple[str, Operator]]:
     """As `operators`, each with the name of its slot (``stage2.block1``)."""
-    values = subnet_values(space, subnet)
+    layout = layout_of(space)
+    values = subnet_values(layout, subnet)
     found = []
-    for slot in layout_of(space).slots:
+    for slot in layout.slots:
         operator = slot.make(*(values[dimension.name] for dimension in slot.dimensions))
         if operator is not None:
             found.append((slot.name, operator))
     return found
 
 
-def subnet_values(space: Space, subnet: Subnet) -> dict[str, float]:
-    """Value of every dimension by name; those of skipped blocks get the first choice.
+def subnet_values(layout: Layout, subnet: Subnet) -> dict[str, Choice]:
+    """Value of every dimension by name; those without effect get the first choice.
 
     Raises:
         ConfigError: as `operators`.
     """
-    if subnet.space_hash != space.hash:
+    if subnet.space_hash != layout.space_hash:
         raise ConfigError(
             f"the subnet is of space {subnet.space!r} ({subnet.space_hash}), "
-            f"not of {space.name!r} ({space.hash})",
+            f"not of {layout.space!r} ({layout.space_hash})",
             hint="give the run or the space that the subnet was found in",
         )
-    layout = layout_of(space)
-    problems: list[str] = []
-    values: dict[str, float] = {}
-
-    def put(dimension: Dimension, value: float) -> None:
-        if value not in dimension.choices:
-            allowed = ", ".join(f"{choice:g}" for choice in dimension.choices)
-            found = reprlib.repr(value)
-            problems.append(f"{dimension.name}: must be one of {allowed}, found {found}")
-        values[dimension.name] = value
-
-    put(layout.resolution, subnet.resolution)
-    put(layout.stem_width, subnet.stem_width)
-    if len(subnet.stages) != len(space.stages):
+    if len(subnet.stages) != len(layout.stages):
         raise ConfigError(
-            f"stages: the space has {len(space.stages)}, the subnet {len(subnet.stages)}"
+            f"stages: the space has {len(layout.stages)}, the subnet {len(subnet.stages)}"
         )
-    for s, stage in enumerate(subnet.stages):
-        put(layout.width[s], stage.width)
-        put(layout.depth[s], len(stage.blocks))
-        for b, (kernel, expand) in enumerate(zip(layout.kernel[s], layout.expand[s])):
-            block = stage.blocks[b] if b < len(stage.blocks) else None
-            put(kernel, block.kernel if block else kernel.choices[0])
-            put(expand, block.expand if block else expand.choices[0])
+    chosen: list[tuple[Dimension, Choice]] = [
+        (layout.resolution, subnet.resolution),
+        (layout.stem_width, subnet.stem_width),
+        (layout.stem_depth, subnet.stem_depth),
+        (layout.stem_out, subnet.stem_out),
+        (layout.features, subnet.features),
+    ]
+    for own, stage in zip(layout.stages, subnet.stages):
+        blocks = stage.blocks
+        chosen += [(own.width, stage.width), (own.depth, len(blocks)), (own.block, stage.block)]
+        chosen += [(own.se, stage.se), (own.shortcut, stage.shortcut)]
+        chosen += [(kernel, block.kernel) for kernel, block in zip(own.kernel, blocks)]
+        chosen += [(expand, block.expand) for expand, block in zip(own.expand, blocks)]
+    values: dict[str, Choice] = {}
+    problems: list[str] = []
+    for dimension, value in chosen:
+        if value not in dimension.choices:
+            allowed = ", ".join(
+                f"{choice:g}" if isinstance(choice, float) else str(choice)
+                for choice in dimension.choices
+            )
+            problems.append(
+                f"{dimension.name}: must be one of {allowed}, found {reprlib.repr(value)}"
+            )
+        elif values.setdefault(dimension.name, value) != value:
+            problems.append(
+                f"{dimension.name}: one for all blocks, found {values[dimension.name]} and {value}"
+            )
     if problems:
         raise ConfigError(problems)
+    for own in layout.stages:
+        for dimension in (*own.kernel, *own.expand):
+            values.setdefault(dimension.name, dimension.choices[0])
     return values
 
 
@@ -155,15 +189,23 @@ class SubnetFile:
         body: dict[str, Any] = {
             "space": {"name": subnet.space, "hash": subnet.space_hash},
             "resolution": subnet.resolution,
-            "stem": {"width": subnet.stem_width},
+            "stem": {
+                "width": subnet.stem_width,
+                "depth": subnet.stem_depth,
+                "out": subnet.stem_out,
+            },
             "stages": [
                 {
                     "width": stage.width,
                     "depth": len(stage.blocks),
+                    "block": stage.block,
+                    "se": stage.se,
+                    "shortcut": stage.shortcut,
                     "blocks": [{"kernel": b.kernel, "expand": b.expand} for b in stage.blocks],
                 }
                 for stage in subnet.stages
             ],
+            "head": {"features": subnet.features},
             "macs": total_macs(self.operators),
             "params": total_params(self.operators),
             "checkpoint": dict(self.checkpoint) if self.checkpoint else None,
@@ -182,7 +224,16 @@ class SubnetFile:
             ConfigError: values that break rules; all problems at once.
         """
         body = read_as(_Body, path, "subnet", _VERSION)
-        stages = tuple(StageChoice(width=st.width, blocks=st.blocks) for st in body.stages)
+        stages = tuple(
+            StageChoice(
+                width=stage.width,
+                block=stage.block,
+                se=stage.se,
+                shortcut=stage.shortcut,
+                blocks=stage.blocks,
+            )
+            for stage in body.stages
+        )
         wrong = [s + 1 for s, stage in enumerate(body.stages) if stage.depth != len(stage.blocks)]
         if wrong or (body.macs, body.params) != (
             total_macs(body.operators),
@@ -195,7 +246,10 @@ class SubnetFile:
             space_hash=body.space.hash,
             resolution=body.resolution,
             stem_width=body.stem.width,
+            stem_depth=body.stem.depth,
+            stem_out=body.stem.out,
             stages=stages,
+            features=body.head.features,
         )
         return cls(
             subnet=subnet,
@@ -215,12 +269,22 @@ class _SpaceId:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stem:
     width: int
+    depth: int
+    out: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Head:
+    features: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stage:
     width: int
     depth: int
+    block: BlockKind
+    se: float
+    shortcut: Shortcut
     blocks: tuple[Block, ...]
 
 
@@ -230,6 +294,7 @@ class _Body:
     resolution: int
     stem: _Stem
     stages: tuple[_Stage, ...]
+    head: _Head
     macs: int
     params: int
     checkpoint: dict[str, str] | None

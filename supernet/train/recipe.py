@@ -25,6 +25,9 @@ class Elastic:
     depth: int = 1
     expand: int = 1
     width: int = 1
+    """Of stages, and of the stem and the head."""
+    operator: int = 1
+    """Kinds of block, squeeze-excite and shortcuts."""
 
     def __post_init__(self) -> None:
         counts = asdict(self).items()

@@ -28,6 +28,11 @@ def admitted(space: Space, elastic: Elastic) -> npt.NDArray[np.int64]:
         "depth": elastic.depth,
         "expand": elastic.expand,
         "width": elastic.width,
+        "out": elastic.width,
+        "features": elastic.width,
+        "block": elastic.operator,
+        "se": elastic.operator,
+        "shortcut": elastic.operator,
     }
     allowed = np.array([counts[gene.name.split(".")[-1]] for gene in layout.genes], dtype=np.int64)
     return np.where(allowed == 0, 0, np.maximum(layout.num_choices - allowed, 0))

@@ -24,7 +24,7 @@ stages:
     expand: [1.5, 2]
     stride: 2
     se: 0.25
-    shortcut: false
+    shortcut: none
 head: {width: 16}
 """
 

@@ -1,7 +1,8 @@
 """Every elastic block, activated as an operator, is the plain layer of that operator."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -9,20 +10,65 @@ import torch.nn.functional as F
 from torch import nn
 
 from supernet.elastic import (
-    ElasticConvNorm,
+    ElasticBlock,
+    ElasticBottleneck,
+    ElasticConvBlock,
     ElasticLinear,
     ElasticMBConv,
     ElasticSqueezeExcite,
     make_activation,
+    ranked,
 )
-from supernet.models import ConvNorm, Linear, MBConv
+from supernet.models import Network
 from supernet.space import Operator
 from supernet.space.operators import Activation
 
+BLOCKS: dict[str, Callable[..., ElasticBlock]] = {
+    "conv": ElasticConvBlock,
+    "mbconv": ElasticMBConv,
+    "dsconv": ElasticMBConv,
+    "bottleneck": ElasticBottleneck,
+}
 LARGE = Operator(
     op="mbconv", in_channels=16, mid_channels=48, out_channels=16, kernel=5, se=16,
-    act="hard_swish", shortcut=True, height=6, width=6,
+    act="hard_swish", shortcut="identity", height=6, width=6,
 )  # fmt: skip
+DS = replace(LARGE, op="dsconv", mid_channels=16)
+CONV = replace(LARGE, op="conv", mid_channels=0, kernel=3, act="relu6")
+STEM = replace(CONV, in_channels=3, stride=2, se=0, shortcut="none", height=9, width=9)
+BOTTLENECK = replace(LARGE, op="bottleneck", se=0, act="relu", height=7, width=7)
+GROUPED = replace(BOTTLENECK, groups=6)
+NARROW: dict[str, Any] = {"in_channels": 8, "out_channels": 8}
+# operators that one block becomes in turn
+FAMILIES: dict[str, list[Operator]] = {
+    "inverted bottleneck": [
+        LARGE,
+        replace(LARGE, mid_channels=32, se=8),
+        replace(LARGE, kernel=3, se=0),
+        replace(LARGE, in_channels=8, shortcut="none"),
+        replace(LARGE, out_channels=8, shortcut="none", kernel=3, mid_channels=24, se=8),
+    ],
+    "projecting shortcut": [
+        replace(LARGE, in_channels=8, shortcut="project"),
+        replace(LARGE, out_channels=8, shortcut="project"),
+        LARGE,
+    ],
+    "projecting shortcut of stride 2": [
+        replace(LARGE, in_channels=8, stride=2, shortcut="project"),
+        replace(LARGE, stride=2, shortcut="project"),
+        replace(LARGE, stride=2, shortcut="pool"),
+    ],
+    "without expansion": [DS, replace(DS, in_channels=8, mid_channels=8, shortcut="none")],
+    "pooled shortcut": [replace(DS, shortcut="pool"), replace(DS, shortcut="none", se=0)],
+    "convolution": [CONV, replace(CONV, kernel=5, se=0), replace(CONV, shortcut="pool", **NARROW)],
+    "stem": [STEM, replace(STEM, out_channels=8)],
+    "bottleneck": [BOTTLENECK, replace(BOTTLENECK, kernel=3, mid_channels=24, **NARROW)],
+    "bottleneck of stride 2": [
+        replace(BOTTLENECK, stride=2, in_channels=8, shortcut="project_norm"),
+        replace(BOTTLENECK, stride=2, out_channels=8, mid_channels=24, shortcut="project_norm"),
+    ],
+    "groups": [GROUPED, replace(GROUPED, mid_channels=24, groups=3, kernel=3)],
+}
 
 
 def shuffle(module: nn.Module) -> None:
@@ -48,44 +94,53 @@ def test_every_activation_is_what_its_name_says(name: Activation) -> None:
     torch.testing.assert_close(make_activation(name)(x.clone()), formulas[name](x))
 
 
+def made(operators: list[Operator]) -> ElasticBlock:
+    block = BLOCKS[operators[0].op](operators, momentum=0.1, eps=1e-5)
+    shuffle(block)
+    return block
+
+
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {"mid_channels": 32, "se": 8},
-        {"kernel": 3},
-        {"in_channels": 8, "shortcut": False},
-        {"out_channels": 8, "shortcut": False, "kernel": 3, "mid_channels": 24, "se": 8},
-    ],
-)
-def test_an_inverted_bottleneck_equals_the_plain_one(
-    changes: dict[str, int], training: bool
-) -> None:
-    elastic = ElasticMBConv(LARGE, kernels=(3, 5), momentum=0.1, eps=1e-5)
-    shuffle(elastic)
-    operator = replace(LARGE, **changes)  # type: ignore[arg-type]
-    elastic.activate(operator)
-    plain = MBConv(operator, momentum=0.1, eps=1e-5)
-    missing = plain.load_state_dict(elastic.active_state(), strict=False).missing_keys
-    assert all(name.endswith("num_batches_tracked") for name in missing)
-    elastic.train(training)
-    plain.train(training)
-    x = torch.randn(3, operator.in_channels, 6, 6)
-    torch.testing.assert_close(elastic(x), plain(x), atol=1e-5, rtol=1e-5)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_form_of_a_block_equals_the_plain_layer(name: str, training: bool) -> None:
+    elastic = made(FAMILIES[name]).train(training)
+    for operator in [*FAMILIES[name], *FAMILIES[name][::-1]]:
+        elastic.activate(operator)
+        plain = Network([operator]).layers[0].train(training)
+        missing = plain.load_state_dict(elastic.active_state(), strict=False).missing_keys
+        assert all(key.endswith("num_batches_tracked") for key in missing)
+        x = torch.randn(3, operator.in_channels, operator.height, operator.width)
+        expected = plain(x)
+        torch.testing.assert_close(elastic(x), expected, atol=1e-5, rtol=1e-5)
+        assert expected.shape[2:] == (operator.out_height, operator.out_width)
 
 
-def test_a_block_without_expansion_has_no_such_weights() -> None:
-    operator = replace(LARGE, op="dsconv", mid_channels=16, se=0)
-    elastic = ElasticMBConv(operator, kernels=(5,), momentum=0.1, eps=1e-5)
-    assert elastic.expand is None
-    assert elastic.se is None
-    assert sum(p.numel() for p in elastic.parameters()) == operator.params
-    assert elastic(torch.randn(2, 16, 6, 6)).shape == (2, 16, 6, 6)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_weight_learns_in_some_form(name: str) -> None:
+    elastic = made(FAMILIES[name])
+    for operator in FAMILIES[name]:
+        elastic.activate(operator)
+        x = torch.randn(3, operator.in_channels, operator.height, operator.width)
+        elastic(x).square().sum().backward()
+    assert all(weight.grad is not None for weight in elastic.parameters())
+
+
+def test_a_block_holds_no_more_than_its_largest_operator() -> None:
+    for operator in (replace(DS, se=0), LARGE, CONV, BOTTLENECK, GROUPED):
+        elastic = made([operator])
+        assert sum(p.numel() for p in elastic.parameters()) == operator.params
+
+
+def test_channels_are_ranked_within_bands() -> None:
+    importance = torch.tensor([1.0, 3.0, 2.0, 9.0, 5.0, 7.0])
+    assert ranked(importance, [6]).tolist() == [3, 5, 4, 1, 2, 0]
+    assert ranked(importance, [6, 4]).tolist() == [3, 1, 2, 0, 5, 4]
+    assert ranked(importance, [6, 4, 2]).tolist() == [1, 0, 3, 2, 5, 4]
 
 
 def test_the_input_of_a_block_is_left_as_it_was() -> None:
-    elastic = ElasticMBConv(LARGE, kernels=(5,), momentum=0.1, eps=1e-5).eval()
+    elastic = ElasticMBConv([LARGE], momentum=0.1, eps=1e-5).eval()
+    elastic.activate(LARGE)
     x = torch.randn(2, 16, 6, 6)
     before = x.clone()
     elastic(x)
@@ -105,30 +160,14 @@ def test_squeeze_excite_gates_each_channel() -> None:
     torch.testing.assert_close(gates(x), x * ((logits + 3).clamp(0, 6) / 6)[:, :, None, None])
 
 
-def test_a_stem_equals_the_plain_one() -> None:
-    large = Operator(
-        op="conv", in_channels=3, out_channels=16, kernel=3, stride=2, act="relu6", height=9,
-        width=9,
-    )  # fmt: skip
-    elastic = ElasticConvNorm.of(large, momentum=0.1, eps=1e-5)
-    shuffle(elastic)
-    elastic.activate(replace(large, out_channels=8))
-    plain = ConvNorm(
-        nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), make_activation("relu6")
-    )
-    plain.load_state_dict(elastic.active_state(), strict=False)
-    x = torch.randn(3, 3, 9, 9)
-    torch.testing.assert_close(elastic.eval()(x), plain.eval()(x))
-
-
 @pytest.mark.parametrize("bias", [True, False])
-def test_a_linear_layer_uses_the_leading_inputs(bias: bool) -> None:
+def test_a_linear_layer_uses_the_leading_channels(bias: bool) -> None:
     large = Operator(op="linear", in_channels=8, out_channels=5, bias=bias, act="relu")
-    elastic = ElasticLinear(large)
+    small = replace(large, in_channels=6, out_channels=4)
+    elastic = ElasticLinear([small, large])
     shuffle(elastic)
-    small = replace(large, in_channels=6)
     elastic.activate(small)
-    plain = Linear(small)
+    plain = Network([small]).layers[0]
     plain.load_state_dict(elastic.active_state())
     x = torch.randn(4, 6)
     torch.testing.assert_close(elastic(x), plain(x))

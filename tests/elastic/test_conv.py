@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from supernet.elastic import ElasticConv, ElasticDepthwise
+from supernet.elastic import ElasticConv
 
 
 @pytest.fixture(autouse=True)
@@ -14,10 +14,10 @@ def _seed() -> None:
 
 @pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (3, 1), (5, 2)])
 def test_a_convolution_uses_the_leading_channels(kernel: int, stride: int) -> None:
-    conv = ElasticConv(6, 8, kernel=kernel, stride=stride, bias=True)
+    conv = ElasticConv(6, 8, kernels=(kernel,), stride=stride, bias=True)
     assert conv.bias is not None
     torch.nn.init.normal_(conv.bias)
-    conv.activate(4, 5)
+    conv.activate(4, 5, kernel)
     x = torch.randn(2, 4, 9, 9)
     expected = F.conv2d(x, conv.weight[:5, :4], conv.bias[:5], stride, kernel // 2)
     torch.testing.assert_close(conv(x), expected)
@@ -27,30 +27,31 @@ def test_a_convolution_uses_the_leading_channels(kernel: int, stride: int) -> No
 
 
 def test_a_convolution_is_made_in_its_largest_form() -> None:
-    conv = ElasticConv(6, 8, kernel=3)
+    conv = ElasticConv(6, 8, kernels=(3,))
     assert conv(torch.randn(1, 6, 5, 5)).shape == (1, 8, 5, 5)
     assert conv.active_state()["weight"].shape == (8, 6, 3, 3)
 
 
 def test_smaller_kernels_start_as_centres_of_the_largest() -> None:
-    conv = ElasticDepthwise(4, kernels=(3, 5, 7))
+    conv = ElasticConv(4, 4, kernels=(3, 5, 7), group_width=1)
     for kernel, margin in ((7, 0), (5, 1), (3, 2)):
-        conv.activate(4, kernel)
+        conv.activate(4, 4, kernel)
         centre = conv.weight[:, :, margin : 7 - margin, margin : 7 - margin]
         torch.testing.assert_close(conv.active_weight(), centre)
 
 
 def test_smaller_kernels_pass_through_each_learned_matrix() -> None:
     # Once-for-All (arXiv:1908.09791), section 3.2: the centre, flattened, times a matrix
-    conv = ElasticDepthwise(4, kernels=(3, 5, 7))
-    for matrix in conv.transforms.values():
+    conv = ElasticConv(4, 4, kernels=(3, 5, 7), group_width=1)
+    for matrix in conv.transforms.parameters():
         torch.nn.init.normal_(matrix)
-    assert sorted(conv.transforms) == ["5to3", "7to5"]
-    conv.activate(3, 3)
+    assert sorted(dict(conv.transforms.named_parameters())) == ["5to3", "7to5"]
+    conv.activate(3, 3, 3)
+    matrices = dict(conv.transforms.named_parameters())
     expected = torch.empty(3, 1, 3, 3)
     for channel in range(3):
-        five = conv.transforms["7to5"] @ conv.weight[channel, 0, 1:6, 1:6].reshape(25)
-        three = conv.transforms["5to3"] @ five.view(5, 5)[1:4, 1:4].reshape(9)
+        five = matrices["7to5"] @ conv.weight[channel, 0, 1:6, 1:6].reshape(25)
+        three = matrices["5to3"] @ five.view(5, 5)[1:4, 1:4].reshape(9)
         expected[channel, 0] = three.view(3, 3)
     torch.testing.assert_close(conv.active_weight(), expected)
     x = torch.randn(2, 3, 6, 6)
@@ -59,15 +60,15 @@ def test_smaller_kernels_pass_through_each_learned_matrix() -> None:
 
 @pytest.mark.parametrize(("kernel", "reached"), [(7, set()), (5, {"7to5"}), (3, {"7to5", "5to3"})])
 def test_only_matrices_on_the_way_to_the_kernel_learn(kernel: int, reached: set[str]) -> None:
-    conv = ElasticDepthwise(4, kernels=(3, 5, 7), stride=2)
-    conv.activate(2, kernel)
+    conv = ElasticConv(4, 4, kernels=(3, 5, 7), group_width=1, stride=2)
+    conv.activate(2, 2, kernel)
     conv(torch.randn(1, 2, 8, 8)).square().sum().backward()
-    assert {name for name, p in conv.transforms.items() if p.grad is not None} == reached
+    assert {name for name, p in conv.transforms.named_parameters() if p.grad is not None} == reached
     assert conv.weight.grad is not None
     assert conv.weight.grad[:2].abs().sum() > 0
     assert conv.weight.grad[2:].abs().sum() == 0
 
 
 def test_a_single_kernel_needs_no_matrix() -> None:
-    conv = ElasticDepthwise(4, kernels=(3,))
+    conv = ElasticConv(4, 4, kernels=(3,), group_width=1)
     assert list(conv.state_dict()) == ["weight"]

@@ -22,7 +22,8 @@ def network() -> nn.Sequential:
 @pytest.fixture
 def batches() -> list[torch.Tensor]:
     torch.manual_seed(1)
-    return [torch.randn(5, 3, 6, 6) * scale + scale for scale in (1.0, 2.0, 4.0)]
+    sizes = ((5, 1.0), (9, 2.0), (2, 4.0))
+    return [torch.randn(count, 3, 6, 6) * scale + scale for count, scale in sizes]
 
 
 def norm_of(network: nn.Sequential) -> nn.BatchNorm2d:
@@ -31,15 +32,16 @@ def norm_of(network: nn.Sequential) -> nn.BatchNorm2d:
     return norm
 
 
-def test_statistics_are_the_mean_over_the_batches(
+def test_statistics_are_the_mean_over_the_batches_weighted_by_their_size(
     network: nn.Sequential, batches: list[torch.Tensor]
 ) -> None:
     recalibrate(network, batches)
     norm = norm_of(network)
     with torch.no_grad():
         seen = [network[0](batch).transpose(0, 1).flatten(1) for batch in batches]
-    mean = torch.stack([values.mean(1) for values in seen]).mean(0)
-    variance = torch.stack([values.var(1, unbiased=True) for values in seen]).mean(0)
+    shares = torch.tensor([5, 9, 2])[:, None] / 16
+    mean = (torch.stack([values.mean(1) for values in seen]) * shares).sum(0)
+    variance = (torch.stack([values.var(1, unbiased=False) for values in seen]) * shares).sum(0)
     torch.testing.assert_close(norm.running_mean, mean)
     torch.testing.assert_close(norm.running_var, variance)
 

@@ -42,9 +42,37 @@ EXAMPLES = {
         op="conv", in_channels=3, out_channels=8, kernel=3, stride=2, act="relu", height=9, width=9
     ),
     "mbconv": Operator(
-        op="mbconv", mid_channels=24, se=8, act="hard_swish", shortcut=True, **SEPARABLE
+        op="mbconv", mid_channels=24, se=8, act="hard_swish", shortcut="identity", **SEPARABLE
     ),
     "dsconv": Operator(op="dsconv", mid_channels=8, act="relu6", stride=2, **SEPARABLE),
+    "conv, gated": Operator(op="conv", se=8, act="relu", shortcut="pool", stride=2, **SEPARABLE),
+    "mbconv, projected": Operator(
+        op="mbconv",
+        mid_channels=24,
+        act="swish",
+        shortcut="project",
+        stride=2,
+        in_channels=4,
+        out_channels=8,
+        kernel=3,
+        height=9,
+        width=9,
+    ),
+    "bottleneck": Operator(
+        op="bottleneck", mid_channels=16, act="relu", shortcut="identity", **SEPARABLE
+    ),
+    "bottleneck, projected": Operator(
+        op="bottleneck",
+        mid_channels=16,
+        groups=2,
+        act="relu",
+        shortcut="project_norm",
+        stride=2,
+        **SEPARABLE,
+    ),
+    "maxpool": Operator(
+        op="maxpool", in_channels=8, out_channels=8, kernel=3, stride=2, height=9, width=9
+    ),
     "pool": Operator(op="pool", in_channels=8, out_channels=8, height=5, width=5),
     "linear": Operator(op="linear", in_channels=8, out_channels=5, bias=True),
 }
@@ -53,6 +81,14 @@ NODES = {  # as torch.onnx writes them (opset 18): native HardSwish, no batch no
     "mbconv": ["Conv", "HardSwish"] * 2
     + ["ReduceMean", "Conv", "Relu", "Conv", "HardSigmoid", "Mul", "Conv", "Add"],
     "dsconv": ["Conv", "Clip", "Conv"],
+    "conv, gated": [
+        *["Conv", "Relu", "ReduceMean", "Conv", "Relu", "Conv", "HardSigmoid", "Mul"],
+        *["AveragePool", "Add"],
+    ],
+    "mbconv, projected": ["Conv", "Sigmoid", "Mul"] * 2 + ["Conv", "AveragePool", "Conv", "Add"],
+    "bottleneck": ["Conv", "Relu"] * 2 + ["Conv", "Add", "Relu"],
+    "bottleneck, projected": ["Conv", "Relu"] * 2 + ["Conv", "AveragePool", "Conv", "Add", "Relu"],
+    "maxpool": ["MaxPool"],
     "pool": ["ReduceMean"],
     "linear": ["Gemm"],
 }
@@ -104,7 +140,8 @@ def with_weights_of(model: onnx.ModelProto, found: Sequence[Operator]) -> Networ
 
 
 def test_every_kind_of_operator_is_tested_here() -> None:
-    assert set(EXAMPLES) == set(NODES) == set(get_args(OperatorKind))
+    assert set(EXAMPLES) == set(NODES)
+    assert {operator.op for operator in EXAMPLES.values()} == set(get_args(OperatorKind))
 
 
 @pytest.mark.parametrize("kind", sorted(EXAMPLES))
@@ -145,10 +182,10 @@ def test_every_activation_computes_what_the_torch_one_does(act: Activation) -> N
 
 
 def test_a_whole_network_computes_what_torch_does(
-    tiny_space: Space, rng: np.random.Generator
+    any_space: Space, rng: np.random.Generator
 ) -> None:
-    for subnet in decode(tiny_space, sample(tiny_space, 3, rng)):
-        found = operators(tiny_space, subnet)
+    for subnet in decode(any_space, sample(any_space, 3, rng)):
+        found = operators(any_space, subnet)
         model = build_onnx(found)
         network = with_weights_of(onnx.load_from_string(model), found)
         x = input_of(found[0])
@@ -157,13 +194,15 @@ def test_a_whole_network_computes_what_torch_does(
         np.testing.assert_allclose(run(model, x), expected, atol=1e-4, rtol=1e-3)
 
 
-@pytest.mark.parametrize("case", ["tiny smallest", "tiny largest", "demo largest"])
+@pytest.mark.parametrize(
+    "case", ["tiny smallest", "tiny largest", "demo largest", "mixed smallest", "mixed largest"]
+)
 def test_a_whole_network_has_the_nodes_of_its_export(
-    tmp_path: Path, tiny_space: Space, case: str
+    tmp_path: Path, tiny_space: Space, mixed_space: Space, case: str
 ) -> None:
     """Only so is a sum of timed operators comparable to what is shipped."""
     name, end = case.split()
-    space = tiny_space if name == "tiny" else load_space(name)
+    space = {"tiny": tiny_space, "mixed": mixed_space, "demo": load_space("demo")}[name]
     subnet = decode(space, {"smallest": smallest, "largest": largest}[end](space))[0]
     to_onnx(
         extract(Supernet(space), subnet),

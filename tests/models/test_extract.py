@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from supernet.elastic import ElasticBlock
 from supernet.errors import ConfigError
-from supernet.models import Network, Pool, Supernet, extract
+from supernet.models import Network, Supernet, extract
 from supernet.space import (
     Space,
     Subnet,
@@ -41,8 +42,8 @@ def states(supernet: Supernet, network: Network) -> list[tuple[str, Tensor, Tens
     """Every value of the extracted network beside that of the active subnet."""
     found = []
     for elastic, layer in zip(supernet.active_modules, network.layers):
-        if not isinstance(elastic, Pool):
-            state = elastic.active_state()  # type: ignore[operator]
+        if isinstance(elastic, ElasticBlock):
+            state = elastic.active_state()
             plain = layer.state_dict()
             names = [name for name in plain if not name.endswith("num_batches_tracked")]
             assert set(names) == set(state)

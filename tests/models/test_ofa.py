@@ -1,5 +1,6 @@
 """Once-for-All's own code is the referee: the same weights give the same outputs."""
 
+import copy
 import pickle
 from pathlib import Path
 
@@ -8,21 +9,33 @@ import pytest
 import torch
 
 from supernet.errors import FileFormatError
-from supernet.models import Supernet, extract
+from supernet.evaluate import recalibrate
+from supernet.models import Supernet, extract, sort_channels
 from supernet.models.ofa import load_ofa
 from supernet.space import Space, decode, load_space, sample, space_ranges
+from supernet.space.layout import layout_of
 
 networks = pytest.importorskip(
     "ofa.imagenet_classification.elastic_nn.networks",
     reason="the package `ofa` is not installed: pip install 'supernet[dev]'",
 )
+utils = pytest.importorskip("ofa.imagenet_classification.elastic_nn.utils")
 CHOICES = {"ks_list": [3, 5, 7], "expand_ratio_list": [3, 4, 6], "depth_list": [2, 3, 4]}
+RESNET = {
+    "depth_list": [0, 1, 2],
+    "expand_ratio_list": [0.2, 0.25, 0.35],
+    "width_mult_list": [0.65, 0.8, 1.0],
+}
 BUILDERS = {
     "mobilenet_v3": lambda: networks.OFAMobileNetV3(width_mult=1.0, n_classes=10, **CHOICES),
     "mobilenet_v3_w1.2": lambda: networks.OFAMobileNetV3(width_mult=1.2, n_classes=10, **CHOICES),
     "proxyless": lambda: networks.OFAProxylessNASNets(
         width_mult=1.3, n_classes=10, bn_param=(0.1, 1e-3), **CHOICES
     ),
+    "proxyless_w1.0": lambda: networks.OFAProxylessNASNets(
+        width_mult=1.0, n_classes=10, bn_param=(0.1, 1e-3), **CHOICES
+    ),
+    "resnet50": lambda: networks.OFAResNets(n_classes=10, **RESNET),
 }
 TOLERANCE = 1e-5  # of the largest logit
 
@@ -48,13 +61,23 @@ def pair(request, tmp_path_factory):
 
 def _activate_theirs(theirs, space: Space, subnet) -> None:
     """OFA's lists hold every block of every elastic stage, skipped ones included."""
+    resnet = space.name == "resnet50"
     ks, es, ds = [], [], []
-    for stage, chosen in list(zip(space.stages, subnet.stages))[1:]:
-        blocks = [*chosen.blocks, *[chosen.blocks[-1]] * (stage.max_depth - len(chosen.blocks))]
+    for stage, chosen in list(zip(space.stages, subnet.stages))[0 if resnet else 1 :]:
+        skipped = stage.max_depth - len(chosen.blocks)
+        blocks = [*chosen.blocks, *[chosen.blocks[-1]] * skipped]
         ks += [block.kernel for block in blocks]
         es += [block.expand for block in blocks]
-        ds.append(len(chosen.blocks))
-    theirs.set_active_subnet(ks=ks, e=[int(e) for e in es], d=ds)
+        ds.append(len(chosen.blocks) - (stage.depth[0] if resnet else 0))
+    if not resnet:
+        theirs.set_active_subnet(ks=ks, e=[int(e) for e in es], d=ds)
+        return
+    # widths by index; 0.65 and 0.8 of the first stem width are both 24
+    widths = [2 * (subnet.stem_width == 32), space.stem.out.index(subnet.stem_out)]
+    widths += [
+        stage.width.index(chosen.width) for stage, chosen in zip(space.stages, subnet.stages)
+    ]
+    theirs.set_active_subnet(d=[2 * subnet.stem_depth, *ds], e=es, w=widths)
 
 
 def _difference(first: torch.Tensor, second: torch.Tensor) -> float:
@@ -95,6 +118,43 @@ def test_extraction_gives_the_referees_extracted_network(pair):
             assert _difference(extract(ours, subnet)(images), expected) <= TOLERANCE
 
 
+def test_sorting_gives_what_the_referees_sorting_gives(pair):
+    """All three expand phases: nothing trained, the second largest, both smaller ones."""
+    for trained in range(3):
+        theirs, ours = (copy.deepcopy(net).eval() for net in pair)
+        theirs.re_organize_middle_weights(expand_ratio_stage=trained)
+        sort_channels(ours, trained=trained)
+        images = torch.randn(2, 3, 64, 64)
+        for subnet in decode(ours.space, _same_widths(ours.space, 4, trained)):
+            _activate_theirs(theirs, ours.space, subnet)
+            ours.activate(subnet)
+            with torch.no_grad():
+                assert _difference(ours(images), theirs(images)) <= TOLERANCE
+
+
+def _same_widths(space: Space, count: int, seed: int):
+    """Random genes with the largest stage widths: the referee does not sort these."""
+    genes = sample(space, count, np.random.default_rng(seed))
+    for gene in layout_of(space).genes:
+        if gene.name.endswith((".width", ".out")):
+            genes[:, gene.column] = len(gene.choices) - 1
+    return genes
+
+
+def test_recalibration_gives_the_referees_statistics(pair):
+    """In double precision: over so few images, rounding in fp32 grows from layer to layer."""
+    theirs, ours = (net.eval() for net in pair)
+    batches = [torch.randn(count, 3, 64, 64).double() * 2 + 1 for count in (8, 8, 3)]
+    for subnet in decode(ours.space, sample(ours.space, 2, np.random.default_rng(3))):
+        _activate_theirs(theirs, ours.space, subnet)
+        expected = theirs.get_active_subnet().eval().double()
+        utils.set_running_statistics(expected, [(batch, None) for batch in batches])
+        found = extract(ours, subnet).double()
+        recalibrate(found, batches)
+        with torch.no_grad():
+            assert _difference(found(batches[0]), expected(batches[0])) <= 1e-9
+
+
 def test_a_checkpoint_of_another_space_is_refused(pair, tmp_path: Path):
     theirs, _ = pair
     torch.save(theirs.state_dict(), tmp_path / "c.pth")
@@ -128,6 +188,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path, content: bytes):
         ("mobilenet_v3", (566.2, 7.66), (41.5, 3.41)),
         ("mobilenet_v3_w1.2", (843.1, 10.70), (65.5, 4.60)),
         ("proxyless", (1004.9, 7.94), (87.8, 3.72)),
+        ("resnet50", (7491.6, 48.11), (315.1, 6.54)),
     ],
 )
 def test_sizes_are_the_published_ones(name: str, largest, smallest):

@@ -20,11 +20,11 @@ def blocks(supernet: Supernet) -> list[ElasticMBConv]:
 @pytest.fixture(scope="module", params=["tiny", "demo", "light", "tied"])
 def space(request: pytest.FixtureRequest, tiny_space: Space, demo_space: Space) -> Space:
     """`light`: gates without expansion, read by a linear layer; `tied`: shortcuts between."""
-    light = Stage(width=(8, 24), depth=(1, 2), expand=(1.0,), se=0.5, shortcut=False)
+    light = Stage(width=(8, 24), depth=(1, 2), expand=(1.0,), se=(0.5,), shortcut=("none",))
     tied = Stage(width=(8, 24), depth=(1, 2), expand=(2.0, 3.0))
     stages = {
         "light": (light, light, replace(light, stride=2)),
-        "tied": (replace(tied, shortcut=False), tied, replace(tied, stride=2)),
+        "tied": (replace(tied, shortcut=("none",)), tied, replace(tied, stride=2)),
     }
     if request.param in stages:
         return replace(

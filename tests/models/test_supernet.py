@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from supernet.elastic import ElasticConv, ElasticDepthwise, ElasticMBConv
+from supernet.elastic import ElasticConv, ElasticMBConv
 from supernet.errors import ConfigError
 from supernet.models import Supernet
 from supernet.space import (
@@ -33,13 +33,15 @@ def test_the_largest_subnet_is_active_at_first(any_space: Space) -> None:
 
 
 def test_it_holds_the_weights_of_the_largest_subnet_and_the_kernel_matrices(
-    any_space: Space,
+    tiny_space: Space,
 ) -> None:
-    supernet = Supernet(any_space)
-    matrices = {n: p.numel() for n, p in supernet.named_parameters() if ".transforms." in n}
-    total = sum(p.numel() for p in supernet.parameters())
-    assert total - sum(matrices.values()) == params_of(any_space, largest(any_space))[0]
-    assert matrices
+    for transform in ("learned", "crop"):
+        space = replace(tiny_space, kernel_transform=transform)
+        supernet = Supernet(space)
+        matrices = {n: p.numel() for n, p in supernet.named_parameters() if ".transforms." in n}
+        total = sum(p.numel() for p in supernet.parameters())
+        assert total - sum(matrices.values()) == params_of(space, largest(space))[0]
+        assert bool(matrices) == (transform == "learned")
 
 
 def test_classes_and_channels_may_be_those_of_the_data_set(tiny_space: Space) -> None:
@@ -87,22 +89,23 @@ def test_gradients_reach_the_active_slices_only(
     size = any_space.resolutions[0]
     supernet(torch.randn(8, any_space.in_channels, size, size)).square().mean().backward()
     active = {id(module) for top in supernet.active_modules for module in top.modules()}
-    convs = [m for m in supernet.modules() if isinstance(m, ElasticConv | ElasticDepthwise)]
-    assert any(id(conv) not in active for conv in convs)
-    for conv in convs:
+    convs = {n: m for n, m in supernet.named_modules() if isinstance(m, ElasticConv)}
+    assert any(id(conv) not in active for conv in convs.values())
+    for name, conv in convs.items():
         weight = conv.weight
         if id(conv) not in active:
             assert weight.grad is None
             continue
-        assert weight.grad is not None
+        if weight.grad is None:  # a gate or a shortcut that this form of the block has not
+            assert ".se." in name or ".shortcut." in name
+            continue
         inside = torch.zeros_like(weight, dtype=torch.bool)
-        if isinstance(conv, ElasticDepthwise):
-            # the centre that the first of the kernel matrices reads
-            margin = (conv.kernels[-1] - conv.kernels[-2]) // 2
-            end = conv.kernels[-1] - margin
-            inside[: conv._channels, :, margin:end, margin:end] = True
-        else:
-            inside[: conv._out, : conv._in] = True
+        inputs, outputs, _, padding, smaller = conv.form
+        # a learned transform reads the centre of the next size, a crop its own
+        learned = any_space.kernel_transform == "learned"
+        reads = 2 * padding + 1 + 2 * (smaller and learned and padding < 2)
+        margin = (conv.largest - reads) // 2
+        inside[:outputs, :inputs, margin : margin + reads, margin : margin + reads] = True
         assert (weight.grad[~inside] == 0).all()
         assert weight.grad[inside].abs().sum() > 0
 

@@ -79,7 +79,7 @@ def rows() -> tuple[OperatorRow, ...]:
     )  # fmt: skip
     second = Operator(
         op="mbconv", in_channels=24, mid_channels=72, out_channels=24, kernel=9, se=16,
-        shortcut=True, height=16, width=16,
+        shortcut="identity", height=16, width=16,
     )  # fmt: skip
     pool = Operator(op="pool", in_channels=24, out_channels=24, height=16, width=16)
     linear = Operator(op="linear", in_channels=24, out_channels=10, bias=True)

@@ -1,6 +1,7 @@
 """Populations stay canonical, in range, and mean what they say."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,6 +31,12 @@ from supernet.space import (
 )
 from supernet.space.layout import layout_of
 
+
+def conditional(space: Space) -> set[int]:
+    """Columns of the genes that may be without effect."""
+    return {int(row[0]) for table in layout_of(space).conditions for row in table}
+
+
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -44,12 +51,14 @@ def active_genes(space: Space, genes: Genes) -> list[int]:
     """Number of genes that have an effect, from the decoded subnets."""
     counts = []
     for subnet in decode(space, genes):
-        skipped = sum(
-            (stage.max_depth - len(chosen.blocks))
-            * ((len(stage.kernel) > 1) + (len(stage.expand) > 1))
-            for stage, chosen in zip(space.stages, subnet.stages)
-        )
-        counts.append(genes.shape[1] - skipped)
+        without = 0
+        for stage, chosen in zip(space.stages, subnet.stages):
+            rows = 1 if stage.shared else stage.max_depth
+            there = 1 if stage.shared else len(chosen.blocks)
+            without += (rows - there) * (len(stage.kernel) > 1)
+            expands = chosen.block in ("mbconv", "bottleneck")
+            without += (rows - there * expands) * (len(stage.expand) > 1)
+        counts.append(genes.shape[1] - without)
     return counts
 
 
@@ -84,8 +93,8 @@ def test_mutants_are_valid_and_differ_as_often_as_asked(
     mutants = mutate(any_space, genes, probability, rng)
     assert_valid(any_space, mutants)
     assert (genes == before).all()
-    padded = set(layout_of(any_space).padded[:, 0].tolist())
-    always = [column for column in range(genes.shape[1]) if column not in padded]
+    may_be_without = conditional(any_space)
+    always = [column for column in range(genes.shape[1]) if column not in may_be_without]
     changed = (mutants != genes)[:, always].mean()
     assert abs(changed - probability) <= (0.0 if probability in (0.0, 1.0) else 0.2)
 
@@ -96,7 +105,7 @@ def test_children_take_every_gene_from_a_parent(any_space: Space, seed: int) -> 
     first, second = sample(any_space, 20, rng), sample(any_space, 20, rng)
     children = crossover(any_space, first, second, rng)
     assert_valid(any_space, children)
-    padded = np.isin(np.arange(first.shape[1]), layout_of(any_space).padded[:, 0])
+    padded = np.isin(np.arange(first.shape[1]), list(conditional(any_space)))
     assert ((children == first) | (children == second) | (padded & (children == 0))).all()
     assert (crossover(any_space, first, first, rng) == first).all()
 
@@ -116,9 +125,9 @@ def test_neighbours_are_exactly_the_subnets_one_gene_away(any_space: Space, seed
     assert_valid(any_space, found)
     assert {tuple(row) for row in found.tolist()} == expected
     assert len(found) == len(expected)
-    depths = [d.column for d in layout.depth if d.column >= 0]
-    same_depth = (found[:, depths] == genes[:, depths]).all(axis=1)
-    assert ((found != genes).sum(axis=1)[same_depth] == 1).all()
+    deciding = [d.column for s in layout.stages for d in (s.depth, s.block) if d.column >= 0]
+    same = (found[:, deciding] == genes[:, deciding]).all(axis=1)
+    assert ((found != genes).sum(axis=1)[same] == 1).all()
 
 
 def test_unique_keeps_the_first_of_equal_rows_in_order() -> None:
@@ -139,7 +148,7 @@ def test_one_hot_has_one_for_every_gene_with_an_effect(any_space: Space, seed: i
 def test_every_choice_is_drawn_about_equally_often(tiny_space: Space) -> None:
     genes = sample(tiny_space, 6000, np.random.default_rng(0))
     for column, choices in enumerate(layout_of(tiny_space).num_choices.tolist()):
-        if column not in layout_of(tiny_space).padded[:, 0]:
+        if column not in conditional(tiny_space):
             counts = np.bincount(genes[:, column], minlength=choices)
             assert (abs(counts / 6000 - 1 / choices) < 0.03).all()
 
@@ -151,8 +160,12 @@ def test_the_same_generator_draws_the_same_subnets(tiny_space: Space) -> None:
 
 def test_the_ends_have_the_first_and_the_last_choices(tiny_space: Space) -> None:
     small, large = decode(tiny_space, np.concatenate([smallest(tiny_space), largest(tiny_space)]))
-    assert str(small) == "16px, stem 8 | 8: k3e1 | 16: k3e2 | 16: k3e2.5"
-    assert str(large) == ("24px, stem 16 | 16: k5e1 | 24: k7e3 k7e3 | 24: k5e4 k5e4 k5e4")
+    assert str(small) == (
+        "16px, stem 8 | 8: k3e1 | 16: k3e2 se0.25 | 16: k3e2.5 se0.5 | features 24"
+    )
+    assert str(large) == (
+        "24px, stem 16 | 16: k5e1 | 24: k7e3 k7e3 se0.25 | 24: k5e4 k5e4 k5e4 se0.5 | features 24"
+    )
     assert large == largest_subnet(tiny_space)
 
 
@@ -167,9 +180,37 @@ def test_the_count_is_that_of_an_enumeration() -> None:
         ),
         head=Head(),
     )
+    assert enumerated(space) == count_subnets(space) == 2 * 2 * 6 * 10
+
+
+def test_the_count_knows_genes_without_effect() -> None:
+    kinds = Stage(
+        block=("conv", "mbconv"),
+        width=(8,),
+        depth=(1, 2),
+        kernel=(3, 5),
+        expand=(2.0, 3.0),
+        se=(0.0, 0.5),
+        shortcut=("none", "pool"),
+    )
+    space = Space(
+        name="countable",
+        resolutions=(16,),
+        stem=Stem(width=(8,), depth=(0, 1), out=(8, 16)),
+        stages=(kinds, replace(kinds, shared=True, se=(0.0,), shortcut=("none",))),
+        head=Head(features=(8, 16)),
+    )
+    # conv: 2 + 2 * 2, mbconv: 4 + 4 * 4; shared: 2 * 2 and 4 * 2
+    assert enumerated(space) == count_subnets(space) == 2 * 2 * (2 * 2 * (6 + 20)) * (4 + 8) * 2
+
+
+def enumerated(space: Space) -> int:
+    """Different subnets among all genes."""
     choices = [range(n) for n in layout_of(space).num_choices]
     everything = np.array(list(itertools.product(*choices)), dtype=np.int8)
-    assert len(unique(canonical(space, everything))) == count_subnets(space) == 2 * 2 * 6 * 10
+    rows = unique(canonical(space, everything))
+    assert len(set(decode(space, everything))) == len(rows)
+    return len(rows)
 
 
 def test_a_subnet_of_another_space_has_no_genes_here(tiny_space: Space, demo_space: Space) -> None:

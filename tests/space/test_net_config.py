@@ -94,10 +94,10 @@ def test_subnets_measured_by_others_have_exactly_their_sizes():
 
     put(layout.resolution, table["r"])
     for stage in range(5):  # behind the fixed first one
-        put(layout.depth[stage + 1], table["d"][:, stage])
+        put(layout.stages[stage + 1].depth, table["d"][:, stage])
         for block in range(4):
-            put(layout.kernel[stage + 1][block], table["ks"][:, 4 * stage + block])
-            put(layout.expand[stage + 1][block], table["e"][:, 4 * stage + block])
+            put(layout.stages[stage + 1].kernel[block], table["ks"][:, 4 * stage + block])
+            put(layout.stages[stage + 1].expand[block], table["e"][:, 4 * stage + block])
     genes = canonical(space, genes)
     np.testing.assert_array_equal(macs_of(space, genes), table["macs"])
     np.testing.assert_array_equal(params_of(space, genes), table["params"])

@@ -71,7 +71,21 @@ def test_different_operators_have_different_signatures(any_space: Space) -> None
         ({"mid_channels": 0}, "mid_channels: 0 does not fit op 'mbconv'"),
         ({"op": "conv"}, "mid_channels: 48 does not fit op 'conv'"),
         ({"op": "dsconv"}, "mid_channels: must equal in_channels for op 'dsconv'"),
-        ({"shortcut": True}, "shortcut: needs stride 1 and in_channels = out_channels"),
+        (
+            {"shortcut": "identity"},
+            "shortcut: identity needs stride 1 and in_channels = out_channels",
+        ),
+        ({"shortcut": "pool"}, "shortcut: pool needs in_channels = out_channels"),
+        (
+            {"shortcut": "project", "stride": 1, "out_channels": 16},
+            "shortcut: project with stride 1 and the same channels is identity",
+        ),
+        (
+            {"op": "bottleneck", "se": 0, "groups": 5},
+            "groups: 5 do not divide the 48 middle channels",
+        ),
+        ({"groups": 2}, "groups: 2 does not fit op 'mbconv'"),
+        ({"op": "bottleneck"}, "se: op 'bottleneck' has no squeeze-excite"),
     ],
 )
 def test_an_impossible_operator_is_refused(changes: dict[str, Any], text: str) -> None:
@@ -82,7 +96,7 @@ def test_an_impossible_operator_is_refused(changes: dict[str, Any], text: str) -
 
 def test_several_problems_are_told_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
-        Operator(**MBCONV | {"in_channels": -1, "height": -2, "shortcut": True})
+        Operator(**MBCONV | {"in_channels": -1, "height": -2, "shortcut": "identity"})
     assert len(caught.value.problems) == 3
 
 

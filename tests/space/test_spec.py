@@ -18,12 +18,32 @@ from supernet.space import Head, Space, Stage, Stem
         ({"width": (0, 8)}, "width: choices must be from 1 to 4096, found [0]"),
         ({"depth": (0, 2)}, "depth: choices must be from 1 to 32, found [0]"),
         ({"kernel": (3, 4)}, "kernel: choices must be odd and from 1 to 15, found [4]"),
-        ({"expand": (0.0,)}, "expand: choices must be from 0.1 to 16, found [0.0]"),
-        ({"expand": (float("nan"),)}, "expand: choices must be from 0.1 to 16, found [nan]"),
+        ({"expand": (0.0,)}, "expand: choices must be from 0.01 to 16, found [0.0]"),
+        ({"expand": (float("nan"),)}, "expand: choices must be from 0.01 to 16, found [nan]"),
         ({"expand": (1.0, 2.0)}, "expand: 1 cannot be mixed with others, found [1.0, 2.0]"),
         ({"stride": 0}, "stride: choices must be from 1 to 4, found [0]"),
-        ({"se": -0.5}, "se: must be from 0 to 1, found -0.5"),
-        ({"se": float("nan")}, "se: must be from 0 to 1, found nan"),
+        ({"se": (-0.5,)}, "se: choices must be from 0 to 1, found [-0.5]"),
+        ({"se": (float("nan"),)}, "se: choices must be from 0 to 1, found [nan]"),
+        ({"se": ()}, "se: needs 1 to 64 choices, found 0"),
+        (
+            {"block": ("mbconv", "conv")},
+            "block: needs at least one choice, without repeats and in the order conv, dsconv, "
+            "mbconv, bottleneck; found ['mbconv', 'conv']",
+        ),
+        (
+            {"shortcut": ()},
+            "shortcut: needs at least one choice, without repeats and in the order none, "
+            "identity, pool, project, project_norm; found []",
+        ),
+        (
+            {"block": ("conv", "dsconv"), "expand": (2.0, 3.0)},
+            "expand: has no effect on conv, dsconv; give one value",
+        ),
+        ({"group_width": 8}, "group_width: needs block bottleneck, found ['mbconv']"),
+        (
+            {"block": ("bottleneck",), "se": (0.25,)},
+            "se: a bottleneck has no squeeze-excite",
+        ),
     ],
 )
 def test_an_impossible_stage_is_refused(changes: dict[str, Any], text: str) -> None:
@@ -60,7 +80,14 @@ def test_stem_and_head_have_rules_too() -> None:
         Stem(width=(0,), kernel=2, stride=9)
     assert [p.split(":")[0] for p in caught.value.problems] == ["width", "kernel", "stride"]
     with pytest.raises(ConfigError) as caught:
-        Head(width=-1, features=1 << 20, dropout=1.0)
+        Stem(width=(8,), depth=(), out=(0,))
+    assert [p.split(":")[0] for p in caught.value.problems] == ["depth", "out"]
+    with pytest.raises(ConfigError, match="width and expand: give one of them"):
+        Head(width=8, expand=2)
+    with pytest.raises(ConfigError, match="expand: must be from 0 to 16, found 17"):
+        Head(expand=17)
+    with pytest.raises(ConfigError) as caught:
+        Head(width=-1, features=(1 << 20,), dropout=1.0)
     assert [p.split(":")[0] for p in caught.value.problems] == ["width", "features", "dropout"]
 
 
@@ -71,7 +98,7 @@ def test_the_hash_is_of_the_choices_alone(tiny_space: Space) -> None:
     for changes in (
         {"resolutions": (16,)},
         {"bn_eps": 1e-3},
-        {"head": Head(width=32, features=24)},
+        {"head": Head(width=32, features=(24,))},
         {"stages": tiny_space.stages[:-1]},
         {"stem": Stem(width=(8, 24), act="hard_swish")},
     ):

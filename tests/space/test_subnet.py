@@ -15,7 +15,6 @@ from supernet.errors import ConfigError, FileFormatError
 from supernet.space import (
     Block,
     Space,
-    StageChoice,
     Subnet,
     SubnetFile,
     check_operators,
@@ -57,7 +56,8 @@ def test_operators_follow_each_other(any_space: Space, seed: int) -> None:
         assert before.out_channels == after.in_channels
         assert (before.out_height, before.out_width) == (after.height, after.width)
     blocks = [block for stage in subnet.stages for block in stage.blocks]
-    kernels = [o.kernel for o in found if o.op in ("mbconv", "dsconv")]
+    named = stage_operators(any_space, subnet)
+    kernels = [o.kernel for name, o in named if name.startswith("stage")]
     assert kernels == [block.kernel for block in blocks]
 
 
@@ -70,15 +70,15 @@ def test_slots_are_named_by_stage_and_block(tiny_space: Space, subnet: Subnet) -
 
 def test_a_shortcut_is_where_shapes_allow_it(tiny_space: Space, subnet: Subnet) -> None:
     by_slot = dict(stage_operators(tiny_space, subnet))  # stem 16, stages 16, 24, 24
-    assert by_slot["stage1.block1"].shortcut
-    assert not by_slot["stage2.block1"].shortcut  # stride 2
-    assert by_slot["stage3.block1"].shortcut
+    assert by_slot["stage1.block1"].shortcut == "identity"
+    assert by_slot["stage2.block1"].shortcut == "none"  # stride 2
+    assert by_slot["stage3.block1"].shortcut == "identity"
     narrow = replace(subnet, stem_width=8)
-    assert not dict(stage_operators(tiny_space, narrow))["stage1.block1"].shortcut
+    assert dict(stage_operators(tiny_space, narrow))["stage1.block1"].shortcut == "none"
 
 
 def test_values_outside_the_space_are_all_reported(tiny_space: Space, subnet: Subnet) -> None:
-    first = StageChoice(width=9, blocks=(Block(kernel=4, expand=1.5),) * 2)
+    first = replace(subnet.stages[0], width=9, blocks=(Block(kernel=4, expand=1.5),) * 2)
     wrong = replace(subnet, resolution=17, stages=(first, *subnet.stages[1:]))
     with pytest.raises(ConfigError) as caught:
         operators(tiny_space, wrong)

@@ -1,0 +1,46 @@
+"""Smaller kernels from larger ones."""
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from supernet.elastic.form import Elastic
+
+__all__ = ["KernelTransform"]
+
+
+class KernelTransform(Elastic):
+    """The centre of each larger kernel, times a learned matrix where there is one.
+
+    The matrices are shared over channels and start as identity (Once-for-All,
+    arXiv:1908.09791, section 3.2); they are named as in ``7to5``.
+
+    Args:
+        kernels: sizes that can be asked for.
+        learned: whether to have matrices; the centre alone otherwise.
+    """
+
+    def __init__(self, kernels: Sequence[int], *, learned: bool) -> None:
+        super().__init__(())
+        sizes = sorted(set(kernels), reverse=True)
+        steps = []
+        for large, small in itertools.pairwise(sizes):
+            matrix = nn.Parameter(torch.eye(small * small)) if learned else None
+            self.register_parameter(f"{large}to{small}", matrix)
+            steps.append((small, (large - small) // 2, matrix))
+        self._steps_to = {size: tuple(steps[:count]) for count, size in enumerate(sizes)}
+
+    def activate(self, kernel: int) -> None:
+        """Make kernels of this size."""
+        self.form[:] = [self._steps_to[kernel]]
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """``(O, I, K, K)`` of the largest size to the active one."""
+        for size, margin, matrix in self.form[0]:
+            weight = weight[:, :, margin : margin + size, margin : margin + size]
+            if matrix is not None:
+                weight = F.linear(weight.flatten(2), matrix).view(*weight.shape[:2], size, size)
+        return weight

@@ -1,0 +1,187 @@
+"""What elastic blocks are made of."""
+
+from collections.abc import Mapping, Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from supernet.elastic.conv import ElasticConv
+from supernet.elastic.form import Elastic
+from supernet.elastic.norm import ElasticBatchNorm
+from supernet.space import Operator
+
+__all__ = ["ElasticConvNorm", "ElasticResidual", "ElasticShortcut", "ElasticSqueezeExcite"]
+
+
+def prefixed(**parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """One state of several, each under the name of its part."""
+    return {f"{name}.{key}": v for name, part in parts.items() for key, v in part.items()}
+
+
+class ElasticConvNorm(nn.Module):
+    """Convolution, batch norm, activation."""
+
+    def __init__(self, conv: ElasticConv, norm: ElasticBatchNorm, act: nn.Module) -> None:
+        super().__init__()
+        self.conv, self.norm, self.act = conv, norm, act
+
+    def activate(self, in_channels: int, out_channels: int, kernel: int = 1) -> None:
+        """As `ElasticConv.activate`."""
+        self.conv.activate(in_channels, out_channels, kernel)
+        self.norm.activate(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, in, H, W)`` to ``(N, out, H / stride, W / stride)``."""
+        out: Tensor = self.act(self.norm(self.conv(x)))
+        return out
+
+    def active_state(self) -> dict[str, Tensor]:
+        """State of the active form, named as in `supernet.models.ConvNorm`."""
+        return prefixed(conv=self.conv.active_state(), norm=self.norm.active_state())
+
+    def importance(self) -> Tensor:
+        """As `ElasticConv.importance`."""
+        return self.conv.importance()
+
+    def permute_input(self, order: Tensor) -> None:
+        """Read the channels in another order."""
+        self.conv.permute_input(order)
+
+    def permute_output(self, order: Tensor) -> None:
+        """Write the channels in another order."""
+        self.conv.permute_output(order)
+        self.norm.permute(order)
+
+
+class ElasticSqueezeExcite(nn.Module):
+    """Channel gates from pooled features (arXiv:1709.01507), hard-sigmoid as in MobileNetV3."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.reduce = ElasticConv(channels, hidden, bias=True)
+        self.expand = ElasticConv(hidden, channels, bias=True)
+
+    def activate(self, channels: int, hidden: int) -> None:
+        """Use the first `channels` and the first `hidden` ones between."""
+        self.reduce.activate(channels, hidden)
+        self.expand.activate(hidden, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` to the same shape."""
+        pooled = x.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
+        return x * F.hardsigmoid(self.expand(F.relu(self.reduce(pooled))))
+
+    def active_state(self) -> dict[str, Tensor]:
+        """State of the active form, named as in `supernet.models.SqueezeExcite`."""
+        return prefixed(reduce=self.reduce.active_state(), expand=self.expand.active_state())
+
+    def permute(self, order: Tensor) -> None:
+        """Gate the channels in another order."""
+        self.reduce.permute_input(order)
+        self.expand.permute_output(order)
+
+    def sort(self) -> None:
+        """Order the hidden channels by importance."""
+        order = self.expand.importance().argsort(descending=True)
+        self.reduce.permute_output(order)
+        self.expand.permute_input(order)
+
+
+class ElasticShortcut(Elastic):
+    """A shortcut that changes the input: average pooling, 1x1 convolution, batch norm.
+
+    See `Operator.shortcut` for the kinds.
+    """
+
+    def __init__(self, operators: Sequence[Operator], *, momentum: float, eps: float) -> None:
+        """Hold the weights of the shortcuts of all `operators`."""
+        super().__init__()
+        before = max(operator.in_channels for operator in operators)
+        after = max(operator.out_channels for operator in operators)
+        self.conv = self.norm = None
+        if any(operator.shortcut_convolves for operator in operators):
+            self.conv = ElasticConv(before, after)
+        if any(operator.shortcut == "project_norm" for operator in operators):
+            self.norm = ElasticBatchNorm(after, momentum=momentum, eps=eps)
+
+    def activate(self, operator: Operator) -> None:
+        """Become the shortcut of `operator`."""
+        kind = operator.shortcut
+        convolves, normalises = operator.shortcut_convolves, kind == "project_norm"
+        self.form[:] = [kind == "pool", operator.stride, convolves, normalises]
+        if self.conv is not None:
+            self.conv.activate(operator.in_channels, operator.out_channels)
+        if self.norm is not None:
+            self.norm.activate(operator.out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, in, H, W)`` to ``(N, out, H / stride, W / stride)``."""
+        smooth, stride, convolves, normalises = self.form
+        if smooth:
+            x = F.avg_pool2d(x, 3, stride, 1, count_include_pad=False)
+        elif stride > 1:
+            x = F.avg_pool2d(x, stride, ceil_mode=True)
+        if convolves:
+            x = self.conv(x)  # type: ignore[misc]  # there whenever a shortcut convolves
+        return self.norm(x) if normalises else x  # type: ignore[misc]  # likewise
+
+    def active_state(self) -> dict[str, Tensor]:
+        """State of the active form, named as in `supernet.models.Shortcut`."""
+        *_, convolves, normalises = self.form
+        conv = self.conv.active_state() if self.conv is not None and convolves else {}
+        norm = self.norm.active_state() if self.norm is not None and normalises else {}
+        return prefixed(conv=conv, norm=norm)
+
+    def permute_output(self, order: Tensor) -> None:
+        """Write the channels in another order."""
+        if self.conv is not None:
+            self.conv.permute_output(order)
+        if self.norm is not None:
+            self.norm.permute(order)
+
+
+class ElasticResidual(Elastic):
+    """A block that may gate its channels, and add its input, changed or not.
+
+    Its form says whether to gate, to add the input as it is, to add it changed.
+    """
+
+    se: ElasticSqueezeExcite | None
+    shortcut: ElasticShortcut | None
+
+    def make_shortcut(self, operators: Sequence[Operator], *, momentum: float, eps: float) -> None:
+        """Hold what the shortcuts of all `operators` need."""
+        self.shortcut = None
+        if any(operator.shortcut not in ("none", "identity") for operator in operators):
+            self.shortcut = ElasticShortcut(operators, momentum=momentum, eps=eps)
+
+    def activate_ends(self, operator: Operator) -> None:
+        """Take the gate and the shortcut of `operator`."""
+        identity = operator.shortcut == "identity"
+        changes = not identity and operator.shortcut != "none"
+        self.form[:] = [operator.se > 0, identity, changes]
+        if operator.se:
+            assert self.se is not None
+            self.se.activate(operator.mid_channels or operator.out_channels, operator.se)
+        if changes:
+            assert self.shortcut is not None
+            self.shortcut.activate(operator)
+
+    def gate(self, y: Tensor) -> Tensor:
+        """`y`, gated where the operator says so."""
+        return self.se(y) if self.form[0] else y  # type: ignore[misc]  # see `activate_ends`
+
+    def add_shortcut(self, x: Tensor, y: Tensor) -> Tensor:
+        """`y`, plus what the shortcut makes of `x`."""
+        _, identity, changes = self.form
+        if identity:
+            return x + y
+        return self.shortcut(x) + y if changes else y  # type: ignore[misc]  # likewise
+
+    def ends_state(self) -> dict[str, Tensor]:
+        """State of the active gate and shortcut."""
+        gated, _, changes = self.form
+        return prefixed(
+            se=self.se.active_state() if self.se and gated else {},
+            shortcut=self.shortcut.active_state() if self.shortcut and changes else {},
+        )
