@@ -6,7 +6,7 @@
 ``metrics.jsonl``        one line an epoch
 ``checkpoints/``         weights and the state of training
 ``evaluations.sqlite``   subnet -> accuracy, with what it was measured on
-``predictor/``           the accuracy predictor
+``predictor/``           the accuracy predictor, learned or imported
 ``search/<target>/``     ``subnet.json``, ``front.csv``
 ``export/``              ONNX files and model cards
 ``report.html``          the report
@@ -26,7 +26,15 @@ from supernet.models import Supernet, load_weights
 from supernet.progress import Progress, silent
 from supernet.space import Space, load_space, save_space
 
-__all__ = ["RUNS", "Run", "RunConfig", "check_new", "find_run", "new_run_folder"]
+__all__ = [
+    "RUNS",
+    "Run",
+    "RunConfig",
+    "check_fits",
+    "check_new",
+    "find_run",
+    "new_run_folder",
+]
 
 RUNS = Path("runs")
 """Where runs are made and looked for, below the working directory."""
@@ -36,10 +44,11 @@ _VERSION = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
-    """Everything that a training was started with, resolved."""
+    """Everything that a training or an import was started with, resolved."""
 
     data: str
-    """``fashion_mnist`` or the absolute path of a folder of class folders."""
+    """``fashion_mnist`` or the absolute path of a folder of class folders; empty for an
+    imported supernet that came without images."""
     classes: tuple[str, ...]
     """Class names, in the order of the network's outputs."""
     in_channels: int
@@ -55,6 +64,8 @@ class RunConfig:
     versions: dict[str, str] = field(default_factory=dict)
     created: str = ""
     """When, UTC."""
+    imported: dict[str, str] = field(default_factory=dict)
+    """Where the weights came from (``source``, ``sha256``), if they were not trained here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +92,11 @@ class Run:
         """Folder of the checkpoints."""
         return self.folder / "checkpoints"
 
+    @property
+    def imported_predictor(self) -> Path:
+        """Where an accuracy predictor that was trained elsewhere is kept."""
+        return self.folder / "predictor" / "imported.json"
+
     def config(self) -> RunConfig:
         """What the training was started with.
 
@@ -100,9 +116,11 @@ class Run:
         )
 
     def metrics(self) -> list[dict[str, Any]]:
-        """What the training reported, one record an epoch."""
-        lines = (self.folder / "metrics.jsonl").read_text().splitlines()
-        return [json.loads(line) for line in lines]
+        """What the training reported, one record an epoch; none of an imported supernet."""
+        path = self.folder / "metrics.jsonl"
+        if self.config().imported and not path.exists():
+            return []
+        return [json.loads(line) for line in path.read_text().splitlines()]
 
     def supernet(self) -> Supernet:
         """The supernet with the newest weights.
@@ -130,26 +148,51 @@ class Run:
             )
         return found[-1]
 
-    def dataset(self, progress: Progress = silent) -> Dataset:
+    def dataset(self, progress: Progress = silent, *, data: str | None = None) -> Dataset:
         """The images it was trained on, split as then.
+
+        Args:
+            progress: told about every decoded image.
+            data: images to take instead, of the same classes.
 
         Raises:
             DataError: they are gone or damaged.
-            ConfigError: the classes have changed.
+            ConfigError: the classes have changed, or the run has no images.
         """
         config = self.config()
+        data = data or config.data
+        if not data:
+            raise ConfigError(
+                f"{self.folder}: the supernet was imported without images, and batch norm "
+                "statistics, accuracies and exports need some",
+                hint="give a folder with train/<class>/ and val/<class>/ by --data",
+            )
         space = load_space(self.folder / "space.yaml")
         dataset = load_dataset(
-            config.data,
-            resolution=space.resolutions[-1],
-            seed=config.seed,
-            progress=progress,
+            data, resolution=space.resolutions[-1], seed=config.seed, progress=progress
         )
-        if dataset.classes != config.classes:
-            raise ConfigError(
-                f"{config.data}: its classes are no longer those that the run was trained with"
-            )
+        if config.data and dataset.classes != config.classes:
+            raise ConfigError(f"{data}: its classes are not those that the run was trained with")
+        check_fits(dataset, len(config.classes), config.in_channels)
         return dataset
+
+
+def check_fits(dataset: Dataset, classes: int, channels: int) -> None:
+    """Refuse images that a network cannot be asked about.
+
+    Raises:
+        ConfigError: another number of classes or of channels.
+    """
+    if len(dataset.classes) != classes:
+        raise ConfigError(
+            f"{dataset.name}: has {len(dataset.classes)} classes, the network {classes}",
+            hint="its class folders must be those that the network was trained on",
+        )
+    if dataset.in_channels != channels:
+        raise ConfigError(
+            f"{dataset.name}: images have {dataset.in_channels} channels, the network reads "
+            f"{channels}"
+        )
 
 
 def check_new(folder: Path) -> None:

@@ -3,11 +3,15 @@
 import re
 import subprocess
 import sys
+from dataclasses import MISSING, fields
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
-from supernet.space import load_space
+from supernet.cli.main import main
+from supernet.space import Head, Space, Stage, Stem, load_space
 from supernet.train import load_recipe
 
 ROOT = Path(__file__).parents[1]
@@ -29,6 +33,45 @@ def test_the_first_python_example_of_the_readme_runs(tmp_path: Path):
 def test_the_example_space_loads(tmp_path: Path):
     (tmp_path / "space.yaml").write_text(_blocks(ROOT / "docs/space.md", "yaml")[0])
     assert load_space(tmp_path / "space.yaml").name == "my_space"
+
+
+def test_the_example_space_is_shown_as_the_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("COLUMNS", "80")
+    path = tmp_path / "my_space.yaml"
+    path.write_text(_blocks(ROOT / "docs/space.md", "yaml")[0])
+    shown = CliRunner().invoke(main, ["spaces", "show", str(path)])
+    lines = [line.rstrip() for line in shown.stdout.strip().splitlines()]
+    assert lines == _blocks(ROOT / "docs/space.md", "text")[0].splitlines()
+
+
+def _default(value: Any) -> str:
+    """As the page writes it: a list of one as its value, nothing where there is none."""
+    if value is MISSING:
+        return ""
+    if isinstance(value, tuple):
+        return _default(value[0]) if value else "[]"
+    if isinstance(value, bool | str):
+        return str(value).lower() or '""'
+    return f"{value:g}"
+
+
+def test_every_key_of_a_space_is_documented_with_its_default():
+    expected: dict[str, str] = {}
+    parts = {"": Space, "stem.": Stem, "stages[].": Stage, "head.": Head}
+    for prefix, cls in parts.items():
+        found = {prefix + field.name: _default(field.default) for field in fields(cls)}
+        expected |= {key: value for key, value in found.items() if f"{key}." not in parts}
+    del expected["stages"]
+    page = (ROOT / "docs/space.md").read_text()
+    keys = page[page.index("## Keys") : page.index("### Kinds of block")]
+    documented: dict[str, str] = {}
+    for row in re.findall(r"^\| (`.*) \|$", keys, re.MULTILINE):
+        names, *_, default = re.split(r" ?\| ?", row)
+        own = re.findall(r"`(.*?)`", names)
+        documented |= dict(zip(own, default.split(", ") if default else [""] * len(own)))
+    assert documented == expected
 
 
 def test_the_example_recipe_loads(tmp_path: Path):

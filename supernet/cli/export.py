@@ -18,6 +18,11 @@ from supernet.errors import ConfigError
 @click.option("--onnx", is_flag=True, help="Write an ONNX file.")
 @click.option("--dynamic-batch", is_flag=True, help="Let the batch size of the file vary.")
 @click.option(
+    "--data",
+    help="Images to recalibrate and check with, in train/<class>/ and val/<class>/; those of the "
+    "run when not given.",
+)
+@click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -29,6 +34,7 @@ def command(
     subnet: Path,
     onnx: bool,
     dynamic_batch: bool,
+    data: str | None,
     output: Path | None,
     run_folder: Path | None,
     as_json: bool,
@@ -41,7 +47,7 @@ def command(
     path, run = find_subnet(subnet, run_folder)
     with progress_bar() as progress:
         outcome = export_subnet(
-            path, run, output=output, dynamic_batch=dynamic_batch, progress=progress
+            path, run, output=output, dynamic_batch=dynamic_batch, data=data, progress=progress
         )
     if outcome.weights_changed:
         click.echo(

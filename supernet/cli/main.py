@@ -16,6 +16,7 @@ _COMMANDS = {
     "train": "train a supernet",
     "search": "find the best subnet for a target",
     "export": "export a subnet to ONNX, verified",
+    "import": "bring in published supernets, networks, predictors, tables",
     "spaces": "list search spaces, or show one",
     "targets": "list devices whose latency can be predicted",
     "doctor": "check this machine",
@@ -31,7 +32,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module(f"supernet.cli.{cmd_name}")
+        name = "import_" if cmd_name == "import" else cmd_name  # the word is Python's own
+        module = importlib.import_module(f"supernet.cli.{name}")
         command: click.Command = module.command
         return command
 

@@ -84,11 +84,14 @@ def command(
 
 
 def _result(outcome: "SearchOutcome", report: Path) -> dict[str, Any]:
+    validation = outcome.validation
     return {
         "subnet": str(outcome.subnet),
         "max_latency_ms": outcome.max_latency_ms,
         "predicted": dict(outcome.predicted),
-        "predictor": {"kendall": outcome.validation.kendall, "rmse": outcome.validation.rmse},
+        "predictor": {"kendall": validation.kendall, "rmse": validation.rmse}
+        if validation
+        else None,
         "searched": len(outcome.found.top1),
         "front": len(outcome.found.front),
         "files": {
@@ -109,12 +112,8 @@ def _print(outcome: "SearchOutcome", result: dict[str, Any]) -> None:
         f"Best subnet within {outcome.max_latency_ms:.4g} ms on {outcome.table.target}",
         [
             ["predicted latency", f"{predicted['latency_ms']:.4f} ms ({interval})"],
-            ["predicted top-1", f"{predicted['top1']:.2f} % on held-out images"],
-            [
-                "accuracy predictor, held-out subnets",
-                f"Kendall tau {outcome.validation.kendall:.2f}, "
-                f"RMSE {outcome.validation.rmse:.2f} points",
-            ],
+            ["predicted top-1", f"{predicted['top1']:.2f} %"],
+            _predictor_row(outcome),
             ["subnets looked at", f"{result['searched']}, {result['front']} on the front"],
         ],
     )
@@ -122,3 +121,15 @@ def _print(outcome: "SearchOutcome", result: dict[str, Any]) -> None:
     click.echo(f"\nthe found subnet: {outcome.subnet}")
     click.echo(f"subnet: {files['subnet']}\nreport: {files['report']}")
     click.echo(f"next: supernet export {files['subnet']} --onnx")
+
+
+def _predictor_row(outcome: "SearchOutcome") -> list[str]:
+    validation = outcome.validation
+    if validation is None:
+        sizes = outcome.known_sizes
+        knows = f", knows {sizes[0]} to {sizes[-1]} px" if sizes else ""
+        return ["accuracy predictor", f"imported, error not known{knows}"]
+    return [
+        "accuracy predictor, held-out subnets",
+        f"Kendall tau {validation.kendall:.2f}, RMSE {validation.rmse:.2f} points",
+    ]

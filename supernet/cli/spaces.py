@@ -1,92 +1,189 @@
 """`supernet spaces`: what can be searched."""
 
+import itertools
+import shutil
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
 import click
 
 from supernet.cli import options
 from supernet.cli.output import print_json, print_table
 
+if TYPE_CHECKING:
+    from supernet.space import Space, SpaceRanges, Stage, Stem
 
-@click.command(
-    epilog="Examples:  supernet spaces  |  supernet spaces demo  |  supernet spaces my.yaml"
+_NUMBERS = ("width", "depth", "kernel", "expand", "stride")
+_KINDS = ("block", "act", "se", "shortcut", "shared", "group_width")
+_Cells = dict[str, str]
+"""A row of the table by column; ``""`` is what the row is about."""
+
+
+class _Spaces(click.Group):
+    """Says how a space is shown where its name stands in place of a command."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in self.commands:
+            way_out = f"to show a space: supernet spaces show {args[0]}"
+            raise click.UsageError(f"no command {args[0]!r}; {way_out}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_Spaces,
+    invoke_without_command=True,
+    epilog="Examples:  supernet spaces  |  supernet spaces show demo  |  "
+    "supernet spaces show my.yaml",
 )
-@click.argument("name", required=False)
 @options.common
-def command(name: str | None, as_json: bool) -> None:
-    """List the search spaces, or show the stages of one (NAME or a YAML file)."""
-    if name is None:
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> None:
+    """List the search spaces with the number and the sizes of their subnets."""
+    ctx.obj = as_json  # `spaces --json show NAME` means `spaces show NAME --json`
+    if ctx.invoked_subcommand is None:
         _list(as_json)
-    else:
-        _show(name, as_json)
 
 
 def _list(as_json: bool) -> None:
     from supernet.space import list_spaces, load_space, space_ranges
 
-    found = [(name, space_ranges(load_space(name)), load_space(name)) for name in list_spaces()]
+    found = [(space, space_ranges(space)) for space in map(load_space, list_spaces())]
     print_table(
         "Search spaces",
         [
             [
-                name,
+                space.name,
+                _choices(space.resolutions),
                 f"{ranges.subnets:.2g}",
-                f"{ranges.macs[0] / 1e6:.1f} to {ranges.macs[1] / 1e6:.1f}",
-                f"{ranges.params[0] / 1e6:.2f} to {ranges.params[1] / 1e6:.2f}",
-                space.about,
+                _range(ranges.macs, 1),
+                _range(ranges.params, 2),
             ]
-            for name, ranges, space in found
+            for space, ranges in found
         ],
-        ["name", "subnets", "M MACs", "M parameters", ""],
+        ["name", "resolutions", "subnets", "M MACs", "M parameters"],
     )
+    click.echo("\nstages and source of one: supernet spaces show NAME")
     if as_json:
-        print_json({"spaces": [{"name": name, **ranges.as_dict()} for name, ranges, _ in found]})
+        spaces = [
+            {"name": space.name, "about": space.about, **ranges.as_dict()}
+            for space, ranges in found
+        ]
+        print_json({"spaces": spaces})
 
 
-def _show(name: str, as_json: bool) -> None:
+@command.command("show", epilog="Examples:  supernet spaces show demo  |  show my.yaml --json")
+@click.argument("name")
+@options.common
+@click.pass_obj
+def show(json_before: bool, name: str, as_json: bool) -> None:
+    """Show all choices of one space: NAME of a shipped one, or a YAML file."""
     from dataclasses import asdict
 
     from supernet.space import load_space, space_ranges
 
     space = load_space(name)
-    rows = [
-        [
-            "stem",
-            _choices(space.stem.width),
-            "",
-            str(space.stem.kernel),
-            "",
-            str(space.stem.stride),
-            space.stem.act,
-            "",
-        ]
-    ]
-    for number, stage in enumerate(space.stages, start=1):
-        rows.append(
-            [
-                f"stage {number}",
-                _choices(stage.width),
-                _choices(stage.depth),
-                _choices(stage.kernel),
-                _choices(stage.expand),
-                str(stage.stride),
-                stage.act,
-                f"{stage.se:g}" if stage.se else "",
-            ]
-        )
-    rows.append(["head", f"{space.head.width or ''}", "", "", "", "", space.head.act, ""])
-    header = ["", "width", "depth", "kernel", "expand", "stride", "act", "se"]
-    print_table(f"{space.name}: {space.about}", rows, header)
     ranges = space_ranges(space)
-    click.echo(
-        f"\n{ranges.subnets:.3g} subnets at {_choices(space.resolutions)} px, "
-        f"{ranges.macs[0] / 1e6:.2f} to {ranges.macs[1] / 1e6:.2f} M multiply-adds, "
-        f"{ranges.params[0] / 1e6:.3f} to {ranges.params[1] / 1e6:.3f} M parameters, "
-        f"hash {space.hash}"
-    )
-    if as_json:
+    rows = [*_stem(space.stem), *_stages(space.stages), *_head(space)]
+    common = _common(rows)
+    kinds = [column for column in _KINDS if column not in common]
+    title = f"{space.name}: {space.about}" if space.about else space.name
+    for columns in _fitting(rows, _NUMBERS, kinds):
+        shown = [row for row in rows if any(row.get(column) for column in columns)]
+        cells = [[row.get(column, "") for column in ("", *columns)] for row in shown]
+        print_table(title, cells, ["", *columns])
+        title = ""
+    everywhere = "; ".join(f"{column} {value}" for column, value in common.items() if value)
+    click.echo(f"\neverywhere: {everywhere}" if everywhere else "")
+    click.echo("\n".join(_facts(space, ranges)))
+    if as_json or json_before:
         print_json({**asdict(space), "hash": space.hash, **ranges.as_dict()})
 
 
-def _choices(values: tuple[float, ...]) -> str:
-    if len(values) > 6:
+def _stem(stem: "Stem") -> Iterator[_Cells]:
+    own = {"kernel": str(stem.kernel), "act": stem.act}
+    yield {"": "stem", **own, "width": _choices(stem.width), "stride": str(stem.stride)}
+    if any(stem.depth):
+        yield {"": "stem residual", **own, "depth": _choices(stem.depth)}
+    if stem.out:
+        yield {"": "stem out", **own, "width": _choices(stem.out)}
+    if stem.maxpool:
+        yield {"": "stem maxpool", "kernel": "3", "stride": "2"}
+
+
+def _stages(stages: Sequence["Stage"]) -> Iterator[_Cells]:
+    from supernet.space.spec import EXPANDING
+
+    for number, stage in enumerate(stages, start=1):
+        of_input = " of in" if stage.se_of == "in" else ""
+        yield {
+            "": f"stage {number}",
+            "width": _choices(stage.width),
+            "depth": _choices(stage.depth),
+            "kernel": _choices(stage.kernel),
+            "expand": _choices(stage.expand) if set(stage.block) & set(EXPANDING) else "",
+            "stride": str(stage.stride),
+            "block": ", ".join(stage.block),
+            "act": stage.act,
+            "se": _choices(stage.se) + of_input if any(stage.se) else "",
+            "shortcut": ", ".join(stage.shortcut),
+            "shared": "yes" if stage.shared else "",
+            "group_width": str(stage.group_width or ""),
+        }
+
+
+def _head(space: "Space") -> Iterator[_Cells]:
+    head = space.head
+    if head.width or head.expand:
+        multiple = f"{head.expand:g} x {_choices(space.stages[-1].width)}"
+        width = str(head.width) if head.width else multiple
+        yield {"": "head", "width": width, "kernel": "1", "act": head.act}
+    if head.features:
+        yield {"": "head features", "width": _choices(head.features), "act": head.act}
+
+
+def _fitting(
+    rows: Sequence[_Cells], numbers: Sequence[str], kinds: Sequence[str]
+) -> Iterator[list[str]]:
+    """The columns of one table, or of two where one would be too wide to read."""
+    columns = [c for c in (*numbers, *kinds) if any(row.get(c) for row in rows)]
+    width = sum(2 + max(len(row.get(c, "")) for row in [*rows, {c: c}]) for c in ("", *columns))
+    if width <= shutil.get_terminal_size().columns:
+        yield columns
+    else:
+        yield [column for column in columns if column in numbers]
+        yield [column for column in columns if column in kinds]
+
+
+def _common(rows: Sequence[_Cells]) -> _Cells:
+    """The kinds that are the same in every row that has one: no column is spent on them."""
+    found = {column: {row[column] for row in rows if column in row} for column in _KINDS}
+    return {column: values.pop() for column, values in found.items() if len(values) == 1}
+
+
+def _facts(space: "Space", ranges: "SpaceRanges") -> Iterator[str]:
+    yield f"{ranges.subnets:.3g} subnets at {_choices(space.resolutions)} px"
+    yield f"{_range(ranges.macs, 2)} M multiply-adds"
+    yield f"{_range(ranges.params, 3)} M parameters, with a classifier of {space.num_classes}"
+    yield (
+        f"kernel_transform {space.kernel_transform}, dropout {space.head.dropout:g}, "
+        f"bn_momentum {space.bn_momentum:g}, bn_eps {space.bn_eps:g}"
+    )
+    yield f"hash {space.hash}"
+
+
+def _range(ends: tuple[int, int], digits: int) -> str:
+    """Least and most, in millions."""
+    low, high = (f"{end / 1e6:.{digits}f}" for end in ends)
+    return low if low == high else f"{low} to {high}"
+
+
+def _choices(values: Sequence[float]) -> str:
+    """The values; only the ends of a long row of equal steps."""
+    steps = {round(after - before, 9) for before, after in itertools.pairwise(values)}
+    if len(values) > 3 and steps == {1}:
+        return f"{values[0]:g} .. {values[-1]:g}"
+    if len(values) > 4 and len(steps) == 1:
         return f"{values[0]:g}, {values[1]:g} .. {values[-1]:g}"
     return ", ".join(f"{value:g}" for value in values)

@@ -8,6 +8,7 @@ which had no part in the fit, tell the error.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ import numpy.typing as npt
 
 from supernet.errors import ConfigError
 from supernet.files import read_as, write_document
+from supernet.latency.estimate import SizeEstimator
 from supernet.predict import kendall_tau, mean_absolute_percentage_error
-from supernet.space import Genes, Operator, OperatorSum, Space, operators_of
+from supernet.space import Genes, Operator, OperatorSum, Space, extremes, operators_of
 
 __all__ = ["Correction", "HeldOut", "LatencyTable", "Prediction", "Row", "fit_correction"]
 
@@ -142,21 +144,38 @@ class LatencyTable:
     correction: Correction = Correction()
     held_out: HeldOut = HeldOut()
 
+    @cached_property
+    def _estimator(self) -> SizeEstimator:
+        return SizeEstimator({operator: row.ms for operator, row in self.rows.items()})
+
+    def row_ms(self, operator: Operator) -> float:
+        """Time of one operator: measured, or estimated from its times at other sizes.
+
+        Raises:
+            KeyError: it has no row, and none at two other sizes.
+        """
+        row = self.rows.get(operator)
+        return self._estimator.ms(operator) if row is None else row.ms
+
     def missing(self, space: Space) -> list[Operator]:
-        """Operators of `space` that have no row."""
+        """Operators of `space` that have no row, though some may be estimated."""
         return [operator for operator in operators_of(space) if operator not in self.rows]
+
+    def unknown(self, space: Space) -> list[Operator]:
+        """Operators of `space` that have no row and cannot be estimated."""
+        return [o for o in self.missing(space) if not self._estimator.knows(o)]
 
     def predictor(self, space: Space) -> "LatencyPredictor":
         """Prepared predictions for one space: prepare once, predict often.
 
         Raises:
-            ConfigError: operators of the space have no row.
+            ConfigError: operators of the space have no row, nor rows at two other sizes.
         """
-        missing = self.missing(space)
-        if missing:
+        unknown = self.unknown(space)
+        if unknown:
             raise ConfigError(
-                f"target {self.target!r} has no row for {len(missing)} operators of space "
-                f"{space.name!r}, the first is {missing[0].key!r}",
+                f"target {self.target!r} has no row for {len(unknown)} operators of space "
+                f"{space.name!r}, the first is {unknown[0].key!r}",
                 hint="measure them: supernet search --target this_machine does so by itself",
             )
         return LatencyPredictor(self, space)
@@ -171,7 +190,7 @@ class LatencyTable:
 
     def operator_ms(self, operators: Sequence[Operator]) -> Values:
         """Share of each operator in a network's corrected latency, shape ``(len,)``."""
-        alone = np.array([self.rows[operator].ms for operator in operators])
+        alone = np.array([self.row_ms(operator) for operator in operators])
         total = self.correction.apply(alone.sum(keepdims=True), np.array([float(len(alone))]))
         shares: Values = alone * (total / alone.sum())
         return shares
@@ -225,13 +244,33 @@ class LatencyPredictor:
     """Latencies of populations of one space, from one table."""
 
     def __init__(self, table: LatencyTable, space: Space) -> None:
+        self.space = space
         self._table = table
-        self._sum = OperatorSum(space, lambda operator: table.rows[operator].ms)
+        self._sum = OperatorSum(space, table.row_ms)
         self._count = OperatorSum(space, lambda operator: 1.0)
 
     def ms(self, genes: Genes) -> Values:
         """Latencies of a population ``(N, G)``, shape ``(N,)``."""
         return self._table.correction.apply(self._sum(genes), self._count(genes))
+
+    def fastest(self) -> Genes:
+        """The subnet of the least predicted latency, shape ``(1, G)``.
+
+        No subnet is faster: the correction's line is a sum over operators too. Only
+        where its floor overrules it (see `Correction.apply`) that is not proven, and
+        the better of the ends of the line and of the floor is taken.
+        """
+        table, correction = self._table, self._table.correction
+
+        def line_ms(operator: Operator) -> float:
+            return correction.slope * table.row_ms(operator) + correction.per_operator_ms
+
+        by_line, _ = extremes(self.space, line_ms)
+        by_floor, _ = extremes(self.space, table.row_ms)
+        ends = np.concatenate([by_line, by_floor])
+        best = int(self.ms(ends).argmin())
+        found: Genes = ends[best : best + 1]
+        return found
 
     def predict(self, genes: Genes) -> Prediction:
         """Latencies with the interval that held-out networks suggest."""

@@ -1,24 +1,30 @@
 """Once-for-All supernets (arXiv:1908.09791) become ours: weights under other names.
 
-The spaces `mobilenet_v3`, `mobilenet_v3_w1.2` and `proxyless` are OFA's, so nothing has
-to be converted but names; every subnet then computes what OFA's own code computes.
+The spaces are OFA's, so nothing has to be converted but names; every subnet then
+computes what OFA's own code computes.
 """
 
+import contextlib
 import re
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from supernet.errors import FileFormatError
 from supernet.models.supernet import Supernet
-from supernet.space import Space
+from supernet.models.weights import load_tensors
+from supernet.space import Space, load_space
 from supernet.space.layout import layout_of
 
-__all__ = ["load_ofa", "rename_ofa"]
+__all__ = ["OFA_SPACES", "load_ofa", "ofa_supernet", "rename_ofa"]
+
+OFA_SPACES = ("mobilenet_v3", "mobilenet_v3_w1.2", "proxyless", "proxyless_w1.0", "resnet50")
+"""The presets that are Once-for-All's spaces."""
+
+_MOST_CLASSES = 65536
+_CLASSIFIER = r"classifier\.linear\.(?:linear\.)?weight"
 
 # OFA's names (of both generations, elastic and plain) and ours; `S` stands for the slot,
 # W for the wrapper that elastic layers had around the plain ones
@@ -61,7 +67,7 @@ _FEATURE_MIX = {  # after the pooling in MobileNetV3, before it in ProxylessNAS
         (r"feature_mix_layer\.bn\.(\w+)", r"head_conv.norm.\1"),
     ],
 }
-_BLOCK = re.compile(r"blocks\.(\d+)\.(?:(?:mobile_inverted_conv|conv)\.)?")
+_BLOCK = re.compile(r"blocks\.(\d{1,6})\.(?:(?:mobile_inverted_conv|conv)\.)?")
 
 
 def rename_ofa(state: Mapping[str, Tensor], space: Space) -> dict[str, Tensor]:
@@ -77,16 +83,21 @@ def rename_ofa(state: Mapping[str, Tensor], space: Space) -> dict[str, Tensor]:
         if name.endswith("num_batches_tracked"):
             continue
         block = _BLOCK.match(name)
-        number = int(block.group(1)[:6]) if block else 0
+        number = int(block.group(1)) if block else 0
         if number >= len(blocks):
-            raise FileFormatError(f"{name}: the space {space.name!r} has {len(blocks)} blocks")
+            raise FileFormatError(
+                f"{name[:80]!r}: the space {space.name!r} has {len(blocks)} blocks"
+            )
         slot = blocks[number].replace(".", "_")
         ours = _renamed("S." + name[block.end() :] if block else name, rules)
         if ours is None:
             raise FileFormatError(f"{name[:80]!r}: not a name of Once-for-All's networks")
         target = "slots." + ours.replace("S.", f"{slot}.", 1)
+        if target in renamed:
+            raise FileFormatError(f"{name[:80]!r}: there is another tensor for {target[:80]!r}")
         # linear layers were once written as 1x1 convolutions
-        renamed[target] = value.flatten(1) if ours == "head_features.weight" else value
+        once = ours == "head_features.weight" and value.ndim == 4
+        renamed[target] = value.flatten(1) if once else value
     return renamed
 
 
@@ -105,22 +116,67 @@ def load_ofa(path: Path, supernet: Supernet) -> None:
     Raises:
         FileFormatError: not a checkpoint, or of another space.
     """
+    _put(path, load_tensors(path), supernet)
+
+
+def ofa_supernet(path: Path, space: Space | None = None) -> Supernet:
+    """The supernet of an OFA checkpoint, with as many classes as it has.
+
+    Args:
+        path: of the checkpoint.
+        space: that it is of; found out by the shapes of its tensors where not given.
+
+    Raises:
+        FileFormatError: not a checkpoint, or of another space.
+    """
+    state = load_tensors(path)
+    outputs = [v.shape[0] for n, v in state.items() if re.fullmatch(_CLASSIFIER, n) and v.ndim]
+    classes = outputs[0] if outputs else 0
+    if not 2 <= classes <= _MOST_CLASSES:
+        raise FileFormatError(
+            f"{path}: not a network of Once-for-All: expected a classifier of 2 to "
+            f"{_MOST_CLASSES} classes, found {classes}"
+        )
+    for name in [] if space else OFA_SPACES:
+        with torch.device("meta"):
+            candidate = Supernet(load_space(name), num_classes=classes)
+        with contextlib.suppress(FileFormatError):
+            if not _differing(state, candidate):
+                space = load_space(name)
+                break
+    if space is None:
+        raise FileFormatError(
+            f"{path}: its tensors fit none of the spaces {', '.join(OFA_SPACES)}",
+            hint="name its space with --space, a preset or a YAML file of your own",
+        )
+    supernet = Supernet(space, num_classes=classes)
+    _put(path, state, supernet)
+    return supernet
+
+
+def _put(path: Path, state: Mapping[str, Tensor], supernet: Supernet) -> None:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # remarks on old formats
-            content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # noqa: BLE001  # damaged bytes make the reader raise anything
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
-        raise FileFormatError(f"{path}: not a checkpoint that is safe to load: {reason}") from None
-    state = content.get("state_dict", content) if isinstance(content, Mapping) else None
-    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise FileFormatError(f"{path}: expected named tensors, or these under 'state_dict'")
-    renamed, own = rename_ofa(state, supernet.space), supernet.state_dict()
-    wrong = sorted(renamed.keys() ^ own.keys())
-    wrong += [name for name in own if name in renamed and own[name].shape != renamed[name].shape]
+        wrong = _differing(state, supernet)
+    except FileFormatError as error:
+        raise FileFormatError(f"{path}: {error}") from None
     if wrong:
         raise FileFormatError(
             f"{path}: not of space {supernet.space.name!r} with {supernet.space.num_classes} "
-            f"classes: {len(wrong)} tensors differ, the first is {wrong[0]}"
+            f"classes: {len(wrong)} tensors differ, the first is {wrong[0][:120]}"
         )
-    supernet.load_state_dict(renamed)
+    values = rename_ofa(state, supernet.space)
+    damaged = [name for name, value in values.items() if not value.isfinite().all()]
+    if damaged:
+        raise FileFormatError(f"{path}: {damaged[0]} holds values that are not finite")
+    supernet.load_state_dict(values)
+
+
+def _differing(state: Mapping[str, Tensor], supernet: Supernet) -> list[str]:
+    """Names of the supernet's tensors that the state lacks, or has in another shape.
+
+    Raises:
+        FileFormatError: a name that OFA's networks of this space do not have.
+    """
+    renamed, own = rename_ofa(state, supernet.space), supernet.state_dict()
+    wrong = sorted(renamed.keys() ^ own.keys())
+    return wrong + [n for n in own if n in renamed and own[n].shape != renamed[n].shape]

@@ -6,10 +6,13 @@ from supernet.predict.metrics import (
     mean_absolute_percentage_error,
     root_mean_square_error,
 )
+from supernet.predict.mlp import Input, MLPPredictor
 
 __all__ = [
     "AccuracyPredictor",
     "CrossValidation",
+    "Input",
+    "MLPPredictor",
     "cross_validate",
     "kendall_tau",
     "mean_absolute_percentage_error",

@@ -3,8 +3,8 @@
 from supernet.search.evolution import (
     Evolution,
     Found,
+    Latency,
     check_limit,
-    fastest,
     random_of_latency,
     search,
 )
@@ -13,9 +13,9 @@ from supernet.search.pareto import crowding, front_rank, pareto_front
 __all__ = [
     "Evolution",
     "Found",
+    "Latency",
     "check_limit",
     "crowding",
-    "fastest",
     "front_rank",
     "pareto_front",
     "random_of_latency",

@@ -6,6 +6,7 @@ front and the answer under the limit are taken from all of them.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -26,10 +27,23 @@ from supernet.space import (
     unique,
 )
 
-__all__ = ["Evolution", "Found", "check_limit", "fastest", "random_of_latency", "search"]
+__all__ = ["Evolution", "Found", "Latency", "check_limit", "random_of_latency", "search"]
 
 Values = npt.NDArray[np.float64]
 Objective = Callable[[Genes], Values]
+
+
+class Latency(Protocol):
+    """Latencies of the subnets of one space; `LatencyPredictor` is one."""
+
+    def ms(self, genes: Genes) -> Values:
+        """Milliseconds of a population ``(N, G)``, shape ``(N,)``; asked every generation."""
+
+    def fastest(self) -> Genes:
+        """The subnet of the least latency, shape ``(1, G)``; asked before a search.
+
+        A limit that it does not meet is refused.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +85,7 @@ def search(
     space: Space,
     *,
     top1: Objective,
-    latency_ms: Objective,
+    latency: Latency,
     max_latency_ms: float | None = None,
     evolution: Evolution | None = None,
     start: Genes | None = None,
@@ -83,7 +97,7 @@ def search(
     Args:
         space: where to search.
         top1: predicts percent for a population ``(N, G)``.
-        latency_ms: predicts milliseconds for a population ``(N, G)``.
+        latency: predicts milliseconds, and knows the fastest subnet.
         max_latency_ms: limit for the answer; without it the most accurate is taken.
         evolution: how long to search.
         start: subnets to begin with beside random ones, shape ``(N, G)``.
@@ -91,32 +105,32 @@ def search(
         progress: told about every generation.
 
     Raises:
-        InfeasibleError: nothing meets the limit; names the fastest subnet there is.
+        InfeasibleError: nothing meets the limit; names the fastest subnet.
         ConfigError: the limit is not a positive number.
     """
     evolution = evolution or Evolution()
     rng = np.random.default_rng(seed)
-    quickest = fastest(space, latency_ms)
     if max_latency_ms is not None:
-        check_limit(space, latency_ms, max_latency_ms)
-    first = [quickest, smallest(space), largest(space)] + ([] if start is None else [start])
+        check_limit(space, latency, max_latency_ms)
+    first = [latency.fastest(), smallest(space), largest(space)]
+    first += [] if start is None else [start]
     seen = unique(np.concatenate([*first, sample(space, evolution.population, rng)]))
-    scores = np.stack([top1(seen), latency_ms(seen)])
+    scores = np.stack([top1(seen), latency.ms(seen)])
     parents = np.arange(len(seen))
     for generation in range(evolution.generations):
-        accuracy, latency = scores[0, parents], scores[1, parents]
-        rank = front_rank(accuracy, latency)
-        distance = crowding(accuracy, latency, rank)
+        accuracy, ms = scores[:, parents]
+        rank = front_rank(accuracy, ms)
+        distance = crowding(accuracy, ms, rank)
         order = np.lexsort((-distance, rank))[: evolution.population]
         parents = parents[order]
         children = _children(space, seen[parents], evolution, rng)
         merged = unique(np.concatenate([seen, children]))
         new = merged[len(seen) :]
-        scores = np.concatenate([scores, np.stack([top1(new), latency_ms(new)])], axis=1)
+        scores = np.concatenate([scores, np.stack([top1(new), latency.ms(new)])], axis=1)
         parents = np.concatenate([parents, np.arange(len(seen), len(merged))])
         seen = merged
         progress(generation + 1, evolution.generations, "searching")
-    return _refined(space, seen, scores, top1, latency_ms, max_latency_ms)
+    return _refined(space, seen, scores, top1, latency, max_latency_ms)
 
 
 def _children(
@@ -136,7 +150,7 @@ def _refined(
     seen: Genes,
     scores: Values,
     top1: Objective,
-    latency_ms: Objective,
+    latency: Latency,
     limit: float | None,
 ) -> Found:
     """Climb from the best subnet under the limit to neighbours until none is better."""
@@ -147,14 +161,14 @@ def _refined(
         new = merged[len(seen) :]
         if not len(new):
             break
-        scores = np.concatenate([scores, np.stack([top1(new), latency_ms(new)])], axis=1)
+        scores = np.concatenate([scores, np.stack([top1(new), latency.ms(new)])], axis=1)
         seen = merged
     front = pareto_front(scores[0], scores[1])
     return Found(genes=seen, top1=scores[0], latency_ms=scores[1], front=front, best=best)
 
 
-def check_limit(space: Space, latency_ms: Objective, limit: float) -> None:
-    """Refuse a limit that no subnet meets, naming the fastest one.
+def check_limit(space: Space, latency: Latency, limit: float) -> None:
+    """Refuse a limit in milliseconds that no subnet meets, naming the fastest one.
 
     Raises:
         InfeasibleError: nothing is that fast.
@@ -162,12 +176,12 @@ def check_limit(space: Space, latency_ms: Objective, limit: float) -> None:
     """
     if not 0 < limit < np.inf:
         raise ConfigError(f"the latency limit must be above 0 ms and finite, found {limit:g}")
-    quickest = fastest(space, latency_ms)
-    least = float(latency_ms(quickest)[0])
+    fastest = latency.fastest()
+    least = float(latency.ms(fastest)[0])
     if least > limit:
         raise InfeasibleError(
             f"no subnet of space {space.name!r} runs in {limit:g} ms; "
-            f"the fastest found takes {least:.3g} ms: {decode(space, quickest)[0]}",
+            f"the fastest found takes {least:.3g} ms: {decode(space, fastest)[0]}",
             hint=f"ask for at least {_rounded_up(least):g} ms",
         )
 
@@ -175,29 +189,6 @@ def check_limit(space: Space, latency_ms: Objective, limit: float) -> None:
 def _rounded_up(value: float) -> float:
     unit = 10.0 ** (np.floor(np.log10(value)) - 2)
     return float(np.ceil(value / unit) * unit)
-
-
-def fastest(space: Space, latency_ms: Objective) -> Genes:
-    """The fastest subnet that is found by descents, shape ``(1, G)``.
-
-    They start from the smallest subnet and from the fastest of many random ones, so
-    that a table in which a larger operator is the faster one does not mislead them.
-    """
-    random = sample(space, 8192, np.random.default_rng(0))
-    quick = random[np.argsort(latency_ms(random), kind="stable")[:8]]
-    starts = np.concatenate([smallest(space), quick])
-    ends = np.concatenate([_descend(space, latency_ms, row[None]) for row in starts])
-    best = int(latency_ms(ends).argmin())
-    return ends[best : best + 1]
-
-
-def _descend(space: Space, latency_ms: Objective, current: Genes) -> Genes:
-    while True:
-        around = np.concatenate([current, neighbours(space, current)])
-        best = int(latency_ms(around).argmin())
-        if best == 0:
-            return current
-        current = around[best : best + 1]
 
 
 def random_of_latency(

@@ -1,13 +1,7 @@
 """What may be chosen: spaces, subnets, genes, MACs and parameters. Never torch."""
 
-from supernet.space.additive import (
-    OperatorSum,
-    SpaceRanges,
-    macs_of,
-    operators_of,
-    params_of,
-    space_ranges,
-)
+from supernet.space.additive import OperatorSum, macs_of, operators_of, params_of
+from supernet.space.extremes import SpaceRanges, extremes, space_ranges
 from supernet.space.genes import (
     canonical,
     count_subnets,
@@ -25,7 +19,7 @@ from supernet.space.genes import (
     unique,
 )
 from supernet.space.layout import Genes
-from supernet.space.load import list_spaces, load_space, save_space
+from supernet.space.load import at_width, list_spaces, load_space, save_space
 from supernet.space.operators import Operator, total_macs, total_params
 from supernet.space.spec import Head, Space, Stage, Stem
 from supernet.space.subnet import (
@@ -51,12 +45,14 @@ __all__ = [
     "Stem",
     "Subnet",
     "SubnetFile",
+    "at_width",
     "canonical",
     "check_operators",
     "count_subnets",
     "crossover",
     "decode",
     "encode",
+    "extremes",
     "largest",
     "largest_subnet",
     "list_spaces",

@@ -6,57 +6,121 @@ slot. The look-up indices of a population are one small matrix product.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from supernet.space.genes import count_subnets, largest, smallest
-from supernet.space.layout import Genes, layout_of
+from supernet.space.layout import Genes, Layout, Slot, layout_of
 from supernet.space.operators import Operator
 from supernet.space.spec import Space
 
-__all__ = ["OperatorSum", "SpaceRanges", "macs_of", "operators_of", "params_of", "space_ranges"]
+__all__ = [
+    "OperatorSum",
+    "OperatorTables",
+    "macs_of",
+    "operator_tables",
+    "operators_of",
+    "params_of",
+]
 
 _CHUNK = 16384  # rows at a time: indices and values stay in the second-level cache
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class OperatorTables:
+    """Which operator stands in each slot of a space, for every combination of choices."""
+
+    operators: tuple[Operator, ...]
+    """The different ones, in network order."""
+    slots: tuple[npt.NDArray[np.int32], ...]
+    """Per slot the index of its operator, one axis per dimension of the slot; -1 where
+    the slot is skipped."""
+
+    def values(self, value: Callable[[Operator], float]) -> npt.NDArray[np.float64]:
+        """``value(operator)`` of each operator, and 0 as the last: -1 finds it."""
+        return np.array([*map(value, self.operators), 0.0], dtype=np.float64)
+
+
+@lru_cache(maxsize=8)
+def operator_tables(space: Space) -> OperatorTables:
+    """The operators of `space`, listed once; cached, so calling it again is cheap."""
+    layout = layout_of(space)
+    known: dict[Operator, int] = {}
+    tables = tuple(_table(layout, slot, known) for slot in layout.slots)
+    return OperatorTables(tuple(known), tables)
+
+
+def _table(layout: Layout, slot: Slot, known: dict[Operator, int]) -> npt.NDArray[np.int32]:
+    """The table of one slot; operators that are new are added to `known`."""
+    choices = [dimension.choices for dimension in slot.dimensions]
+    index, skipped = _combinations(layout, slot)
+    flat, inverse = np.unique(
+        np.ravel_multi_index(tuple(index), skipped.shape), return_inverse=True
+    )
+    found = []
+    for combination in zip(*(part.tolist() for part in np.unravel_index(flat, skipped.shape))):
+        operator = slot.make(*(own[i] for own, i in zip(choices, combination)))
+        assert operator is not None
+        found.append(known.setdefault(operator, len(known)))
+    table = np.array(found, dtype=np.int32)[inverse].reshape(skipped.shape)
+    table[skipped] = -1
+    return table
+
+
+def _combinations(
+    layout: Layout, slot: Slot
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Indices of choices to make each operator from, and where the slot is skipped.
+
+    Combinations with the same operator get the same indices, since making operators is
+    what takes time: a depth says only whether the slot is there, and a gene without
+    effect stands at its first choice. Shapes ``(D, combinations)`` and one axis per
+    dimension.
+    """
+    shape = tuple(len(dimension.choices) for dimension in slot.dimensions)
+    index = np.indices(shape).reshape(len(shape), -1)
+    skipped = np.zeros(shape, dtype=bool)
+    for axis, dimension in enumerate(slot.dimensions):
+        if dimension.name.endswith(".depth"):
+            values = [other.choices[0] for other in slot.dimensions]
+            for depth, blocks in enumerate(dimension.choices):
+                values[axis] = blocks
+                np.moveaxis(skipped, axis, 0)[depth] = slot.make(*values) is None
+            index[axis] = shape[axis] - 1
+    axis_of = {dimension.column: axis for axis, dimension in enumerate(slot.dimensions)}
+    for condition in layout.conditions:
+        for column, deciding, needed in condition.tolist():
+            if column in axis_of and deciding in axis_of:
+                index[axis_of[column]] *= index[axis_of[deciding]] >= needed
+    return index, skipped
+
+
 def operators_of(space: Space) -> list[Operator]:
     """Every different operator that some subnet of `space` has, in network order."""
-    found = dict.fromkeys(
-        operator for slot in layout_of(space).slots for operator in slot.operators()
-    )
-    return [operator for operator in found if operator is not None]
+    return list(operator_tables(space).operators)
 
 
 class OperatorSum:
     """Sum of ``value(operator)`` over the operators of each subnet of a population."""
 
     def __init__(self, space: Space, value: Callable[[Operator], float]) -> None:
-        """List the values of all slots; `value` is called once per different operator."""
-        layout = layout_of(space)
-        values: dict[Operator | None, float] = {None: 0.0}
-        tables = []
+        """Look the values up for all slots; `value` is called once per different operator."""
+        layout, tables = layout_of(space), operator_tables(space)
+        values = tables.values(value)
         self._strides = np.zeros((len(layout.genes), len(layout.slots)), dtype=np.float32)
         for column, slot in enumerate(layout.slots):
-            table = []
-            for operator in slot.operators():
-                if operator not in values:
-                    assert operator is not None
-                    values[operator] = value(operator)
-                table.append(values[operator])
-            tables.append(np.array(table))
             stride = 1
             for dimension in reversed(slot.dimensions):
                 if dimension.column >= 0:
                     self._strides[dimension.column, column] += stride
                 stride *= len(dimension.choices)
-        sizes = np.array([len(table) for table in tables])
+        sizes = np.array([table.size for table in tables.slots])
         # float32 holds whole numbers up to 2**24 exactly, so the product below is exact
         assert sizes.sum() < 2**24
         self._offsets = (np.cumsum(sizes) - sizes).astype(np.float32)
-        self._values = np.concatenate(tables)
+        self._values = values[np.concatenate([table.ravel() for table in tables.slots])]
 
     def __call__(self, genes: Genes) -> npt.NDArray[np.float64]:
         """The sums of a canonical population ``(N, G)``, shape ``(N,)``."""
@@ -76,27 +140,3 @@ def macs_of(space: Space, genes: Genes) -> npt.NDArray[np.int64]:
 def params_of(space: Space, genes: Genes) -> npt.NDArray[np.int64]:
     """Learned values of each subnet, shape ``(N,)``."""
     return OperatorSum(space, lambda operator: operator.params)(genes).astype(np.int64)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpaceRanges:
-    """How many subnets a space has, and from where to where they reach."""
-
-    subnets: int
-    macs: tuple[int, int]
-    """Smallest and largest subnet."""
-    params: tuple[int, int]
-    """Smallest and largest subnet."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
-
-
-def space_ranges(space: Space) -> SpaceRanges:
-    """Size of a space."""
-    ends = np.concatenate([smallest(space), largest(space)])
-    macs, params = macs_of(space, ends).tolist(), params_of(space, ends).tolist()
-    return SpaceRanges(
-        subnets=count_subnets(space), macs=(macs[0], macs[1]), params=(params[0], params[1])
-    )

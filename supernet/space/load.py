@@ -8,7 +8,7 @@ from supernet.errors import ConfigError
 from supernet.files import nearest, read_as, write_document
 from supernet.space.spec import Space
 
-__all__ = ["list_spaces", "load_space", "save_space"]
+__all__ = ["at_width", "list_spaces", "load_space", "save_space"]
 
 _VERSION = 1
 
@@ -41,3 +41,29 @@ def load_space(name: str | Path) -> Space:
 def save_space(space: Space, path: Path) -> None:
     """Write a space as YAML, with every default written out."""
     write_document(path, "space", _VERSION, asdict(space))
+
+
+_OWN_WIDTHS = {"mobilenet_v3": 1.0, "proxyless": 1.3, "resnet50": 1.0}
+"""Width multipliers of the presets whose names do not say theirs."""
+
+
+def at_width(name: str, width: float | None) -> Space:
+    """A shipped space at a width multiplier, such as ``mobilenet_v3`` at 1.2.
+
+    Args:
+        name: as for `load_space`.
+        width: the multiplier; that of the preset when None.
+
+    Raises:
+        ConfigError: no such space, or not at this width.
+    """
+    if width is None or _OWN_WIDTHS.get(name) == width:
+        return load_space(name)
+    wide = f"{name}_w{width}"
+    if wide in list_spaces():
+        return load_space(wide)
+    load_space(name)  # the name itself may be the mistake
+    others = [float(known.rpartition("_w")[2]) for known in list_spaces() if f"{name}_w" in known]
+    widths = sorted([*others, *([_OWN_WIDTHS[name]] if name in _OWN_WIDTHS else [])])
+    known = ", ".join(str(one) for one in widths) or "none"
+    raise ConfigError(f"space {name!r} has no width {width}; known: {known}")

@@ -91,7 +91,8 @@ class DemoOutcome:
     def as_json(self) -> dict[str, Any]:
         """Plain values for machines."""
         outcome, table = self.search, self.search.table
-        verification = self.export.verification
+        verification, validation = self.export.verification, outcome.validation
+        assert validation is not None  # a demo measures its own pairs
         return {
             "elapsed_s": self.elapsed_s,
             "stages_s": dict(self.stages_s),
@@ -109,10 +110,10 @@ class DemoOutcome:
                 "count": len(self.random.top1),
             },
             "predictor": {
-                "kendall": outcome.validation.kendall,
-                "rmse": outcome.validation.rmse,
+                "kendall": validation.kendall,
+                "rmse": validation.rmse,
                 "pairs": len(outcome.pairs),
-                "folds": outcome.validation.folds,
+                "folds": validation.folds,
             },
             "latency_table": {
                 "rows": len(table.rows),

@@ -71,6 +71,7 @@ def export_subnet(
     *,
     output: Path | None = None,
     dynamic_batch: bool = False,
+    data: str | None = None,
     progress: Progress = silent,
 ) -> ExportOutcome:
     """Extract, recalibrate, export, run against torch on the test images, and time.
@@ -80,6 +81,7 @@ def export_subnet(
         run: holds its weights.
         output: of the ONNX file; in the run's ``export/`` when not given.
         dynamic_batch: let the batch size of the file vary.
+        data: images to recalibrate and check with, where not those of the run.
         progress: told about each step.
 
     Raises:
@@ -89,7 +91,9 @@ def export_subnet(
     file, space, config = SubnetFile.load(path), run.space(), run.config()
     subnet = file.subnet
     check_operators(space, file)
-    evaluator = Evaluator(run.supernet(), run.dataset(progress))
+    dataset = run.dataset(progress, data=data)
+    config = replace(config, classes=dataset.classes)
+    evaluator = Evaluator(run.supernet(), dataset)
     steps = 4
     progress(0, steps, "exporting, statistics of the subnet")
     network = evaluator.network(subnet)

@@ -17,7 +17,7 @@ from supernet.report import (
     Scatter,
     render,
 )
-from supernet.runs import Run
+from supernet.runs import Run, RunConfig
 from supernet.space import decode, stage_operators
 from supernet.workflow.search import SearchOutcome
 
@@ -41,7 +41,7 @@ def write_report(outcome: SearchOutcome, comparison: Comparison | None = None) -
     config, device = outcome.run.config(), outcome.table.device
     curves = _curves(outcome.run)
     report = Report(
-        title=f"supernet: {outcome.space.name} on {config.data}",
+        title=f"supernet: {outcome.space.name} on {config.data or 'no images'}",
         subtitle=f"the best subnet within {outcome.max_latency_ms:.3g} ms on "
         f"{outcome.table.target}",
         facts={
@@ -49,7 +49,7 @@ def write_report(outcome: SearchOutcome, comparison: Comparison | None = None) -
             "Runtime": f"{device.get('runtime')} {device.get('runtime_version')}, "
             f"{outcome.table.threads} thread, {outcome.table.precision}",
             "Latency": str(outcome.table.protocol.get("statistic", "")),
-            "Trained": f"{config.created}, seed {config.seed}, on {config.device}",
+            **_origin(config),
             "Versions": ", ".join(f"{key} {value}" for key, value in config.versions.items()),
             "Run": str(outcome.run.folder),
         },
@@ -75,6 +75,12 @@ def write_report(outcome: SearchOutcome, comparison: Comparison | None = None) -
     return path
 
 
+def _origin(config: RunConfig) -> dict[str, str]:
+    if config.imported:
+        return {"Imported": f"{config.created}, from {config.imported.get('source', 'unknown')}"}
+    return {"Trained": f"{config.created}, seed {config.seed}, on {config.device}"}
+
+
 def _subsample(count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
     return np.unique(np.linspace(0, count - 1, min(count, _SHOWN)).astype(np.int64))
 
@@ -88,8 +94,10 @@ def _points(
     return tuple(FrontPoint(latency_ms=ms, top1=top1, label=str(s)) for ms, top1, s in values)
 
 
-def _predictor(outcome: SearchOutcome) -> Scatter:
+def _predictor(outcome: SearchOutcome) -> Scatter | None:
     validation = outcome.validation
+    if validation is None:
+        return None
     return Scatter(
         measured=tuple(validation.measured.tolist()),
         predicted=tuple(validation.predicted.tolist()),

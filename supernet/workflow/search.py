@@ -3,13 +3,15 @@
 import csv
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from supernet.errors import ConfigError
 from supernet.files import sha256, write_text
 from supernet.latency import (
     LatencyPredictor,
@@ -19,10 +21,10 @@ from supernet.latency import (
     this_machine,
 )
 from supernet.latency.targets import THIS_MACHINE
-from supernet.predict import AccuracyPredictor, CrossValidation, cross_validate
+from supernet.predict import AccuracyPredictor, CrossValidation, MLPPredictor, cross_validate
 from supernet.progress import Progress, silent
 from supernet.runs import Run
-from supernet.search import Evolution, Found, check_limit, fastest, search
+from supernet.search import Evolution, Found, check_limit, search
 from supernet.space import (
     Genes,
     Space,
@@ -33,7 +35,10 @@ from supernet.space import (
     macs_of,
     params_of,
 )
+from supernet.space.layout import layout_of
 from supernet.workflow.accuracies import Accuracies, random_pairs
+
+Values = npt.NDArray[np.float64]
 
 __all__ = ["SearchOutcome", "search_target", "subnet_file"]
 
@@ -46,9 +51,12 @@ class SearchOutcome:
     space: Space
     table: LatencyTable
     pairs: Genes
-    """Random subnets that the predictor was validated on, shape ``(M, G)``."""
-    validation: CrossValidation
-    """Of the accuracy predictor."""
+    """Random subnets that the predictor was validated on, shape ``(M, G)``; none for an
+    imported predictor."""
+    validation: CrossValidation | None
+    """Of the accuracy predictor; None for an imported one, whose error is not known here."""
+    known_sizes: tuple[int, ...] = ()
+    """Input sizes that an imported predictor knows; others it inter- or extrapolates."""
     found: Found
     max_latency_ms: float
     subnet: Subnet
@@ -80,8 +88,8 @@ def search_target(
     """Find the front for a target and the best subnet under a latency limit.
 
     Measures what is not known yet: the table of this machine, and the accuracy of
-    some subnets on the held-out images. Writes ``subnet.json`` and ``front.csv``
-    into the run's ``search/<target>/``.
+    some subnets on the held-out images, unless a predictor was imported. Writes
+    ``subnet.json`` and ``front.csv`` into the run's ``search/<target>/``.
 
     Args:
         run: a trained one.
@@ -111,32 +119,40 @@ def search_target(
         table = load_target(target)
     latency = table.predictor(space)
     if max_latency_ms is None:
-        max_latency_ms = _limit(space, latency, limit_share)
-    check_limit(space, latency.ms, max_latency_ms)
-    accuracies = Accuracies(run, space, device, progress)
-    random = random_pairs(space, pairs, seed)
-    scores = accuracies.measure(random)
-    validation = cross_validate(space, random, *scores)
+        max_latency_ms = _limit(latency, limit_share)
+    check_limit(space, latency, max_latency_ms)
 
-    def look(predictor: AccuracyPredictor, number: int) -> Found:
+    def look(top1: Callable[[Genes], Values], start: Genes | None, number: int) -> Found:
         return search(
             space,
-            top1=predictor.predict,
-            latency_ms=latency.ms,
+            top1=top1,
+            latency=latency,
             max_latency_ms=max_latency_ms,
             evolution=evolution,
-            start=predictor.genes,
+            start=start,
             seed=seed + number,
             progress=progress,
         )
 
-    predictor = AccuracyPredictor(space, random, *scores)
-    found = look(predictor, 0)
-    for number in range(1, rounds + 1):
-        promising = _promising(found, predictor.genes, max_latency_ms, candidates)
-        predictor = _learn(predictor, promising, accuracies)
-        found = look(predictor, number)
-    predictor.save(run.folder / "predictor" / "predictor.json")
+    if run.imported_predictor.is_file():
+        known = MLPPredictor.load(run.imported_predictor, space)
+        sizes, validation = known.sizes, None
+        random = np.zeros((0, len(layout_of(space).genes)), dtype=np.int8)
+        found = look(known.predict, None, 0)
+    else:
+        sizes = ()
+        _check_images(run)
+        accuracies = Accuracies(run, space, device, progress)
+        random = random_pairs(space, pairs, seed)
+        scores = accuracies.measure(random)
+        validation = cross_validate(space, random, *scores)
+        predictor = AccuracyPredictor(space, random, *scores)
+        found = look(predictor.predict, predictor.genes, 0)
+        for number in range(1, rounds + 1):
+            promising = _promising(found, predictor.genes, max_latency_ms, candidates)
+            predictor = _learn(predictor, promising, accuracies)
+            found = look(predictor.predict, predictor.genes, number)
+        predictor.save(run.folder / "predictor" / "predictor.json")
     file = _write(run, space, table, latency, found, validation, output)
     return SearchOutcome(
         run=run,
@@ -144,11 +160,23 @@ def search_target(
         table=table,
         pairs=random,
         validation=validation,
+        known_sizes=sizes,
         found=found,
         max_latency_ms=max_latency_ms,
         subnet=decode(space, found.genes[[found.best]])[0],
         file=file,
     )
+
+
+def _check_images(run: Run) -> None:
+    """Refuse a search that could neither measure nor predict an accuracy."""
+    if not run.config().data:
+        raise ConfigError(
+            f"{run.folder}: the supernet was imported without images, so no accuracy can be "
+            "measured, and no accuracy predictor was imported",
+            hint="supernet import ofa --accuracy-predictor FILE --run RUN, or import the "
+            "supernet again with --data",
+        )
 
 
 def _promising(found: Found, measured: Genes, limit: float, count: int) -> Genes:
@@ -172,9 +200,9 @@ def _learn(predictor: AccuracyPredictor, genes: Genes, accuracies: Accuracies) -
     )
 
 
-def _limit(space: Space, latency: LatencyPredictor, share: float) -> float:
+def _limit(latency: LatencyPredictor, share: float) -> float:
     """A share of the largest subnet's latency, or a little above that of the fastest."""
-    ends = np.concatenate([largest(space), fastest(space, latency.ms)])
+    ends = np.concatenate([largest(latency.space), latency.fastest()])
     slowest_ms, fastest_ms = latency.ms(ends).tolist()
     return max(share * float(slowest_ms), 1.05 * float(fastest_ms))
 
@@ -192,19 +220,20 @@ def _write(
     table: LatencyTable,
     latency: LatencyPredictor,
     found: Found,
-    validation: CrossValidation,
+    validation: CrossValidation | None,
     output: Path | None,
 ) -> Path:
     folder = run.folder / "search" / table.target
     best = found.genes[[found.best]]
     interval = latency.predict(best)
-    predicted = {
+    predicted: dict[str, Any] = {
         "target": table.target,
         "latency_ms": float(interval.ms[0]),
         **_interval(interval),
         "top1": float(found.top1[found.best]),
-        "top1_rmse": validation.rmse,
     }
+    if validation is not None:
+        predicted["top1_rmse"] = validation.rmse
     for path in (folder / "subnet.json", *([output] if output else [])):
         known = subnet_file(run, space, decode(space, best)[0], path.parent, predicted=predicted)
         known.save(path)

@@ -84,6 +84,11 @@ def resume_training(run: Run, *, device: str = "cpu", progress: Progress = silen
     """
     check_device(device)
     config = run.config()
+    if config.imported:
+        raise ConfigError(
+            f"{run.folder}: its weights were imported ({config.imported['source']}), so there is "
+            "no training to go on with"
+        )
     recipe = fill(Recipe, config.recipe, "recipe")
     dataset = run.dataset(progress)
     trainer = _trainer(run.folder, run.space(), config, dataset, recipe, device, progress)

@@ -36,7 +36,9 @@ def _one_line(stderr: str) -> str:
         (["search", "--run", "nowhere"], 2, "nowhere: not a run"),
         (["export", "--onnx"], 2, "no run below"),
         (["export", "subnet.json"], 2, "no format was asked for"),
-        (["spaces", "dem"], 2, "did you mean 'demo'?"),
+        (["spaces", "demo"], 2, "no command 'demo'; to show a space: supernet spaces show demo"),
+        (["spaces", "show"], 2, "Missing argument 'NAME'"),
+        (["spaces", "show", "dem"], 2, "did you mean 'demo'?"),
     ],
 )
 def test_what_is_missing_or_misspelt_is_named(supernet: Command, arguments, code, text):

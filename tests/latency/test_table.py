@@ -10,7 +10,20 @@ from hypothesis import strategies as st
 
 from supernet.errors import ConfigError
 from supernet.latency import Correction, HeldOut, LatencyTable, Row, fit_correction
-from supernet.space import Space, decode, operators, operators_of, sample
+from supernet.space import (
+    Head,
+    Space,
+    Stage,
+    Stem,
+    canonical,
+    count_subnets,
+    decode,
+    operators,
+    operators_of,
+    sample,
+    unique,
+)
+from supernet.space.layout import layout_of
 
 CORRECTION = Correction(slope=0.9, intercept_ms=0.05, per_operator_ms=-0.002, networks=12)
 # ten networks, predicted 1 to 10 % too slow
@@ -85,6 +98,47 @@ def test_a_table_serves_every_space_of_its_operators(
     part = replace(tiny_space, name="part", resolutions=(16,))
     assert part.hash != tiny_space.hash
     assert np.isfinite(table.predict_ms(part, sample(part, 5, rng)).ms).all()
+
+
+# ------------------------------------------------------------------ the fastest
+
+
+@pytest.mark.parametrize(
+    "correction",
+    [
+        Correction(),
+        CORRECTION,
+        Correction(slope=0.5, intercept_ms=2.0, per_operator_ms=-0.3),  # some blocks save time
+        Correction(slope=0.5, intercept_ms=-100.0),  # the floor decides everywhere
+    ],
+    ids=["sum", "line", "deep", "floor"],
+)
+def test_no_subnet_of_the_whole_space_is_faster_than_the_fastest(correction: Correction) -> None:
+    space = Space(
+        name="countable",
+        resolutions=(16, 24),
+        stem=Stem(width=(8, 16)),
+        stages=(
+            Stage(width=(8, 16), depth=(1, 2, 3), kernel=(3, 5), expand=(2.0, 3.0), shared=True),
+            Stage(block=("conv", "mbconv"), width=(16, 24), depth=(1, 2), se=(0.0, 0.5)),
+        ),
+        head=Head(),
+    )
+    num_choices = layout_of(space).num_choices
+    everything = np.indices(num_choices.tolist()).reshape(len(num_choices), -1).T.astype(np.int8)
+    assert len(unique(canonical(space, everything))) == count_subnets(space)
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        rows = {
+            operator: Row(operator=operator, ms=float(rng.uniform(0.5, 1)), spread_ms=0.0)
+            for operator in operators_of(space)
+        }
+        table = LatencyTable(target="bench", device={}, rows=rows, correction=correction)
+        latency = table.predictor(space)
+        fastest = latency.fastest()
+        assert fastest.shape == (1, len(num_choices))
+        least = latency.ms(canonical(space, everything)).min()
+        assert latency.ms(fastest)[0] == pytest.approx(least, rel=1e-12)
 
 
 # ------------------------------------------------------------------ errors

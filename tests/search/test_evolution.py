@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,6 @@ from supernet.search import (
     Evolution,
     Found,
     check_limit,
-    fastest,
     pareto_front,
     random_of_latency,
     search,
@@ -20,7 +20,6 @@ from supernet.search import (
 from supernet.space import (
     Genes,
     Head,
-    OperatorSum,
     Space,
     Stage,
     Stem,
@@ -30,6 +29,7 @@ from supernet.space import (
     encode,
     one_hot,
     sample,
+    smallest,
     unique,
 )
 from supernet.space.layout import layout_of
@@ -39,6 +39,20 @@ Objective = Callable[[Genes], Values]
 SHORT = Evolution(population=64, generations=15)
 
 pytestmark = pytest.mark.timeout(30)  # a search that loops fails
+
+
+@dataclass(frozen=True)
+class Known:
+    """Latencies from a function, and the fastest subnet."""
+
+    function: Objective
+    quickest: Genes
+
+    def ms(self, genes: Genes) -> Values:
+        return self.function(genes)
+
+    def fastest(self) -> Genes:
+        return self.quickest
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +90,11 @@ def additive(space: Space, seed: int, offset: float) -> Objective:
     return value
 
 
+def latency_of(everything: Genes, ms: Objective) -> Known:
+    best = int(ms(everything).argmin())
+    return Known(ms, everything[best : best + 1])
+
+
 def found_genes(found: Found) -> list[int]:
     row: list[int] = found.genes[found.best].tolist()
     return row
@@ -89,7 +108,12 @@ def test_the_best_subnet_under_a_limit_is_the_best_of_all(
     for share in (0.02, 0.3, 0.8):
         limit = float(np.quantile(ms(everything), share))
         found = search(
-            space, top1=top1, latency_ms=ms, max_latency_ms=limit, evolution=SHORT, seed=seed
+            space,
+            top1=top1,
+            latency=latency_of(everything, ms),
+            max_latency_ms=limit,
+            evolution=SHORT,
+            seed=seed,
         )
         allowed = ms(everything) <= limit
         best = top1(everything)[allowed].max()
@@ -99,7 +123,7 @@ def test_the_best_subnet_under_a_limit_is_the_best_of_all(
 
 def test_the_front_is_the_front_of_all(space: Space, everything: Genes) -> None:
     top1, ms = additive(space, 1, 60), additive(space, 2, 1)
-    found = search(space, top1=top1, latency_ms=ms)
+    found = search(space, top1=top1, latency=latency_of(everything, ms))
     expected = pareto_front(top1(everything), ms(everything))
     assert sorted(map(tuple, found.genes[found.front].tolist())) == sorted(
         map(tuple, everything[expected].tolist())
@@ -108,16 +132,18 @@ def test_the_front_is_the_front_of_all(space: Space, everything: Genes) -> None:
 
 def test_without_a_limit_the_most_accurate_is_taken(space: Space, everything: Genes) -> None:
     top1, ms = additive(space, 3, 60), additive(space, 4, 1)
-    found = search(space, top1=top1, latency_ms=ms, evolution=SHORT)
+    found = search(space, top1=top1, latency=latency_of(everything, ms), evolution=SHORT)
     assert found.top1[found.best] == pytest.approx(top1(everything).max(), rel=1e-12)
 
 
-def test_what_was_looked_at_is_kept_once_with_its_scores(space: Space) -> None:
+def test_what_was_looked_at_is_kept_once_with_its_scores(space: Space, everything: Genes) -> None:
     top1, ms = additive(space, 1, 60), additive(space, 2, 1)
     told: list[tuple[int, int, str]] = []
+    latency = latency_of(everything, ms)
     found = search(
-        space, top1=top1, latency_ms=ms, evolution=SHORT, progress=lambda *v: told.append(v)
+        space, top1=top1, latency=latency, evolution=SHORT, progress=lambda *v: told.append(v)
     )
+    assert latency.fastest()[0].tolist() in found.genes.tolist()
     assert len(unique(found.genes)) == len(found.genes)
     assert (canonical(space, found.genes) == found.genes).all()
     np.testing.assert_allclose(found.top1, top1(found.genes))
@@ -126,10 +152,11 @@ def test_what_was_looked_at_is_kept_once_with_its_scores(space: Space) -> None:
 
 
 def test_the_same_seed_finds_the_same(tiny_space: Space) -> None:
-    top1, ms = additive(tiny_space, 1, 60), additive(tiny_space, 2, 1)
+    top1 = additive(tiny_space, 1, 60)
+    latency = Known(additive(tiny_space, 2, 1), smallest(tiny_space))
     brief = Evolution(population=16, generations=3)
     first, second, other = (
-        search(tiny_space, top1=top1, latency_ms=ms, evolution=brief, seed=seed)
+        search(tiny_space, top1=top1, latency=latency, evolution=brief, seed=seed)
         for seed in (5, 5, 6)
     )
     assert (first.genes == second.genes).all()
@@ -139,10 +166,11 @@ def test_the_same_seed_finds_the_same(tiny_space: Space) -> None:
 
 
 def test_subnets_to_start_with_are_looked_at(tiny_space: Space) -> None:
-    top1, ms = additive(tiny_space, 1, 60), additive(tiny_space, 2, 1)
+    top1 = additive(tiny_space, 1, 60)
+    latency = Known(additive(tiny_space, 2, 1), smallest(tiny_space))
     start = sample(tiny_space, 30, np.random.default_rng(9))
     brief = Evolution(population=8, generations=1)
-    found = search(tiny_space, top1=top1, latency_ms=ms, evolution=brief, start=start)
+    found = search(tiny_space, top1=top1, latency=latency, evolution=brief, start=start)
     assert {tuple(row) for row in start.tolist()} <= {tuple(row) for row in found.genes.tolist()}
     assert found.top1[found.best] >= top1(start).max()
 
@@ -151,57 +179,46 @@ def test_equal_subnets_everywhere_end_the_search(space: Space) -> None:
     def flat(genes: Genes) -> Values:
         return np.ones(len(genes))
 
-    found = search(space, top1=flat, latency_ms=flat, max_latency_ms=1.0, evolution=SHORT)
+    latency = Known(flat, smallest(space))
+    found = search(space, top1=flat, latency=latency, max_latency_ms=1.0, evolution=SHORT)
     assert len(found.front) == 1
 
 
 # ------------------------------------------------------------------ limits
 
 
-def test_the_fastest_subnet_is_found(space: Space, everything: Genes) -> None:
-    """Where more work takes longer, up to a tenth more or less."""
-
-    def noisy(seed: int) -> OperatorSum:
-        rng = np.random.default_rng(seed)
-        return OperatorSum(space, lambda operator: operator.macs * float(rng.uniform(0.9, 1.1)))
-
-    for seed in range(10):
-        ms = noisy(seed)
-        assert ms(fastest(space, ms))[0] == pytest.approx(ms(everything).min(), rel=1e-12)
-
-
 def test_an_impossible_limit_names_the_fastest_subnet_and_a_limit_that_works(
     space: Space, everything: Genes
 ) -> None:
-    top1, ms = additive(space, 1, 60), additive(space, 2, 1)
-    quickest = fastest(space, ms)
-    least = float(ms(quickest)[0])
+    top1, latency = additive(space, 1, 60), latency_of(everything, additive(space, 2, 1))
+    least = float(latency.ms(latency.quickest)[0])
     with pytest.raises(InfeasibleError) as caught:
-        search(space, top1=top1, latency_ms=ms, max_latency_ms=least * 0.99, evolution=SHORT)
-    assert str(decode(space, quickest)[0]) in str(caught.value)
+        search(space, top1=top1, latency=latency, max_latency_ms=least * 0.99, evolution=SHORT)
+    assert str(decode(space, latency.quickest)[0]) in str(caught.value)
     assert f"the fastest found takes {least:.3g} ms" in str(caught.value)
     assert caught.value.exit_code == 4
     asked = float(caught.value.hint.removeprefix("ask for at least ").removesuffix(" ms"))
     assert least <= asked < 1.02 * least
-    found = search(space, top1=top1, latency_ms=ms, max_latency_ms=asked, evolution=SHORT)
+    found = search(space, top1=top1, latency=latency, max_latency_ms=asked, evolution=SHORT)
     assert found.latency_ms[found.best] <= asked
 
 
-def test_a_limit_that_only_the_fastest_meets_gives_the_fastest(space: Space) -> None:
-    top1, ms = additive(space, 1, 60), additive(space, 2, 1)
-    quickest = fastest(space, ms)
-    limit = float(ms(quickest)[0]) * (1 + 1e-9)
-    found = search(space, top1=top1, latency_ms=ms, max_latency_ms=limit, evolution=SHORT)
-    assert found_genes(found) == quickest[0].tolist()
+def test_a_limit_that_only_the_fastest_meets_gives_the_fastest(
+    space: Space, everything: Genes
+) -> None:
+    top1, latency = additive(space, 1, 60), latency_of(everything, additive(space, 2, 1))
+    limit = float(latency.ms(latency.quickest)[0]) * (1 + 1e-9)
+    found = search(space, top1=top1, latency=latency, max_latency_ms=limit, evolution=SHORT)
+    assert found_genes(found) == latency.quickest[0].tolist()
 
 
 @pytest.mark.parametrize("limit", [0.0, -0.0, -5.0, float("nan"), float("inf"), float("-inf")])
 def test_a_limit_that_is_no_positive_number_is_refused(space: Space, limit: float) -> None:
-    ms = additive(space, 2, 1)
+    latency = Known(additive(space, 2, 1), smallest(space))
     with pytest.raises(ConfigError, match="the latency limit must be above 0 ms and finite, found"):
-        check_limit(space, ms, limit)
+        check_limit(space, latency, limit)
     with pytest.raises(ConfigError, match="the latency limit must be above 0 ms and finite, found"):
-        search(space, top1=ms, latency_ms=ms, max_latency_ms=limit, evolution=SHORT)
+        search(space, top1=latency.ms, latency=latency, max_latency_ms=limit, evolution=SHORT)
 
 
 @pytest.mark.parametrize(

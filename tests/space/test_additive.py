@@ -19,6 +19,8 @@ from supernet.space import (
     total_macs,
     total_params,
 )
+from supernet.space.additive import operator_tables
+from supernet.space.layout import layout_of
 
 
 def value(operator: Operator) -> float:
@@ -63,6 +65,14 @@ def test_a_value_is_asked_once_per_different_operator(tiny_space: Space) -> None
     OperatorSum(tiny_space, lambda operator: asked.append(operator) or 0.0)  # type: ignore[func-returns-value]
     assert len(asked) == len(set(asked))
     assert asked == operators_of(tiny_space)
+
+
+def test_the_tables_hold_the_operator_of_every_combination(any_space: Space) -> None:
+    tables = operator_tables(any_space)
+    for slot, table in zip(layout_of(any_space).slots, tables.slots):
+        assert table.shape == tuple(len(dimension.choices) for dimension in slot.dimensions)
+        found = [tables.operators[i] if i >= 0 else None for i in table.ravel().tolist()]
+        assert found == list(slot.operators())
 
 
 def test_every_operator_of_a_subnet_is_listed(tiny_space: Space, rng: np.random.Generator) -> None:

@@ -1,0 +1,97 @@
+"""`supernet spaces` lists the spaces, `supernet spaces show` says all of one."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from supernet.space import Space, list_spaces, load_space, save_space, space_ranges
+
+Command = Callable[..., Any]
+
+pytestmark = pytest.mark.cli
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def lines(stdout: str) -> list[str]:
+    """What was printed, with single spaces."""
+    return [" ".join(line.split()) for line in stdout.splitlines()]
+
+
+def test_every_shipped_space_is_listed_with_its_ranges(supernet: Command):
+    listed = supernet("spaces", "--json")
+    assert [space["name"] for space in listed.json["spaces"]] == list_spaces()
+    for space in listed.json["spaces"]:
+        ranges = space_ranges(load_space(space["name"]))
+        assert (space["subnets"], *space["macs"]) == (ranges.subnets, *ranges.macs)
+        assert tuple(space["params"]) == ranges.params
+    resnet = "resnet50 128, 132 .. 224 4.1e+13 315.1 to 7491.6 6.54 to 48.11"
+    assert resnet in lines(listed.stdout)
+
+
+def test_numbers_and_kinds_of_a_space_are_shown(supernet: Command):
+    shown = supernet("spaces", "show", "alphanet")
+    assert shown.code == 0, shown.stderr
+    assert {
+        "stem 16, 24 3 2",
+        "stage 3 32, 40 3 .. 6 3, 5 4, 5, 6 2 0.25",
+        "head 6 x 216, 224 1",
+        "head features 1792, 1984",
+        "everywhere: block mbconv; act swish; shortcut project; shared yes",
+        "4.4e+11 subnets at 192, 224, 256, 288 px",
+        "203.39 to 1939.34 M multiply-adds",
+        "kernel_transform crop, dropout 0.2, bn_momentum 0.1, bn_eps 1e-05",
+    } <= set(lines(shown.stdout))
+
+
+def test_a_space_that_is_elastic_in_everything_is_shown_whole(
+    supernet: Command, tmp_path: Path, mixed_space: Space, monkeypatch: pytest.MonkeyPatch
+):
+    save_space(mixed_space, tmp_path / "mixed.yaml")
+    shown = supernet("spaces", "show", tmp_path / "mixed.yaml")
+    kinds = "conv, dsconv, mbconv relu 0, 0.25 of in none, identity, pool yes"
+    assert {
+        "stem residual 0, 1 3 relu",
+        "stem out 8, 16 3 relu",
+        "stem maxpool 3 2",
+        f"stage 1 8, 16 1, 2 3, 5 2, 3 1 {kinds}",
+        "stage 4 32 1, 2 3, 5 0.5, 1 1 bottleneck relu none, project 8",
+        "head 1.5 x 32 1 hard_swish",
+    } <= set(lines(shown.stdout))
+    monkeypatch.setenv("COLUMNS", "80")  # two tables, so that numbers are not folded
+    narrow = supernet("spaces", "show", tmp_path / "mixed.yaml")
+    assert "stage 1 8, 16 1, 2 3, 5 2, 3 1" in lines(narrow.stdout)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["spaces", "show", "demo", "--json"], ["spaces", "--json", "show", "demo"]]
+)
+def test_the_document_holds_the_whole_space(supernet: Command, arguments: list[str]):
+    document = supernet(*arguments).json
+    space = load_space("demo")
+    assert document["hash"] == space.hash
+    assert document["resolutions"] == [32]
+    assert document["stages"][2]["expand"] == [2, 3, 4]
+    assert document["macs"] == list(space_ranges(space).macs)
+
+
+def test_a_name_in_place_of_a_command_is_an_error_that_says_the_command(supernet: Command):
+    wrong = supernet("spaces", "my.yaml", "--json")
+    assert wrong.code == 2
+    assert "to show a space: supernet spaces show my.yaml" in wrong.json["error"]["message"]
+
+
+def test_spaces_are_shown_without_torch(tmp_path: Path):
+    code = (
+        "import sys\nfrom supernet.cli.main import main\n"
+        "try: main(['spaces', 'show', 'demo'])\n"
+        "except SystemExit: sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
