@@ -14,6 +14,7 @@ import datetime
 import functools
 import importlib.metadata
 import json
+import os
 import platform
 import statistics
 import tempfile
@@ -320,7 +321,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=RESULTS / f"ofa_referee_1cpu_{today}.json")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    started = time.perf_counter()
+    started, load = time.perf_counter(), os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         spaces = {
             name: measure(name, options.subnets, options.seed, Path(folder))
@@ -333,6 +334,7 @@ def main() -> None:
         "date": today,
         "hardware": {key: device[key] for key in ("processor", "machine", "system")},
         "threads": 1,
+        "load_of_other_programs": round(load, 1),
         "python": platform.python_version(),
         "versions": {name: importlib.metadata.version(name) for name in ("torch", "numpy", "ofa")},
         "elapsed_s": round(time.perf_counter() - started),

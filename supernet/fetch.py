@@ -7,6 +7,7 @@ below.
 
 import hashlib
 import re
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -151,13 +152,16 @@ def _blocks(url: str) -> Iterator[tuple[bytes, int]]:
         DataError: they cannot be had.
     """
     try:
-        request = urllib.request.Request(url, headers={"User-Agent": "supernet"})  # noqa: S310  # schemes are checked in `is_url`
+        ascii_url = urllib.parse.quote(url, safe="!#$%&'()*+,/:;=?@[]~")  # as browsers do
+        request = urllib.request.Request(ascii_url, headers={"User-Agent": "supernet"})  # noqa: S310  # schemes are checked in `is_url`
         with urllib.request.urlopen(request, timeout=_PATIENCE_SECONDS) as answer:  # noqa: S310
             total = int(answer.headers.get("Content-Length") or 0)
             while block := answer.read(_BLOCK):
                 yield block, total
             yield b"", total
     except (OSError, HTTPException, ValueError) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # it holds the connection
         reason = " ".join(str(getattr(error, "reason", error)).split())[:160]
         raise DataError(
             f"{url}: cannot be downloaded: {reason or type(error).__name__}",

@@ -1,12 +1,20 @@
 """What all tests share: a space that is elastic in everything and still tiny."""
 
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from hypothesis import settings
 
 from supernet.space import Head, Space, Stage, Stem, load_space
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from supernet.models import Supernet
 
 settings.register_profile(
     "supernet", deadline=None, derandomize=True, max_examples=20, database=None
@@ -101,3 +109,43 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
     monkeypatch.setenv("SUPERNET_HOME", str(folder))
     return folder
+
+
+# ours, and the names that Once-for-All's networks of MobileNetV3's kind have
+_OFA_NAMES = [
+    (r"stem\.norm", "first_conv.bn"),
+    (r"stem\.", "first_conv."),
+    (r"S\.expand\.conv", "S.inverted_bottleneck.conv.conv"),
+    (r"S\.expand\.norm", "S.inverted_bottleneck.bn.bn"),
+    (r"S\.depthwise\.conv\.transforms\.(\w+)", r"S.depth_conv.conv.\1_matrix"),
+    (r"S\.depthwise\.conv", "S.depth_conv.conv.conv"),
+    (r"S\.depthwise\.norm", "S.depth_conv.bn.bn"),
+    (r"S\.se", "S.depth_conv.se.fc"),
+    (r"S\.project\.conv", "S.point_linear.conv.conv"),
+    (r"S\.project\.norm", "S.point_linear.bn.bn"),
+    (r"head_conv\.norm", "H.bn"),
+    (r"head_conv", "H"),
+    (r"head_features", "feature_mix_layer.conv"),
+    (r"head_classifier", "classifier.linear.linear"),
+]
+
+
+@pytest.fixture(scope="session")
+def as_ofa() -> "Callable[[Supernet], dict[str, Tensor]]":
+    """The weights of a supernet under the names that Once-for-All would give them."""
+
+    def rename(supernet: "Supernet") -> "dict[str, Tensor]":
+        blocks = [name for name in supernet.slots if name.startswith("stage")]
+        last = "final_expand_layer" if supernet.space.head.features else "feature_mix_layer"
+        renamed = {}
+        for name, value in supernet.state_dict().items():
+            slot, rest = name.removeprefix("slots.").split(".", 1)
+            theirs = f"S.{rest}" if slot in blocks else f"{slot}.{rest}"
+            pattern, name_there = next(rule for rule in _OFA_NAMES if re.match(rule[0], theirs))
+            theirs = re.sub(f"^{pattern}", name_there, theirs)
+            if slot in blocks:
+                theirs = theirs.replace("S.", f"blocks.{blocks.index(slot)}.conv.", 1)
+            renamed[re.sub("^H", last, theirs)] = value.clone()
+        return renamed
+
+    return rename

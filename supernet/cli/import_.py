@@ -1,5 +1,6 @@
 """`supernet import`: what others published becomes ours."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,7 @@ def command() -> None:
 )
 @click.option("--checkpoint", metavar="FILE", help="A supernet's weights: makes a run.")
 @click.option("--subnet", metavar="FILE", help="A network's net.config: makes a subnet.json.")
-@click.option(
-    "--accuracy-predictor", metavar="FILE", help="A predictor (.pth): goes into a run."
-)
+@click.option("--accuracy-predictor", metavar="FILE", help="A predictor (.pth): goes into a run.")
 @click.option(
     "--latency-table",
     metavar="DIR_OR_FILE",
@@ -72,9 +71,16 @@ def ofa(
     from supernet.space import at_width
     from supernet.workflow import importing
 
+    _check_used(
+        {
+            "--width": (width, space_name, "--space"),
+            "--data": (data, checkpoint, "--checkpoint"),
+            "--resolution": (resolution, subnet, "--subnet"),
+            "--sizes": (sizes, accuracy_predictor, "--accuracy-predictor"),
+            "--name": (name, latency_table, "--latency-table"),
+        }
+    )
     space = at_width(space_name, width) if space_name else None
-    if width is not None and space is None:
-        raise ConfigError("--width is of a space", hint="give --space as well")
     result: dict[str, Any] = {}
     rows: list[list[str]] = []
     try:
@@ -106,7 +112,7 @@ def ofa(
                     space=space,
                     resolution=resolution,
                     run=run,
-                    output=None if accuracy_predictor else output,
+                    output=output if run or not accuracy_predictor else None,
                     progress=progress,
                 )
                 rows += _subnet_rows(found)
@@ -124,6 +130,13 @@ def ofa(
     click.echo(f"\n{_next(result)}")
     if as_json:
         print_json(result)
+
+
+def _check_used(options: Mapping[str, tuple[object, object, str]]) -> None:
+    """Refuse options that say something of what was not asked for."""
+    for option, (value, subject, name) in options.items():
+        if value is not None and not subject:
+            raise ConfigError(f"{option} is of {name}", hint=f"give {name} as well")
 
 
 def _sizes(text: str | None) -> tuple[int, ...] | None:

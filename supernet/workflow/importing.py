@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from supernet import __version__
-from supernet.data import Dataset, load_dataset
+from supernet.data import EMBEDDED, Dataset, load_dataset
 from supernet.errors import ConfigError, DataError, FileFormatError
 from supernet.fetch import fetch, is_url
 from supernet.files import sha256
@@ -88,7 +88,7 @@ def import_checkpoint(
         folder,
         space,
         RunConfig(
-            data=str(Path(data).resolve()) if data else "",
+            data=str(Path(data).resolve()) if data and data != EMBEDDED else data or "",
             classes=dataset.classes if dataset else _numbered(space.num_classes),
             in_channels=space.in_channels,
             mean=_MEAN,
@@ -206,11 +206,12 @@ def _net_config(source: str, progress: Progress) -> tuple[Path, Path | None]:
         found = fetch(str(found / "net.config"))
     beside = found.with_name("run.config")
     if is_url(source):  # the neighbour is fetched as well
-        url, query = re.fullmatch(r"([^?#]*)(\?[^#]*)?.*", source).groups("")
+        url, question, query = source.partition("#")[0].partition("?")
         if not url.endswith("/net.config"):
             return found, None
         try:
-            beside = fetch(url.removesuffix("net.config") + "run.config" + query, progress)
+            neighbour = url.removesuffix("net.config") + "run.config"
+            beside = fetch(neighbour + question + query, progress)
         except (DataError, FileFormatError):
             return found, None
     return found, beside if beside.is_file() else None
