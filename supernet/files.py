@@ -205,12 +205,26 @@ def _load(path: Path) -> dict[str, Any]:
         raise FileFormatError(f"{path}: cannot be read as text: {error}") from None
     try:
         document = _parse_yaml(text) if path.suffix in (".yaml", ".yml") else _parse_json(text)
+        if "\\u" in text.lower():
+            _check_text(document)
     except (ValueError, RecursionError) as error:
         line = " ".join(str(error).split())[:200]
         raise FileFormatError(f"{path}: not valid {path.suffix[1:] or 'JSON'}: {line}") from None
     if not isinstance(document, dict):
         raise FileFormatError(f"{path}: the top level must be a mapping")
     return document
+
+
+def _check_text(document: Any) -> None:
+    """Refuse halves of characters (surrogates), which cannot be printed or written."""
+    rest, seen = [document], set[int]()
+    while rest:
+        node = rest.pop()
+        if isinstance(node, str):
+            node.encode()
+        elif isinstance(node, dict | list) and id(node) not in seen:
+            seen.add(id(node))  # YAML may name one part many times
+            rest += [*node, *node.values()] if isinstance(node, dict) else node
 
 
 def _parse_json(text: str) -> Any:

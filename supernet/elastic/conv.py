@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from supernet.elastic.depthwise import depthwise_conv
 from supernet.elastic.form import Elastic
 from supernet.elastic.kernel import KernelTransform
 
@@ -70,6 +71,8 @@ class ElasticConv(Elastic):
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in, H, W)`` to ``(N, out, H / stride, W / stride)``."""
         _, outputs, groups, padding, _ = self.form
+        if self.group_width == 1 and self.bias is None:
+            return depthwise_conv(x, self.active_weight(), self.stride, padding)
         bias = None if self.bias is None else self.bias[:outputs]
         return F.conv2d(x, self.active_weight(), bias, self.stride, padding, 1, groups)
 

@@ -205,7 +205,7 @@ class MLPPredictor:
         body = {
             "space": {"name": self.space.name, "hash": self.space.hash},
             "source": self.source,
-            "inputs": [[entry.dimension, entry.value] for entry in self.inputs],
+            "inputs": [[entry.dimension, float(entry.value)] for entry in self.inputs],
             "layers": len(self.layers),
             "weights": {"path": weights.name, "sha256": sha256(weights)},
         }

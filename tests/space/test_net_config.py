@@ -8,7 +8,10 @@ skipped where they are not.
 import json
 import math
 import os
+import random
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,8 +25,9 @@ from supernet.space import (
     total_macs,
     total_params,
 )
+from supernet.space.identify import find_subnet
 from supernet.space.layout import Dimension, layout_of
-from supernet.space.net_config import read_net_config
+from supernet.space.net_config import read_bn_eps, read_net_config, read_run_config
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = Path(os.environ.get("SUPERNET_PUBLISHED") or ROOT.parent / "shared" / "published")
@@ -103,6 +107,141 @@ def test_subnets_measured_by_others_have_exactly_their_sizes():
     np.testing.assert_array_equal(params_of(space, genes), table["params"])
 
 
+@needs_files
+def test_other_networks_are_told_apart_by_their_batch_norm():
+    """ProxylessNAS adds 1e-3 to variances."""
+    for name in PROXYLESS:
+        assert read_bn_eps(PUBLISHED / "proxylessnas" / f"{name}.config") == 1e-3
+    folder = next((PUBLISHED / "ofa" / "specialized").glob("LG-G8*"))
+    assert read_bn_eps(folder / "net.config") == 1e-5
+
+
+CHOICES = {"ks_list": [3, 5, 7], "expand_ratio_list": [3, 4, 6], "depth_list": [2, 3, 4]}
+BUILDERS: dict[str, Callable[[Any], Any]] = {
+    "mobilenet_v3": lambda ofa: ofa.OFAMobileNetV3(width_mult=1.0, **CHOICES),
+    "proxyless": lambda ofa: ofa.OFAProxylessNASNets(
+        width_mult=1.3, bn_param=(0.1, 1e-3), **CHOICES
+    ),
+    "resnet50": lambda ofa: ofa.OFAResNets(
+        depth_list=[0, 1, 2],
+        expand_ratio_list=[0.2, 0.25, 0.35],
+        width_mult_list=[0.65, 0.8, 1.0],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_networks_of_the_package_have_its_parameters_and_are_in_its_space(
+    name: str, tmp_path: Path
+):
+    """`get_active_subnet().config`, as the package's users save it."""
+    ofa = pytest.importorskip("ofa.imagenet_classification.elastic_nn.networks")
+    space, theirs = load_space(name), BUILDERS[name](ofa)
+    np_random, path = np.random.default_rng(3), tmp_path / "net.config"
+    for _ in range(3):
+        _choose(theirs, np_random)
+        network = theirs.get_active_subnet()
+        path.write_text(json.dumps(network.config))
+        found = read_net_config(path, 192)
+        assert total_params(found) == sum(values.numel() for values in network.parameters())
+        assert find_subnet(space, found) is not None
+        assert read_bn_eps(path) == space.bn_eps
+
+
+def _choose(theirs: Any, rng: np.random.Generator) -> None:
+    """A random subnet; the package's own choice comes from the global generator."""
+    state = random.getstate()
+    random.seed(int(rng.integers(2**31)))
+    try:
+        theirs.sample_active_subnet()
+    finally:
+        random.setstate(state)
+
+
+CONV = {"in_channels": 3, "out_channels": 8, "kernel_size": 3, "stride": 2, "act_func": "relu6"}
+BLOCK = {"name": "MBConvLayer", "in_channels": 8, "out_channels": 8, "expand_ratio": 3}
+SMALL: dict[str, Any] = {
+    "name": "ProxylessNASNets",
+    "first_conv": CONV,
+    "blocks": [{"conv": BLOCK, "shortcut": {"name": "IdentityLayer"}}],
+    "feature_mix_layer": {"in_channels": 8, "out_channels": 16},
+    "classifier": {"in_features": 16, "out_features": 10},
+}
+
+
+def _changed(**changes: Any) -> dict[str, Any]:
+    return SMALL | changes
+
+
+def _block(**changes: Any) -> dict[str, Any]:
+    return _changed(blocks=[{"conv": BLOCK | changes, "shortcut": None}])
+
+
+def _written(folder: Path, content: object) -> Path:
+    (folder / "net.config").write_text(json.dumps(content))
+    return folder / "net.config"
+
+
+def test_blocks_that_were_removed_are_left_out(tmp_path: Path):
+    removed = [
+        {"conv": {"name": "ZeroLayer"}, "shortcut": {"name": "IdentityLayer"}},
+        {"conv": None, "shortcut": {"name": "IdentityLayer"}},
+        {"mobile_inverted_conv": {"name": "ZeroLayer", "stride": 1}, "shortcut": None},
+    ]
+    with_removed = _changed(blocks=[*removed, *SMALL["blocks"], *removed])
+    expected = read_net_config(_written(tmp_path, SMALL), 32)
+    assert read_net_config(_written(tmp_path, with_removed), 32) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (_changed(first_conv=CONV | {"groups": 3}), "groups: must be 1, found 3"),
+        (_changed(first_conv=CONV | {"dilation": 2}), "dilation: must be 1, found 2"),
+        (_changed(first_conv=CONV | {"has_shuffle": True}), "has_shuffle: must be False"),
+        (_changed(first_conv=CONV | {"use_bn": False}), "use_bn: must be True"),
+        (_changed(first_conv=CONV | {"use_se": True}), "use_se: must be False"),
+        (_changed(first_conv=CONV | {"act_func": "gelu\n"}), r"one of h_swish, .*'gelu\\n'"),
+        (_changed(first_conv=CONV | {"kernel_size": 4}), "kernel must be odd"),
+        (_changed(first_conv=CONV | {"stride": 0}), "stride must be at least 1"),
+        (_changed(first_conv=CONV | {"out_channels": 9}), "cannot follow"),
+        (_changed(first_conv=CONV | {"out_channels": 10**9}), "out_channels: must be from 0"),
+        (_changed(first_conv=CONV | {"out_channels": -8}), "out_channels: must be from 0"),
+        (_block(groups=3), "groups: must be those of a depthwise"),
+        (_block(expand_ratio=1e300), "mid_channels: must be from"),
+        (_block(expand_ratio=-1), "mid_channels: must be from"),
+        (_block(mid_channels=24, expand_ratio=1), "must equal in_channels for op 'dsconv'"),
+        (_block(act_func="relu9"), "act_func: must be one of"),
+        ({"name": "ResNets", "input_stem": [], "blocks": [], "classifier": {"in_features": 1,
+          "out_features": 1}}, "not a network of operators known here"),
+    ],
+)  # fmt: skip
+def test_what_no_operator_is_like_is_refused(tmp_path: Path, content: Any, text: str):
+    with pytest.raises(FileFormatError, match=text) as caught:
+        read_net_config(_written(tmp_path, content), 32)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("resolution", [-1, 0, 7, 4097, 10**30])
+def test_an_input_size_that_no_space_has_is_refused(tmp_path: Path, resolution: int):
+    with pytest.raises(FileFormatError, match="image_size: must be from 8 to 4096, found"):
+        read_net_config(_written(tmp_path, SMALL), resolution)
+
+
+@pytest.mark.parametrize("content", ["{}", '{"image_size": "224"}', '{"image_size": 2.5}', "", "1"])
+def test_a_run_config_without_a_size_is_refused(tmp_path: Path, content: str):
+    (tmp_path / "run.config").write_text(content)
+    with pytest.raises(FileFormatError, match=r"run\.config: not a published network: "):
+        read_run_config(tmp_path / "run.config")
+
+
+def test_a_huge_file_is_not_read(tmp_path: Path):
+    with (tmp_path / "net.config").open("wb") as file:
+        file.truncate(1 << 40)  # takes no room on the disk
+    with pytest.raises(FileFormatError, match="larger than 4194304 bytes"):
+        read_net_config(tmp_path / "net.config", 224)
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -111,6 +250,10 @@ def test_subnets_measured_by_others_have_exactly_their_sizes():
         "[]",
         "{}",
         '{"name": "ResNet"}',
+        '{"name": "a\\nb"}',
+        '{"name": "MobileNetV3", "name": 1}',
+        '{"name": "ResNets", "input_stem": [{"name": "x\\ny"}]}',
+        '{"name": ' + "9" * 1_000_000 + "}",
         '{"name": "MobileNetV3", "first_conv": {"in_channels": "3", "out_channels": 16}}',
         "[" * 100_000,
     ],
@@ -119,4 +262,4 @@ def test_other_files_are_refused_in_one_line(tmp_path: Path, content: str):
     (tmp_path / "net.config").write_text(content)
     with pytest.raises(FileFormatError, match=r"net\.config: not a published network") as caught:
         read_net_config(tmp_path / "net.config", 224)
-    assert "\n" not in str(caught.value)
+    assert str(caught.value).isprintable()

@@ -1,0 +1,110 @@
+"""The depthwise weight gradient of our own is torch's; without Numba torch's is taken."""
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from supernet.elastic import depthwise
+from supernet.elastic.depthwise import depthwise_conv, weight_gradient
+
+needs_numba = pytest.mark.skipif(
+    not depthwise.has_kernel(), reason="Numba is not installed: pip install 'supernet[fast]'"
+)
+TOLERANCE = 1e-5  # of the norm of torch's gradient
+
+
+def channels_last(*shape: int) -> Tensor:
+    return torch.randn(shape).to(memory_format=torch.channels_last)
+
+
+def gradients(function: Any, x: Tensor, weight: Tensor, *sizes: int) -> list[Tensor]:
+    x, weight = x.detach().requires_grad_(), weight.detach().requires_grad_()
+    out = function(x, weight, *sizes)
+    torch.manual_seed(1)
+    (out * torch.randn_like(out)).sum().backward()
+    assert x.grad is not None
+    assert weight.grad is not None
+    return [out.detach(), x.grad, weight.grad]
+
+
+def of_torch(x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
+    return F.conv2d(x, weight, None, stride, padding, 1, len(weight))
+
+
+@needs_numba
+@given(
+    kernel=st.sampled_from([5, 7, 9]),
+    stride=st.sampled_from([1, 2, 3]),
+    height=st.integers(1, 17),
+    width=st.integers(1, 17),
+    channels=st.integers(1, 33),
+    images=st.integers(1, 5),
+)
+def test_gradients_are_torchs(
+    kernel: int, stride: int, height: int, width: int, channels: int, images: int
+) -> None:
+    torch.manual_seed(0)
+    x, weight = (
+        channels_last(images, channels, height, width),
+        torch.randn(channels, 1, kernel, kernel),
+    )
+    sizes = stride, kernel // 2
+    found = gradients(depthwise_conv, x, weight, *sizes)
+    for ours, theirs in zip(found, gradients(of_torch, x, weight, *sizes)):
+        assert ours.shape == theirs.shape
+        assert (ours - theirs).norm() <= TOLERANCE * theirs.norm()
+
+
+@needs_numba
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_threads_share_the_images_and_give_the_same_sum_again(threads: int) -> None:
+    torch.manual_seed(0)
+    x, gradient = channels_last(7, 48, 24, 24), channels_last(7, 48, 24, 24)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        first, second = (weight_gradient(x, gradient, 7, 1, 3) for _ in range(2))
+    finally:
+        torch.set_num_threads(before)
+    weight = torch.zeros(48, 1, 7, 7).requires_grad_()
+    of_torch(x, weight, 1, 3).backward(gradient)
+    assert weight.grad is not None
+    assert (first == second).all()
+    assert (first - weight.grad).norm() <= TOLERANCE * weight.grad.norm()
+
+
+@needs_numba
+def test_a_gradient_in_another_layout_is_understood() -> None:
+    x, weight = channels_last(2, 8, 9, 9).requires_grad_(), torch.randn(8, 1, 5, 5).requires_grad_()
+    out = depthwise_conv(x, weight, 1, 2)
+    gradient = torch.randn(2, 8, 9, 9)  # channels first
+    found = torch.autograd.grad(out, (x, weight), gradient)
+    expected = torch.autograd.grad(of_torch(x, weight, 1, 2), (x, weight), gradient)
+    for ours, theirs in zip(found, expected):
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("case", ["no numba", "3x3", "channels first", "double", "no gradient"])
+def test_torchs_own_is_taken_where_ours_is_not_meant(
+    case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object) -> Tensor:
+        raise AssertionError("our own gradient was taken")
+
+    monkeypatch.setattr(depthwise._Depthwise, "apply", refuse)
+    if case == "no numba":
+        monkeypatch.setattr(depthwise, "has_kernel", lambda: False)
+    kernel = 3 if case == "3x3" else 5
+    x, weight = channels_last(2, 8, 9, 9), torch.randn(8, 1, kernel, kernel)
+    if case == "channels first":
+        x = x.contiguous()
+    if case == "double":
+        x, weight = x.double(), weight.double()
+    weight.requires_grad_(case != "no gradient")
+    out = depthwise_conv(x, weight, 1, kernel // 2)
+    torch.testing.assert_close(out, of_torch(x, weight, 1, kernel // 2))
