@@ -71,6 +71,7 @@ def ofa(
     from supernet.space import at_width
     from supernet.workflow import importing
 
+    in_run = checkpoint or run_folder
     _check_used(
         {
             "--width": (width, space_name, "--space"),
@@ -78,6 +79,7 @@ def ofa(
             "--resolution": (resolution, subnet, "--subnet"),
             "--sizes": (sizes, accuracy_predictor, "--accuracy-predictor"),
             "--name": (name, latency_table, "--latency-table"),
+            "--output": (output, subnet or (not in_run and accuracy_predictor), "--subnet"),
         }
     )
     space = at_width(space_name, width) if space_name else None
@@ -98,7 +100,7 @@ def ofa(
             if accuracy_predictor:
                 predictor, path = importing.import_predictor(
                     accuracy_predictor,
-                    run=run or (None if output and space else find_run(None)),
+                    run=run or (None if output else find_run(None)),
                     space=space,
                     sizes=_sizes(sizes),
                     output=output,

@@ -106,7 +106,7 @@ class ElasticConvBlock(ElasticResidual):
             self.se.permute(order)
         _permute_shortcut_output(self, order)
 
-    def sort_inner(self, trained: int = 0) -> None:  # noqa: ARG002  # one width only
+    def sort_inner(self, trained: int = 1) -> None:  # noqa: ARG002  # one width only
         """Order the hidden channels of the gate."""
         if self.se is not None:
             self.se.sort()
@@ -181,10 +181,10 @@ class ElasticMBConv(ElasticResidual):
         self.project.permute_output(order)
         _permute_shortcut_output(self, order)
 
-    def sort_inner(self, trained: int = 0) -> None:
+    def sort_inner(self, trained: int = 1) -> None:
         """Order the middle channels, if this block makes them, and those of the gate."""
         if self.expand is not None:
-            order = ranked(self.project.importance(), self.widths[: trained + 1])
+            order = ranked(self.project.importance(), self.widths[:trained])
             self.expand.permute_output(order)
             self._permute_middle(order)
         if self.se is not None:
@@ -262,9 +262,9 @@ class ElasticBottleneck(ElasticResidual):
         self.project.permute_output(order)
         _permute_shortcut_output(self, order)
 
-    def sort_inner(self, trained: int = 0) -> None:
+    def sort_inner(self, trained: int = 1) -> None:
         """Order the channels on both sides of the middle convolution."""
-        widths, group_width = self.widths[: trained + 1], self.conv.conv.group_width
+        widths, group_width = self.widths[:trained], self.conv.conv.group_width
         if group_width:  # whole groups move, on both sides alike
             summed = self.project.importance().view(-1, group_width).sum(1)
             groups = ranked(summed, [width // group_width for width in widths])
@@ -327,7 +327,7 @@ class ElasticLinear(Elastic):
         if self.bias is not None:
             self.bias.copy_(self.bias[order])
 
-    def sort_inner(self, trained: int = 0) -> None:
+    def sort_inner(self, trained: int = 1) -> None:
         """Nothing to order inside."""
 
 

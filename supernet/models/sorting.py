@@ -19,30 +19,34 @@ __all__ = ["sort_channels"]
 
 
 @torch.no_grad()
-def sort_channels(supernet: Supernet, *, trained: int = 0) -> None:
+def sort_channels(supernet: Supernet, *, trained_expand: int = 1, trained_width: int = 1) -> None:
     """Order the channels between stages, inside blocks, and inside their gates.
 
     The function computed by the largest subnet does not change. Channels that a
     shortcut carries from one stage into the next keep their order.
 
+    What subnets compute that were trained already must not change either: channels move
+    only within the bands that their widths cut (Once-for-All's second expand phase).
+
     Args:
         supernet: changed in place.
-        trained: how many widths below the largest are trained already, counted from
-            above; what the middle channels of these widths compute stays as it is, and
-            only within and below them is the order changed. 0 before any smaller width
-            is trained, 1 after the second largest (Once-for-All's expand phases).
+        trained_expand: how many of the largest expand ratios subnets were trained with, 1
+            for the largest alone, 0 for all.
+        trained_width: the same of the widths of stages, stem and head.
     """
     for stream in _streams(supernet):
         if not stream.tied:
             order = sum(reader.importance() for reader in stream.readers)
             assert isinstance(order, torch.Tensor)
-            order = ranked(order, sorted(stream.widths, reverse=True)[: trained + 1])
+            widths = sorted(stream.widths, reverse=True)
+            order = ranked(order, widths[: trained_width or None])
             for writer in stream.writers:
                 writer.permute_output(order)
             for reader in stream.readers:
                 reader.permute_input(order)
-    for block in _blocks(supernet.slots):
-        block.sort_inner(trained)
+    if trained_expand:
+        for block in _blocks(supernet.slots):
+            block.sort_inner(trained_expand)
 
 
 @dataclass(slots=True)

@@ -2,7 +2,6 @@
 
 import pickle
 import warnings
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from supernet.errors import FileFormatError
 from supernet.files import write_bytes
+from supernet.models._archive import check_archive
 
 __all__ = ["load_tensors", "load_weights", "save_weights"]
 
@@ -79,7 +79,7 @@ def _content(path: Path) -> Any:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        _check_size(path)
+        check_archive(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks on old formats
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -89,16 +89,6 @@ def _content(path: Path) -> Any:
         printable = "".join(c if c.isprintable() else " " for c in str(error))
         reason = " ".join(printable.split())[:160] or type(error).__name__
     raise FileFormatError(f"{path}: not a checkpoint that is safe to load: {reason}")
-
-
-def _check_size(path: Path) -> None:
-    """Refuse an archive that is larger unpacked than it is: torch packs nothing."""
-    with path.open("rb") as file:
-        if file.read(4) != b"PK\x03\x04":
-            return
-    with zipfile.ZipFile(path) as archive:
-        if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
-            raise ValueError("it is compressed, which torch.save does not do")
 
 
 def _is_plain(value: Tensor) -> bool:

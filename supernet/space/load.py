@@ -57,15 +57,14 @@ def at_width(name: str, width: float | None) -> Space:
     Raises:
         ConfigError: no such space, or not at this width.
     """
-    if width is None or _OWN_WIDTHS.get(name) == width or name.endswith(f"_w{width}"):
+    if width is None or name.endswith(f"_w{width}"):
         return load_space(name)
-    wide = f"{name}_w{width}"
-    if wide in list_spaces():
-        return load_space(wide)
+    start = f"{name}_w"
+    known = {float(n.removeprefix(start)): n for n in list_spaces() if n.startswith(start)}
+    if name in _OWN_WIDTHS:
+        known[_OWN_WIDTHS[name]] = name
+    if width in known:
+        return load_space(known[width])
     load_space(name)  # the name itself may be the mistake
-    others = [
-        float(known.rpartition("_w")[2]) for known in list_spaces() if known.startswith(f"{name}_w")
-    ]
-    widths = sorted([*others, *([_OWN_WIDTHS[name]] if name in _OWN_WIDTHS else [])])
-    known = ", ".join(str(one) for one in widths) or "none"
-    raise ConfigError(f"space {name!r} has no width {width}; known: {known}")
+    widths = ", ".join(map(str, sorted(known))) or "none"
+    raise ConfigError(f"space {name!r} has no width {width}; known: {widths}")

@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -156,7 +156,7 @@ class Trainer:
         if self.step == stretch.start:
             self._optimizer = self._new_optimizer()
             if stretch.phase.sort_channels:
-                sort_channels(self.supernet)
+                self._sort_channels(stretch)
         end = stretch.start + stretch.steps
         self.supernet.train()
         losses: list[Tensor] = []
@@ -171,6 +171,15 @@ class Trainer:
                 self._check_finite(losses)
                 self._end_epoch(stretch, losses, time.perf_counter() - since)
                 losses, since = [], time.perf_counter()
+
+    def _sort_channels(self, stretch: _Stretch) -> None:
+        """Order the channels, but for those of widths that the phases before trained."""
+        before = [s.phase.elastic for s in self._stretches if s.start < stretch.start]
+        sort_channels(
+            self.supernet,
+            trained_expand=_most([elastic.expand for elastic in before]),
+            trained_width=_most([elastic.width for elastic in before]),
+        )
 
     def _end_epoch(self, stretch: _Stretch, losses: list[Tensor], seconds: float) -> None:
         images = len(losses) * self.recipe.batch_size
@@ -311,3 +320,8 @@ def _step_of(line: str) -> float:
 @lru_cache(maxsize=2)
 def _permutation(seed: int, epoch: int, count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
     return step_rng(seed, "order", epoch).permutation(count)
+
+
+def _most(counts: Sequence[int]) -> int:
+    """The largest number of choices that phases admitted; 0 stands for all of them."""
+    return 0 if 0 in counts else max(counts, default=1)

@@ -38,7 +38,7 @@ def of_torch(x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
 
 @needs_numba
 @given(
-    kernel=st.sampled_from([5, 7, 9]),
+    kernel=st.sampled_from([3, 5, 7, 9]),
     stride=st.sampled_from([1, 2, 3]),
     height=st.integers(1, 17),
     width=st.integers(1, 17),
@@ -58,6 +58,18 @@ def test_gradients_are_torchs(
     for ours, theirs in zip(found, gradients(of_torch, x, weight, *sizes)):
         assert ours.shape == theirs.shape
         assert (ours - theirs).norm() <= TOLERANCE * theirs.norm()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_weights_that_only_meet_padding_are_left_out_without_a_trace(
+    size: int, stride: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(depthwise, "has_kernel", lambda: False)
+    x, weight = channels_last(4, 8, size, size), torch.randn(8, 1, 7, 7)
+    found = gradients(depthwise_conv, x, weight, stride, 3)
+    for ours, theirs in zip(found, gradients(of_torch, x, weight, stride, 3)):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
 
 
 @needs_numba

@@ -2,18 +2,19 @@
 
 import copy
 import pickle
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from supernet.errors import FileFormatError
 from supernet.evaluate import recalibrate
 from supernet.models import Supernet, extract, sort_channels
-from supernet.models.ofa import load_ofa, ofa_supernet
-from supernet.space import Space, decode, load_space, sample, space_ranges
+from supernet.models.ofa import load_ofa
+from supernet.space import Space, decode, load_space, neighbours, sample, space_ranges
 from supernet.space.layout import layout_of
 
 networks = pytest.importorskip(
@@ -43,21 +44,45 @@ TOLERANCE = 1e-5  # of the largest logit
 
 @pytest.fixture(params=list(BUILDERS), scope="module")
 def pair(request, tmp_path_factory):
-    """The referee with random weights and statistics, and ours loaded from its file."""
+    """The referee with random weights and statistics, and ours loaded from its file.
+
+    Statistics are those of the largest subnet, moved at random: with statistics of no
+    network the signal dies out on its way, and wrong early blocks would go unseen.
+    """
     torch.manual_seed(0)
-    theirs = BUILDERS[request.param]()
+    theirs: Any = BUILDERS[request.param]()
     for name, value in theirs.state_dict().items():
-        if name.endswith("running_var"):
-            value.uniform_(0.5, 2)
-        elif "matrix" in name:
+        if "matrix" in name:
             value.add_(0.1 * torch.randn_like(value))
-        elif name.endswith(("running_mean", "bias")):
+        elif name.endswith("bias"):
             value.normal_(std=0.1)
+        elif name.endswith("weight") and value.dim() == 1:
+            value.uniform_(0.5, 1.5)
+        elif name.endswith("weight"):
+            value.normal_(std=(2 / value[0].numel()) ** 0.5)
+    norms: list[Any] = [
+        module for module in theirs.modules() if isinstance(module, torch.nn.BatchNorm2d)
+    ]
+    for norm in norms:
+        norm.momentum = 1.0
+    theirs.set_max_net()
+    with torch.no_grad():
+        theirs.train()(_images(16))
+    for norm in norms:
+        norm.momentum = 0.1
+        norm.running_mean.add_(0.1 * norm.running_var.sqrt() * torch.randn_like(norm.running_mean))
+        norm.running_var.mul_(torch.empty_like(norm.running_var).uniform_(0.5, 1.5))
     path = tmp_path_factory.mktemp("ofa") / "checkpoint.pth"
     torch.save({"state_dict": theirs.state_dict()}, path)
-    ours = ofa_supernet(path)  # finds the space out by itself
-    assert ours.space == replace(load_space(request.param), num_classes=10)
+    ours = Supernet(load_space(request.param), num_classes=10)
+    load_ofa(path, ours)
     return theirs, ours
+
+
+def _images(count: int) -> torch.Tensor:
+    """Blotches of a colour of their own with noise: pooling makes plain noise all alike."""
+    blotches = F.interpolate(torch.randn(count, 3, 7, 7), size=64, mode="bilinear")
+    return blotches + torch.randn(count, 3, 1, 1) + 0.3 * torch.randn(count, 3, 64, 64)
 
 
 def _activate_theirs(theirs, space: Space, subnet) -> None:
@@ -95,7 +120,7 @@ def test_every_subnet_gives_the_referees_outputs(pair, training: bool):
             module.p = 0.0
     before = {name: value.clone() for name, value in ours.state_dict().items()}
     referee = {name: value.clone() for name, value in theirs.state_dict().items()}
-    images = torch.randn(8, 3, 64, 64)
+    images = _images(8)
     for subnet in decode(ours.space, sample(ours.space, 8, np.random.default_rng(1))):
         _activate_theirs(theirs, ours.space, subnet)
         ours.activate(subnet)
@@ -111,7 +136,7 @@ def test_extraction_gives_the_referees_extracted_network(pair):
     theirs, ours = pair
     theirs.eval()
     ours.eval()
-    images = torch.randn(2, 3, 64, 64)
+    images = _images(2)
     for subnet in decode(ours.space, sample(ours.space, 3, np.random.default_rng(2))):
         _activate_theirs(theirs, ours.space, subnet)
         with torch.no_grad():
@@ -124,8 +149,8 @@ def test_sorting_gives_what_the_referees_sorting_gives(pair):
     for trained in range(3):
         theirs, ours = (copy.deepcopy(net).eval() for net in pair)
         theirs.re_organize_middle_weights(expand_ratio_stage=trained)
-        sort_channels(ours, trained=trained)
-        images = torch.randn(2, 3, 64, 64)
+        sort_channels(ours, trained_expand=trained + 1)
+        images = _images(2)
         for subnet in decode(ours.space, _same_widths(ours.space, 4, trained)):
             _activate_theirs(theirs, ours.space, subnet)
             ours.activate(subnet)
@@ -145,7 +170,7 @@ def _same_widths(space: Space, count: int, seed: int):
 def test_recalibration_gives_the_referees_statistics(pair):
     """In double precision: over so few images, rounding in fp32 grows from layer to layer."""
     theirs, ours = (net.eval() for net in pair)
-    batches = [torch.randn(count, 3, 64, 64).double() * 2 + 1 for count in (8, 8, 3)]
+    batches = [_images(count).double() for count in (8, 8, 3)]
     for subnet in decode(ours.space, sample(ours.space, 2, np.random.default_rng(3))):
         _activate_theirs(theirs, ours.space, subnet)
         expected = theirs.get_active_subnet().eval().double()
@@ -154,6 +179,21 @@ def test_recalibration_gives_the_referees_statistics(pair):
         recalibrate(found, batches)
         with torch.no_grad():
             assert _difference(found(batches[0]), expected(batches[0])) <= 1e-9
+
+
+def test_a_wrong_choice_would_be_seen(pair):
+    """What the tolerance means: the next kernel or width differs by a thousand times more."""
+    _, ours = pair
+    ours.eval()
+    images = _images(2)
+    genes = sample(ours.space, 1, np.random.default_rng(4))
+    ours.activate(decode(ours.space, genes)[0])
+    with torch.no_grad():
+        expected = ours(images)
+        for subnet in decode(ours.space, neighbours(ours.space, genes)):
+            if subnet.resolution == ours.subnet.resolution:
+                ours.activate(subnet)
+                assert _difference(ours(images), expected) > 1000 * TOLERANCE
 
 
 def test_a_checkpoint_of_another_space_is_refused(pair, tmp_path: Path):

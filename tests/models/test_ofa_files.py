@@ -184,13 +184,6 @@ def test_another_state_is_refused_in_one_line(
     assert len(str(caught.value)) < 500 + len(str(tmp_path))
 
 
-def test_a_checkpoint_of_no_known_space_says_how_to_name_it(state: State, tmp_path: Path) -> None:
-    torch.save(state, tmp_path / "c.pth")
-    with pytest.raises(FileFormatError, match="fit none of the spaces mobilenet_v3, ") as caught:
-        ofa_supernet(tmp_path / "c.pth")
-    assert "--space" in caught.value.hint
-
-
 class Evil:
     """Touches a file when it is unpickled."""
 
@@ -238,6 +231,35 @@ def test_an_archive_that_unpacks_to_more_is_refused(tmp_path: Path) -> None:
     assert bomb.stat().st_size < 1_000_000
     with pytest.raises(FileFormatError, match="it is compressed, which torch"):
         load_tensors(bomb)
+
+
+def pairs_of_pairs(levels: int) -> bytes:
+    """A pickle of ``{tuple: 1}``: a tuple of two references to one of two references to ..."""
+    parts = [b"q%ch%c\x86" % (level, level) for level in range(levels)]
+    return b"\x80\x02})" + b"".join(parts) + b"K\x01s."
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_name_that_takes_forever_to_hash_is_refused(tmp_path: Path, zipped: bool) -> None:
+    path = tmp_path / "c.pth"
+    if zipped:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("archive/data.pkl", pairs_of_pairs(60))
+            archive.writestr("archive/version", b"3\n")
+    else:
+        torch.save({}, path, _use_new_zipfile_serialization=False)
+        content = path.read_bytes()
+        start = content.rindex(b"\x80\x02}")
+        path.write_bytes(content[:start] + pairs_of_pairs(60) + content[start:])
+    with pytest.raises(FileFormatError, match="its parts refer to each other"):
+        load_tensors(path)
+
+
+def test_a_huge_description_is_not_read(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "c.pth", "w") as archive:
+        archive.writestr("archive/data.pkl", bytes(65 << 20))
+    with pytest.raises(FileFormatError, match="more than 64 MB beside its tensors"):
+        load_tensors(tmp_path / "c.pth")
 
 
 @pytest.mark.parametrize("entry", ["../../evil", "/etc/evil", "archive/data/../../evil"])

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from supernet.elastic import ElasticMBConv
 from supernet.models import Supernet, sort_channels
-from supernet.space import Head, Space, Stage, Stem, decode, smallest
+from supernet.space import Head, Space, Stage, Stem, Subnet, decode, sample, smallest
 
 MakeSupernet = Callable[[Space], Supernet]
 
@@ -111,3 +112,25 @@ def test_narrow_subnets_are_computed_from_other_channels_afterwards(
     supernet.activate(small)
     other.activate(small)
     assert (supernet(images(tiny_space)) - other(images(tiny_space))).abs().max() > 1e-3
+
+
+def test_widths_that_were_trained_keep_their_channels(
+    any_space: Space, make_supernet: MakeSupernet
+) -> None:
+    """Sorting again after all widths were trained changes no subnet at all."""
+    supernet, other = make_supernet(any_space).eval(), make_supernet(any_space).eval()
+    sort_channels(supernet, trained_expand=0, trained_width=0)
+    genes = sample(any_space, 6, np.random.default_rng(0))
+    for subnet in decode(any_space, np.concatenate([smallest(any_space), genes])):
+        assert difference(any_space, supernet, other, subnet) <= 1e-5
+    sort_channels(other)
+    narrow = decode(any_space, smallest(any_space))[0]
+    assert difference(any_space, supernet, other, narrow) > 1e-3
+
+
+def difference(space: Space, first: Supernet, second: Supernet, subnet: Subnet) -> float:
+    first.activate(subnet)
+    second.activate(subnet)
+    with torch.no_grad():
+        expected = second(images(space))
+        return float((first(images(space)) - expected).abs().max() / expected.abs().max())

@@ -5,6 +5,7 @@ them as `tests/space/test_net_config.py` does, and are skipped where they are no
 """
 
 import importlib.util
+import itertools
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -41,12 +42,12 @@ def ours(path: Path, space: Space) -> MLPPredictor:
     return from_ofa(state, space, {"sha256": sha256(path)})
 
 
-def at_sizes(space: Space, sizes: tuple[int, ...], count: int = 100) -> tuple[Genes, list[Subnet]]:
+def at_sizes(space: Space, sizes: tuple[int, ...], count: int = 300) -> tuple[Genes, list[Subnet]]:
     """Random subnets at these input sizes."""
     genes = canonical(space, sample(space, count, np.random.default_rng(0)))
     subnets = decode(space, genes)
     kept = [i for i, subnet in enumerate(subnets) if subnet.resolution in sizes]
-    assert len(kept) > count // 4
+    assert len(kept) >= 40
     return genes[kept], [subnets[i] for i in kept]
 
 
@@ -95,7 +96,7 @@ def test_the_tutorials_predictor_gives_the_referees_accuracies(tutorial: ModuleT
     expected = 100 * theirs.predict_accuracy(asked).numpy()[:, 0]
     found = ours(TUTORIAL, space).predict(genes)
     np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
-    assert 70 < found.min() < found.max() < 82
+    assert 70 < found.min() < found.max() < 85
 
 
 def resnet_choices(space: Space, subnet: Subnet) -> dict[str, Any]:
@@ -128,7 +129,7 @@ def test_the_resnets_predictor_gives_the_referees_accuracies(package: Any, capsy
         expected = 100 * theirs.predict_acc([resnet_choices(space, s) for s in subnets]).numpy()
     found = ours(RESNET, space).predict(genes)
     np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
-    assert 70 < found.min() < found.max() < 82
+    assert 70 < found.min() < found.max() < 85
 
 
 @pytest.mark.parametrize("space_name", ["mobilenet_v3", "mobilenet_v3_w1.2"])
@@ -189,7 +190,7 @@ def test_layers_stand_in_the_order_of_their_numbers() -> None:
     widths = [128, *range(12, 0, -1)]
     state = {
         f"{2 * i}.weight": np.ones((after, before), np.float32)
-        for i, (before, after) in enumerate(zip(widths, widths[1:]))
+        for i, (before, after) in enumerate(itertools.pairwise(widths))
     }
     found = from_ofa(dict(sorted(state.items())), SPACE, {})
     assert [len(weight) for weight, _ in found.layers] == widths[1:]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supernet.errors import ConfigError, FileFormatError
-from supernet.space import Space, list_spaces, load_space, save_space
+from supernet.space import Space, at_width, list_spaces, load_space, save_space
 
 FILE = """\
 format: supernet.space
@@ -33,6 +33,47 @@ def test_an_unknown_name_suggests_a_known_one() -> None:
     with pytest.raises(ConfigError, match="unknown space 'dem'; did you mean 'demo'") as caught:
         load_space("dem")
     assert "supernet spaces" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "found"),
+    [
+        ("mobilenet_v3", None, "mobilenet_v3"),
+        ("mobilenet_v3", 1.0, "mobilenet_v3"),
+        ("mobilenet_v3", 1.2, "mobilenet_v3_w1.2"),
+        ("mobilenet_v3_w1.2", 1.2, "mobilenet_v3_w1.2"),
+        ("proxyless", 1.3, "proxyless"),
+        ("proxyless", 1, "proxyless_w1.0"),
+        ("demo", None, "demo"),
+    ],
+)
+def test_a_space_is_found_at_its_widths(name: str, width: float | None, found: str) -> None:
+    assert at_width(name, width) == load_space(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "text"),
+    [
+        ("mobilenet_v3", 9, r"'mobilenet_v3' has no width 9; known: 1\.0, 1\.2"),
+        ("proxyless", float("nan"), r"has no width nan; known: 1\.0, 1\.3"),
+        ("mobilenet_v3_w1.2", 1.0, "known: none"),
+        ("demo", 1.0, "known: none"),
+        ("", 1.0, "unknown space ''"),
+        ("v3", 1.2, "unknown space 'v3'"),
+        ("../presets/demo", 1.2, "unknown space"),
+    ],
+)
+def test_another_width_is_refused(name: str, width: float, text: str) -> None:
+    with pytest.raises(ConfigError, match=text):
+        at_width(name, width)
+
+
+def test_a_file_has_the_width_that_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(FILE)
+    assert at_width(str(path), None).name == "mine"
+    with pytest.raises(ConfigError, match="known: none"):
+        at_width(str(path), 1.2)
 
 
 def test_a_short_file_is_filled_with_the_documented_defaults(tmp_path: Path) -> None:
