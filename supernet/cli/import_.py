@@ -93,7 +93,6 @@ def ofa(
                     checkpoint, space=space, data=data, folder=run_folder, progress=progress
                 )
                 rows.append(["supernet", f"{run.space().name}, {run.space().num_classes} classes"])
-                rows.append(["run", str(run.folder)])
                 result["run"] = str(run.folder)
             elif run_folder:
                 run = find_run(run_folder)
@@ -106,7 +105,7 @@ def ofa(
                     output=output,
                     progress=progress,
                 )
-                rows.append(["accuracy predictor", f"{len(predictor.inputs)} inputs, {path}"])
+                rows.append(["accuracy predictor", _knows(predictor.sizes)])
                 result["predictor"] = str(path)
             if subnet:
                 found = importing.import_subnet(
@@ -120,6 +119,8 @@ def ofa(
                 rows += _subnet_rows(found)
                 result["subnet"] = str(found.path)
                 result["space"] = found.space.name
+                if found.space_path:
+                    result["space_file"] = str(found.space_path)
             if latency_table:
                 table, path = importing.import_latency_table(
                     latency_table, name=name, progress=progress
@@ -129,7 +130,8 @@ def ofa(
     finally:  # what was imported before an error stays, and is told
         if rows:
             print_table("Imported", rows)
-    click.echo(f"\n{_next(result)}")
+            _print_paths(result)
+    click.echo(_next(result))
     if as_json:
         print_json(result)
 
@@ -155,19 +157,29 @@ def _subnet_rows(found: Any) -> list[list[str]]:
 
     operators = found.file.operators
     return [
-        ["subnet", str(found.path)],
-        ["its space", str(found.space_path or found.space.name)],
+        ["subnet of space", found.space.name],
         ["multiply-adds", f"{total_macs(operators) / 1e6:.1f} M"],
         ["parameters", f"{total_params(operators) / 1e6:.2f} M"],
     ]
+
+
+def _knows(sizes: tuple[int, ...]) -> str:
+    return f"knows {sizes[0]} to {sizes[-1]} px" if sizes else "for all input sizes"
+
+
+def _print_paths(result: dict[str, Any]) -> None:
+    """Outside of the table, which would break them: they are there to be copied."""
+    click.echo()
+    for key in ("run", "predictor", "subnet", "space_file", "table"):
+        if key in result:
+            click.echo(f"{key.replace('_', ' ')}: {result[key]}")
 
 
 def _next(result: dict[str, Any]) -> str:
     """What to do now."""
     run = f" --run {result['run']}" if "run" in result else ""
     target = f" --target {result['target']}" if "target" in result else ""
-    if "subnet" in result and run:
-        return f"next: supernet export {result['subnet']} --onnx{run} --data IMAGES"
-    if run or target or "predictor" in result:
+    if "subnet" not in result:
         return f"next: supernet search{run}{target} --max-latency-ms LIMIT"
-    return f"subnet: {result['subnet']}"
+    where = run or f" --run RUN  (a run of space {result['space']}, see --checkpoint)"
+    return f"next: supernet export {result['subnet']} --onnx --data IMAGES{where}"

@@ -22,15 +22,20 @@ def command(as_json: bool) -> None:
             documents.append({"name": name, "measured": False})
             continue
         held_out, device = table.held_out, table.device
-        error_text = f"{held_out.mape:.1f} %" if held_out.networks else "not known"
-        runtime = f"{device.get('runtime', '')} {device.get('runtime_version', '')}"
+        error_text = "not known"
+        if held_out.networks:
+            error_text = f"{held_out.mape:.1f} % of {held_out.networks}"
+        runtime = "as published"
+        if "runtime" in device:
+            runtime = f"{device['runtime']} {device.get('runtime_version', '')}, "
+            runtime += f"{table.threads} thread, {table.precision}"
         rows.append(
             [
                 name,
                 device.get("processor", ""),
-                f"{runtime}, {table.threads} thread, {table.precision}",
+                runtime,
                 f"{len(table.rows)}",
-                f"{error_text} of {held_out.networks}",
+                error_text,
             ]
         )
         documents.append(

@@ -135,15 +135,15 @@ def ofa_supernet(path: Path, space: Space | None = None) -> Supernet:
     if not 2 <= classes <= _MOST_CLASSES:
         raise FileFormatError(
             f"{path}: not a network of Once-for-All: expected a classifier of 2 to "
-            f"{_MOST_CLASSES} classes, found {classes}"
+            f"{_MOST_CLASSES} classes, found {classes}",
+            hint="an accuracy predictor comes in by --accuracy-predictor",
         )
-    for name in [] if space else OFA_SPACES:
-        with torch.device("meta"):
-            candidate = Supernet(load_space(name), num_classes=classes)
-        with contextlib.suppress(FileFormatError):
-            if not _differing(state, candidate):
-                space = load_space(name)
-                break
+    found = _space_of(state, classes)
+    if space is not None and found is not None and found.hash != space.hash:
+        raise FileFormatError(
+            f"{path}: of space {found.name!r}, not of {space.name!r}", hint="leave out --space"
+        )
+    space = space or found
     if space is None:
         raise FileFormatError(
             f"{path}: its tensors fit none of the spaces {', '.join(OFA_SPACES)}",
@@ -152,6 +152,17 @@ def ofa_supernet(path: Path, space: Space | None = None) -> Supernet:
     supernet = Supernet(space, num_classes=classes)
     _put(path, state, supernet)
     return supernet
+
+
+def _space_of(state: Mapping[str, Tensor], classes: int) -> Space | None:
+    """The shipped space whose supernet has tensors of these names and shapes."""
+    for name in OFA_SPACES:
+        with torch.device("meta"):
+            candidate = Supernet(load_space(name), num_classes=classes)
+        with contextlib.suppress(FileFormatError):
+            if not _differing(state, candidate):
+                return load_space(name)
+    return None
 
 
 def _put(path: Path, state: Mapping[str, Tensor], supernet: Supernet) -> None:

