@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -131,7 +132,7 @@ def main() -> None:
     ]
     device = describe_device()
     result = {
-        "command": "python benchmarks/training_speed.py",
+        "command": " ".join(["python", "benchmarks/training_speed.py", *sys.argv[1:]]),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "hardware": {"processor": device["processor"], "cores": os.cpu_count()},
         "versions": {"python": platform.python_version(), "torch": str(torch.__version__)},
