@@ -4,6 +4,8 @@ Each class is also a builtin kind, so that `except ValueError` works as people
 expect, and carries the exit code with which the command line ends.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 __all__ = [

@@ -1,0 +1,158 @@
+"""ONNX graphs of operators, as the exporter would write them after folding batch norm.
+
+Built in a few milliseconds, with random weights: time does not depend on their values
+as long as they are ordinary numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Sequence
+
+import numpy as np
+
+from supernet.latency.kit.proto import Graph, Node, serialise
+from supernet.latency.kit.quantise import quantised
+
+__all__ = ["OPSET", "PRECISIONS", "build_onnx"]
+
+OPSET = 18
+PRECISIONS = ("fp32", "int8")
+
+
+class _Builder:
+    """Collects nodes and weights; every method appends one operator of ONNX."""
+
+    def __init__(self) -> None:
+        self.nodes: List[Node] = []
+        self.weights: Dict[str, Any] = {}
+        self._rng = np.random.default_rng(0)
+
+    def node(self, op: str, inputs: Sequence[str], **attributes: Any) -> str:
+        name = f"v{len(self.nodes)}"
+        self.nodes.append(Node(op, tuple(inputs), name, attributes))
+        return name
+
+    def constant(self, values: Any) -> str:
+        name = f"w{len(self.weights)}"
+        self.weights[name] = values
+        return name
+
+    def random(self, *shape: int) -> str:
+        fan_in = int(np.prod(shape[1:])) or 1
+        values = self._rng.standard_normal(shape, dtype=np.float32)
+        return self.constant(values * np.float32(fan_in**-0.5))
+
+    def conv(
+        self,
+        x: str,
+        before: int,
+        after: int,
+        kernel: int = 1,
+        stride: int = 1,
+        *,
+        groups: int = 1,
+        bias: bool = True,
+    ) -> str:
+        weights = [self.random(after, before // groups, kernel, kernel)]
+        weights += [self.random(after)] if bias else []
+        return self.node(
+            "Conv",
+            [x, *weights],
+            kernel_shape=[kernel, kernel],
+            strides=[stride, stride],
+            pads=[kernel // 2] * 4,
+            group=groups,
+        )
+
+    def act(self, x: str, name: str) -> str:
+        if name == "none":
+            return x
+        if name == "relu6":
+            bounds = [self.constant(np.array(value, np.float32)) for value in (0, 6)]
+            return self.node("Clip", [x, *bounds])
+        if name == "swish":
+            return self.node("Mul", [x, self.node("Sigmoid", [x])])
+        return self.node({"relu": "Relu", "hard_swish": "HardSwish"}[name], [x])
+
+    def mean(self, x: str, *, keep: bool) -> str:
+        axes = self.constant(np.array([2, 3], np.int64))
+        return self.node("ReduceMean", [x, axes], keepdims=int(keep))
+
+    def squeeze_excite(self, x: str, channels: int, hidden: int) -> str:
+        gate = self.conv(self.mean(x, keep=True), channels, hidden)
+        gate = self.conv(self.node("Relu", [gate]), hidden, channels)
+        return self.node("Mul", [x, self.node("HardSigmoid", [gate], alpha=1 / 6, beta=0.5)])
+
+    def add(self, x: str, operator: Any) -> str:
+        """Append one operator of ours."""
+        o = operator
+        if o.op == "pool":
+            return self.mean(x, keep=False)
+        if o.op == "linear":
+            weights = [self.random(o.out_channels, o.in_channels)]
+            weights += [self.random(o.out_channels)] if o.bias else []
+            return self.act(self.node("Gemm", [x, *weights], transB=1), o.act)
+        if o.op == "maxpool":
+            return self.pool("MaxPool", x, o.kernel, o.stride)
+        y = self.add_shortcut(x, self.body(x, o), o)
+        return self.act(y, o.act) if o.op == "bottleneck" else y
+
+    def body(self, x: str, o: Any) -> str:
+        """Everything of a block but its shortcut."""
+        if o.op == "conv":
+            y = self.act(self.conv(x, o.in_channels, o.out_channels, o.kernel, o.stride), o.act)
+            return self.squeeze_excite(y, o.out_channels, o.se) if o.se else y
+        y, mid = x, o.mid_channels
+        if o.op != "dsconv":
+            y = self.act(self.conv(y, o.in_channels, mid), o.act)
+        groups = o.groups if o.op == "bottleneck" else mid
+        y = self.act(self.conv(y, mid, mid, o.kernel, o.stride, groups=groups), o.act)
+        if o.se:
+            y = self.squeeze_excite(y, mid, o.se)
+        return self.conv(y, mid, o.out_channels)
+
+    def pool(self, op: str, x: str, kernel: int, stride: int, *, odd: bool = False) -> str:
+        pads = [kernel // 2] * 4 if kernel % 2 else [0] * 4
+        sizes = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": pads}
+        return self.node(op, [x], **sizes, ceil_mode=int(odd))
+
+    def add_shortcut(self, x: str, y: str, o: Any) -> str:
+        if o.shortcut == "none":
+            return y
+        if o.shortcut == "pool":
+            x = self.pool("AveragePool", x, 3, o.stride)
+        elif o.stride > 1:
+            odd = o.height % o.stride > 0 or o.width % o.stride > 0
+            x = self.pool("AveragePool", x, o.stride, o.stride, odd=odd)
+        normalised = o.shortcut == "project_norm"
+        if normalised or (o.shortcut == "project" and o.in_channels != o.out_channels):
+            x = self.conv(x, o.in_channels, o.out_channels, bias=normalised)
+        return self.node("Add", [x, y])
+
+
+def build_onnx(operators: Sequence[Any], *, batch: int = 1, precision: str = "fp32") -> bytes:
+    """A serialised ONNX model of operators that follow each other, input ``x``.
+
+    Args:
+        operators: `supernet.space.Operator` or `Spec`, at least one.
+        batch: images at once.
+        precision: ``fp32``, or ``int8``: in QDQ form, unsigned activations and signed
+            weights, one scale an output channel.
+    """
+    first = operators[0]
+    shape = [batch, first.in_channels]
+    if first.op != "linear":
+        shape += [first.height, first.width]
+    builder = _Builder()
+    y = "x"
+    for operator in operators:
+        y = builder.add(y, operator)
+    output_shape = (batch, *_output_size(operators[-1]))
+    graph = Graph(builder.nodes, builder.weights, tuple(shape), y, output_shape)
+    return serialise(quantised(graph) if precision == "int8" else graph, OPSET)
+
+
+def _output_size(o: Any) -> List[int]:
+    if o.op in ("pool", "linear"):
+        return [o.out_channels]
+    return [o.out_channels, (o.height - 1) // o.stride + 1, (o.width - 1) // o.stride + 1]

@@ -1,0 +1,174 @@
+"""Measuring a whole plan: journal, gauges, slowdowns, and the result."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
+
+from supernet.latency.backends.contract import Backend
+from supernet.latency.kit.journal import Journal
+from supernet.latency.kit.machine import Machine
+from supernet.latency.kit.measuring import LARGE, Task, measure_tasks, statistic_of
+from supernet.latency.kit.plan import Plan
+from supernet.latency.kit.protocol import Protocol, Timing
+from supernet.latency.kit.slowdown import SpeedWatch
+
+__all__ = ["FORMAT", "VERSION", "Measured", "measure_plan", "result_document", "settings_of"]
+
+FORMAT, VERSION = "supernet.kit_result", 1
+
+
+class Measured(NamedTuple):
+    """What a plan gave."""
+
+    timings: Dict[str, Timing]
+    """By key: ``o12`` is the operator 12 of the plan, ``n3`` its network 3."""
+    events: List[str]
+
+
+def settings_of(backend: Backend, name: str) -> Dict[str, Any]:
+    """How a backend was set up, as results say it."""
+    return {
+        "backend": name,
+        "precision": backend.precision,
+        "threads": backend.threads,
+        "batch": backend.batch,
+        "device": backend.device,
+    }
+
+
+def tasks_of(plan: Plan, backend: Backend, skip: Sequence[int] = ()) -> List[Task]:
+    """The models of a plan, without the operators whose numbers are in `skip`."""
+    known = set(skip)
+    tasks = [
+        Task(f"o{number}", lambda spec=spec: backend.load([spec]))  # type: ignore[misc]
+        for number, spec in enumerate(plan.operators)
+        if number not in known
+    ]
+    for number, network in enumerate(plan.networks):
+        specs = plan.specs(network)
+        tasks.append(Task(f"n{number}", lambda specs=specs: backend.load(specs), LARGE))  # type: ignore[misc]
+    return tasks
+
+
+def measure_plan(
+    plan: Plan,
+    backend: Backend,
+    protocol: Protocol,
+    *,
+    settings: Mapping[str, Any],
+    journal: Optional[Path] = None,
+    fresh: bool = False,
+    skip: Sequence[int] = (),
+    say: Callable[[str], None] = lambda text: None,
+    progress: Optional[Callable[[int, int, str], None]] = None,
+    patience_s: float = 60.0,
+) -> Measured:
+    """Measure a plan, or what an interrupted run left of it.
+
+    Args:
+        plan: operators and networks.
+        backend: to measure in.
+        protocol: how often.
+        settings: of the backend; a journal is continued only under the same.
+        journal: written as the run goes, and read first when it is there.
+        fresh: do not continue the journal.
+        skip: numbers of operators that are known already.
+        say: told what happens, a line each.
+        progress: told of every visit.
+        patience_s: how long to wait for a machine that has slowed down.
+    """
+    machine, tasks = Machine(), tasks_of(plan, backend, skip)
+    if journal is None:
+        events: List[str] = []
+        watch = SpeedWatch(machine, _both(say, events.append), patience_s=patience_s)
+        timings = measure_tasks(
+            tasks, backend, protocol, large=plan.gauge(), watch=watch, progress=progress
+        )
+        return Measured(timings, events)
+    header = {
+        "plan": plan.id,
+        "skip": list(skip),
+        "settings": dict(settings),
+        "device": {**machine.describe(), **backend.describe()},
+        "protocol": protocol.as_dict(),
+    }
+    book = Journal(journal, header, fresh=fresh)
+    try:
+        if book.contents.dropped:
+            say(f"{journal}: dropped {book.contents.dropped} damaged bytes at its end")
+        visits = book.contents.visits
+        if visits:
+            count = sum(map(len, visits.values()))
+            book.event(f"continued after {count} visits")
+            say(f"going on after {count} visits in {journal}")
+        timings = measure_tasks(
+            tasks,
+            backend,
+            protocol,
+            large=plan.gauge(),
+            known=visits,
+            record=book.visit,
+            watch=SpeedWatch(machine, _both(say, book.event), patience_s=patience_s),
+            progress=progress,
+            seed=sum(map(len, visits.values())),
+        )
+    finally:
+        book.close()
+    return Measured(timings, list(book.contents.events))
+
+
+def _both(first: Callable[[str], None], second: Callable[[str], None]) -> Callable[[str], None]:
+    def tell(text: str) -> None:
+        first(text)
+        second(text)
+
+    return tell
+
+
+def result_document(
+    plan: Plan,
+    measured: Measured,
+    backend: Backend,
+    protocol: Protocol,
+    *,
+    settings: Mapping[str, Any],
+    before: Mapping[str, str],
+    seconds: float,
+) -> Dict[str, Any]:
+    """The result of a kit as plain values.
+
+    Args:
+        plan: what was to be measured.
+        measured: what was.
+        backend: what it was measured in.
+        protocol: how often.
+        settings: as in `settings_of`.
+        before: `Machine.conditions` when the run began.
+        seconds: that it took.
+    """
+    machine = Machine()
+    after = machine.conditions()
+    changed = {f"{key}_at_end": after[key] for key in before if after.get(key) != before[key]}
+    now = datetime.fromtimestamp(time.time(), timezone.utc).isoformat(timespec="seconds")
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "device": {**machine.describe(), **backend.describe(), "measured_at": now},
+        "conditions": {**before, **{key: value for key, value in changed.items() if value}},
+        "settings": dict(settings),
+        "protocol": {**protocol.as_dict(), "statistic": statistic_of(backend)},
+        "seconds": round(seconds, 1),
+        "events": measured.events,
+        "operators": [_row(measured, f"o{n}") for n in range(len(plan.operators))],
+        "networks": [_row(measured, f"n{n}") for n in range(len(plan.networks))],
+        "plan": plan.document(),
+    }
+
+
+def _row(measured: Measured, key: str) -> Optional[List[float]]:
+    """`ms`, `spread_ms`, visits, and how slow the machine was; None if not measured."""
+    timing = measured.timings.get(key)
+    return [float(f"{value:.6g}") for value in timing] if timing else None
