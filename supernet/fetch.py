@@ -18,7 +18,7 @@ from supernet.errors import DataError, FileFormatError
 from supernet.files import atomic_path, sha256, user_folder
 from supernet.progress import Progress, silent
 
-__all__ = ["fetch", "is_url"]
+__all__ = ["fetch", "is_url", "name_of"]
 
 PUBLISHED = "https://raw.githubusercontent.com/han-cai/files/master/"
 """Where the authors of Once-for-All and ProxylessNAS host their small files."""
@@ -45,6 +45,18 @@ _PATIENCE_SECONDS = 60.0
 def is_url(source: str) -> bool:
     """Whether `source` is a URL that can be fetched, not a path."""
     return source.partition("://")[0].lower() in _SCHEMES and "://" in source
+
+
+def name_of(source: str) -> str:
+    """A name for what was published: that of its folder, where the file has none."""
+    if is_url(source):
+        source = re.split("[?#]", source)[0]
+    parts = [part for part in source.split("/") if part] or [""]
+    stem = parts[-1].removesuffix(".config").removesuffix(".json")
+    if stem == "net" and len(parts) > 1:
+        stem = parts[-2]
+    kept = "".join(c if c.isalnum() or c in "_-." else "-" for c in stem).strip("._-")
+    return kept[:_NAME_LENGTH] or "network"
 
 
 def fetch(source: str, progress: Progress = silent) -> Path:

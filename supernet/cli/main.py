@@ -1,6 +1,5 @@
 """The command `supernet`: one thin file a command, loaded when it is asked for."""
 
-import importlib
 import os
 import sys
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import click
 
 from supernet import __version__
+from supernet.cli.lazy import LazyGroup
 
 __all__ = ["main"]
 
@@ -15,6 +15,7 @@ _COMMANDS = {
     "demo": "the whole loop on embedded images, in minutes",
     "train": "train a supernet",
     "search": "find the best subnet for a target",
+    "latency": "latency tables: predict, show, check, fit, import",
     "export": "export a subnet to ONNX, verified",
     "import": "bring in published supernets, networks, predictors, tables",
     "spaces": "list search spaces, or show one",
@@ -23,34 +24,8 @@ _COMMANDS = {
 }
 
 
-class _Commands(click.Group):
-    """Imports the file of a command only when that command runs."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
-            return None
-        name = "import_" if cmd_name == "import" else cmd_name  # the word is Python's own
-        module = importlib.import_module(f"supernet.cli.{name}")
-        command: click.Command = module.command
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            from supernet.files import nearest
-
-            message = f"no command {args[0]!r}; {nearest(args[0], _COMMANDS)}"
-            raise click.UsageError(message, ctx) from error
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+class _Commands(LazyGroup):
+    """All commands; errors end as one line and an exit code."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run, and end with the exit code of whatever went wrong."""
@@ -77,6 +52,8 @@ class _Commands(click.Group):
 
 @click.command(
     cls=_Commands,
+    package="supernet.cli",
+    about=_COMMANDS,
     context_settings={
         "help_option_names": ["-h", "--help"],
         "auto_envvar_prefix": "SUPERNET",

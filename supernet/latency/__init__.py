@@ -2,6 +2,7 @@
 
 from supernet.latency.build import build_table, describe_device
 from supernet.latency.graph import build_onnx
+from supernet.latency.importing import import_latency_table
 from supernet.latency.measure import Protocol, Timing, measure
 from supernet.latency.table import (
     Correction,
@@ -27,6 +28,7 @@ __all__ = [
     "build_table",
     "describe_device",
     "fit_correction",
+    "import_latency_table",
     "list_targets",
     "load_target",
     "measure",

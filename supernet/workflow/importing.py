@@ -1,7 +1,6 @@
 """What others published becomes ours: supernets, subnets, predictors, latency tables."""
 
 import datetime
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +10,9 @@ import torch
 from supernet import __version__
 from supernet.data import EMBEDDED, Dataset, load_dataset
 from supernet.errors import ConfigError, DataError, FileFormatError
-from supernet.fetch import fetch, is_url
+from supernet.fetch import fetch, is_url, name_of
 from supernet.files import sha256
-from supernet.latency import LatencyTable, own_tables
-from supernet.latency.ofa import read_ofa_tables
-from supernet.latency.targets import THIS_MACHINE
+from supernet.latency import import_latency_table
 from supernet.models import save_weights
 from supernet.models.ofa import ofa_supernet
 from supernet.models.weights import load_tensors
@@ -36,7 +33,6 @@ __all__ = [
     "import_subnet",
 ]
 
-_NAME_LENGTH = 80
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's pixels: what the published networks were trained with."""
 
@@ -146,7 +142,7 @@ def import_subnet(
     operators = read_net_config(path, size)
     if run:
         space = _space_of(run, space)
-    name = _name_of(source)
+    name = name_of(source)
     try:
         found, own = _space_with(operators, name, read_bn_eps(path), space)
         subnet = find_subnet(found, operators)
@@ -217,18 +213,6 @@ def _net_config(source: str, progress: Progress) -> tuple[Path, Path | None]:
     return found, beside if beside.is_file() else None
 
 
-def _name_of(source: str) -> str:
-    """A name for what was published: that of its folder, where the file has none."""
-    if is_url(source):
-        source = re.split("[?#]", source)[0]
-    parts = [part for part in source.split("/") if part] or [""]
-    stem = parts[-1].removesuffix(".config").removesuffix(".json")
-    if stem == "net" and len(parts) > 1:
-        stem = parts[-2]
-    kept = "".join(c if c.isalnum() or c in "_-." else "-" for c in stem).strip("._-")
-    return kept[:_NAME_LENGTH] or "network"
-
-
 def import_predictor(
     source: str,
     *,
@@ -269,30 +253,3 @@ def import_predictor(
         raise FileFormatError(f"{path}: {error}", hint=error.hint) from None
     predictor.save(target)
     return predictor, target
-
-
-def import_latency_table(
-    sources: tuple[str, ...], *, name: str | None = None, progress: Progress = silent
-) -> tuple[LatencyTable, Path]:
-    """Published latency tables as one target of this user.
-
-    Args:
-        sources: paths or URLs of the files, or folders of them.
-        name: of the target; that of the first folder or file when not given.
-        progress: told about downloads.
-
-    Raises:
-        FileFormatError: not such a table.
-        ConfigError: a name that cannot be a target's.
-    """
-    name = name or _name_of(sources[0]).removesuffix(".yaml")
-    if name == THIS_MACHINE or not re.fullmatch(rf"[\w-]{{1,{_NAME_LENGTH}}}", name):
-        raise ConfigError(
-            f"name: must be up to {_NAME_LENGTH} letters, digits, '_' or '-' and not "
-            f"{THIS_MACHINE}, found {name[:60]!r}",
-            hint="choose another by --name",
-        )
-    table = read_ofa_tables([fetch(source, progress) for source in sources], name)
-    path = own_tables() / f"{name}.json"
-    table.save(path)
-    return table, path

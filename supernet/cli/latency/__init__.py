@@ -1,0 +1,22 @@
+"""`supernet latency`: tables of devices, their predictions and their error."""
+
+import click
+
+from supernet.cli.lazy import LazyGroup
+
+__all__ = ["command"]
+
+_COMMANDS = {
+    "list": "list targets with device, runtime, precision and error",
+    "import": "bring in published tables",
+}
+
+
+@click.command(
+    cls=LazyGroup,
+    package="supernet.cli.latency",
+    about=_COMMANDS,
+    epilog="Examples:  supernet latency list  |  supernet latency import ofa note10/",
+)
+def command() -> None:
+    """Latency tables: what is known of devices, and how wrong its predictions are."""

@@ -1,0 +1,5 @@
+"""`supernet latency list`: the same as `supernet targets`."""
+
+from supernet.cli.targets import command
+
+__all__ = ["command"]
