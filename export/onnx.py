@@ -19,7 +19,7 @@ from torch import nn
 
 from supernet.errors import FileFormatError
 from supernet.files import atomic_path
-from supernet.latency.graph import OPSET
+from supernet.latency.kit.graph import OPSET
 
 __all__ = ["Verification", "run_onnx", "to_onnx", "verify"]
 

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import click
 
-__all__ = ["common", "device", "run", "seed"]
+__all__ = ["common", "device", "networks", "run", "seed", "sizes"]
 
 
 def common(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -44,6 +44,47 @@ device = click.option(
     show_default=True,
     help="cpu, cuda, cuda:1, mps; auto takes a GPU when there is one.",
 )
+
+
+class _Sizes(click.ParamType):
+    """Whole numbers with commas between them."""
+
+    name = "sizes"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(int(size) for size in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not a list of sizes such as 160,192,224", param, ctx)
+
+
+sizes = click.option(
+    "--resolutions",
+    type=_Sizes(),
+    help="Input sizes such as 160,192,224; all of the space's when not given.",
+)
+
+
+def networks(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--fit-networks`` and ``--check-networks``: whole networks that are measured."""
+    function = click.option(
+        "--check-networks",
+        type=click.IntRange(0, 1000),
+        default=20,
+        show_default=True,
+        help="Whole networks that are held out, to find the error.",
+    )(function)
+    return click.option(
+        "--fit-networks",
+        type=click.IntRange(4, 1000),
+        default=12,
+        show_default=True,
+        help="Whole networks that the correction is fitted to.",
+    )(function)
 
 
 def resolved_device(name: str) -> str:

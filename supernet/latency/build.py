@@ -1,117 +1,140 @@
-"""Building a table: measure operators and whole networks, correct, hold out."""
+"""Building a table: operators become rows, whole networks the correction and the error."""
 
-import datetime
-import platform
-from dataclasses import asdict, replace
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from supernet.latency.graph import build_onnx
-from supernet.latency.measure import Protocol, Timing, measure
-from supernet.latency.table import HeldOut, LatencyTable, Row, fit_correction
-from supernet.progress import Progress, silent
-from supernet.space import Genes, OperatorSum, Space, decode, operators, operators_of, sample
+from supernet.errors import ConfigError
+from supernet.latency.correction import fit_correction
+from supernet.latency.kit.plan import FIT, HOLD_OUT
+from supernet.latency.kit.protocol import Timing
+from supernet.latency.results import KitResult
+from supernet.latency.table import HeldOut, LatencyTable, Row
+from supernet.space import Operator
 
-__all__ = ["build_table", "describe_device"]
+__all__ = ["table_of"]
 
-_SEED = 20200426
+Values = npt.NDArray[np.float64]
+Whole = Sequence[tuple[Sequence[Operator], Timing]]
 
-
-def describe_device() -> dict[str, str]:
-    """What identifies this machine and its runtime."""
-    import onnxruntime
-
-    return {
-        "processor": _processor(),
-        "machine": platform.machine(),
-        "system": platform.system(),
-        "runtime": "onnxruntime",
-        "runtime_version": onnxruntime.__version__,
-        "provider": "CPUExecutionProvider",
-    }
+_LEAST_FIT = 4  # networks that the correction needs
+_IDENTITY = ("processor", "machine", "runtime", "runtime_version", "provider")
 
 
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    for field in ("model name", "Model", "Hardware"):
-        for line in lines:
-            if line.split(":")[0].strip() == field:
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or "unknown"
-
-
-def build_table(
-    space: Space,
-    *,
-    target: str = "this_machine",
-    known: LatencyTable | None = None,
-    fit_networks: int = 12,
-    check_networks: int = 20,
-    protocol: Protocol | None = None,
-    progress: Progress = silent,
+def table_of(
+    results: Sequence[KitResult], target: str, *, known: LatencyTable | None = None
 ) -> LatencyTable:
-    """Measure this machine in ONNX Runtime for every operator of `space`.
+    """The table of what one or more runs on one device measured.
+
+    The times are added up, corrected by a line that is fitted to the networks that the
+    plans set aside for it, and checked on the others.
 
     Args:
-        space: its operators are measured, and random subnets of it as whole networks.
+        results: of the same device, runtime and settings; operators and networks of all.
         target: name of the table.
-        known: a table of the same target whose rows are kept, not measured again.
-        fit_networks: whole networks to fit the correction to.
-        check_networks: whole networks to find the error with.
-        protocol: how often to time; whole networks are visited twice as often.
-        progress: told about every visit of a model.
+        known: a table of the same target whose rows are kept where nothing newer is there.
+
+    Raises:
+        ConfigError: results of different devices or settings, unfinished ones, or too few
+            networks for a correction.
     """
-    protocol = protocol or Protocol()
+    first = results[0]
+    for other in results[1:]:
+        _check_same(first, other)
+    for result in results:
+        _check_complete(result, known)
     rows = dict(known.rows) if known else {}
-    wanted = [operator for operator in operators_of(space) if operator not in rows]
-    timings = measure(
-        [build_onnx([operator]) for operator in wanted],
-        protocol,
-        progress=progress,
-        what="operators",
-    )
-    rows |= {
-        operator: Row(operator=operator, ms=timing.ms, spread_ms=timing.spread_ms)
-        for operator, timing in zip(wanted, timings)
-    }
-    genes = _spread_subnets(space, fit_networks + check_networks)
-    whole = _measure_networks(space, genes, protocol, progress)
-    measured = np.array([timing.ms for timing in whole])
-    sums = OperatorSum(space, lambda operator: rows[operator].ms)(genes)
-    counts = OperatorSum(space, lambda operator: 1.0)(genes)
-    fit, check = slice(0, fit_networks), slice(fit_networks, None)
-    correction = fit_correction(sums[fit], counts[fit], measured[fit])
-    predicted = correction.apply(sums[check], counts[check])
-    held_out = HeldOut(
-        predicted_ms=tuple(predicted.tolist()),
-        measured_ms=tuple(measured[check].tolist()),
-        space=space.name,
-        space_hash=space.hash,
-    )
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    rows |= _rows(results)
+    fit = [network for result in results for network in result.network_timings(FIT)]
+    if len(fit) < _LEAST_FIT:
+        raise ConfigError(
+            f"{first.source}: {len(fit)} networks for the correction, at least {_LEAST_FIT} needed"
+        )
+    correction = fit_correction(*_features(fit, rows))
+    check = [network for result in results for network in result.network_timings(HOLD_OUT)]
+    held_out = HeldOut()
+    if check:
+        sums, counts, measured, params = _features(check, rows)
+        held_out = HeldOut(
+            predicted_ms=tuple(correction.apply(sums, counts, params).tolist()),
+            measured_ms=tuple(measured.tolist()),
+            space=", ".join(dict.fromkeys(result.plan.space for result in results)),
+            space_hash=", ".join(dict.fromkeys(result.plan.space_hash for result in results)),
+        )
     return LatencyTable(
         target=target,
-        device=describe_device() | {"measured_at": now},
-        threads=protocol.threads,
-        protocol=asdict(protocol),
+        device=_device(results),
+        precision=first.settings.precision,
+        threads=first.settings.threads,
+        batch=first.settings.batch,
+        protocol=_protocol(results),
         rows=rows,
         correction=correction,
         held_out=held_out,
     )
 
 
-def _spread_subnets(space: Space, count: int) -> Genes:
-    """Random subnets, those of the fit first."""
-    return sample(space, count, np.random.default_rng(_SEED))
+def _features(networks: Whole, rows: Mapping[Operator, Row]) -> tuple[Values, ...]:
+    """Sum of rows, number of operators, measured time, learned values; each ``(N,)``."""
+    found = [
+        (
+            sum(rows[operator].ms for operator in operators),
+            len(operators),
+            timing.ms,
+            sum(operator.params for operator in operators),
+        )
+        for operators, timing in networks
+    ]
+    sums, counts, measured, params = np.array(found, dtype=np.float64).T
+    return sums, counts, measured, params
 
 
-def _measure_networks(
-    space: Space, genes: Genes, protocol: Protocol, progress: Progress
-) -> list[Timing]:
-    models = [build_onnx(operators(space, subnet)) for subnet in decode(space, genes)]
-    more = replace(protocol, rounds=2 * protocol.rounds)
-    return measure(models, more, progress=progress, what="whole networks")
+def _rows(results: Sequence[KitResult]) -> dict[Operator, Row]:
+    """Every operator's row; the faster where two runs measured it."""
+    rows: dict[Operator, Row] = {}
+    for result in results:
+        for operator, timing in result.operator_timings().items():
+            if operator not in rows or timing.ms < rows[operator].ms:
+                rows[operator] = Row(operator=operator, ms=timing.ms, spread_ms=timing.spread_ms)
+    return rows
+
+
+def _check_same(first: KitResult, other: KitResult) -> None:
+    differ = [
+        f"{key} ({first.device.get(key)!r}, {other.device.get(key)!r})"
+        for key in _IDENTITY
+        if first.device.get(key) != other.device.get(key)
+    ]
+    differ += [] if first.settings == other.settings else ["settings"]
+    if differ:
+        raise ConfigError(
+            f"{first.source} and {other.source} differ in {', '.join(differ)}",
+            hint="one table is of one device, runtime and setting: build them one by one",
+        )
+
+
+def _check_complete(result: KitResult, known: LatencyTable | None) -> None:
+    have = known.rows if known else {}
+    timings = result.operator_timings()
+    missing = [o for o in result.operators if o not in timings and o not in have]
+    if missing:
+        raise ConfigError(
+            f"{result.source}: {len(missing)} of {len(result.operators)} operators were not "
+            f"measured, the first is {missing[0].key!r}",
+            hint="run the kit again with the same -o to go on",
+        )
+
+
+def _device(results: Sequence[KitResult]) -> dict[str, str]:
+    latest = max(results, key=lambda result: result.device.get("measured_at", ""))
+    kept = {key: value for key, value in latest.conditions.items() if not key.startswith("load")}
+    return {**latest.device, **kept}
+
+
+def _protocol(results: Sequence[KitResult]) -> dict[str, Any]:
+    protocol = dict(results[0].protocol)
+    protocol["seconds"] = round(sum(result.seconds for result in results), 1)
+    protocol["not_at_full_speed"] = sum(result.slow for result in results)
+    return protocol

@@ -1,45 +1,29 @@
-"""Timing ONNX models in ONNX Runtime on a machine that may be busy.
-
-The statistic is the minimum of the thread's CPU time: with one thread the whole
-model runs on the calling thread, and its CPU time, unlike wall time, does not grow
-while another process has the core. Models are timed in bursts, in random order, in
-several rounds, so that a slow minute hits all of them alike.
-"""
+"""Measuring this machine: the code of the kits, run here."""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-import numpy as np
-import onnxruntime
-
+from supernet.errors import ConfigError, FileFormatError
+from supernet.files import nearest
+from supernet.latency.backends import BACKENDS, Backend, open_backend
+from supernet.latency.backends.onnxruntime import OnnxRuntime
+from supernet.latency.build import table_of
+from supernet.latency.kit.journal import OtherRunError
+from supernet.latency.kit.machine import Machine
+from supernet.latency.kit.measuring import Task, measure_tasks
+from supernet.latency.kit.plan import Plan
+from supernet.latency.kit.protocol import Protocol, Timing
+from supernet.latency.kit.run import device_of, measure_plan, protocol_of, settings_of
+from supernet.latency.kit.spec import Spec
+from supernet.latency.kits import FIT_NETWORKS, HOLD_OUT_NETWORKS, make_plan
+from supernet.latency.results import KitResult, Settings
+from supernet.latency.table import LatencyTable
 from supernet.progress import Progress, silent
+from supernet.space import Operator, Space
 
-__all__ = ["Protocol", "Timing", "measure"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Protocol:
-    """How models are timed; kept with every table."""
-
-    rounds: int = 5
-    """Times that all models are visited."""
-    burst: int = 12
-    """Timed runs in a visit."""
-    warmup: int = 3
-    """Runs before those, not timed."""
-    threads: int = 1
-    statistic: str = "minimum of thread CPU time"
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """What was measured of one model."""
-
-    ms: float
-    """The statistic of the protocol, in milliseconds."""
-    spread_ms: float
-    """Median minus minimum of the runs."""
+__all__ = ["build_table", "describe_device", "measure", "measure_here"]
 
 
 def measure(
@@ -50,60 +34,147 @@ def measure(
     progress: Progress = silent,
     what: str = "models",
 ) -> list[Timing]:
-    """Time every model, input ``x`` filled with random numbers.
+    """Time ONNX models in ONNX Runtime on this machine's CPU.
 
     Args:
-        models: serialised ONNX models; an input size that may vary is taken as 1.
+        models: serialised, with one input, which is filled with random numbers; a size
+            of it that may vary is taken as 1.
         protocol: how often.
-        seed: of the order of visits and of the inputs.
+        seed: of the order of visits.
         progress: told about every visit.
         what: the models, in a word for the progress.
     """
     protocol = protocol or Protocol()
-    rng = np.random.default_rng(seed)
-    runs = [_runner(model, rng, protocol.threads) for model in models]
-    samples: list[list[int]] = [[] for _ in models]
-    done, total = 0, protocol.rounds * len(runs)
-    for _ in range(protocol.rounds):
-        for index in rng.permutation(len(runs)).tolist():
-            samples[index] += _burst(runs[index], protocol)
-            done += 1
-            progress(done, total, f"timing {what}")
-    return [_summary(values) for values in samples]
+    if not models:
+        return []
+    backend = OnnxRuntime(threads=protocol.threads)
+    tasks = [
+        Task(str(number), lambda model=model: backend.load_onnx(model))  # type: ignore[misc]
+        for number, model in enumerate(models)
+    ]
+    found = measure_tasks(
+        tasks,
+        backend,
+        protocol,
+        progress=lambda done, total, _: progress(done, total, f"timing {what}"),
+        seed=seed,
+    )
+    return [found[task.key] for task in tasks]
 
 
-def _summary(samples_ns: Sequence[int]) -> Timing:
-    best = min(samples_ns) / 1e6
-    return Timing(best, float(np.median(samples_ns)) / 1e6 - best)
+def describe_device(backend: Backend | None = None) -> dict[str, str]:
+    """What identifies this machine and a runtime, ONNX Runtime when none is given."""
+    return Machine().describe() | (backend or OnnxRuntime()).describe()
 
 
-def _burst(run: Callable[[], None], protocol: Protocol) -> list[int]:
-    for _ in range(protocol.warmup):
-        run()
-    clock = time.thread_time_ns
-    samples = []
-    for _ in range(protocol.burst):
-        start = clock()
-        run()
-        samples.append(clock() - start)
-    return samples
+def measure_here(
+    plan: Plan,
+    backend_name: str = "onnxruntime",
+    *,
+    protocol: Protocol | None = None,
+    precision: str = "fp32",
+    threads: int = 1,
+    batch: int = 1,
+    device: str = "cpu",
+    known: LatencyTable | None = None,
+    journal: Path | None = None,
+    fresh: bool = False,
+    progress: Progress = silent,
+) -> KitResult:
+    """Measure a plan on this machine.
+
+    Args:
+        plan: operators and networks.
+        backend_name: one of `BACKENDS`.
+        protocol: how often; its threads are `threads`.
+        precision: of the models.
+        threads: for one model.
+        batch: images at once.
+        device: ``cpu`` or ``cuda``.
+        known: operators that it has are not measured.
+        journal: what was measured is written there as it goes; an interrupted run is
+            continued from it. It is removed at the end.
+        fresh: do not continue.
+        progress: told about every visit.
+
+    Raises:
+        ConfigError: an unknown backend, or settings that it does not have.
+        MissingPackageError: its runtime is not installed.
+    """
+    if backend_name not in BACKENDS:
+        raise ConfigError(f"backend: {backend_name!r}; {nearest(backend_name, BACKENDS)}")
+    backend = open_backend(
+        backend_name, threads=threads, precision=precision, batch=batch, device=device
+    )
+    protocol = protocol or Protocol(threads=threads)
+    rows = {Spec.of(operator) for operator in known.rows} if known else set()
+    settings: dict[str, Any] = settings_of(backend, backend_name)
+    start = time.monotonic()
+    measured = measure_plan(
+        plan,
+        backend,
+        protocol,
+        settings=settings,
+        journal=journal,
+        fresh=fresh,
+        skip=[number for number, spec in enumerate(plan.operators) if spec in rows],
+        progress=progress,
+    )
+    if journal:
+        journal.unlink(missing_ok=True)
+    return KitResult(
+        plan=plan,
+        operators=tuple(Operator(**spec._asdict()) for spec in plan.operators),
+        device=device_of(backend),
+        settings=Settings(**settings),
+        protocol=protocol_of(backend, protocol),
+        timings=measured.timings,
+        conditions=Machine().conditions(),
+        seconds=time.monotonic() - start,
+        events=tuple(measured.events),
+        source="this machine",
+    )
 
 
-def _runner(model: bytes, rng: np.random.Generator, threads: int) -> Callable[[], None]:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    x = session.get_inputs()[0]
-    binding = session.io_binding()
-    # a size that may vary has a name: one image then
-    shape = [size if isinstance(size, int) else 1 for size in x.shape]
-    values = rng.standard_normal(shape, dtype=np.float32)
-    binding.bind_cpu_input(x.name, values)
-    binding.bind_output(session.get_outputs()[0].name)
+def build_table(
+    space: Space,
+    *,
+    target: str = "this_machine",
+    known: LatencyTable | None = None,
+    fit_networks: int = FIT_NETWORKS,
+    check_networks: int = HOLD_OUT_NETWORKS,
+    protocol: Protocol | None = None,
+    journal: Path | None = None,
+    progress: Progress = silent,
+) -> LatencyTable:
+    """Measure this machine in ONNX Runtime for every operator of `space`.
 
-    def run() -> None:
-        session.run_with_iobinding(binding)
+    Args:
+        space: its operators are measured, and random subnets of it as whole networks.
+        target: name of the table.
+        known: a table of the same target whose rows are kept, not measured again.
+        fit_networks: whole networks to fit the correction to.
+        check_networks: whole networks to find the error with.
+        protocol: how often to time.
+        journal: as in `measure_here`; one of another run is begun anew.
+        progress: told about every visit of a model.
+    """
+    plan = make_plan(space, fit=fit_networks, hold_out=check_networks)
+    protocol = protocol or Protocol()
 
-    return run
+    def result(*, fresh: bool) -> KitResult:
+        return measure_here(
+            plan,
+            protocol=protocol,
+            threads=protocol.threads,
+            known=known,
+            journal=journal,
+            fresh=fresh,
+            progress=progress,
+        )
+
+    try:
+        measured = result(fresh=False)
+    except (OtherRunError, FileFormatError):
+        measured = result(fresh=True)
+    return table_of([measured], target, known=known)

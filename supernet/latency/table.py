@@ -5,7 +5,6 @@ by a straight line that was fitted to a few whole networks; other whole networks
 which had no part in the fit, tell the error.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -17,15 +16,14 @@ import numpy.typing as npt
 
 from supernet.errors import ConfigError
 from supernet.files import read_as, write_document
+from supernet.latency.correction import Correction
 from supernet.latency.estimate import SizeEstimator
 from supernet.predict import kendall_tau, mean_absolute_percentage_error
 from supernet.space import Genes, Operator, OperatorSum, Space, extremes, operators_of
 
-__all__ = ["Correction", "HeldOut", "LatencyTable", "Prediction", "Row", "fit_correction"]
+__all__ = ["HeldOut", "LatencyTable", "Prediction", "Row"]
 
 _VERSION = 1
-
-_SLOPES = 0.3, 3.0  # of a correction that is believed
 
 Values = npt.NDArray[np.float64]
 
@@ -44,33 +42,6 @@ class Row:
         for name in ("ms", "spread_ms"):
             if not 0 <= getattr(self, name) < 1e7:
                 raise ConfigError(f"{name}: must be from 0 to 1e7, found {getattr(self, name)}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Correction:
-    """From sums of operator times to latencies of whole networks."""
-
-    slope: float = 1.0
-    intercept_ms: float = 0.0
-    per_operator_ms: float = 0.0
-    """What each operator of a network adds (below zero: calling an operator alone
-    costs time that it does not cost inside a network)."""
-    networks: int = 0
-    """Whole networks it was fitted to."""
-
-    def __post_init__(self) -> None:
-        values = (self.slope, self.intercept_ms, self.per_operator_ms)
-        if not all(math.isfinite(value) for value in values) or self.slope <= 0:
-            raise ConfigError(f"slope must be above 0 and all values finite, found {values}")
-
-    def apply(self, sums_ms: Values, counts: Values) -> Values:
-        """Latencies of networks with these sums and numbers of operators.
-
-        Never below a tenth of the sum: a line that was fitted to large networks must
-        not make small ones cost nothing.
-        """
-        line = self.slope * sums_ms + self.intercept_ms + self.per_operator_ms * counts
-        return np.maximum(line, 0.1 * sums_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +76,11 @@ class HeldOut:
     def kendall(self) -> float:
         """Rank correlation."""
         return kendall_tau(*self._arrays)
+
+    def within(self, error: float) -> float:
+        """Share of the networks whose relative error is at most `error`."""
+        predicted, measured = self._arrays
+        return float((np.abs(predicted / measured - 1) <= error).mean())
 
     def error_quantile(self, share: float) -> float:
         """Relative error that `share` of the networks stay below."""
@@ -191,7 +167,9 @@ class LatencyTable:
     def operator_ms(self, operators: Sequence[Operator]) -> Values:
         """Share of each operator in a network's corrected latency, shape ``(len,)``."""
         alone = np.array([self.row_ms(operator) for operator in operators])
-        total = self.correction.apply(alone.sum(keepdims=True), np.array([float(len(alone))]))
+        counts = np.array([float(len(alone))])
+        params = float(sum(operator.params for operator in operators))
+        total = self.correction.apply(alone.sum(keepdims=True), counts, params)
         shares: Values = alone * (total / alone.sum())
         return shares
 
@@ -248,10 +226,13 @@ class LatencyPredictor:
         self._table = table
         self._sum = OperatorSum(space, table.row_ms)
         self._count = OperatorSum(space, lambda operator: 1.0)
+        self._params = OperatorSum(space, lambda operator: float(operator.params))
 
     def ms(self, genes: Genes) -> Values:
         """Latencies of a population ``(N, G)``, shape ``(N,)``."""
-        return self._table.correction.apply(self._sum(genes), self._count(genes))
+        correction = self._table.correction
+        params = self._params(genes) if correction.per_mparam_ms else 0.0
+        return correction.apply(self._sum(genes), self._count(genes), params)
 
     def fastest(self) -> Genes:
         """The subnet of the least predicted latency, shape ``(1, G)``.
@@ -263,7 +244,8 @@ class LatencyPredictor:
         table, correction = self._table, self._table.correction
 
         def line_ms(operator: Operator) -> float:
-            return correction.slope * table.row_ms(operator) + correction.per_operator_ms
+            own_ms = correction.slope * table.row_ms(operator) + correction.per_operator_ms
+            return own_ms + correction.per_mparam_ms * operator.params / 1e6
 
         by_line, _ = extremes(self.space, line_ms)
         by_floor, _ = extremes(self.space, table.row_ms)
@@ -278,28 +260,3 @@ class LatencyPredictor:
         held_out = self._table.held_out
         error = held_out.error_quantile(0.9) if held_out.networks else np.nan
         return Prediction(ms=ms, low_ms=ms * (1 - error), high_ms=ms * (1 + error))
-
-
-def fit_correction(sums_ms: Values, counts: Values, measured_ms: Values) -> Correction:
-    """Least squares of relative errors, from at least four whole networks.
-
-    Where the networks differ too little to tell the terms apart (the slope comes out
-    far from 1), the number of operators, and then the intercept, is left out.
-
-    All of shape ``(N,)``: sums of operator times, numbers of operators, measured
-    latencies.
-    """
-    terms = np.stack([sums_ms, np.ones_like(sums_ms), counts], axis=1)
-    for used in (3, 2, 1):
-        weights, *_ = np.linalg.lstsq(
-            terms[:, :used] / measured_ms[:, None], np.ones_like(measured_ms), rcond=None
-        )
-        if _SLOPES[0] <= weights[0] <= _SLOPES[1]:
-            break
-    slope, intercept, per_operator = [*weights.tolist(), 0.0, 0.0][:3]
-    return Correction(
-        slope=slope,
-        intercept_ms=intercept,
-        per_operator_ms=per_operator,
-        networks=len(measured_ms),
-    )

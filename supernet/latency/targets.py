@@ -1,16 +1,17 @@
 """Targets by name: shipped tables, your own, and the machine this runs on."""
 
+import re
 from importlib import resources
 from pathlib import Path
 
 from supernet.errors import ConfigError, FileFormatError
 from supernet.files import nearest, user_folder
-from supernet.latency.build import build_table, describe_device
+from supernet.latency.measure import build_table, describe_device
 from supernet.latency.table import LatencyTable
 from supernet.progress import Progress, silent
 from supernet.space import Space
 
-__all__ = ["THIS_MACHINE", "list_targets", "load_target", "own_tables", "this_machine"]
+__all__ = ["THIS_MACHINE", "list_targets", "load_target", "own_tables", "store_table", "this_machine"]
 
 THIS_MACHINE = "this_machine"
 
@@ -49,6 +50,27 @@ def load_target(name: str) -> LatencyTable:
         return LatencyTable.load(path)
 
 
+def store_table(table: LatencyTable, path: Path | None = None) -> Path:
+    """Save a table among your own targets, or at `path`; where it went.
+
+    Raises:
+        ConfigError: a name that is no file name, or that of a shipped target.
+    """
+    name = table.target
+    if path is None:
+        if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,99}", name, re.ASCII):
+            raise ConfigError(
+                f"name: {name[:120]!r} is not made of letters, digits, '_', '-' and '.'",
+                hint="give another with --name",
+            )
+        shipped = resources.files("supernet.latency_tables") / f"{name}.json"
+        if shipped.is_file():
+            raise ConfigError(f"name: {name!r} is a shipped target", hint="give another --name")
+        path = own_tables() / f"{name}.json"
+    table.save(path)
+    return path
+
+
 def this_machine(space: Space, *, fresh: bool = False, progress: Progress = silent) -> LatencyTable:
     """The table of this machine for `space`; measured when it is not known yet.
 
@@ -64,7 +86,10 @@ def this_machine(space: Space, *, fresh: bool = False, progress: Progress = sile
     known = None if fresh else _kept()
     if known and known.held_out.space_hash == space.hash and not known.missing(space):
         return known
-    table = build_table(space, target=THIS_MACHINE, known=known, progress=progress)
+    journal = own_tables() / f".{THIS_MACHINE}.part"  # what an interrupted run had measured
+    table = build_table(
+        space, target=THIS_MACHINE, known=known, journal=journal, progress=progress
+    )
     table.save(own_tables() / f"{THIS_MACHINE}.json")
     return table
 

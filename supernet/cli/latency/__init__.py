@@ -7,6 +7,9 @@ from supernet.cli.lazy import LazyGroup
 __all__ = ["command"]
 
 _COMMANDS = {
+    "kit": "make the one file that measures a device",
+    "build": "make a target of what kits measured",
+    "measure": "measure this machine",
     "list": "list targets with device, runtime, precision and error",
     "import": "bring in published tables",
 }

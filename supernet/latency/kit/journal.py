@@ -15,10 +15,14 @@ from typing import IO, Any, Dict, List, Optional
 from supernet.errors import ConfigError, FileFormatError, StorageError
 from supernet.latency.kit.protocol import Visit
 
-__all__ = ["FORMAT", "VERSION", "Journal", "read_journal"]
+__all__ = ["FORMAT", "VERSION", "Journal", "OtherRunError", "read_journal"]
 
 FORMAT, VERSION = "supernet.kit_journal", 1
 _VALUES = 3  # of a visit
+
+
+class OtherRunError(ConfigError):
+    """The journal is of another run."""
 
 
 class Contents:
@@ -90,7 +94,7 @@ class Journal:
         fresh: begin anew.
 
     Raises:
-        ConfigError: the file is of another run: names what differs.
+        OtherRunError: the file is of another run: names what differs.
         FileFormatError: the file is no journal.
     """
 
@@ -115,7 +119,7 @@ class Journal:
         differ = [key for key, value in header.items() if found.get(key) != value]
         if differ:
             key = differ[0]
-            raise ConfigError(
+            raise OtherRunError(
                 f"{self.path} was begun with {key} {found.get(key)!r}, now it is {header[key]!r}",
                 hint="give another -o, or --fresh to begin anew",
             )

@@ -88,7 +88,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from supernet.latency.backends import open_backend
     from supernet.latency.kit.machine import Machine
     from supernet.latency.kit.plan import Plan
-    from supernet.latency.kit.protocol import Protocol
+    from supernet.latency.kit.protocol import Protocol, quick_protocol
     from supernet.latency.kit.run import measure_plan, result_document, settings_of
 
     plan = Plan.of_document(json.loads(pkgutil.get_data(__package__, "plan.json") or b"null"))
@@ -107,8 +107,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.output.exists() and not arguments.fresh:
         _say(f"{arguments.output} is there already; --fresh measures again, or give another -o")
         return 2
-    counts = {"rounds": 4, "least": 2, "burst": 8} if arguments.quick else {}
-    protocol = Protocol(threads=arguments.threads, **counts)
+    threads = arguments.threads
+    protocol = quick_protocol(threads) if arguments.quick else Protocol(threads=threads)
     settings = settings_of(backend, arguments.backend)
     start, journal = time.monotonic(), _journal(arguments.output)
     measured = measure_plan(
@@ -179,7 +179,7 @@ class _Bar:
         if self._first is None:
             self._first = done - 1
         terminal = sys.stderr.isatty()
-        if now - self._told < (0.2 if terminal else 20) and done < total:
+        if now - self._told < (0.2 if terminal else 20):
             return
         self._told = now
         left_s = (now - self._start) / (done - self._first) * (total - done)

@@ -15,15 +15,16 @@ operator, whose weights stay in the core's own cache, by 2 %.
 
 from __future__ import annotations
 
+import bisect
 import random
 import time
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence
 
 from supernet.latency.backends.contract import Backend, Run
 from supernet.latency.kit.protocol import Protocol, Timing, Visit, is_settled, summarise
 from supernet.latency.kit.spec import Spec
 
-__all__ = ["Gauge", "Task", "burst", "clock_of", "measure_tasks", "statistic_of", "timings_of"]
+__all__ = ["Gauge", "Task", "burst", "clock_of", "measure_tasks", "statistic_of"]
 
 Clock = Callable[[], int]
 Progress = Callable[[int, int, str], None]
@@ -50,13 +51,13 @@ class Gauge:
     Args:
         run: the model.
         clock: nanoseconds.
-        best_ms: of an earlier part of the same run.
+        earlier: readings of an earlier part of the same run.
     """
 
-    def __init__(self, run: Run, clock: Clock, best_ms: float = float("inf")) -> None:
+    def __init__(self, run: Run, clock: Clock, earlier: Iterable[float] = ()) -> None:
         self._run, self._clock = run, clock
         self._when, self._last = float("-inf"), 0.0
-        self.best_ms = best_ms
+        self._readings = sorted(earlier)
         for _ in range(5):
             self.read(fresh=True)
 
@@ -65,8 +66,21 @@ class Gauge:
         if fresh or time.monotonic() - self._when > _FRESH_S:
             self._last = min(burst(self._run, self._clock, _RUNS, 1))
             self._when = time.monotonic()
-            self.best_ms = min(self.best_ms, self._last)
+            bisect.insort(self._readings, self._last)
         return self._last
+
+    @property
+    def best_ms(self) -> float:
+        """What it takes at full speed."""
+        return full_speed_ms(self._readings)
+
+
+def full_speed_ms(readings: Sequence[float]) -> float:
+    """What a gauge takes at full speed, from its sorted readings.
+
+    One in twenty is as fast: the very best reading may be luck that never comes again.
+    """
+    return readings[len(readings) // 20]
 
 
 def clock_of(backend: Backend) -> Clock:
@@ -126,13 +140,14 @@ def measure_tasks(
     """
     clock = clock or clock_of(backend)
     state = _State(tasks, dict(known or {}), protocol)
-    state.add_gauge(SMALL, Gauge(backend.load([_REFERENCE]), clock, state.earlier_ms(SMALL)))
+    state.add_gauge(SMALL, Gauge(backend.load([_REFERENCE]), clock, state.earlier(SMALL)))
     if large:
-        state.add_gauge(LARGE, Gauge(backend.load(large), clock, state.earlier_ms(LARGE)))
+        state.add_gauge(LARGE, Gauge(backend.load(large), clock, state.earlier(LARGE)))
     for number in range(protocol.rounds):
         behind = [task for task in state.unsettled() if len(state.visits[task.key]) <= number]
         random.Random(f"{seed} {number}").shuffle(behind)  # noqa: S311  # nothing secret
-        for task in behind:
+        for left in range(len(behind) - 1, -1, -1):
+            task = behind[left]
             if watch:
                 watch(state.gauges[SMALL])
             visit = _visit(task, state.gauge(task), clock, protocol)
@@ -140,15 +155,8 @@ def measure_tasks(
             if record:
                 record(task.key, visit)
             if progress:
-                progress(*state.progress(), f"timing, round {number + 1}")
+                progress(*state.progress(left), f"timing, round {number + 1}")
     return state.timings()
-
-
-def timings_of(
-    tasks: Sequence[Task], visits: Mapping[str, Sequence[Visit]], protocol: Protocol
-) -> Dict[str, Timing]:
-    """What visits of an interrupted run give so far."""
-    return _State(tasks, dict(visits), protocol).timings()
 
 
 class _State:
@@ -167,11 +175,10 @@ class _State:
     def gauge(self, task: Task) -> Gauge:
         return self.gauges.get(task.gauge, self.gauges[SMALL])
 
-    def earlier_ms(self, kind: str) -> float:
-        """The best reading of a gauge in the visits so far."""
-        kinds = [task.key for task in self._tasks if task.gauge == kind]
-        found = (visit.reference_ms for key in kinds for visit in self.visits[key])
-        return min(found, default=float("inf"))
+    def earlier(self, kind: str) -> List[float]:
+        """The readings of a gauge that the visits hold."""
+        keys = [task.key for task in self._tasks if task.gauge == kind]
+        return [visit.reference_ms for key in keys for visit in self.visits[key]]
 
     def unsettled(self) -> List[Task]:
         return [
@@ -180,20 +187,19 @@ class _State:
             if not is_settled(self.visits[task.key], self.gauge(task).best_ms, self._protocol)
         ]
 
-    def progress(self) -> Any:
-        """Visits done, and in all if every model settles as soon as it may."""
+    def progress(self, left: int) -> Any:
+        """Visits done, and in all if models settle as soon as they may.
+
+        Args:
+            left: visits to come in this round.
+        """
         counts = [len(visits) for visits in self.visits.values()]
-        return sum(counts), sum(max(count, self._protocol.least) for count in counts)
+        least = sum(max(0, self._protocol.least - count) for count in counts)
+        return sum(counts), sum(counts) + max(left, least)
 
     def timings(self) -> Dict[str, Timing]:
-        best = {
-            kind: self.gauges[kind].best_ms if kind in self.gauges else self.earlier_ms(kind)
-            for kind in (SMALL, LARGE)
-        }
-        if LARGE not in self.gauges and self.gauges:
-            best[LARGE] = best[SMALL]
         return {
-            task.key: summarise(self.visits[task.key], best[task.gauge])
+            task.key: summarise(self.visits[task.key], self.gauge(task).best_ms)
             for task in self._tasks
             if self.visits[task.key]
         }

@@ -15,7 +15,16 @@ from supernet.latency.kit.plan import Plan
 from supernet.latency.kit.protocol import Protocol, Timing
 from supernet.latency.kit.slowdown import SpeedWatch
 
-__all__ = ["FORMAT", "VERSION", "Measured", "measure_plan", "result_document", "settings_of"]
+__all__ = [
+    "FORMAT",
+    "VERSION",
+    "Measured",
+    "device_of",
+    "measure_plan",
+    "protocol_of",
+    "result_document",
+    "settings_of",
+]
 
 FORMAT, VERSION = "supernet.kit_result", 1
 
@@ -37,6 +46,17 @@ def settings_of(backend: Backend, name: str) -> Dict[str, Any]:
         "batch": backend.batch,
         "device": backend.device,
     }
+
+
+def device_of(backend: Backend) -> Dict[str, str]:
+    """What a result says of machine and runtime, and when it was measured."""
+    now = datetime.fromtimestamp(time.time(), timezone.utc).isoformat(timespec="seconds")
+    return {**Machine().describe(), **backend.describe(), "measured_at": now}
+
+
+def protocol_of(backend: Backend, protocol: Protocol) -> Dict[str, Any]:
+    """What a result says of how it was measured."""
+    return {**protocol.as_dict(), "statistic": statistic_of(backend)}
 
 
 def tasks_of(plan: Plan, backend: Backend, skip: Sequence[int] = ()) -> List[Task]:
@@ -90,6 +110,7 @@ def measure_plan(
         return Measured(timings, events)
     header = {
         "plan": plan.id,
+        "models": len(tasks),
         "skip": list(skip),
         "settings": dict(settings),
         "device": {**machine.describe(), **backend.describe()},
@@ -149,17 +170,15 @@ def result_document(
         before: `Machine.conditions` when the run began.
         seconds: that it took.
     """
-    machine = Machine()
-    after = machine.conditions()
+    after = Machine().conditions()
     changed = {f"{key}_at_end": after[key] for key in before if after.get(key) != before[key]}
-    now = datetime.fromtimestamp(time.time(), timezone.utc).isoformat(timespec="seconds")
     return {
         "format": FORMAT,
         "version": VERSION,
-        "device": {**machine.describe(), **backend.describe(), "measured_at": now},
+        "device": device_of(backend),
         "conditions": {**before, **{key: value for key, value in changed.items() if value}},
         "settings": dict(settings),
-        "protocol": {**protocol.as_dict(), "statistic": statistic_of(backend)},
+        "protocol": protocol_of(backend, protocol),
         "seconds": round(seconds, 1),
         "events": measured.events,
         "operators": [_row(measured, f"o{n}") for n in range(len(plan.operators))],

@@ -1,0 +1,82 @@
+"""`supernet latency measure`: this machine becomes a target."""
+
+from pathlib import Path
+
+import click
+
+from supernet.cli import options
+from supernet.cli.latency.build import show
+from supernet.cli.output import progress_bar
+
+
+@click.command(
+    epilog="An interrupted run goes on when the same command is given again. Examples:  supernet "
+    "latency measure --space demo  |  supernet latency measure --space mobilenet_v3 "
+    "--resolutions 160,192,224 --precision int8 --name my_int8"
+)
+@click.option("--space", "space_name", required=True, help="Name or YAML file.")
+@options.sizes
+@click.option("--backend", default="onnxruntime", show_default=True, help="Runtime to measure in.")
+@click.option("--precision", default="fp32", show_default=True, help="fp32, int8 or fp16.")
+@click.option("--threads", type=click.IntRange(1, 1024), default=1, show_default=True)
+@click.option("--batch", type=click.IntRange(1, 4096), default=1, show_default=True)
+@click.option(
+    "--provider", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True
+)
+@click.option("--name", help="Of the target; this_machine with all defaults.")
+@click.option("--quick", is_flag=True, help="Fewer visits: a third of the time, less sure.")
+@click.option("--fresh", is_flag=True, help="Do not continue an interrupted run.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the table there, and not among your own targets.",
+)
+@options.networks
+@options.common
+def command(
+    space_name: str,
+    resolutions: tuple[int, ...] | None,
+    backend: str,
+    precision: str,
+    threads: int,
+    batch: int,
+    provider: str,
+    name: str | None,
+    quick: bool,
+    fresh: bool,
+    output: Path | None,
+    fit_networks: int,
+    check_networks: int,
+    as_json: bool,
+) -> None:
+    """Measure this machine for a space, and find the error of its table."""
+    from supernet.latency import make_plan, measure_here, own_tables, store_table, table_of
+    from supernet.latency.kit.protocol import quick_protocol
+    from supernet.space import load_space
+
+    settings = (backend, precision, threads, batch, provider)
+    usual = settings == ("onnxruntime", "fp32", 1, 1, "cpu")
+    if name is None:
+        kept = [str(value) for value in settings if value not in ("cpu", 1)]
+        name = "this_machine" if usual else "_".join(["this_machine", *kept])
+    plan = make_plan(
+        load_space(space_name), resolutions, fit=fit_networks, hold_out=check_networks
+    )
+    with progress_bar() as progress:
+        result = measure_here(
+            plan,
+            backend,
+            protocol=quick_protocol(threads) if quick else None,
+            precision=precision,
+            threads=threads,
+            batch=batch,
+            device=provider,
+            journal=own_tables() / f".{name}.{plan.id}.part",
+            fresh=fresh,
+            progress=progress,
+        )
+    for event in result.events:
+        click.echo(event, err=True)
+    table = table_of([result], name)
+    show(table, store_table(table, output), as_json)
