@@ -21,7 +21,7 @@ import time
 from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence
 
 from supernet.latency.backends.contract import Backend, Run
-from supernet.latency.kit.protocol import Protocol, Timing, Visit, is_settled, summarise
+from supernet.latency.kit.protocol import MOST, Protocol, Timing, Visit, is_settled, summarise
 from supernet.latency.kit.spec import Spec
 
 __all__ = ["Gauge", "Task", "burst", "clock_of", "measure_tasks", "statistic_of"]
@@ -208,6 +208,8 @@ class _State:
 def _visit(task: Task, gauge: Gauge, clock: Clock, protocol: Protocol) -> Visit:
     run = task.load()
     before = gauge.read()
-    samples = sorted(burst(run, clock, protocol.burst, protocol.warmup))
+    samples = burst(run, clock, protocol.burst, protocol.warmup)
+    more = protocol.visit_ms / max(min(samples), 1e-6) - len(samples)
+    samples = sorted(samples + burst(run, clock, max(0, min(int(more), MOST - len(samples))), 0))
     after = gauge.read(fresh=True)
     return Visit(samples[0], samples[len(samples) // 2], max(before, after))

@@ -10,7 +10,11 @@ from supernet.errors import ConfigError
 __all__ = ["Protocol", "Timing", "Visit", "is_settled", "quick_protocol", "summarise"]
 
 QUIET = 1.05
-"""A visit counts when the reference model took at most this much longer than at its best."""
+"""Two visits can agree when the gauge took at most this much longer than at full speed."""
+BELIEVED = 1.15
+"""A visit counts when the gauge took at most this much longer than at full speed."""
+MOST = 100
+"""Timed runs in a visit, at most."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,9 @@ class Protocol:
     agreement: float = 0.01
     """A model is done when its two fastest visits differ by no more than this share."""
     burst: int = 12
-    """Timed runs in a visit."""
+    """Timed runs in a visit, at least."""
+    visit_ms: float = 4.0
+    """Short models run more often: for so long, though at most `MOST` times."""
     warmup: int = 3
     """Runs before those, not timed."""
     threads: int = 1
@@ -53,7 +59,7 @@ class Visit(NamedTuple):
     """Least of the burst."""
     median_ms: float
     reference_ms: float
-    """What the reference model took around it, the longer of before and after."""
+    """What the gauge took around it, the longer of before and after."""
 
 
 class Timing(NamedTuple):
@@ -66,7 +72,7 @@ class Timing(NamedTuple):
     visits: int = 1
     slow: float = 1.0
     """How much slower than at its best the machine was whenever the model was visited;
-    `ms` is already divided by it. 1 when at least one visit was quiet."""
+    `ms` is already divided by it. 1 when at least one visit counts."""
 
 
 def is_settled(visits: Sequence[Visit], best_ms: float, protocol: Protocol) -> bool:
@@ -74,7 +80,7 @@ def is_settled(visits: Sequence[Visit], best_ms: float, protocol: Protocol) -> b
 
     Args:
         visits: of the model.
-        best_ms: of the reference model in the whole run.
+        best_ms: of its gauge at full speed.
         protocol: says how many visits, and how alike.
     """
     if len(visits) >= protocol.rounds:
@@ -86,18 +92,21 @@ def is_settled(visits: Sequence[Visit], best_ms: float, protocol: Protocol) -> b
 
 
 def summarise(visits: Sequence[Visit], best_ms: float) -> Timing:
-    """The least time of the quiet visits; without any, of all, at the speed of the best.
+    """The least time of all visits that count; without any, scaled to full speed.
+
+    A visit in which the gauge was a little slow can only have been too slow itself: it
+    may lose against a quiet one, and needs no scaling.
 
     Args:
         visits: of one model, at least one.
-        best_ms: of the reference model in the whole run.
+        best_ms: of its gauge at full speed.
     """
-    quiet = [visit for visit in visits if visit.reference_ms <= QUIET * best_ms]
+    counted = [visit for visit in visits if visit.reference_ms <= BELIEVED * best_ms]
     slow = 1.0
-    if not quiet:
+    if not counted:
         slow = min(visit.reference_ms for visit in visits) / best_ms
-        quiet = [visit for visit in visits if visit.reference_ms <= QUIET * slow * best_ms]
-    ms = min(visit.ms for visit in quiet)
+        counted = [visit for visit in visits if visit.reference_ms <= QUIET * slow * best_ms]
+    ms = min(visit.ms for visit in counted)
     medians = sorted(visit.median_ms for visit in visits)
     spread = max(0.0, medians[len(medians) // 2] - ms)
     return Timing(ms / slow, spread / slow, len(visits), slow)
