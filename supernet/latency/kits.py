@@ -42,6 +42,7 @@ def make_plan(
     *,
     fit: int = FIT_NETWORKS,
     hold_out: int = HOLD_OUT_NETWORKS,
+    seed: int = _SEED,
 ) -> Plan:
     """Every distinct operator of a space, and random networks of it.
 
@@ -50,6 +51,7 @@ def make_plan(
         resolutions: input sizes, all of the space's when not given.
         fit: networks for the correction, of all sizes alike.
         hold_out: networks for the error, drawn as a search draws its first ones.
+        seed: of the networks.
 
     Raises:
         ConfigError: a resolution that the space does not have.
@@ -57,7 +59,7 @@ def make_plan(
     space_hash, space = space.hash, _at(space, resolutions)
     found = operators_of(space)
     number = {operator: index for index, operator in enumerate(found)}
-    rng = np.random.default_rng(_SEED)
+    rng = np.random.default_rng(seed)
     networks = _networks(space, number, FIT, _spread(space, fit, rng))
     networks += _networks(space, number, HOLD_OUT, sample(space, hold_out, rng))
     return Plan(

@@ -12,7 +12,7 @@ from supernet.latency.backends.onnxruntime import OnnxRuntime
 from supernet.latency.build import table_of
 from supernet.latency.kit.journal import OtherRunError
 from supernet.latency.kit.machine import Machine
-from supernet.latency.kit.measuring import Task, measure_tasks
+from supernet.latency.kit.measuring import SMALL, Task, clock_of, measure_tasks
 from supernet.latency.kit.plan import Plan
 from supernet.latency.kit.protocol import Protocol, Timing
 from supernet.latency.kit.run import device_of, measure_plan, protocol_of, settings_of
@@ -34,7 +34,7 @@ def measure(
     progress: Progress = silent,
     what: str = "models",
 ) -> list[Timing]:
-    """Time ONNX models in ONNX Runtime on this machine's CPU.
+    """Time ONNX models in ONNX Runtime on this machine's CPU; the first is the gauge.
 
     Args:
         models: serialised, with one input, which is filled with random numbers; a size
@@ -54,7 +54,8 @@ def measure(
     ]
     found = measure_tasks(
         tasks,
-        backend,
+        {SMALL: backend.load_onnx(models[0])},
+        clock_of(backend),
         protocol,
         progress=lambda done, total, _: progress(done, total, f"timing {what}"),
         seed=seed,

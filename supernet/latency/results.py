@@ -20,7 +20,7 @@ _LIMIT_MS = 1e7
 _SHOWN = 5  # problems of one kind
 
 Row = list[float] | None
-"""`ms`, `spread_ms`, visits, how slow the machine was; nothing where not measured."""
+"""The values of a `Timing`; nothing where not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,17 +174,19 @@ def _timings(
         if problem:
             problems.append(f"{name}[{number}]: {problem}")
             continue
-        ms, spread_ms, visits, slow = row
-        found[f"{prefix}{number}"] = Timing(ms, spread_ms, int(visits), slow)
+        ms, spread_ms, visits, slow, least_ms = row
+        found[f"{prefix}{number}"] = Timing(ms, spread_ms, int(visits), slow, least_ms)
     return found
 
 
 def _unfit_row(row: list[float]) -> str:
     if len(row) != len(Timing._fields):
         return f"expected {len(Timing._fields)} numbers, found {len(row)}"
-    ms, spread_ms, visits, slow = row
+    ms, spread_ms, visits, slow, least_ms = row
     if not 0 < ms < _LIMIT_MS:
         return f"ms must be above 0 and below 1e7, found {ms}"
+    if not 0 < least_ms < _LIMIT_MS:
+        return f"least_ms must be above 0 and below 1e7, found {least_ms}"
     if not 0 <= spread_ms < _LIMIT_MS:
         return f"spread_ms must be from 0 to 1e7, found {spread_ms}"
     if not (1 <= visits < _LIMIT_MS and 1 <= slow < math.inf):

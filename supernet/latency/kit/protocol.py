@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import asdict, dataclass
-from typing import Any, Dict, NamedTuple, Sequence
+from typing import Any, Dict, List, NamedTuple, Sequence
 
 from supernet.errors import ConfigError
 
 __all__ = ["Protocol", "Timing", "Visit", "is_settled", "quick_protocol", "summarise"]
 
-QUIET = 1.05
-"""Two visits can agree when the gauge took at most this much longer than at full speed."""
-BELIEVED = 1.15
-"""A visit counts when the gauge took at most this much longer than at full speed."""
+SLOW = 1.15
+"""The gauge takes this much longer than at full speed: what is measured then is marked."""
 MOST = 100
 """Timed runs in a visit, at most."""
 
@@ -25,16 +24,16 @@ class Protocol:
     """Visits of a model at most; fewer when they agree."""
     least: int = 4
     """Visits of a model at least."""
-    agreement: float = 0.01
-    """A model is done when its two fastest visits differ by no more than this share."""
+    agreement: float = 0.005
+    """A model is done when the standard error over its visits is no more than this share."""
     burst: int = 12
-    """Timed runs in a visit, at least."""
+    """Timed runs in a visit, at least, each followed by one of the gauge."""
     visit_ms: float = 4.0
     """Short models run more often: for so long, though at most `MOST` times."""
     warmup: int = 3
     """Runs before those, not timed."""
     threads: int = 1
-    statistic: str = "minimum of thread CPU time"
+    statistic: str = "thread CPU time, median ratio to a gauge run in turn"
 
     def __post_init__(self) -> None:
         for name in ("rounds", "least", "burst", "warmup", "threads"):
@@ -53,13 +52,14 @@ def quick_protocol(threads: int) -> Protocol:
 
 
 class Visit(NamedTuple):
-    """One visit of a model, in milliseconds."""
+    """One visit of a model."""
 
-    ms: float
-    """Least of the burst."""
-    median_ms: float
-    reference_ms: float
-    """What the gauge took around it, the longer of before and after."""
+    ratio: float
+    """Its time divided by that of the gauge just before and after: median of the runs."""
+    gauge_ms: float
+    """What the gauge took meanwhile: median of the runs, in milliseconds."""
+    least_ms: float
+    """The model's fastest run, in milliseconds."""
 
 
 class Timing(NamedTuple):
@@ -68,45 +68,56 @@ class Timing(NamedTuple):
     ms: float
     """The statistic of the protocol, in milliseconds."""
     spread_ms: float
-    """Median of all visits minus `ms`."""
+    """How far its visits lie from `ms`: the median distance, in milliseconds."""
     visits: int = 1
     slow: float = 1.0
-    """How much slower than at its best the machine was whenever the model was visited;
-    `ms` is already divided by it. 1 when at least one visit counts."""
+    """How much slower than at full speed the machine was at the best of its visits; 1 where
+    one of them was near full speed."""
+    least_ms: float = 0.0
+    """The fastest of all its runs, in milliseconds."""
 
 
-def is_settled(visits: Sequence[Visit], best_ms: float, protocol: Protocol) -> bool:
+def is_settled(visits: Sequence[Visit], protocol: Protocol) -> bool:
     """Whether a model needs no further visit.
 
     Args:
         visits: of the model.
-        best_ms: of its gauge at full speed.
         protocol: says how many visits, and how alike.
     """
     if len(visits) >= protocol.rounds:
         return True
-    quiet = sorted(visit.ms for visit in visits if visit.reference_ms <= QUIET * best_ms)
-    if len(visits) < protocol.least or len(quiet) < 2:  # noqa: PLR2004  # two can agree
+    if len(visits) < protocol.least:
         return False
-    return quiet[1] <= (1 + protocol.agreement) * quiet[0]
+    # of a median, from the median distance, for times that scatter like a bell
+    error = 1.4826 * 1.2533 * _spread(visits) / len(visits) ** 0.5
+    return error <= protocol.agreement * statistics.median(visit.ratio for visit in visits)
 
 
-def summarise(visits: Sequence[Visit], best_ms: float) -> Timing:
-    """The least time of all visits that count; without any, scaled to full speed.
-
-    A visit in which the gauge was a little slow can only have been too slow itself: it
-    may lose against a quiet one, and needs no scaling.
+def summarise(visits: Sequence[Visit], full_ms: float) -> Timing:
+    """The time of a model at full speed: its median ratio times the gauge's time.
 
     Args:
-        visits: of one model, at least one.
-        best_ms: of its gauge at full speed.
+        visits: of the model, at least one.
+        full_ms: what its gauge takes at full speed.
     """
-    counted = [visit for visit in visits if visit.reference_ms <= BELIEVED * best_ms]
-    slow = 1.0
-    if not counted:
-        slow = min(visit.reference_ms for visit in visits) / best_ms
-        counted = [visit for visit in visits if visit.reference_ms <= QUIET * slow * best_ms]
-    ms = min(visit.ms for visit in counted)
-    medians = sorted(visit.median_ms for visit in visits)
-    spread = max(0.0, medians[len(medians) // 2] - ms)
-    return Timing(ms / slow, spread / slow, len(visits), slow)
+    ratio = statistics.median(visit.ratio for visit in visits)
+    slow = min(visit.gauge_ms for visit in visits) / full_ms
+    return Timing(
+        ms=ratio * full_ms,
+        spread_ms=_spread(visits) * full_ms,
+        visits=len(visits),
+        slow=slow if slow > SLOW else 1.0,
+        least_ms=min(visit.least_ms for visit in visits),
+    )
+
+
+def paired(model_ms: Sequence[float], gauge_ms: Sequence[float]) -> Visit:
+    """A visit from runs in turn: gauge, model, gauge, model, and at last the gauge."""
+    pairs = zip(model_ms, gauge_ms, gauge_ms[1:])
+    ratios: List[float] = [2 * own / max(before + after, 1e-9) for own, before, after in pairs]
+    return Visit(statistics.median(ratios), statistics.median(gauge_ms), min(model_ms))
+
+
+def _spread(visits: Sequence[Visit]) -> float:
+    middle = statistics.median(visit.ratio for visit in visits)
+    return statistics.median(abs(visit.ratio - middle) for visit in visits)

@@ -10,7 +10,15 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Seq
 from supernet.latency.backends.contract import Backend
 from supernet.latency.kit.journal import Journal
 from supernet.latency.kit.machine import Machine
-from supernet.latency.kit.measuring import LARGE, Task, measure_tasks, statistic_of
+from supernet.latency.kit.measuring import (
+    LARGE,
+    SMALL,
+    Task,
+    clock_of,
+    measure_tasks,
+    reference,
+    statistic_of,
+)
 from supernet.latency.kit.plan import Plan
 from supernet.latency.kit.protocol import Protocol, Timing
 from supernet.latency.kit.slowdown import SpeedWatch
@@ -101,12 +109,13 @@ def measure_plan(
         patience_s: how long to wait for a machine that has slowed down.
     """
     machine, tasks = Machine(), tasks_of(plan, backend, skip)
+    clock, gauges = clock_of(backend), {SMALL: backend.load(reference())}
+    if plan.networks:
+        gauges[LARGE] = backend.load(plan.gauge())
     if journal is None:
         events: List[str] = []
         watch = SpeedWatch(machine, _both(say, events.append), patience_s=patience_s)
-        timings = measure_tasks(
-            tasks, backend, protocol, large=plan.gauge(), watch=watch, progress=progress
-        )
+        timings = measure_tasks(tasks, gauges, clock, protocol, watch=watch, progress=progress)
         return Measured(timings, events)
     header = {
         "plan": plan.id,
@@ -127,9 +136,9 @@ def measure_plan(
             say(f"going on after {count} visits in {journal}")
         timings = measure_tasks(
             tasks,
-            backend,
+            gauges,
+            clock,
             protocol,
-            large=plan.gauge(),
             known=visits,
             record=book.visit,
             watch=SpeedWatch(machine, _both(say, book.event), patience_s=patience_s),
@@ -188,6 +197,6 @@ def result_document(
 
 
 def _row(measured: Measured, key: str) -> Optional[List[float]]:
-    """`ms`, `spread_ms`, visits, and how slow the machine was; None if not measured."""
+    """The values of a `Timing`; None if not measured."""
     timing = measured.timings.get(key)
     return [float(f"{value:.6g}") for value in timing] if timing else None

@@ -12,16 +12,17 @@ from supernet.latency.kit.measuring import Gauge
 __all__ = ["SpeedWatch"]
 
 _WINDOW_S = 3.0
-_SLOW = 1.15  # times its best, and no better moment in the whole window
+_SLOW = 1.15  # times as long as at full speed, and no better moment in the whole window
 _RECOVERED = 1.08
+_PAUSE_S = 0.1  # between readings
 _READINGS = 4  # in a window, at least
 
 
 class SpeedWatch:
     """Waits while the machine runs below its speed, for a limited time in all.
 
-    Models visited meanwhile are visited again; those that never saw full speed are
-    marked in the result. So a hot board costs time, not correctness.
+    Then it goes on: ratios to the gauge hold at any speed. Models that were never visited
+    near full speed are marked in the result.
 
     Args:
         machine: to ask for frequency and temperature.
@@ -47,7 +48,9 @@ class SpeedWatch:
 
     def __call__(self, gauge: Gauge) -> None:
         """Look at the gauge; wait if no reading of the last seconds was good."""
-        now, factor = self._clock(), gauge.read() / gauge.best_ms
+        if self._recent and self._clock() - self._recent[-1][0] < _PAUSE_S:
+            return
+        now, factor = self._clock(), gauge.read() / gauge.full_ms
         self._recent.append((now, factor))
         while now - self._recent[0][0] > _WINDOW_S:
             self._recent.popleft()
@@ -60,22 +63,22 @@ class SpeedWatch:
 
     def _wait(self, gauge: Gauge, factor: float) -> None:
         self._say(
-            f"after {self._clock() - self._start:.0f} s the machine slowed down: the reference "
-            f"model takes {factor:.2f} times its best{self._sensors()}; waiting for it"
+            f"after {self._clock() - self._start:.0f} s the machine slowed down: the gauge takes "
+            f"{factor:.2f} times as long as at full speed{self._sensors()}; waiting for it"
         )
         start = self._clock()
         while self._left_s > 0 and factor > _RECOVERED:
             self._sleep(1.0)
             self._left_s -= 1.0
-            factor = gauge.read(fresh=True) / gauge.best_ms
+            factor = gauge.read() / gauge.full_ms
         waited = self._clock() - start
         if factor <= _RECOVERED:
             self._say(f"it recovered after {waited:.0f} s{self._sensors()}")
             factor = 1.0
         else:
             self._say(
-                f"it stays slow ({factor:.2f} times its best){self._sensors()}; going on, and "
-                "marking what is not measured at full speed"
+                f"it stays slow ({factor:.2f} times as long){self._sensors()}; going on, and "
+                "marking what is never measured near full speed"
             )
         self._accepted = max(1.0, factor)
         self._recent.clear()
