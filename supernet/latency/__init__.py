@@ -1,9 +1,11 @@
 """Latency: tables of measured operators, their building, and predictions with an error."""
 
 from supernet.latency.build import build_table, describe_device
+from supernet.latency.fit_operators import fit_work_model, with_work_model
 from supernet.latency.graph import build_onnx
 from supernet.latency.importing import import_latency_table
 from supernet.latency.measure import Protocol, Timing, measure
+from supernet.latency.model import ModelError, OperatorModel
 from supernet.latency.table import (
     Correction,
     HeldOut,
@@ -20,6 +22,8 @@ __all__ = [
     "HeldOut",
     "LatencyPredictor",
     "LatencyTable",
+    "ModelError",
+    "OperatorModel",
     "Prediction",
     "Protocol",
     "Row",
@@ -28,10 +32,12 @@ __all__ = [
     "build_table",
     "describe_device",
     "fit_correction",
+    "fit_work_model",
     "import_latency_table",
     "list_targets",
     "load_target",
     "measure",
     "own_tables",
     "this_machine",
+    "with_work_model",
 ]
