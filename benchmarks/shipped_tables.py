@@ -31,7 +31,7 @@ def fitted(
     model = fit_work_model({o: row.ms for o, row in rows.items()}, source=source, prior=prior)
     return LatencyTable(
         target=target,
-        device={**device, "runtime": "TensorFlow Lite", "runtime_version": "of 2019 to 2020"},
+        device={**device, "runtime": "TensorFlow Lite"},
         protocol={"statistic": "mean per operator inside whole networks, as published"},
         rows={},
         model=model,
@@ -40,9 +40,9 @@ def fitted(
 
 def make() -> list[LatencyTable]:
     """Both tables."""
-    phone = {"processor": "Samsung Galaxy Note10, CPU", "machine": "aarch64"}
+    phone = {"processor": "Galaxy Note10 CPU", "machine": "aarch64"}
     note10 = fitted("mobile_cpu", phone, PUBLISHED / "ofa" / "note10", None)
-    phone = {"processor": "Google Pixel 1, CPU (device by the paper)", "machine": "aarch64"}
+    phone = {"processor": "Pixel 1 CPU (by the paper)", "machine": "aarch64"}
     trim = PUBLISHED / "proxylessnas" / "mobile_trim.yaml"
     return [note10, fitted("mobile_cpu_pixel1", phone, trim, note10.model)]
 

@@ -11,7 +11,10 @@ from collections.abc import Iterator
 
 from supernet.space import Operator
 
-__all__ = ["choice_terms"]
+__all__ = ["OPTIONAL", "choice_terms", "order_of"]
+
+OPTIONAL = "at "
+"""Begins the terms of a single input size: at one that was not measured they are 0."""
 
 _PIXELS = 1024.0  # unit of the pixels: coefficients stay of the order of milliseconds
 
@@ -21,7 +24,7 @@ def choice_terms(operator: Operator) -> Iterator[tuple[str, float]]:
     o = operator
     family = f"{o.op} {o.in_channels}-{o.out_channels}"
     if o.op == "conv":
-        yield f"{family} {o.height}x{o.width}", 1.0
+        yield f"{OPTIONAL}{o.height}x{o.width} {family}", 1.0
     family += f" s{o.stride} {o.act}" + " se" * (o.se > 0) + f" {o.shortcut}"
     family += f" g{o.groups}" * (o.groups > 1)
     pixels = o.out_height * o.out_width / _PIXELS
@@ -31,3 +34,13 @@ def choice_terms(operator: Operator) -> Iterator[tuple[str, float]]:
         yield f"{name} *p", pixels
     for name in (family, kernel, middle):
         yield f"{name} *p^2", pixels**2
+
+
+def order_of(name: str) -> int:
+    """How special a term is, from 0 to 2.
+
+    0 for a choice by itself, 1 for its pixels or for two choices together, 2 for both of
+    these, or for the square of the pixels.
+    """
+    joint = " k" in name and " m" in name.partition(" k")[2]
+    return joint + 2 * name.endswith("*p^2") + name.endswith("*p")

@@ -13,7 +13,7 @@ from typing import Literal
 
 from supernet.errors import ConfigError
 from supernet.files import nearest
-from supernet.latency.choices import choice_terms
+from supernet.latency.choices import OPTIONAL, choice_terms
 from supernet.latency.work import WORK_TERMS, work_terms
 from supernet.space import Operator
 
@@ -112,7 +112,8 @@ class OperatorModel:
     def knows(self, operator: Operator) -> bool:
         """Whether it has a coefficient for all that the operator is."""
         return bool(self.coefficients) and all(
-            name in self.coefficients for name, _ in self.amounts(operator)
+            name in self.coefficients or name.startswith(OPTIONAL)
+            for name, _ in self.amounts(operator)
         )
 
     def ms(self, operator: Operator) -> float:
@@ -121,11 +122,18 @@ class OperatorModel:
         Raises:
             KeyError: it is not known.
         """
-        return sum(self.coefficients[name] * amount for name, amount in self.amounts(operator))
+        total = 0.0
+        for name, amount in self.amounts(operator):
+            if name in self.coefficients:
+                total += self.coefficients[name] * amount
+            elif not name.startswith(OPTIONAL):
+                raise KeyError(name)
+        return total
 
     def extrapolates(self, operator: Operator) -> bool:
-        """Whether it is unlike all that was measured, so that its error is not known:
-        another kind, another activation, far smaller or larger, or with borrowed work.
+        """Whether it is unlike all that was measured, so that its error is not known.
+
+        Another kind, another activation, far smaller or larger, or with borrowed work.
         """
         if self.terms != "work":
             return False

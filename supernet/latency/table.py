@@ -127,6 +127,11 @@ class HeldOut:
         """Rank correlation."""
         return kendall_tau(*self._arrays)
 
+    def within(self, relative: float) -> float:
+        """Share of the networks whose relative error is at most `relative`."""
+        predicted, measured = self._arrays
+        return float((np.abs(predicted / measured - 1) <= relative).mean())
+
     def error_quantile(self, share: float) -> float:
         """Relative error that `share` of the networks stay below."""
         predicted, measured = self._arrays
@@ -171,7 +176,7 @@ class LatencyTable:
     rows: Mapping[Operator, Row]
     correction: Correction = Correction()
     held_out: HeldOut = HeldOut()
-    model: OperatorModel = OperatorModel()
+    model: OperatorModel = field(default_factory=OperatorModel)
     """Prices the operators that were not measured at any size, or at one only."""
 
     @cached_property
@@ -187,8 +192,9 @@ class LatencyTable:
         return "fitted" if self.model.knows(operator) else None
 
     def row_ms(self, operator: Operator) -> float:
-        """Time of one operator: measured, else estimated from its times at other sizes,
-        else by the model (`benchmarks/latency_models.py` measures that order).
+        """Time of one operator: measured, else by its times at other sizes, else by the model.
+
+        `benchmarks/latency_models.py` measures that order.
 
         Raises:
             KeyError: none of these knows it.
@@ -288,7 +294,7 @@ class _Body:
     correction: Correction
     held_out: HeldOut
     rows: tuple[Row, ...]
-    model: OperatorModel = OperatorModel()
+    model: OperatorModel = field(default_factory=OperatorModel)
 
     def __post_init__(self) -> None:
         if self.threads < 1 or self.batch < 1:
@@ -310,9 +316,7 @@ class LatencyPredictor:
 
     @cached_property
     def _origins(self) -> OperatorSum:
-        """Counts of the three origins, and of operators unlike all that was measured, in
-        one number, each below 1024.
-        """
+        """Counts of the three origins, and of operators unlike all measured, as digits."""
         table = self._table
 
         def digits(operator: Operator) -> float:

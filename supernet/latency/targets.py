@@ -10,7 +10,14 @@ from supernet.latency.table import LatencyTable
 from supernet.progress import Progress, silent
 from supernet.space import Space
 
-__all__ = ["THIS_MACHINE", "list_targets", "load_target", "own_tables", "this_machine"]
+__all__ = [
+    "THIS_MACHINE",
+    "list_targets",
+    "load_target",
+    "own_tables",
+    "shipped_targets",
+    "this_machine",
+]
 
 THIS_MACHINE = "this_machine"
 
@@ -20,10 +27,15 @@ def own_tables() -> Path:
     return user_folder() / "latency_tables"
 
 
+def shipped_targets() -> list[str]:
+    """Names of the tables that come with the library."""
+    shipped = resources.files("supernet.latency_tables").iterdir()
+    return sorted(file.name[:-5] for file in shipped if file.name.endswith(".json"))
+
+
 def list_targets() -> list[str]:
     """Names of all targets: shipped, own, and ``this_machine``, which builds itself."""
-    shipped = resources.files("supernet.latency_tables").iterdir()
-    names = {file.name[:-5] for file in shipped if file.name.endswith(".json")}
+    names = set(shipped_targets())
     names |= {path.stem for path in own_tables().glob("*.json")}
     return sorted(names | {THIS_MACHINE})
 

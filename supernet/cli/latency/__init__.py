@@ -8,6 +8,10 @@ __all__ = ["command"]
 
 _COMMANDS = {
     "list": "list targets with device, runtime, precision and error",
+    "predict": "latency of subnets, with its interval and its parts",
+    "show": "draw where the time goes, and how it is known",
+    "check": "error of a table against whole networks",
+    "fit": "make a table from whole networks only",
     "import": "bring in published tables",
 }
 
@@ -16,7 +20,8 @@ _COMMANDS = {
     cls=LazyGroup,
     package="supernet.cli.latency",
     about=_COMMANDS,
-    epilog="Examples:  supernet latency list  |  supernet latency import ofa note10/",
+    epilog="Examples:  supernet latency list  |  supernet latency show mobile_cpu  |  "
+    "supernet latency predict subnet.json --target mobile_cpu",
 )
 def command() -> None:
     """Latency tables: what is known of devices, and how wrong its predictions are."""
