@@ -36,6 +36,7 @@ from supernet.latency import (
     measure_here,
     table_of,
 )
+from supernet.latency.backends.onnxruntime import OnnxRuntime
 from supernet.latency.kit.plan import FIT, HOLD_OUT
 from supernet.predict import kendall_tau, mean_absolute_percentage_error
 from supernet.space import Operator, load_space, total_macs
@@ -139,7 +140,10 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     with busy_process() if arguments.busy else contextlib.nullcontext():
         start, cpu = time.monotonic(), time.process_time()
         result = measure_here(
-            plan, precision=arguments.precision, protocol=protocol, progress=tell()
+            plan,
+            OnnxRuntime(precision=arguments.precision),
+            protocol=protocol,
+            progress=tell(),
         )
         seconds, cpu = time.monotonic() - start, time.process_time() - cpu
     visits = [timing.visits for timing in result.timings.values()]

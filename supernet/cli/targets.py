@@ -3,6 +3,7 @@
 import click
 
 from supernet.cli import options
+from supernet.cli.latency.texts import error_text, runtime_text
 from supernet.cli.output import print_json, print_table
 from supernet.errors import SupernetError
 
@@ -21,33 +22,25 @@ def command(as_json: bool) -> None:
             rows.append([name, "not measured yet" if "no such file" in str(error) else str(error)])
             documents.append({"name": name, "measured": False})
             continue
-        held_out, device = table.held_out, table.device
-        error_text = "not known"
-        if held_out.networks:
-            error_text = f"{held_out.mape:.1f} % of {held_out.networks}"
-        runtime = "as published"
-        if "runtime" in device:
-            runtime = f"{device['runtime']} {device.get('runtime_version', '')}, "
-            runtime += f"{table.threads} thread, {table.precision}"
-        rows.append(
-            [
-                name,
-                device.get("processor", ""),
-                runtime,
-                f"{len(table.rows)}",
-                error_text,
-            ]
-        )
+        held_out, model = table.held_out, table.model
+        known = f"{len(table.rows)}" if table.rows else f"model, {len(model.coefficients)} terms"
+        processor = table.device.get("processor", "")
+        rows.append([name, processor, runtime_text(table), known, error_text(table)])
         documents.append(
             {
                 "name": name,
                 "measured": True,
-                "device": dict(device),
+                "device": dict(table.device),
+                "precision": table.precision,
+                "threads": table.threads,
+                "batch": table.batch,
                 "rows": len(table.rows),
                 "mape": held_out.mape if held_out.networks else None,
+                "held_out_networks": held_out.networks,
+                "model_mape": model.error.rows_mape if model.error.networks else None,
             }
         )
-    header = ["name", "device", "runtime", "rows", "error on held-out networks"]
+    header = ["name", "device", "runtime", "rows", "error"]
     print_table("Targets", rows, header)
     if as_json:
         print_json({"targets": documents})

@@ -1,12 +1,18 @@
 """Latency: tables of measured operators, their building, and predictions with an error."""
 
 from supernet.latency.build import table_of
+from supernet.latency.check import Check, check_networks, measure_networks
 from supernet.latency.correction import Correction, fit_correction
+from supernet.latency.explain import Explanation, explain
+from supernet.latency.fit_networks import fit_networks
+from supernet.latency.fit_operators import fit_work_model, with_work_model
 from supernet.latency.importing import import_latency_table
 from supernet.latency.kit.graph import build_onnx
 from supernet.latency.kit.protocol import Protocol, Timing
 from supernet.latency.kits import make_plan, write_kit
 from supernet.latency.measure import build_table, describe_device, measure, measure_here
+from supernet.latency.model import ModelError, OperatorModel
+from supernet.latency.networks import MeasuredNetworks, read_networks
 from supernet.latency.results import KitResult, read_result
 from supernet.latency.table import (
     HeldOut,
@@ -22,31 +28,45 @@ from supernet.latency.targets import (
     store_table,
     this_machine,
 )
+from supernet.latency.transfer import transfer
 
 __all__ = [
+    "Check",
     "Correction",
+    "Explanation",
     "HeldOut",
     "KitResult",
     "LatencyPredictor",
     "LatencyTable",
+    "MeasuredNetworks",
+    "ModelError",
+    "OperatorModel",
     "Prediction",
     "Protocol",
     "Row",
     "Timing",
     "build_onnx",
     "build_table",
+    "check_networks",
     "describe_device",
+    "explain",
     "fit_correction",
+    "fit_networks",
+    "fit_work_model",
     "import_latency_table",
     "list_targets",
     "load_target",
     "make_plan",
     "measure",
     "measure_here",
+    "measure_networks",
     "own_tables",
+    "read_networks",
     "read_result",
     "store_table",
     "table_of",
     "this_machine",
+    "transfer",
+    "with_work_model",
     "write_kit",
 ]

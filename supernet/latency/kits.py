@@ -84,9 +84,7 @@ def _at(space: Space, resolutions: Sequence[int] | None) -> Space:
     return replace(space, resolutions=tuple(sorted(set(resolutions))))
 
 
-def _networks(
-    space: Space, number: dict[Operator, int], use: str, genes: Genes
-) -> list[Network]:
+def _networks(space: Space, number: dict[Operator, int], use: str, genes: Genes) -> list[Network]:
     return [
         Network(use, tuple(number[operator] for operator in operators(space, subnet)))
         for subnet in decode(space, genes)

@@ -3,11 +3,9 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from supernet.errors import ConfigError, FileFormatError
-from supernet.files import nearest
-from supernet.latency.backends import BACKENDS, Backend, open_backend
+from supernet.errors import FileFormatError
+from supernet.latency.backends import Backend
 from supernet.latency.backends.onnxruntime import OnnxRuntime
 from supernet.latency.build import table_of
 from supernet.latency.kit.journal import OtherRunError
@@ -15,7 +13,7 @@ from supernet.latency.kit.machine import Machine
 from supernet.latency.kit.measuring import SMALL, Task, clock_of, measure_tasks
 from supernet.latency.kit.plan import Plan
 from supernet.latency.kit.protocol import Protocol, Timing
-from supernet.latency.kit.run import device_of, measure_plan, protocol_of, settings_of
+from supernet.latency.kit.run import Teller, device_of, measure_plan, protocol_of, settings_of
 from supernet.latency.kit.spec import Spec
 from supernet.latency.kits import FIT_NETWORKS, HOLD_OUT_NETWORKS, make_plan
 from supernet.latency.results import KitResult, Settings
@@ -30,7 +28,6 @@ def measure(
     models: Sequence[bytes],
     protocol: Protocol | None = None,
     *,
-    seed: int = 0,
     progress: Progress = silent,
     what: str = "models",
 ) -> list[Timing]:
@@ -40,7 +37,6 @@ def measure(
         models: serialised, with one input, which is filled with random numbers; a size
             of it that may vary is taken as 1.
         protocol: how often.
-        seed: of the order of visits.
         progress: told about every visit.
         what: the models, in a word for the progress.
     """
@@ -58,7 +54,6 @@ def measure(
         clock_of(backend),
         protocol,
         progress=lambda done, total, _: progress(done, total, f"timing {what}"),
-        seed=seed,
     )
     return [found[task.key] for task in tasks]
 
@@ -70,13 +65,9 @@ def describe_device(backend: Backend | None = None) -> dict[str, str]:
 
 def measure_here(
     plan: Plan,
-    backend_name: str = "onnxruntime",
+    backend: Backend | None = None,
     *,
     protocol: Protocol | None = None,
-    precision: str = "fp32",
-    threads: int = 1,
-    batch: int = 1,
-    device: str = "cpu",
     known: LatencyTable | None = None,
     journal: Path | None = None,
     fresh: bool = False,
@@ -86,40 +77,26 @@ def measure_here(
 
     Args:
         plan: operators and networks.
-        backend_name: one of `BACKENDS`.
-        protocol: how often; its threads are `threads`.
-        precision: of the models.
-        threads: for one model.
-        batch: images at once.
-        device: ``cpu`` or ``cuda``.
+        backend: to measure in, ONNX Runtime on one thread when not given.
+        protocol: how often.
         known: operators that it has are not measured.
         journal: what was measured is written there as it goes; an interrupted run is
             continued from it. It is removed at the end.
         fresh: do not continue.
         progress: told about every visit.
-
-    Raises:
-        ConfigError: an unknown backend, or settings that it does not have.
-        MissingPackageError: its runtime is not installed.
     """
-    if backend_name not in BACKENDS:
-        raise ConfigError(f"backend: {backend_name!r}; {nearest(backend_name, BACKENDS)}")
-    backend = open_backend(
-        backend_name, threads=threads, precision=precision, batch=batch, device=device
-    )
-    protocol = protocol or Protocol(threads=threads)
+    backend = backend or OnnxRuntime()
+    protocol = protocol or Protocol(threads=backend.threads)
     rows = {Spec.of(operator) for operator in known.rows} if known else set()
-    settings: dict[str, Any] = settings_of(backend, backend_name)
     start = time.monotonic()
     measured = measure_plan(
         plan,
         backend,
         protocol,
-        settings=settings,
         journal=journal,
         fresh=fresh,
         skip=[number for number, spec in enumerate(plan.operators) if spec in rows],
-        progress=progress,
+        teller=Teller(progress=progress),
     )
     if journal:
         journal.unlink(missing_ok=True)
@@ -127,7 +104,7 @@ def measure_here(
         plan=plan,
         operators=tuple(Operator(**spec._asdict()) for spec in plan.operators),
         device=device_of(backend),
-        settings=Settings(**settings),
+        settings=Settings(**settings_of(backend)),
         protocol=protocol_of(backend, protocol),
         timings=measured.timings,
         conditions=Machine().conditions(),
@@ -166,8 +143,8 @@ def build_table(
     def result(*, fresh: bool) -> KitResult:
         return measure_here(
             plan,
+            OnnxRuntime(threads=protocol.threads),
             protocol=protocol,
-            threads=protocol.threads,
             known=known,
             journal=journal,
             fresh=fresh,

@@ -163,9 +163,7 @@ def _operators(plan: Plan, problems: list[str]) -> list[Operator]:
     return found
 
 
-def _timings(
-    name: str, prefix: str, rows: Sequence[Row], problems: list[str]
-) -> dict[str, Timing]:
+def _timings(name: str, prefix: str, rows: Sequence[Row], problems: list[str]) -> dict[str, Timing]:
     found = {}
     for number, row in enumerate(rows):
         if row is None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +18,33 @@ from supernet.errors import ConfigError
 from supernet.files import read_as, write_document
 from supernet.latency.correction import Correction
 from supernet.latency.estimate import SizeEstimator
+from supernet.latency.model import OperatorModel
 from supernet.predict import kendall_tau, mean_absolute_percentage_error
 from supernet.space import Genes, Operator, OperatorSum, Space, extremes, operators_of
 
-__all__ = ["HeldOut", "LatencyTable", "Prediction", "Row"]
+__all__ = [
+    "Basis",
+    "HeldOut",
+    "LatencyPredictor",
+    "LatencyTable",
+    "Origin",
+    "Prediction",
+    "Row",
+]
 
-_VERSION = 1
+_VERSION = 2  # 2: `model`
+
+Origin = Literal["measured", "interpolated", "fitted"]
+"""Where an operator's time comes from; the first that there is counts."""
+ORIGINS: tuple[Origin, ...] = ("measured", "interpolated", "fitted")
+Basis = Literal["networks", "operators", "unknown"]
+"""What an interval is taken from: whole networks that were held out; operators that were
+left out of the fit of the table's model; or nothing is known."""
+
+_RADIX = 1024.0  # more than the operators of any network
 
 Values = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,10 +96,10 @@ class HeldOut:
         """Rank correlation."""
         return kendall_tau(*self._arrays)
 
-    def within(self, error: float) -> float:
-        """Share of the networks whose relative error is at most `error`."""
+    def within(self, relative: float) -> float:
+        """Share of the networks whose relative error is at most `relative`."""
         predicted, measured = self._arrays
-        return float((np.abs(predicted / measured - 1) <= error).mean())
+        return float((np.abs(predicted / measured - 1) <= relative).mean())
 
     def error_quantile(self, share: float) -> float:
         """Relative error that `share` of the networks stay below."""
@@ -98,9 +117,16 @@ class Prediction:
 
     ms: Values
     low_ms: Values
-    """Nine in ten held-out networks stayed above this."""
+    """Nine in ten held-out networks stayed within this and `high_ms`; NaN where the
+    `basis` is unknown."""
     high_ms: Values
-    """Nine in ten held-out networks stayed below this."""
+    basis: Basis
+    measured: Counts
+    """Operators whose time was measured."""
+    interpolated: Counts
+    """Operators that were measured at other input sizes only."""
+    fitted: Counts
+    """Operators that the table's model prices."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -117,21 +143,39 @@ class LatencyTable:
     protocol: Mapping[str, Any] = field(default_factory=dict)
     """How it was measured."""
     rows: Mapping[Operator, Row]
-    correction: Correction = Correction()
+    correction: Correction = field(default_factory=Correction)
     held_out: HeldOut = HeldOut()
+    model: OperatorModel = field(default_factory=OperatorModel)
+    """Prices the operators that were not measured at any size, or at one only."""
 
     @cached_property
     def _estimator(self) -> SizeEstimator:
         return SizeEstimator({operator: row.ms for operator, row in self.rows.items()})
 
+    def origin(self, operator: Operator) -> Origin | None:
+        """Where the time of an operator comes from; None where it is not known."""
+        if operator in self.rows:
+            return "measured"
+        if self._estimator.knows(operator):
+            return "interpolated"
+        return "fitted" if self.model.knows(operator) else None
+
     def row_ms(self, operator: Operator) -> float:
-        """Time of one operator: measured, or estimated from its times at other sizes.
+        """Time of one operator: measured, else by its times at other sizes, else by the model.
+
+        `benchmarks/latency_models.py` measures that order.
 
         Raises:
-            KeyError: it has no row, and none at two other sizes.
+            KeyError: none of these knows it.
         """
         row = self.rows.get(operator)
-        return self._estimator.ms(operator) if row is None else row.ms
+        if row is not None:
+            return row.ms
+        if self._estimator.knows(operator):
+            return self._estimator.ms(operator)
+        if not self.model.knows(operator):
+            raise KeyError(operator.key)
+        return self.model.ms(operator)
 
     def missing(self, space: Space) -> list[Operator]:
         """Operators of `space` that have no row, though some may be estimated."""
@@ -139,21 +183,16 @@ class LatencyTable:
 
     def unknown(self, space: Space) -> list[Operator]:
         """Operators of `space` that have no row and cannot be estimated."""
-        return [o for o in self.missing(space) if not self._estimator.knows(o)]
+        return [o for o in self.missing(space) if self.origin(o) is None]
 
     def predictor(self, space: Space) -> "LatencyPredictor":
         """Prepared predictions for one space: prepare once, predict often.
 
         Raises:
-            ConfigError: operators of the space have no row, nor rows at two other sizes.
+            ConfigError: operators of the space have no row, no rows at two other sizes,
+                and no price by the model.
         """
-        unknown = self.unknown(space)
-        if unknown:
-            raise ConfigError(
-                f"target {self.target!r} has no row for {len(unknown)} operators of space "
-                f"{space.name!r}, the first is {unknown[0].key!r}",
-                hint="measure them: supernet search --target this_machine does so by itself",
-            )
+        self.check_known(self.unknown(space), f"space {space.name!r}")
         return LatencyPredictor(self, space)
 
     def predict_ms(self, space: Space, genes: Genes) -> Prediction:
@@ -164,13 +203,28 @@ class LatencyTable:
         """
         return self.predictor(space).predict(genes)
 
+    def check_known(self, unknown: Sequence[Operator], where: str) -> None:
+        """Refuse operators whose time is not known.
+
+        Raises:
+            ConfigError: there are some; names the first.
+        """
+        if unknown:
+            raise ConfigError(
+                f"target {self.target!r} has no row for {len(unknown)} operators of {where}, "
+                f"the first is {unknown[0].key!r}",
+                hint="measure them: supernet search --target this_machine does so by itself",
+            )
+
     def operator_ms(self, operators: Sequence[Operator]) -> Values:
         """Share of each operator in a network's corrected latency, shape ``(len,)``."""
         alone = np.array([self.row_ms(operator) for operator in operators])
+        params = np.array([float(operator.params) for operator in operators])
         counts = np.array([float(len(alone))])
-        params = float(sum(operator.params for operator in operators))
-        total = self.correction.apply(alone.sum(keepdims=True), counts, params)
-        shares: Values = alone * (total / alone.sum())
+        total = self.correction.apply(alone.sum(keepdims=True), counts, params.sum())
+        by_weights = self.correction.per_mparam_ms * params / 1e6
+        own = np.maximum(self.correction.slope * alone + by_weights, 0.1 * alone)
+        shares: Values = own * (total / own.sum())
         return shares
 
     def save(self, path: Path) -> None:
@@ -184,6 +238,7 @@ class LatencyTable:
             "protocol": dict(self.protocol),
             "correction": asdict(self.correction),
             "held_out": asdict(self.held_out),
+            "model": asdict(self.model),
             "rows": [asdict(row) for row in self.rows.values()],
         }
         write_document(path, "latency_table", _VERSION, body)
@@ -212,6 +267,7 @@ class _Body:
     correction: Correction
     held_out: HeldOut
     rows: tuple[Row, ...]
+    model: OperatorModel = field(default_factory=OperatorModel)
 
     def __post_init__(self) -> None:
         if self.threads < 1 or self.batch < 1:
@@ -234,6 +290,27 @@ class LatencyPredictor:
         params = self._params(genes) if correction.per_mparam_ms else 0.0
         return correction.apply(self._sum(genes), self._count(genes), params)
 
+    @cached_property
+    def _origins(self) -> OperatorSum:
+        """Counts of the three origins, and of operators unlike all measured, as digits."""
+        table = self._table
+
+        def digits(operator: Operator) -> float:
+            origin = table.origin(operator)
+            assert origin is not None  # or the predictor was not made
+            unlike = origin == "fitted" and table.model.extrapolates(operator)
+            return _RADIX ** ORIGINS.index(origin) + _RADIX**3 * unlike
+
+        return OperatorSum(self.space, digits)
+
+    @cached_property
+    def _fitted(self) -> OperatorSum:
+        """What the model prices, in milliseconds."""
+        table = self._table
+        return OperatorSum(
+            self.space, lambda o: table.row_ms(o) if table.origin(o) == "fitted" else 0.0
+        )
+
     def fastest(self) -> Genes:
         """The subnet of the least predicted latency, shape ``(1, G)``.
 
@@ -255,8 +332,57 @@ class LatencyPredictor:
         return found
 
     def predict(self, genes: Genes) -> Prediction:
-        """Latencies with the interval that held-out networks suggest."""
-        ms = self.ms(genes)
-        held_out = self._table.held_out
-        error = held_out.error_quantile(0.9) if held_out.networks else np.nan
-        return Prediction(ms=ms, low_ms=ms * (1 - error), high_ms=ms * (1 + error))
+        """Latencies with their interval, and where the operators' times come from."""
+        sums = self._sum(genes)
+        *counts, unlike = _digits(self._origins(genes))
+        share = np.zeros(len(sums))
+        if counts[2].any():
+            share = self._fitted(genes) / np.maximum(sums, 1e-12)
+        return with_interval(self._table, self.ms(genes), share, counts, unlike > 0)
+
+
+def _digits(numbers: Values) -> list[Counts]:
+    """The four digits of numbers of radix 1024, the lowest first."""
+    whole = numbers.astype(np.int64)
+    return [whole >> shift & 1023 for shift in (0, 10, 20, 30)]
+
+
+def with_interval(
+    table: LatencyTable,
+    ms: Values,
+    fitted_share: Values,
+    counts: Sequence[Counts],
+    unlike: npt.NDArray[np.bool_],
+) -> Prediction:
+    """A prediction with the widest error that its operators suggest.
+
+    Args:
+        table: that it was made with.
+        ms: shape ``(N,)``, as all others.
+        fitted_share: of the sum, what the model prices, from 0 to 1.
+        counts: operators by origin.
+        unlike: whether some operator is unlike all that the model was fitted to.
+    """
+    held_out, error = table.held_out, table.model.error
+    of_model = error.unseen_p90 / 100 if error.networks else np.nan
+    basis: Basis = "unknown"
+    if held_out.networks:
+        # operators that no held-out network had may be worse than those
+        relative = held_out.error_quantile(0.9) + fitted_share * np.nan_to_num(of_model)
+        basis = "networks"
+    else:  # sums of measured operators may be off, too, but nobody knows by how much
+        relative = np.where(fitted_share > 0, of_model, np.nan)
+    relative = np.where(unlike, np.nan, relative)
+    if not np.isfinite(relative).any():
+        basis = "unknown"
+    elif not held_out.networks:
+        basis = "operators"
+    return Prediction(
+        ms=ms,
+        low_ms=ms * (1 - relative),
+        high_ms=ms * (1 + relative),
+        basis=basis,
+        measured=counts[0],
+        interpolated=counts[1],
+        fitted=counts[2],
+    )

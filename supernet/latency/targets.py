@@ -11,7 +11,15 @@ from supernet.latency.table import LatencyTable
 from supernet.progress import Progress, silent
 from supernet.space import Space
 
-__all__ = ["THIS_MACHINE", "list_targets", "load_target", "own_tables", "store_table", "this_machine"]
+__all__ = [
+    "THIS_MACHINE",
+    "list_targets",
+    "load_target",
+    "own_tables",
+    "shipped_targets",
+    "store_table",
+    "this_machine",
+]
 
 THIS_MACHINE = "this_machine"
 
@@ -21,10 +29,15 @@ def own_tables() -> Path:
     return user_folder() / "latency_tables"
 
 
+def shipped_targets() -> list[str]:
+    """Names of the tables that come with the library."""
+    shipped = resources.files("supernet.latency_tables").iterdir()
+    return sorted(file.name[:-5] for file in shipped if file.name.endswith(".json"))
+
+
 def list_targets() -> list[str]:
     """Names of all targets: shipped, own, and ``this_machine``, which builds itself."""
-    shipped = resources.files("supernet.latency_tables").iterdir()
-    names = {file.name[:-5] for file in shipped if file.name.endswith(".json")}
+    names = set(shipped_targets())
     names |= {path.stem for path in own_tables().glob("*.json")}
     return sorted(names | {THIS_MACHINE})
 
@@ -87,9 +100,7 @@ def this_machine(space: Space, *, fresh: bool = False, progress: Progress = sile
     if known and known.held_out.space_hash == space.hash and not known.missing(space):
         return known
     journal = own_tables() / f".{THIS_MACHINE}.part"  # what an interrupted run had measured
-    table = build_table(
-        space, target=THIS_MACHINE, known=known, journal=journal, progress=progress
-    )
+    table = build_table(space, target=THIS_MACHINE, known=known, journal=journal, progress=progress)
     table.save(own_tables() / f"{THIS_MACHINE}.json")
     return table
 

@@ -1,6 +1,12 @@
 """What may be chosen: spaces, subnets, genes, MACs and parameters. Never torch."""
 
-from supernet.space.additive import OperatorSum, macs_of, operators_of, params_of
+from supernet.space.additive import (
+    OperatorSum,
+    macs_of,
+    operator_indices,
+    operators_of,
+    params_of,
+)
 from supernet.space.extremes import SpaceRanges, extremes, space_ranges
 from supernet.space.genes import (
     canonical,
@@ -61,6 +67,7 @@ __all__ = [
     "mutate",
     "neighbours",
     "one_hot",
+    "operator_indices",
     "operators",
     "operators_of",
     "params_of",

@@ -20,6 +20,7 @@ __all__ = [
     "OperatorSum",
     "OperatorTables",
     "macs_of",
+    "operator_indices",
     "operator_tables",
     "operators_of",
     "params_of",
@@ -107,19 +108,9 @@ class OperatorSum:
 
     def __init__(self, space: Space, value: Callable[[Operator], float]) -> None:
         """Look the values up for all slots; `value` is called once per different operator."""
-        layout, tables = layout_of(space), operator_tables(space)
+        self._strides, self._offsets = _lookup(space)
+        tables = operator_tables(space)
         values = tables.values(value)
-        self._strides = np.zeros((len(layout.genes), len(layout.slots)), dtype=np.float32)
-        for column, slot in enumerate(layout.slots):
-            stride = 1
-            for dimension in reversed(slot.dimensions):
-                if dimension.column >= 0:
-                    self._strides[dimension.column, column] += stride
-                stride *= len(dimension.choices)
-        sizes = np.array([table.size for table in tables.slots])
-        # float32 holds whole numbers up to 2**24 exactly, so the product below is exact
-        assert sizes.sum() < 2**24
-        self._offsets = (np.cumsum(sizes) - sizes).astype(np.float32)
         self._values = values[np.concatenate([table.ravel() for table in tables.slots])]
 
     def __call__(self, genes: Genes) -> npt.NDArray[np.float64]:
@@ -130,6 +121,36 @@ class OperatorSum:
             index = (rows @ self._strides + self._offsets).astype(np.int32)
             self._values.take(index).sum(axis=1, out=sums[start : start + _CHUNK])
         return sums
+
+
+def _lookup(space: Space) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """What makes genes indices into the tables of all slots, one after the other.
+
+    Returns:
+        Strides of shape ``(G, slots)`` and offsets of shape ``(slots,)``.
+    """
+    layout, tables = layout_of(space), operator_tables(space)
+    strides = np.zeros((len(layout.genes), len(layout.slots)), dtype=np.float32)
+    for column, slot in enumerate(layout.slots):
+        stride = 1
+        for dimension in reversed(slot.dimensions):
+            if dimension.column >= 0:
+                strides[dimension.column, column] += stride
+            stride *= len(dimension.choices)
+    sizes = np.array([table.size for table in tables.slots])
+    # float32 holds whole numbers up to 2**24 exactly, so products with genes are exact
+    assert sizes.sum() < 2**24
+    return strides, (np.cumsum(sizes) - sizes).astype(np.float32)
+
+
+def operator_indices(space: Space, genes: Genes) -> npt.NDArray[np.int32]:
+    """Which operator of `operators_of` stands in each slot, -1 for none; ``(N, slots)``."""
+    strides, offsets = _lookup(space)
+    tables = np.concatenate([table.ravel() for table in operator_tables(space).slots])
+    found: npt.NDArray[np.int32] = tables[
+        (genes.astype(np.float32) @ strides + offsets).astype(np.int32)
+    ]
+    return found
 
 
 def macs_of(space: Space, genes: Genes) -> npt.NDArray[np.int64]:

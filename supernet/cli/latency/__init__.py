@@ -11,6 +11,10 @@ _COMMANDS = {
     "build": "make a target of what kits measured",
     "measure": "measure this machine",
     "list": "list targets with device, runtime, precision and error",
+    "predict": "latency of subnets, with its interval and its parts",
+    "show": "draw where the time goes, and how it is known",
+    "check": "error of a table against whole networks",
+    "fit": "make a table from whole networks only",
     "import": "bring in published tables",
 }
 
@@ -19,7 +23,8 @@ _COMMANDS = {
     cls=LazyGroup,
     package="supernet.cli.latency",
     about=_COMMANDS,
-    epilog="Examples:  supernet latency list  |  supernet latency import ofa note10/",
+    epilog="Examples:  supernet latency list  |  supernet latency show mobile_cpu  |  "
+    "supernet latency predict subnet.json --target mobile_cpu",
 )
 def command() -> None:
     """Latency tables: what is known of devices, and how wrong its predictions are."""

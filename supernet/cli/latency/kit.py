@@ -36,9 +36,7 @@ def command(
     from supernet.latency import make_plan, write_kit
     from supernet.space import load_space
 
-    plan = make_plan(
-        load_space(space_name), resolutions, fit=fit_networks, hold_out=check_networks
-    )
+    plan = make_plan(load_space(space_name), resolutions, fit=fit_networks, hold_out=check_networks)
     size = write_kit(plan, output)
     click.echo(
         f"{output}: {size / 1024:.0f} KB, measures {len(plan.operators)} operators and "

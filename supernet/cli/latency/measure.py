@@ -20,9 +20,7 @@ from supernet.cli.output import progress_bar
 @click.option("--precision", default="fp32", show_default=True, help="fp32, int8 or fp16.")
 @click.option("--threads", type=click.IntRange(1, 1024), default=1, show_default=True)
 @click.option("--batch", type=click.IntRange(1, 4096), default=1, show_default=True)
-@click.option(
-    "--provider", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True
-)
+@click.option("--provider", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--name", help="Of the target; this_machine with all defaults.")
 @click.option("--quick", is_flag=True, help="Fewer visits: a third of the time, less sure.")
 @click.option("--fresh", is_flag=True, help="Do not continue an interrupted run.")
@@ -52,6 +50,7 @@ def command(
 ) -> None:
     """Measure this machine for a space, and find the error of its table."""
     from supernet.latency import make_plan, measure_here, own_tables, store_table, table_of
+    from supernet.latency.backends import open_backend
     from supernet.latency.kit.protocol import quick_protocol
     from supernet.space import load_space
 
@@ -60,18 +59,15 @@ def command(
     if name is None:
         kept = [str(value) for value in settings if value not in ("cpu", 1)]
         name = "this_machine" if usual else "_".join(["this_machine", *kept])
-    plan = make_plan(
-        load_space(space_name), resolutions, fit=fit_networks, hold_out=check_networks
+    plan = make_plan(load_space(space_name), resolutions, fit=fit_networks, hold_out=check_networks)
+    opened = open_backend(
+        backend, threads=threads, precision=precision, batch=batch, device=provider
     )
     with progress_bar() as progress:
         result = measure_here(
             plan,
-            backend,
+            opened,
             protocol=quick_protocol(threads) if quick else None,
-            precision=precision,
-            threads=threads,
-            batch=batch,
-            device=provider,
             journal=own_tables() / f".{name}.{plan.id}.part",
             fresh=fresh,
             progress=progress,

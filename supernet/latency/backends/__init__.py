@@ -7,14 +7,15 @@ tests of the contract then run over it.
 from __future__ import annotations
 
 import importlib
-from typing import Any, Dict, List, Type
+import importlib.util
+from typing import Any
 
 from supernet.errors import ConfigError, MissingPackageError
 from supernet.latency.backends.contract import Backend, Run
 
 __all__ = ["BACKENDS", "Backend", "Run", "backend_class", "installed", "open_backend"]
 
-BACKENDS: Dict[str, str] = {
+BACKENDS: dict[str, str] = {
     "onnxruntime": "OnnxRuntime",
     "openvino": "OpenVino",
     "torch": "Torch",
@@ -22,20 +23,17 @@ BACKENDS: Dict[str, str] = {
 """Name (also of the file) and class."""
 
 
-def backend_class(name: str) -> Type[Backend]:
+def backend_class(name: str) -> type[Backend]:
     """The class of a backend; its runtime is not imported yet.
 
     Raises:
         ConfigError: no such backend, or one that this kit does not carry.
     """
-    try:
-        if name not in BACKENDS:
-            raise ModuleNotFoundError(name)
-        module = importlib.import_module(f"{__name__}.{name}")
-    except ModuleNotFoundError:
-        known = ", ".join(sorted(BACKENDS))
-        raise ConfigError(f"no backend {name!r} here; known: {known}") from None
-    found: Type[Backend] = getattr(module, BACKENDS[name])
+    known = [name for name in BACKENDS if importlib.util.find_spec(f"{__name__}.{name}")]
+    if name not in known:
+        raise ConfigError(f"backend: no {name!r} here", hint=f"known: {', '.join(known)}")
+    module = importlib.import_module(f"{__name__}.{name}")
+    found: type[Backend] = getattr(module, BACKENDS[name])
     return found
 
 
@@ -53,7 +51,7 @@ def open_backend(name: str, **options: Any) -> Backend:
     return backend_class(name)(**options)
 
 
-def installed() -> List[str]:
+def installed() -> list[str]:
     """Names of the backends whose runtime can be used here."""
     found = []
     for name in BACKENDS:

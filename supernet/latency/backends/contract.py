@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import abc
-from typing import Any, Callable, Dict, Sequence, Tuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from supernet.errors import ConfigError
 
@@ -23,13 +24,15 @@ class Backend(abc.ABC):
         device: one of `devices`.
     """
 
-    precisions: Tuple[str, ...] = ("fp32",)
-    devices: Tuple[str, ...] = ("cpu",)
+    name: str
+    """As in `BACKENDS`."""
+    precisions: tuple[str, ...] = ("fp32",)
+    devices: tuple[str, ...] = ("cpu",)
 
     def __init__(
         self, *, threads: int = 1, precision: str = "fp32", batch: int = 1, device: str = "cpu"
     ) -> None:
-        name = type(self).__name__
+        name = self.name
         if precision not in self.precisions:
             known = ", ".join(self.precisions)
             raise ConfigError(f"precision: {name} measures {known}, found {precision!r}")
@@ -64,5 +67,5 @@ class Backend(abc.ABC):
         """
 
     @abc.abstractmethod
-    def describe(self) -> Dict[str, str]:
+    def describe(self) -> dict[str, str]:
         """`runtime`, `runtime_version` and `provider`: part of what identifies a table."""

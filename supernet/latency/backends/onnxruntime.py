@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,7 @@ _ERRORS_ONLY = 3
 class OnnxRuntime(Backend):
     """Graphs of operators in the form that the exporter writes them."""
 
+    name = "onnxruntime"
     precisions = PRECISIONS
     devices = tuple(_PROVIDERS)
 
@@ -70,7 +72,7 @@ class OnnxRuntime(Backend):
 
         return run
 
-    def describe(self) -> Dict[str, str]:
+    def describe(self) -> dict[str, str]:
         """Name, version and execution provider."""
         return {
             "runtime": "onnxruntime",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from supernet.errors import MissingPackageError
 from supernet.latency.backends.contract import Backend, Run
@@ -13,6 +14,7 @@ __all__ = ["Torch"]
 class Torch(Backend):
     """The plain network of the operators, as `extract` gives it, channels last on CUDA."""
 
+    name = "torch"
     precisions = ("fp32", "fp16")
     devices = ("cpu", "cuda")
 
@@ -59,7 +61,7 @@ class Torch(Backend):
 
         return run
 
-    def describe(self) -> Dict[str, str]:
+    def describe(self) -> dict[str, str]:
         """Name, version, and the name of the GPU."""
         torch = self._torch
         provider = torch.cuda.get_device_name() if self.device == "cuda" else "cpu"

@@ -6,7 +6,8 @@ as long as they are ordinary numbers.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -23,8 +24,8 @@ class _Builder:
     """Collects nodes and weights; every method appends one operator of ONNX."""
 
     def __init__(self) -> None:
-        self.nodes: List[Node] = []
-        self.weights: Dict[str, Any] = {}
+        self.nodes: list[Node] = []
+        self.weights: dict[str, Any] = {}
         self._rng = np.random.default_rng(0)
 
     def node(self, op: str, inputs: Sequence[str], **attributes: Any) -> str:
@@ -152,7 +153,7 @@ def build_onnx(operators: Sequence[Any], *, batch: int = 1, precision: str = "fp
     return serialise(quantised(graph) if precision == "int8" else graph, OPSET)
 
 
-def _output_size(o: Any) -> List[int]:
+def _output_size(o: Any) -> list[int]:
     if o.op in ("pool", "linear"):
         return [o.out_channels]
     return [o.out_channels, (o.height - 1) // o.stride + 1, (o.width - 1) // o.stride + 1]

@@ -10,7 +10,7 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import IO, Any, Dict, List, Optional
+from typing import IO, Any
 
 from supernet.errors import ConfigError, FileFormatError, StorageError
 from supernet.latency.kit.protocol import Visit
@@ -28,10 +28,10 @@ class OtherRunError(ConfigError):
 class Contents:
     """What a journal holds."""
 
-    def __init__(self, header: Dict[str, Any]) -> None:
+    def __init__(self, header: dict[str, Any]) -> None:
         self.header = header
-        self.visits: Dict[str, List[Visit]] = {}
-        self.events: List[str] = []
+        self.visits: dict[str, list[Visit]] = {}
+        self.events: list[str] = []
         self.size = 0
         """Bytes of the whole lines."""
         self.dropped = 0
@@ -98,7 +98,7 @@ class Journal:
         FileFormatError: the file is no journal.
     """
 
-    def __init__(self, path: Path, header: Dict[str, Any], *, fresh: bool = False) -> None:
+    def __init__(self, path: Path, header: dict[str, Any], *, fresh: bool = False) -> None:
         self.path = path
         self.contents = Contents({**header, "format": FORMAT, "version": VERSION})
         if path.exists() and not fresh:
@@ -106,7 +106,7 @@ class Journal:
             self._check(header)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: Optional[IO[bytes]] = path.open("r+b" if self.contents.size else "wb")
+            self._file: IO[bytes] | None = path.open("r+b" if self.contents.size else "wb")
             self._file.truncate(self.contents.size)
             self._file.seek(self.contents.size)
         except OSError as error:
@@ -114,7 +114,7 @@ class Journal:
         if not self.contents.size:
             self._write(self.contents.header)
 
-    def _check(self, header: Dict[str, Any]) -> None:
+    def _check(self, header: dict[str, Any]) -> None:
         found = self.contents.header
         differ = [key for key, value in header.items() if found.get(key) != value]
         if differ:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 
@@ -25,7 +25,7 @@ class Machine:
     def __init__(self, root: str = "/") -> None:
         self._root = Path(root)
 
-    def describe(self) -> Dict[str, str]:
+    def describe(self) -> dict[str, str]:
         """What identifies it, besides the runtime."""
         return {
             "processor": self.processor(),
@@ -33,7 +33,7 @@ class Machine:
             "system": platform.system(),
         }
 
-    def conditions(self) -> Dict[str, str]:
+    def conditions(self) -> dict[str, str]:
         """How it is doing now, in words, as far as it can be read."""
         readings = {
             "governor": self.governor(),
@@ -61,23 +61,23 @@ class Machine:
         board = self._text("proc/device-tree/model")
         return (board or "").strip("\0 \n") or platform.processor() or "unknown"
 
-    def governor(self) -> Optional[str]:
+    def governor(self) -> str | None:
         """Policy of the clock frequency; only ``performance`` holds it still."""
         found = {text for _, text in self._each("cpu*/cpufreq/scaling_governor")}
         return ", ".join(sorted(found)) or None
 
-    def frequency_mhz(self) -> Optional[float]:
+    def frequency_mhz(self) -> float | None:
         """Of the fastest core now."""
         found = [int(text) for _, text in self._each("cpu*/cpufreq/scaling_cur_freq")]
         return max(found) / 1000 if found else None
 
-    def temperature_c(self) -> Optional[float]:
+    def temperature_c(self) -> float | None:
         """Of the hottest zone."""
         zones = [_number(self._read(path)) for path in self._glob("sys/class/thermal/*/temp")]
         found = [zone / 1000 for zone in zones if zone is not None and zone > 0]
         return max(found) if found else None
 
-    def throttled(self) -> Optional[str]:
+    def throttled(self) -> str | None:
         """How often cores were slowed down for heat, or a Raspberry Pi's flags."""
         flags = self._text("sys/devices/platform/soc/soc:firmware/get_throttled")
         if flags is not None:
@@ -85,18 +85,18 @@ class Machine:
         counts = [int(text) for _, text in self._each("cpu*/thermal_throttle/core_throttle_count")]
         return f"{sum(counts)} times" if counts else None
 
-    def load(self) -> Optional[float]:
+    def load(self) -> float | None:
         """Programs that wanted a core over the last minute, on average."""
         return _number((self._text("proc/loadavg") or "").split(" ")[0])
 
-    def memory_mib(self) -> Optional[int]:
+    def memory_mib(self) -> int | None:
         """Memory that is free to use."""
         for line in (self._text("proc/meminfo") or "").splitlines():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024 // _MIB
         return None
 
-    def warnings(self) -> List[str]:
+    def warnings(self) -> list[str]:
         """What will make times uncertain, and what to do about it."""
         found = []
         governor, load, memory = self.governor(), self.load(), self.memory_mib()
@@ -105,35 +105,35 @@ class Machine:
                 f"the frequency governor is {governor}, times may jump: "
                 "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
             )
-        if load is not None and load > 0.5:  # noqa: PLR2004  # half a program all the time
+        if load is not None and load > 0.5:  # half a program all the time
             found.append(f"other programs are running (load {load:.1f}): stop them if you can")
-        if memory is not None and memory < 256:  # noqa: PLR2004  # the largest network needs half
+        if memory is not None and memory < 256:  # the largest network needs half
             found.append(f"only {memory} MiB of memory are free: stop other programs")
         if sys.platform != "linux":
             found.append("frequency and temperature cannot be read on this system")
         return found
 
-    def _each(self, pattern: str) -> Iterator[Tuple[Path, str]]:
+    def _each(self, pattern: str) -> Iterator[tuple[Path, str]]:
         for path in self._glob("sys/devices/system/cpu/" + pattern):
             text = self._read(path)
             if text:
                 yield path, text.strip()
 
-    def _glob(self, pattern: str) -> List[Path]:
+    def _glob(self, pattern: str) -> list[Path]:
         return sorted(self._root.glob(pattern))
 
-    def _text(self, name: str) -> Optional[str]:
+    def _text(self, name: str) -> str | None:
         return self._read(self._root / name)
 
     @staticmethod
-    def _read(path: Path) -> Optional[str]:
+    def _read(path: Path) -> str | None:
         try:
             return path.read_text(errors="replace")
         except OSError:
             return None
 
 
-def _number(text: Optional[str]) -> Optional[float]:
+def _number(text: str | None) -> float | None:
     try:
         return float(text or "")
     except ValueError:

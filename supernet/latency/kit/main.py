@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 from supernet.errors import SupernetError
 
@@ -26,7 +26,7 @@ Then take the result home:  supernet latency build pi4.json
 """
 
 
-def main(argv: Optional[List[str]] = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run a kit; the exit code."""
     arguments = _parser().parse_args(argv)
     signal.signal(signal.SIGTERM, _terminate)
@@ -45,14 +45,14 @@ def main(argv: Optional[List[str]] = None) -> int:
     except MemoryError:
         _say("error: out of memory (stop other programs, then give the same command again)")
         return 1
-    except Exception as error:  # noqa: BLE001  # the last line of defence: no traceback unasked
+    except Exception as error:  # the last line of defence: no traceback unasked
         if arguments.debug:
             raise
         _say(f"error: {type(error).__name__}: {error} (run with --debug and report it)")
         return 1
 
 
-def _terminate(number: int, frame: object) -> None:
+def _terminate(*_: object) -> None:
     raise KeyboardInterrupt
 
 
@@ -89,7 +89,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from supernet.latency.kit.machine import Machine
     from supernet.latency.kit.plan import Plan
     from supernet.latency.kit.protocol import Protocol, quick_protocol
-    from supernet.latency.kit.run import measure_plan, result_document, settings_of
+    from supernet.latency.kit.run import Teller, measure_plan, result_document
 
     plan = Plan.of_document(json.loads(pkgutil.get_data(__package__, "plan.json") or b"null"))
     backend = open_backend(
@@ -109,23 +109,18 @@ def _run(arguments: argparse.Namespace) -> int:
         return 2
     threads = arguments.threads
     protocol = quick_protocol(threads) if arguments.quick else Protocol(threads=threads)
-    settings = settings_of(backend, arguments.backend)
     start, journal = time.monotonic(), _journal(arguments.output)
     measured = measure_plan(
         plan,
         backend,
         protocol,
-        settings=settings,
         journal=journal,
         fresh=arguments.fresh,
-        say=_say,
-        progress=_Bar(),
+        teller=Teller(_say, _Bar()),
         patience_s=arguments.patience,
     )
     seconds = time.monotonic() - start
-    document = result_document(
-        plan, measured, backend, protocol, settings=settings, before=before, seconds=seconds
-    )
+    document = result_document(plan, measured, backend, protocol, before=before, seconds=seconds)
     _write(arguments.output, document)
     journal.unlink()
     marked = sum(timing.slow > 1 for timing in measured.timings.values())
@@ -136,7 +131,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _introduce(
-    plan: Any, device: Dict[str, str], conditions: Dict[str, str], warnings: List[str]
+    plan: Any, device: dict[str, str], conditions: dict[str, str], warnings: list[str]
 ) -> None:
     _say(f"{device['processor']} ({device['machine']}, {device['system']})")
     _say(f"{device['runtime']} {device['runtime_version']}, {device['provider']}")
@@ -150,7 +145,7 @@ def _introduce(
     )
 
 
-def _write(path: Path, document: Dict[str, Any]) -> None:
+def _write(path: Path, document: dict[str, Any]) -> None:
     """Write the result, whole or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -172,7 +167,7 @@ class _Bar:
 
     def __init__(self) -> None:
         self._start = self._told = time.monotonic()
-        self._first: Optional[int] = None
+        self._first: int | None = None
 
     def __call__(self, done: int, total: int, text: str) -> None:
         now = time.monotonic()

@@ -18,7 +18,8 @@ from __future__ import annotations
 import bisect
 import random
 import time
-from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from supernet.latency.backends.contract import Backend, Run
 from supernet.latency.kit.protocol import (
@@ -89,7 +90,7 @@ class Gauge:
 
 def clock_of(backend: Backend) -> Clock:
     """CPU time of this thread where it does all the work, else the time on the wall."""
-    fine = time.get_clock_info("thread_time").resolution <= 1e-6  # noqa: PLR2004  # not on Windows
+    fine = time.get_clock_info("thread_time").resolution <= 1e-6  # not on Windows
     return time.thread_time_ns if backend.on_calling_thread and fine else time.perf_counter_ns
 
 
@@ -106,12 +107,11 @@ def measure_tasks(
     clock: Clock,
     protocol: Protocol,
     *,
-    known: Optional[Mapping[str, Sequence[Visit]]] = None,
-    record: Optional[Record] = None,
-    watch: Optional[Callable[[Gauge], None]] = None,
-    progress: Optional[Progress] = None,
-    seed: int = 0,
-) -> Dict[str, Timing]:
+    known: Mapping[str, Sequence[Visit]] | None = None,
+    record: Record | None = None,
+    watch: Callable[[Gauge], None] | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Timing]:
     """Visit every model until its times agree.
 
     Args:
@@ -124,13 +124,12 @@ def measure_tasks(
         watch: called with the gauge of the first kind before each visit; may wait for a
             machine that has slowed down.
         progress: visits done, visits expected in all, and what is going on.
-        seed: of the order of visits.
 
     Returns:
         What was measured, by key.
     """
     state = _State(tasks, dict(known or {}), gauges, clock, protocol)
-    first = next(iter(state.gauges.values()))
+    first, seed = next(iter(state.gauges.values())), sum(map(len, state.visits.values()))
     for number in range(protocol.rounds):
         behind = [task for task in state.unsettled() if len(state.visits[task.key]) <= number]
         random.Random(f"{seed} {number}").shuffle(behind)  # noqa: S311  # nothing secret
@@ -147,7 +146,7 @@ def measure_tasks(
     return state.timings()
 
 
-def reference() -> List[Spec]:
+def reference() -> list[Spec]:
     """The gauge of operators."""
     return [_REFERENCE]
 
@@ -164,18 +163,15 @@ class _State:
         protocol: Protocol,
     ) -> None:
         self._tasks, self._protocol = tasks, protocol
-        self.visits: Dict[str, List[Visit]] = {t.key: list(known.get(t.key, ())) for t in tasks}
-        self.gauges = {
-            kind: Gauge(run, clock, self._earlier(kind)) for kind, run in gauges.items()
-        }
+        self.visits: dict[str, list[Visit]] = {t.key: list(known.get(t.key, ())) for t in tasks}
+        self.gauges = {kind: Gauge(run, clock, self._earlier(kind)) for kind, run in gauges.items()}
 
-    def _earlier(self, kind: str) -> List[float]:
+    def _earlier(self, kind: str) -> list[float]:
         keys = [task.key for task in self._tasks if task.gauge == kind]
         return [visit.gauge_ms for key in keys for visit in self.visits[key]]
 
-    def unsettled(self) -> List[Task]:
-        found = [t for t in self._tasks if not is_settled(self.visits[t.key], self._protocol)]
-        return found
+    def unsettled(self) -> list[Task]:
+        return [t for t in self._tasks if not is_settled(self.visits[t.key], self._protocol)]
 
     def progress(self, left: int) -> Any:
         """Visits done, and in all if models settle as soon as they may.
@@ -187,7 +183,7 @@ class _State:
         least = sum(max(0, self._protocol.least - count) for count in counts)
         return sum(counts), sum(counts) + max(left, least)
 
-    def timings(self) -> Dict[str, Timing]:
+    def timings(self) -> dict[str, Timing]:
         return {
             task.key: summarise(self.visits[task.key], self.gauges[task.gauge].full_ms)
             for task in self._tasks
@@ -206,7 +202,7 @@ def _visit(run: Run, gauge: Gauge, clock: Clock, protocol: Protocol) -> Visit:
     for _ in range(max(1, protocol.warmup)):
         usual = _time(run, clock)
     more = int(min(MOST, protocol.visit_ms / max(usual, 1e-6)))
-    model_ms: List[float] = []
+    model_ms: list[float] = []
     gauge_ms = [_time(gauge.run, clock)]
     for _ in range(max(protocol.burst, more)):
         model_ms.append(_time(run, clock))

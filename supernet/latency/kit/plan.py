@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from supernet.errors import FileFormatError
 from supernet.latency.kit.spec import Spec
@@ -20,7 +21,7 @@ class Network(NamedTuple):
 
     use: str
     """``fit``: for the correction; ``hold_out``: for the error."""
-    operators: Tuple[int, ...]
+    operators: tuple[int, ...]
     """Its operators in order, as numbers in the plan's list."""
 
 
@@ -29,11 +30,11 @@ class Plan(NamedTuple):
 
     space: str
     space_hash: str
-    resolutions: Tuple[int, ...]
-    operators: Tuple[Spec, ...]
-    networks: Tuple[Network, ...]
+    resolutions: tuple[int, ...]
+    operators: tuple[Spec, ...]
+    networks: tuple[Network, ...]
 
-    def specs(self, network: Network) -> List[Spec]:
+    def specs(self, network: Network) -> list[Spec]:
         """The operators of a network."""
         return [self.operators[number] for number in network.operators]
 
@@ -41,7 +42,7 @@ class Plan(NamedTuple):
         """The network that tells how fast whole networks run at a moment."""
         return self.specs(self.networks[len(self.networks) // 2]) if self.networks else ()
 
-    def document(self) -> Dict[str, Any]:
+    def document(self) -> dict[str, Any]:
         """Plain values, as written to JSON."""
         return {
             "format": FORMAT,

@@ -7,7 +7,8 @@ bytes of a float, or a length and so many bytes. The numbers are those of onnx.p
 from __future__ import annotations
 
 import struct
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple, Union
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Union
 
 import numpy as np
 
@@ -24,20 +25,20 @@ class Node(NamedTuple):
     """One operator of ONNX."""
 
     op: str
-    inputs: Tuple[str, ...]
+    inputs: tuple[str, ...]
     output: str
-    attributes: Dict[str, Attribute]
+    attributes: dict[str, Attribute]
 
 
 class Graph(NamedTuple):
     """Nodes in the order they run in, their weights, the input ``x`` and the output."""
 
-    nodes: List[Node]
-    weights: Dict[str, Any]
+    nodes: list[Node]
+    weights: dict[str, Any]
     """Arrays by name."""
-    input_shape: Tuple[int, ...]
+    input_shape: tuple[int, ...]
     output: str
-    output_shape: Tuple[int, ...]
+    output_shape: tuple[int, ...]
 
 
 def serialise(graph: Graph, opset: int) -> bytes:

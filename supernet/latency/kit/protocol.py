@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Dict, List, NamedTuple, Sequence
+from typing import Any, NamedTuple
 
 from supernet.errors import ConfigError
 
@@ -41,7 +42,7 @@ class Protocol:
             if value < low:
                 raise ConfigError(f"protocol.{name}: must be at least {low}, found {value}")
 
-    def as_dict(self) -> Dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """Plain values, as written to JSON."""
         return asdict(self)
 
@@ -114,7 +115,7 @@ def summarise(visits: Sequence[Visit], full_ms: float) -> Timing:
 def paired(model_ms: Sequence[float], gauge_ms: Sequence[float]) -> Visit:
     """A visit from runs in turn: gauge, model, gauge, model, and at last the gauge."""
     pairs = zip(model_ms, gauge_ms, gauge_ms[1:])
-    ratios: List[float] = [2 * own / max(before + after, 1e-9) for own, before, after in pairs]
+    ratios: list[float] = [2 * own / max(before + after, 1e-9) for own, before, after in pairs]
     return Visit(statistics.median(ratios), statistics.median(gauge_ms), min(model_ms))
 
 

@@ -9,7 +9,7 @@ activations and signed weights by channel, whose defaults are several times slow
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Set
+from typing import Any
 
 import numpy as np
 
@@ -31,11 +31,11 @@ def quantised(graph: Graph) -> Graph:
 class _Quantiser:
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
-        self._nodes: List[Node] = []
-        self._weights: Dict[str, Any] = {}
-        self._name: Dict[str, str] = {}  # of a tensor, after what vanished
-        self._scale: Dict[str, str] = {}  # of a quantised tensor
-        self._dequantised: Dict[str, str] = {}
+        self._nodes: list[Node] = []
+        self._weights: dict[str, Any] = {}
+        self._name: dict[str, str] = {}  # of a tensor, after what vanished
+        self._scale: dict[str, str] = {}  # of a quantised tensor
+        self._dequantised: dict[str, str] = {}
 
     def run(self) -> Graph:
         graph = self._graph
@@ -56,9 +56,9 @@ class _Quantiser:
 
     def _touched(self) -> Any:
         """Tensors that an integer operator reads or writes, and those never below 0."""
-        touched: Set[str] = set()
-        positive: Set[str] = set()
-        name: Dict[str, str] = {}
+        touched: set[str] = set()
+        positive: set[str] = set()
+        name: dict[str, str] = {}
         for node in self._graph.nodes:
             first = name.get(node.inputs[0], node.inputs[0])
             if node.op in _IN_RANGE:
@@ -70,13 +70,13 @@ class _Quantiser:
                 self._scale[node.output] = first
         return touched, positive
 
-    def _input(self, name: str, node: Node, touched: Set[str], positive: Set[str]) -> str:
+    def _input(self, name: str, node: Node, touched: set[str], positive: set[str]) -> str:
         if name in self._graph.weights:
             return self._weight(name, node, positive)
         name = self._resolve(name)
         return self._pair(name, positive) if name in touched else name
 
-    def _pair(self, name: str, positive: Set[str]) -> str:
+    def _pair(self, name: str, positive: set[str]) -> str:
         """`name` after quantising and dequantising."""
         if name not in self._dequantised:
             scale = self._scale_of(name, positive)
@@ -85,7 +85,7 @@ class _Quantiser:
             self._dequantised[name] = name + "_d"
         return self._dequantised[name]
 
-    def _scale_of(self, name: str, positive: Set[str]) -> List[str]:
+    def _scale_of(self, name: str, positive: set[str]) -> list[str]:
         name = self._scale.get(name, name)  # a pooling keeps the scale of its input
         if name + "_scale" not in self._weights:
             step = 0.02 + 0.001 * (len(self._weights) % 7)  # no two neighbours alike
@@ -94,7 +94,7 @@ class _Quantiser:
             self._weights[name + "_zero"] = np.array(zero, np.uint8)
         return [name + "_scale", name + "_zero"]
 
-    def _weight(self, name: str, node: Node, positive: Set[str]) -> str:
+    def _weight(self, name: str, node: Node, positive: set[str]) -> str:
         values = self._graph.weights[name]
         if node.op not in _WITH_WEIGHTS:
             self._weights[name] = values

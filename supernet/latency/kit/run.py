@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timezone
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, NamedTuple
 
 from supernet.latency.backends.contract import Backend
 from supernet.latency.kit.journal import Journal
@@ -27,6 +28,7 @@ __all__ = [
     "FORMAT",
     "VERSION",
     "Measured",
+    "Teller",
     "device_of",
     "measure_plan",
     "protocol_of",
@@ -40,15 +42,27 @@ FORMAT, VERSION = "supernet.kit_result", 1
 class Measured(NamedTuple):
     """What a plan gave."""
 
-    timings: Dict[str, Timing]
+    timings: dict[str, Timing]
     """By key: ``o12`` is the operator 12 of the plan, ``n3`` its network 3."""
-    events: List[str]
+    events: list[str]
 
 
-def settings_of(backend: Backend, name: str) -> Dict[str, Any]:
+class Teller(NamedTuple):
+    """Who is told what a run does."""
+
+    say: Callable[[str], None] = lambda text: None
+    """What happened, a line each."""
+    progress: Callable[[int, int, str], None] | None = None
+    """Visits done, visits in all, and what is going on."""
+
+
+_SILENT = Teller()
+
+
+def settings_of(backend: Backend) -> dict[str, Any]:
     """How a backend was set up, as results say it."""
     return {
-        "backend": name,
+        "backend": backend.name,
         "precision": backend.precision,
         "threads": backend.threads,
         "batch": backend.batch,
@@ -56,18 +70,18 @@ def settings_of(backend: Backend, name: str) -> Dict[str, Any]:
     }
 
 
-def device_of(backend: Backend) -> Dict[str, str]:
+def device_of(backend: Backend) -> dict[str, str]:
     """What a result says of machine and runtime, and when it was measured."""
-    now = datetime.fromtimestamp(time.time(), timezone.utc).isoformat(timespec="seconds")
+    now = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="seconds")
     return {**Machine().describe(), **backend.describe(), "measured_at": now}
 
 
-def protocol_of(backend: Backend, protocol: Protocol) -> Dict[str, Any]:
+def protocol_of(backend: Backend, protocol: Protocol) -> dict[str, Any]:
     """What a result says of how it was measured."""
     return {**protocol.as_dict(), "statistic": statistic_of(backend)}
 
 
-def tasks_of(plan: Plan, backend: Backend, skip: Sequence[int] = ()) -> List[Task]:
+def tasks_of(plan: Plan, backend: Backend, skip: Sequence[int] = ()) -> list[Task]:
     """The models of a plan, without the operators whose numbers are in `skip`."""
     known = set(skip)
     tasks = [
@@ -86,12 +100,10 @@ def measure_plan(
     backend: Backend,
     protocol: Protocol,
     *,
-    settings: Mapping[str, Any],
-    journal: Optional[Path] = None,
+    journal: Path | None = None,
     fresh: bool = False,
     skip: Sequence[int] = (),
-    say: Callable[[str], None] = lambda text: None,
-    progress: Optional[Callable[[int, int, str], None]] = None,
+    teller: Teller = _SILENT,
     patience_s: float = 60.0,
 ) -> Measured:
     """Measure a plan, or what an interrupted run left of it.
@@ -100,12 +112,10 @@ def measure_plan(
         plan: operators and networks.
         backend: to measure in.
         protocol: how often.
-        settings: of the backend; a journal is continued only under the same.
         journal: written as the run goes, and read first when it is there.
         fresh: do not continue the journal.
         skip: numbers of operators that are known already.
-        say: told what happens, a line each.
-        progress: told of every visit.
+        teller: told what happens.
         patience_s: how long to wait for a machine that has slowed down.
     """
     machine, tasks = Machine(), tasks_of(plan, backend, skip)
@@ -113,27 +123,29 @@ def measure_plan(
     if plan.networks:
         gauges[LARGE] = backend.load(plan.gauge())
     if journal is None:
-        events: List[str] = []
-        watch = SpeedWatch(machine, _both(say, events.append), patience_s=patience_s)
-        timings = measure_tasks(tasks, gauges, clock, protocol, watch=watch, progress=progress)
+        events: list[str] = []
+        watch = SpeedWatch(machine, _both(teller.say, events.append), patience_s=patience_s)
+        timings = measure_tasks(
+            tasks, gauges, clock, protocol, watch=watch, progress=teller.progress
+        )
         return Measured(timings, events)
     header = {
         "plan": plan.id,
         "models": len(tasks),
         "skip": list(skip),
-        "settings": dict(settings),
+        "settings": settings_of(backend),
         "device": {**machine.describe(), **backend.describe()},
         "protocol": protocol.as_dict(),
     }
     book = Journal(journal, header, fresh=fresh)
     try:
         if book.contents.dropped:
-            say(f"{journal}: dropped {book.contents.dropped} damaged bytes at its end")
+            teller.say(f"{journal}: dropped {book.contents.dropped} damaged bytes at its end")
         visits = book.contents.visits
         if visits:
             count = sum(map(len, visits.values()))
             book.event(f"continued after {count} visits")
-            say(f"going on after {count} visits in {journal}")
+            teller.say(f"going on after {count} visits in {journal}")
         timings = measure_tasks(
             tasks,
             gauges,
@@ -141,9 +153,8 @@ def measure_plan(
             protocol,
             known=visits,
             record=book.visit,
-            watch=SpeedWatch(machine, _both(say, book.event), patience_s=patience_s),
-            progress=progress,
-            seed=sum(map(len, visits.values())),
+            watch=SpeedWatch(machine, _both(teller.say, book.event), patience_s=patience_s),
+            progress=teller.progress,
         )
     finally:
         book.close()
@@ -164,10 +175,9 @@ def result_document(
     backend: Backend,
     protocol: Protocol,
     *,
-    settings: Mapping[str, Any],
     before: Mapping[str, str],
     seconds: float,
-) -> Dict[str, Any]:
+) -> dict[str, Any]:
     """The result of a kit as plain values.
 
     Args:
@@ -175,7 +185,6 @@ def result_document(
         measured: what was.
         backend: what it was measured in.
         protocol: how often.
-        settings: as in `settings_of`.
         before: `Machine.conditions` when the run began.
         seconds: that it took.
     """
@@ -186,7 +195,7 @@ def result_document(
         "version": VERSION,
         "device": device_of(backend),
         "conditions": {**before, **{key: value for key, value in changed.items() if value}},
-        "settings": dict(settings),
+        "settings": settings_of(backend),
         "protocol": protocol_of(backend, protocol),
         "seconds": round(seconds, 1),
         "events": measured.events,
@@ -196,7 +205,7 @@ def result_document(
     }
 
 
-def _row(measured: Measured, key: str) -> Optional[List[float]]:
+def _row(measured: Measured, key: str) -> list[float] | None:
     """The values of a `Timing`; None if not measured."""
     timing = measured.timings.get(key)
     return [float(f"{value:.6g}") for value in timing] if timing else None

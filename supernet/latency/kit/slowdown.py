@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import Callable, Deque, Tuple
+from collections.abc import Callable
 
 from supernet.latency.kit.machine import Machine
 from supernet.latency.kit.measuring import Gauge
@@ -43,7 +43,7 @@ class SpeedWatch:
         self._machine, self._say = machine, say
         self._left_s, self._sleep, self._clock = patience_s, sleep, clock
         self._start = clock()
-        self._recent: Deque[Tuple[float, float]] = deque()
+        self._recent: deque[tuple[float, float]] = deque()
         self._accepted = 1.0
 
     def __call__(self, gauge: Gauge) -> None:

@@ -1,0 +1,52 @@
+"""Words for latencies and errors that the latency commands share."""
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from supernet.latency import Explanation, HeldOut, LatencyTable
+
+__all__ = ["basis_text", "error_text", "held_out_text", "interval_text", "runtime_text"]
+
+
+def error_text(table: "LatencyTable") -> str:
+    """What is known of the error of a table, in a few words."""
+    if table.held_out.networks:
+        return f"{table.held_out.mape:.1f} % of {table.held_out.networks} networks"
+    if table.model.error.networks:
+        return f"model {table.model.error.rows_mape:.1f} %, networks not known"
+    return "not known"
+
+
+def held_out_text(found: "HeldOut") -> str:
+    """Mean error, rank correlation and the share within 5 %."""
+    return (
+        f"mean error {found.mape:.2f} %, Kendall tau {found.kendall:.3f}, "
+        f"{100 * found.within(0.05):.0f} % within 5 %"
+    )
+
+
+def runtime_text(table: "LatencyTable") -> str:
+    """Runtime with its version, threads, precision and batch."""
+    device = table.device
+    if "runtime" not in device:
+        return "as published"
+    words = f"{device['runtime']} {device.get('runtime_version', '')}".strip()
+    batch = f", batch {table.batch}" if table.batch > 1 else ""
+    return f"{words}, {table.threads} thread{'s' * (table.threads > 1)}, {table.precision}{batch}"
+
+
+def interval_text(found: "Explanation") -> str:
+    """The interval that nine in ten networks stay within, where it is known."""
+    if not math.isfinite(found.low_ms):
+        return "error not known"
+    return f"{found.low_ms:.4g} to {found.high_ms:.4g}"
+
+
+def basis_text(basis: str) -> str:
+    """What an interval is taken from."""
+    return {
+        "networks": "nine in ten held-out networks",
+        "operators": "nine in ten sums of operators that the model had not seen; no whole network",
+        "unknown": "nothing: no network was held out, or the model never saw such operators",
+    }[basis]

@@ -1,0 +1,93 @@
+"""How wrong a table is for whole networks: held out before, in a file, or measured now."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from supernet.errors import ConfigError
+from supernet.latency.kit.graph import PRECISIONS, build_onnx
+from supernet.latency.kit.protocol import Protocol
+from supernet.latency.measure import describe_device, measure
+from supernet.latency.networks import MeasuredNetworks
+from supernet.latency.table import HeldOut, LatencyTable
+from supernet.progress import Progress, silent
+from supernet.space import Space, decode, operators, sample
+
+__all__ = ["Check", "check_networks", "is_this_machine", "measure_networks"]
+
+_OWN = ("processor", "machine", "runtime", "runtime_version")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """Predictions of a table against measured latencies of whole networks."""
+
+    against: str
+    """Which networks, in words."""
+    networks: HeldOut
+
+    def as_dict(self) -> dict[str, float | int | str]:
+        """Its figures."""
+        found = self.networks
+        return {
+            "against": self.against,
+            "networks": found.networks,
+            "mape": found.mape,
+            "kendall": found.kendall,
+            "within_5_percent": 100 * found.within(0.05),
+        }
+
+
+def check_networks(table: LatencyTable, space: Space, found: MeasuredNetworks) -> HeldOut:
+    """The table's predictions for measured networks.
+
+    Raises:
+        ConfigError: the table does not know some operators of the space.
+    """
+    predicted = np.maximum(table.predictor(space).ms(found.genes), 1e-6)
+    return HeldOut(
+        predicted_ms=tuple(predicted.tolist()),
+        measured_ms=tuple(found.ms.tolist()),
+        space=space.name,
+        space_hash=space.hash,
+    )
+
+
+def is_this_machine(table: LatencyTable) -> bool:
+    """Whether the table is of this processor and this version of the runtime."""
+    here = describe_device()
+    return all(table.device.get(key) == here[key] for key in _OWN)
+
+
+def measure_networks(
+    table: LatencyTable, space: Space, count: int, *, seed: int, progress: Progress = silent
+) -> MeasuredNetworks:
+    """Random networks of `space`, measured now, by the protocol of the table.
+
+    Args:
+        table: must be of this machine.
+        space: of the networks.
+        count: how many.
+        seed: of the choice of networks; the table was made with others.
+        progress: told about every visit of a network.
+
+    Raises:
+        ConfigError: the table is of another machine, runtime or precision.
+    """
+    here = describe_device()
+    if not is_this_machine(table) or table.precision not in PRECISIONS or table.batch != 1:
+        theirs = ", ".join(table.device.get(key, "?") for key in _OWN)
+        raise ConfigError(
+            f"target {table.target!r} is of {theirs}, {table.precision}, batch {table.batch}; "
+            f"this machine is {', '.join(here[key] for key in _OWN)}",
+            hint="measure there, and give the file: supernet latency check --networks",
+        )
+    genes = sample(space, count, np.random.default_rng((seed, 1)))
+    models = [
+        build_onnx(operators(space, subnet), precision=table.precision)
+        for subnet in decode(space, genes)
+    ]
+    protocol = Protocol(threads=table.threads)
+    protocol = replace(protocol, rounds=2 * protocol.rounds)
+    timings = measure(models, protocol, progress=progress, what="whole networks")
+    return MeasuredNetworks(genes=genes, ms=np.array([timing.ms for timing in timings]))

@@ -1,0 +1,102 @@
+"""One network's latency taken apart: by stage, by operator, and by where it is known from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from supernet.latency.table import Basis, LatencyTable, Origin, with_interval
+from supernet.space import Operator, Subnet
+
+__all__ = ["Explanation", "OperatorShare", "explain", "slot_names"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorShare:
+    """What one operator takes of its network's latency."""
+
+    slot: str
+    """Such as ``stage2.block1``."""
+    operator: Operator
+    ms: float
+    """Its share after the table's correction: shares add up to the network's latency."""
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """A network's latency and its parts."""
+
+    ms: float
+    low_ms: float
+    """NaN, as `high_ms`, where the error is not known."""
+    high_ms: float
+    basis: Basis
+    shares: tuple[OperatorShare, ...]
+    """In network order."""
+
+    @property
+    def stages(self) -> dict[str, float]:
+        """Milliseconds of the stem, of each stage and of the head."""
+        found: dict[str, float] = {}
+        for share in self.shares:
+            name = share.slot.partition(".")[0]
+            found[name] = found.get(name, 0.0) + share.ms
+        return found
+
+    def count(self, origin: Origin) -> int:
+        """Operators whose time is known from `origin`."""
+        return sum(share.origin == origin for share in self.shares)
+
+    def share(self, origin: Origin) -> float:
+        """Of the latency, what is known from `origin`; from 0 to 1."""
+        return sum(share.ms for share in self.shares if share.origin == origin) / self.ms
+
+
+def explain(table: LatencyTable, subnet: Subnet, operators: Sequence[Operator]) -> Explanation:
+    """The latency of a subnet, from its file alone: no space is needed.
+
+    Args:
+        table: of the target.
+        subnet: names the stages.
+        operators: of the subnet, in network order.
+
+    Raises:
+        ConfigError: the table does not know some of the operators.
+    """
+    origins = [table.origin(operator) for operator in operators]
+    unknown = [o for o, origin in zip(operators, origins) if origin is None]
+    table.check_known(list(dict.fromkeys(unknown)), f"subnet of space {subnet.space!r}")
+    sums = np.array([table.row_ms(operator) for operator in operators])
+    fitted = np.array([origin == "fitted" for origin in origins])
+    params = float(sum(operator.params for operator in operators))
+    total = table.correction.apply(sums.sum(keepdims=True), np.array([float(len(sums))]), params)
+    counts = [np.array([origins.count(o)]) for o in ("measured", "interpolated", "fitted")]
+    unlike = [o for o, f in zip(operators, fitted) if f and table.model.extrapolates(o)]
+    share = sums[fitted].sum(keepdims=True) / max(float(sums.sum()), 1e-12)
+    prediction = with_interval(table, total, share, counts, np.array([bool(unlike)]))
+    parts = zip(slot_names(subnet, operators), operators, table.operator_ms(operators), origins)
+    return Explanation(
+        ms=float(prediction.ms[0]),
+        low_ms=float(prediction.low_ms[0]),
+        high_ms=float(prediction.high_ms[0]),
+        basis=prediction.basis,
+        shares=tuple(
+            OperatorShare(slot=slot, operator=operator, ms=float(ms), origin=origin)
+            for slot, operator, ms, origin in parts
+            if origin is not None
+        ),
+    )
+
+
+def slot_names(subnet: Subnet, operators: Sequence[Operator]) -> list[str]:
+    """``stem``, ``stage1.block1``, … ``head`` for the operators of a subnet."""
+    blocks = [
+        f"stage{number}.block{block}"
+        for number, stage in enumerate(subnet.stages, start=1)
+        for block in range(1, len(stage.blocks) + 1)
+    ]
+    stem = 1 + subnet.stem_depth + (subnet.stem_out > 0)
+    stem += any(operator.op == "maxpool" for operator in operators)
+    head = len(operators) - stem - len(blocks)
+    return ["stem"] * stem + blocks + ["head"] * head

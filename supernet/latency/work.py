@@ -1,0 +1,173 @@
+"""What an operator has to do, as amounts of work that take time on a processor.
+
+An operator is taken apart into the layers that a runtime calls, and each layer into
+amounts: arithmetic, elements moved, weights read, calls. Every amount grows, or stays,
+when channels, pixels or kernels grow, so a model with coefficients from 0 never makes
+more work cheaper. Amounts are in millions, calls are counted.
+
+On the published Galaxy Note10 blocks these were chosen among some eighty by
+cross-validation over blocks (all sizes of a block left out at once).
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from supernet.space import Operator
+
+__all__ = ["WORK_TERMS", "work_terms"]
+
+WORK_TERMS: Mapping[str, str] = {
+    "matmul": "multiply-adds of convolutions, in rows of eight pixels",
+    "matmul_pixels": "the same, times the doublings of the pixels above 51",
+    "matmul_weights": "weights of convolutions",
+    "project_weights": "weights of the last convolution of a block",
+    "matmul_calls": "convolutions other than depthwise, each group of channels as one",
+    "window": "elements copied into the windows of convolutions larger than 1x1",
+    "taps": "multiply-adds of depthwise convolutions inside the image, sixteen channels at a time",
+    "taps_rows": "the same, times the doublings of the rows under the window above 64 Ki elements",
+    "depthwise_io": "elements read and written by depthwise convolutions",
+    "far_io": "elements of each result beyond 512 Ki, which no near cache holds",
+    "relu": "elements through relu or relu6",
+    "gate": "elements through hard-swish; each of swish counts twice",
+    "gate_far": "the same, times the doublings of their number above 32 Ki",
+    "squeeze": "elements pooled and scaled by squeeze-excite, times the doublings as above",
+    "squeeze_weights": "weights of squeeze-excite",
+    "add": "elements added by shortcuts",
+    "linear_weights": "weights of linear layers",
+    "mean": "elements averaged, or compared in a maximum, by pooling",
+}
+
+_ROWS = 8  # pixels of a tile of a matrix product
+_LANES = 16  # channels of a step of a depthwise convolution
+_FAR = 512 * 1024  # elements
+_MEGA = 1e6
+
+
+@dataclass(slots=True)
+class _Counter:
+    """Adds amounts up, layer by layer."""
+
+    amounts: dict[str, float]
+
+    def add(self, name: str, amount: float) -> None:
+        self.amounts[name] = self.amounts.get(name, 0.0) + amount
+
+    def convolution(
+        self, pixels: int, window: int, channels: int, *, groups: int = 1, last: bool = False
+    ) -> None:
+        """A matrix product per group: ``(pixels, window) x (window, channels / groups)``."""
+        macs = _up(pixels, _ROWS) * window * groups * _up(channels // groups, _ROWS) / _MEGA
+        self.add("matmul", macs)
+        self.add("matmul_pixels", macs * _doublings(pixels, 51.2))
+        self.add("matmul_weights", window * channels / _MEGA)
+        if last:
+            self.add("project_weights", window * channels / _MEGA)
+        self.add("matmul_calls", groups)
+        self.result(pixels * channels)
+
+    def result(self, elements: int) -> None:
+        self.add("far_io", max(0, elements - _FAR) / _MEGA)
+
+    def depthwise(self, o: Operator) -> None:
+        taps = _taps(o.height, o) * _taps(o.width, o) * _up(o.mid_channels, _LANES) / _MEGA
+        self.add("taps", taps)
+        row = o.kernel * o.width * o.mid_channels
+        self.add("taps_rows", taps * _doublings(row, 64 * 1024))
+        pixels = o.height * o.width + o.out_height * o.out_width
+        self.add("depthwise_io", pixels * o.mid_channels / _MEGA)
+        self.result(o.out_height * o.out_width * o.mid_channels)
+
+    def activation(self, name: str, elements: int) -> None:
+        if name in ("relu", "relu6"):
+            self.add("relu", elements / _MEGA)
+        elif name != "none":
+            amount = elements * (2 if name == "swish" else 1) / _MEGA
+            self.add("gate", amount)
+            self.add("gate_far", amount * _doublings(elements, 32 * 1024))
+
+    def squeeze_excite(self, pixels: int, channels: int, hidden: int) -> None:
+        elements = pixels * channels
+        self.add("squeeze", elements * _doublings(elements, 32 * 1024) / _MEGA)
+        self.add("squeeze_weights", 2 * channels * hidden / _MEGA)
+
+
+def work_terms(operator: Operator) -> Iterator[tuple[str, float]]:
+    """Name and amount of each kind of work; a subset of `WORK_TERMS`."""
+    counter = _Counter({})
+    _count(counter, operator)
+    yield from counter.amounts.items()
+
+
+def _count(counter: _Counter, o: Operator) -> None:
+    pixels, out_pixels = o.height * o.width, o.out_height * o.out_width
+    if o.op == "pool":
+        counter.add("mean", pixels * o.in_channels / _MEGA)
+    elif o.op == "maxpool":
+        counter.add("mean", o.kernel**2 * out_pixels * o.in_channels / _MEGA)
+    elif o.op == "linear":
+        counter.add("linear_weights", o.in_channels * o.out_channels / _MEGA)
+        counter.activation(o.act, o.out_channels)
+    elif o.op == "conv":
+        _dense(counter, o, o.in_channels, o.out_channels, 1)
+        counter.activation(o.act, out_pixels * o.out_channels)
+        if o.se:
+            counter.squeeze_excite(out_pixels, o.out_channels, o.se)
+        _shortcut(counter, o)
+    else:
+        _block(counter, o, pixels, out_pixels)
+        _shortcut(counter, o)
+
+
+def _block(counter: _Counter, o: Operator, pixels: int, out_pixels: int) -> None:
+    mid = o.mid_channels
+    if o.op != "dsconv":
+        counter.convolution(pixels, o.in_channels, mid)
+        counter.activation(o.act, pixels * mid)
+    if o.op == "bottleneck":
+        _dense(counter, o, mid, mid, o.groups)
+    else:
+        counter.depthwise(o)
+    counter.activation(o.act, out_pixels * mid)
+    if o.se:
+        counter.squeeze_excite(out_pixels, mid, o.se)
+    counter.convolution(out_pixels, mid, o.out_channels, last=True)
+    if o.op == "bottleneck":
+        counter.activation(o.act, out_pixels * o.out_channels)
+
+
+def _dense(counter: _Counter, o: Operator, before: int, after: int, groups: int) -> None:
+    """The convolution with the operator's kernel, stride and groups."""
+    pixels, window = o.out_height * o.out_width, o.kernel**2 * before
+    counter.convolution(pixels, window // groups, after, groups=groups)
+    if o.kernel > 1:
+        counter.add("window", pixels * window / _MEGA)
+
+
+def _shortcut(counter: _Counter, o: Operator) -> None:
+    if o.shortcut == "none":
+        return
+    pixels = o.out_height * o.out_width
+    counter.add("add", pixels * o.out_channels / _MEGA)
+    pooled = 3 if o.shortcut == "pool" else o.stride
+    if pooled > 1:
+        counter.add("mean", pooled**2 * pixels * o.in_channels / _MEGA)
+    if o.shortcut_convolves:
+        counter.convolution(pixels, o.in_channels, o.out_channels)
+
+
+def _taps(size: int, o: Operator) -> int:
+    """Rows (or columns) of the kernel that lie inside the image, over all positions."""
+    reach = o.kernel // 2
+    outputs = (size - 1) // o.stride + 1
+    starts = range(-reach, outputs * o.stride - reach, o.stride)
+    return sum(min(start + o.kernel, size) - max(start, 0) for start in starts)
+
+
+def _up(value: int, step: int) -> int:
+    return -(-value // step) * step
+
+
+def _doublings(value: float, beyond: float) -> float:
+    """0 far below `beyond`, then one more with each doubling."""
+    return math.log2(1 + value / beyond)
