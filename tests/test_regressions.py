@@ -15,7 +15,8 @@ from supernet.data.folder import _decode
 from supernet.errors import ConfigError, DataError, FileFormatError
 from supernet.evaluate import Evaluations, Score
 from supernet.files import atomic_path
-from supernet.latency import LatencyTable, Row, Timing, build, build_onnx, this_machine
+from supernet.latency import LatencyTable, Row, Timing, build_onnx, this_machine
+from supernet.latency.kit import run
 from supernet.predict import AccuracyPredictor, cross_validate
 from supernet.search import search
 from supernet.space import (
@@ -55,11 +56,13 @@ def test_hash_survives_yaml_when_ratios_are_ints(tmp_path):
     assert load_space(tmp_path / "a.yaml").hash == TWO.hash
 
 
+def timed(tasks):
+    return {task.key: Timing(1.0, 0.0) for task in tasks}
+
+
 def test_this_machine_survives_a_table_that_breaks_rules(tmp_path, monkeypatch):
     monkeypatch.setenv("SUPERNET_HOME", str(tmp_path))
-    monkeypatch.setattr(
-        build, "measure", lambda models, *a, **k: [Timing(1.0, 0.0) for _ in models]
-    )
+    monkeypatch.setattr(run, "measure_tasks", lambda tasks, *a, **k: timed(tasks))
     path = tmp_path / "latency_tables" / "this_machine.json"
     path.parent.mkdir()
     path.write_text('{"format": "supernet.latency_table", "version": 1}')
@@ -69,17 +72,18 @@ def test_this_machine_survives_a_table_that_breaks_rules(tmp_path, monkeypatch):
 def test_a_correction_or_error_of_another_space_is_not_reused(tmp_path, monkeypatch):
     """Rows suffice -> the held-out error returned was found on networks of another space."""
     monkeypatch.setenv("SUPERNET_HOME", str(tmp_path))
-    asked = []
+    asked: list[str] = []
 
-    def fake(models, *a, what="", **k):
-        asked.append(what)
-        return [Timing(1.0, 0.0) for _ in models]
+    def fake(tasks, *a, **k):
+        asked.extend(task.key for task in tasks)
+        return timed(tasks)
 
-    monkeypatch.setattr(build, "measure", fake)
+    monkeypatch.setattr(run, "measure_tasks", fake)
     this_machine(TWO)
     asked.clear()
     this_machine(replace(TWO, name="part", resolutions=(16,)))
-    assert "whole networks" in asked
+    assert "n0" in asked
+    assert "o0" not in asked
 
 
 def test_sixteen_bit_grey_keeps_its_shades(tmp_path):

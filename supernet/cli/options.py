@@ -46,7 +46,7 @@ device = click.option(
 )
 
 
-class _Sizes(click.ParamType):
+class _Sizes(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
     """Whole numbers with commas between them."""
 
     name = "sizes"

@@ -54,7 +54,8 @@ class Correction:
         """
         line = self.slope * sums_ms + self.intercept_ms + self.per_operator_ms * counts
         line = line + self.per_mparam_ms * (np.asarray(params) / 1e6)
-        return np.maximum(line, 0.1 * sums_ms)
+        found: Values = np.maximum(line, 0.1 * sums_ms)
+        return found
 
 
 def fit_correction(
@@ -89,7 +90,8 @@ def fit_correction(
 def _ridge(shares: Values, prior: Values) -> Values:
     """Weights whose weighted terms, ``(N, T)``, add up to 1, near 1 for the first."""
     count, start = len(shares), np.eye(len(prior))[0]
-    noise, weights = _NOISE, start
+    noise = _NOISE
+    weights: Values = start
     for _ in range(20):
         rows = np.concatenate([shares / noise, np.diag(1 / prior)])
         values = np.concatenate([np.ones(count) / noise, start / prior])

@@ -1,23 +1,37 @@
 """Building a table: rows, correction, and an error from networks that had no part in it."""
 
-from dataclasses import asdict, replace
+import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
 
-from supernet.latency import Protocol, build_onnx, build_table, describe_device
-from supernet.latency.build import _spread_subnets
-from supernet.space import Head, Space, Stage, Stem, decode, operators, operators_of
+from supernet.errors import ConfigError
+from supernet.latency import (
+    KitResult,
+    build_table,
+    describe_device,
+    make_plan,
+    measure_here,
+    table_of,
+)
+from supernet.latency.kit.plan import HOLD_OUT
+from supernet.latency.kit.protocol import Timing
+from supernet.space import Operator, Space, operators_of
+
+
+@pytest.fixture
+def result(tiny_space: Space, stopwatch: Any) -> KitResult:
+    return measure_here(make_plan(tiny_space))
 
 
 def test_every_operator_of_the_space_gets_a_row(tiny_space: Space, stopwatch: Any) -> None:
     table = build_table(tiny_space, target="bench")
     assert list(table.rows) == operators_of(tiny_space)
     for operator in list(table.rows)[::20]:
-        assert table.rows[operator].ms == stopwatch.by_weights(build_onnx([operator]))
-        assert table.rows[operator].spread_ms == 0.001
+        assert table.rows[operator].ms == pytest.approx(stopwatch.by_macs([operator]), rel=1e-4)
+        assert table.rows[operator].spread_ms == pytest.approx(0, abs=1e-6)
     assert table.missing(tiny_space) == []
     assert table.target == "bench"
 
@@ -27,27 +41,31 @@ def test_the_error_is_found_on_networks_without_part_in_the_fit(
 ) -> None:
     table = build_table(tiny_space, fit_networks=6, check_networks=9)
     assert (table.correction.networks, table.held_out.networks) == (6, 9)
-    genes = _spread_subnets(tiny_space, 15)
-    check = genes[6:]
-    np.testing.assert_allclose(table.held_out.predicted_ms, table.predictor(tiny_space).ms(check))
-    models = [build_onnx(operators(tiny_space, s)) for s in decode(tiny_space, genes)]
-    assert stopwatch.asked["whole networks"] == models
-    assert table.held_out.measured_ms == tuple(map(stopwatch.by_weights, models[6:]))
+    plan = make_plan(tiny_space, fit=6, hold_out=9)
+    unseen = [plan.specs(network) for network in plan.networks if network.use == HOLD_OUT]
+    expected = [stopwatch.by_macs(specs) for specs in unseen]
+    np.testing.assert_allclose(table.held_out.measured_ms, expected, rtol=1e-3)
+    assert table.held_out.space_hash == tiny_space.hash
 
 
 def test_times_that_add_up_are_predicted_exactly(tiny_space: Space, stopwatch: Any) -> None:
-    """Each model costs 0.01 ms and its weights: a network of n costs (n - 1) x 0.01 less."""
+    """Each model costs 0.01 ms and its MACs: a network of n costs (n - 1) x 0.01 less."""
     table = build_table(tiny_space)
-    assert table.correction.slope == pytest.approx(1)
-    assert table.correction.intercept_ms == pytest.approx(0.01)
-    assert table.correction.per_operator_ms == pytest.approx(-0.01)
-    assert table.held_out.mape == pytest.approx(0, abs=1e-4)
+    assert table.correction.slope == pytest.approx(1, abs=0.01)
+    assert table.correction.per_operator_ms == pytest.approx(-0.01, abs=1e-3)
+    assert table.held_out.mape == pytest.approx(0, abs=0.05)
 
 
 def test_a_wrong_stopwatch_shows_in_the_error(
     tiny_space: Space, stopwatch: Any, rng: np.random.Generator
 ) -> None:
-    stopwatch.ms = lambda model: stopwatch.by_weights(model) * rng.uniform(0.5, 1.5)
+    factors: dict[int, float] = {}
+
+    def noisy(operators: Any) -> float:
+        factor = factors.setdefault(id(operators), rng.uniform(0.5, 1.5))
+        return float(stopwatch.by_macs(operators) * factor)
+
+    stopwatch.ms = noisy
     table = build_table(tiny_space)
     assert table.held_out.mape > 3
 
@@ -62,34 +80,80 @@ def test_known_rows_are_not_measured_again(tiny_space: Space, stopwatch: Any) ->
     assert {o: table.rows[o] for o in known.rows} == known.rows
 
 
-def test_the_protocol_is_kept_and_whole_networks_are_visited_twice_as_often(
-    tiny_space: Space, stopwatch: Any
-) -> None:
-    protocol = Protocol(rounds=3, burst=2, warmup=1)
-    table = build_table(tiny_space, protocol=protocol)
-    assert table.protocol == asdict(protocol)
-    assert stopwatch.protocols["operators"] == protocol
-    assert stopwatch.protocols["whole networks"].rounds == 6
-
-
-def test_the_device_names_processor_runtime_and_date(tiny_space: Space, stopwatch: Any) -> None:
-    device = build_table(tiny_space).device
-    assert device["runtime_version"] == onnxruntime.__version__
+def test_the_device_names_processor_runtime_and_date(result: KitResult, stopwatch: Any) -> None:
+    device = table_of([result], "bench").device
+    assert device["runtime_version"] == "1.2.3"
     assert device["measured_at"].endswith("+00:00")
     assert describe_device().items() <= device.items()
     assert all(device.values())
 
 
-def test_a_small_space_is_really_measured() -> None:
-    space = Space(
-        name="three",
-        resolutions=(8,),
-        stem=Stem(width=(8,)),
-        stages=(Stage(width=(8, 16, 24), depth=(1,), expand=(2.0,)),),
-        head=Head(),
-        num_classes=2,
+# ------------------------------------------------------------------ several results
+
+
+def test_results_of_several_kits_become_one_table(
+    tiny_space: Space, mixed_space: Space, stopwatch: Any
+) -> None:
+    results = [
+        measure_here(make_plan(space, fit=5, hold_out=4)) for space in (tiny_space, mixed_space)
+    ]
+    table = table_of(results, "bench")
+    assert table.missing(tiny_space) == table.missing(mixed_space) == []
+    assert (table.correction.networks, table.held_out.networks) == (10, 8)
+    assert table.held_out.space == "tiny, mixed"
+
+
+def test_the_faster_of_two_measurements_of_an_operator_counts(result: KitResult) -> None:
+    slower = replace(
+        result, timings={k: Timing(2 * t.ms, 0.0, 1) for k, t in result.timings.items()}
     )
-    protocol = Protocol(rounds=1, burst=3, warmup=1)
-    table = build_table(space, fit_networks=4, check_networks=3, protocol=protocol)
-    assert all(row.ms > 0 for row in table.rows.values())
-    assert all(ms > 0 for ms in table.held_out.measured_ms)
+    expected = table_of([result], "bench").rows
+    assert table_of([slower, result], "bench").rows == expected
+    assert table_of([result, slower], "bench").rows == expected
+
+
+@pytest.mark.parametrize("key", ["processor", "machine", "runtime_version", "provider"])
+def test_results_of_different_devices_are_not_merged(result: KitResult, key: str) -> None:
+    other = replace(result, device=result.device | {key: "another"}, source="b.json")
+    with pytest.raises(ConfigError, match=rf"b\.json differ in {key} .*'another'"):
+        table_of([result, other], "bench")
+
+
+def test_results_of_different_settings_are_not_merged(result: KitResult) -> None:
+    other = replace(result, settings=replace(result.settings, threads=4))
+    with pytest.raises(ConfigError, match="differ in settings"):
+        table_of([result, other], "bench")
+
+
+# ------------------------------------------------------------------ what is not enough
+
+
+def without(result: KitResult, *keys: str) -> KitResult:
+    return replace(result, timings={k: t for k, t in result.timings.items() if k not in keys})
+
+
+def test_operators_that_were_not_measured_are_counted_and_named(result: KitResult) -> None:
+    operators: tuple[Operator, ...] = result.operators
+    found = re.escape(f"2 of {len(operators)} operators were not measured, the first is")
+    with pytest.raises(ConfigError, match=found + f" {operators[3].key!r}") as caught:
+        table_of([without(result, "o3", "o7")], "bench")
+    assert "same -o" in caught.value.hint
+
+
+def test_a_correction_needs_four_networks(result: KitResult) -> None:
+    gone = [f"n{number}" for number in range(9)]
+    with pytest.raises(ConfigError, match="3 networks for the correction, at least 4"):
+        table_of([without(result, *gone)], "bench")
+
+
+def test_without_held_out_networks_the_error_is_not_known(
+    tiny_space: Space, stopwatch: Any
+) -> None:
+    table = table_of([measure_here(make_plan(tiny_space, hold_out=0))], "bench")
+    assert table.held_out.networks == 0
+
+
+def test_models_that_were_never_at_full_speed_are_counted(result: KitResult) -> None:
+    timings = dict(result.timings)
+    timings["o1"] = timings["o1"]._replace(slow=1.4)
+    assert table_of([replace(result, timings=timings)], "bench").protocol["not_at_full_speed"] == 1

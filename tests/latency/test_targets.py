@@ -100,7 +100,7 @@ def test_fresh_measures_everything_again(tiny_space: Space, kept: Path, stopwatc
 def test_an_interrupted_measurement_keeps_nothing_half_done(
     tiny_space: Space, kept: Path, stopwatch: Any
 ) -> None:
-    def interrupt(model: bytes) -> float:
+    def interrupt(model: Any) -> float:
         raise KeyboardInterrupt
 
     stopwatch.ms = interrupt

@@ -129,7 +129,7 @@ def measure_tasks(
         What was measured, by key.
     """
     state = _State(tasks, dict(known or {}), gauges, clock, protocol)
-    first, seed = next(iter(state.gauges.values())), sum(map(len, state.visits.values()))
+    first, seed = next(iter(state.gauges.values())), state.done
     for number in range(protocol.rounds):
         behind = [task for task in state.unsettled() if len(state.visits[task.key]) <= number]
         random.Random(f"{seed} {number}").shuffle(behind)  # noqa: S311  # nothing secret
@@ -142,7 +142,7 @@ def measure_tasks(
             if record:
                 record(task.key, visit)
             if progress:
-                progress(*state.progress(left), f"timing, round {number + 1}")
+                progress(state.done, state.expected(left), f"timing, round {number + 1}")
     return state.timings()
 
 
@@ -173,15 +173,15 @@ class _State:
     def unsettled(self) -> list[Task]:
         return [t for t in self._tasks if not is_settled(self.visits[t.key], self._protocol)]
 
-    def progress(self, left: int) -> Any:
-        """Visits done, and in all if models settle as soon as they may.
+    @property
+    def done(self) -> int:
+        """Visits so far."""
+        return sum(map(len, self.visits.values()))
 
-        Args:
-            left: visits to come in this round.
-        """
-        counts = [len(visits) for visits in self.visits.values()]
-        least = sum(max(0, self._protocol.least - count) for count in counts)
-        return sum(counts), sum(counts) + max(left, least)
+    def expected(self, left: int) -> int:
+        """Visits in all if models settle as soon as they may, `left` of them in this round."""
+        least = self._protocol.least
+        return self.done + max(left, sum(max(0, least - len(v)) for v in self.visits.values()))
 
     def timings(self) -> dict[str, Timing]:
         return {

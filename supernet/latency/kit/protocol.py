@@ -91,7 +91,7 @@ def is_settled(visits: Sequence[Visit], protocol: Protocol) -> bool:
         return False
     # of a median, from the median distance, for times that scatter like a bell
     error = 1.4826 * 1.2533 * _spread(visits) / len(visits) ** 0.5
-    return error <= protocol.agreement * statistics.median(visit.ratio for visit in visits)
+    return bool(error <= protocol.agreement * statistics.median(v.ratio for v in visits))
 
 
 def summarise(visits: Sequence[Visit], full_ms: float) -> Timing:

@@ -101,10 +101,12 @@ class _Quantiser:
             return name
         if name in node.inputs[2:]:  # a bias has the scale of the products
             x = self._scale_of(self._resolve(node.inputs[0]), positive)[0]
-            scale, kind = self._weights[x] * self._weights[node.inputs[1] + "_scale"], np.int32
+            scale = self._weights[x] * self._weights[node.inputs[1] + "_scale"]
+            kind: Any = np.int32
         else:
             top = np.abs(values.reshape(len(values), -1)).max(axis=1) + np.float32(1e-6)
-            scale, kind = (top / 127).astype(np.float32), np.int8
+            scale = (top / 127).astype(np.float32)
+            kind = np.int8
         integers = np.rint(values / scale.reshape((-1,) + (1,) * (values.ndim - 1)))
         self._weights[name + "_i"] = integers.astype(kind)
         self._weights[name + "_scale"] = scale
