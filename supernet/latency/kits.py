@@ -19,7 +19,7 @@ from supernet.latency.kit.spec import Spec
 from supernet.space import Genes, Operator, Space, decode, operators, operators_of, sample
 from supernet.space import sample_spread as _spread
 
-__all__ = ["FIT_NETWORKS", "HOLD_OUT_NETWORKS", "make_plan", "write_kit"]
+__all__ = ["FIT_NETWORKS", "HOLD_OUT_NETWORKS", "files_of", "make_plan", "write_kit"]
 
 FIT_NETWORKS, HOLD_OUT_NETWORKS = 12, 20
 _SEED = 20200426
@@ -96,7 +96,7 @@ def write_kit(plan: Plan, path: Path) -> int:
     content = io.BytesIO()
     content.write(b"#!/usr/bin/env python3\n")
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, text in _files(plan):
+        for name, text in files_of(plan):
             archive.writestr(zipfile.ZipInfo(name, _EPOCH), text, zipfile.ZIP_DEFLATED, 9)
     with atomic_path(path) as temporary:
         temporary.write_bytes(content.getvalue())
@@ -104,7 +104,7 @@ def write_kit(plan: Plan, path: Path) -> int:
     return len(content.getvalue())
 
 
-def _files(plan: Plan) -> list[tuple[str, str]]:
+def files_of(plan: Plan) -> list[tuple[str, str]]:
     """Name and content of all that a kit holds: the files of this library as they are."""
     library = resources.files("supernet")
     files = [
