@@ -58,8 +58,15 @@ class Machine:
             for line in lines:
                 if line.split(":")[0].strip() == field and ":" in line:
                     return line.split(":", 1)[1].strip()
-        board = self._text("proc/device-tree/model")
-        return (board or "").strip("\0 \n") or platform.processor() or "unknown"
+        board = (self._text("proc/device-tree/model") or "").strip("\0 \n")
+        return board or self._part(lines) or platform.processor() or "unknown"
+
+    @staticmethod
+    def _part(lines: list[str]) -> str:
+        """What an ARM core says of itself where nobody named the board."""
+        values = dict(line.split("\t:", 1) for line in lines if "\t:" in line)
+        part, maker = values.get("CPU part", ""), values.get("CPU implementer", "")
+        return f"ARM core {part.strip()} of maker {maker.strip()}" if part else ""
 
     def governor(self) -> str | None:
         """Policy of the clock frequency; only ``performance`` holds it still."""

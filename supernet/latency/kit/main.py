@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from supernet.errors import SupernetError
+from supernet.errors import MissingPackageError, SupernetError
 
 __all__ = ["main"]
 
@@ -39,9 +39,7 @@ def main(argv: list[str] | None = None) -> int:
         _say(f"error: {error}" + (f" ({error.hint})" if error.hint else ""))
         return error.exit_code
     except ImportError as error:
-        name = error.name or "numpy"
-        _say(f"error: {error} (install it: python3 -m pip install {name.split('.')[0]})")
-        return 3
+        return _missing(error)
     except MemoryError:
         _say("error: out of memory (stop other programs, then give the same command again)")
         return 1
@@ -50,6 +48,13 @@ def main(argv: list[str] | None = None) -> int:
             raise
         _say(f"error: {type(error).__name__}: {error} (run with --debug and report it)")
         return 1
+
+
+def _missing(error: ImportError) -> int:
+    name = (error.name or "").split(".")[0]
+    hint = f"install it: python3 -m pip install {name}" if name == "numpy" else "report it"
+    _say(f"error: {error} ({hint})")
+    return MissingPackageError.exit_code
 
 
 def _terminate(*_: object) -> None:

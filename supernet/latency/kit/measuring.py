@@ -18,8 +18,7 @@ from __future__ import annotations
 import bisect
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Callable, Iterable, Mapping, NamedTuple, Sequence
 
 from supernet.latency.backends.contract import Backend, Run
 from supernet.latency.kit.protocol import (

@@ -7,8 +7,7 @@ bytes of a float, or a length and so many bytes. The numbers are those of onnx.p
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple, Sequence, Union
 
 import numpy as np
 

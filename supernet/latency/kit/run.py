@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,7 +72,7 @@ def settings_of(backend: Backend) -> dict[str, Any]:
 
 def device_of(backend: Backend) -> dict[str, str]:
     """What a result says of machine and runtime, and when it was measured."""
-    now = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="seconds")
+    now = datetime.fromtimestamp(time.time(), timezone.utc).isoformat(timespec="seconds")
     return {**Machine().describe(), **backend.describe(), "measured_at": now}
 
 

@@ -15,16 +15,19 @@ OWN = ("supernet.errors", "supernet.latency.backends", "supernet.latency.kit")
 RUNTIMES = {"numpy", "onnxruntime", "openvino"}
 # Newer than Python 3.8, and used at run time where they stand.
 NEWER_METHODS = {"removeprefix", "removesuffix", "bit_count"}
-NEWER_NAMES = {"pairwise", "TypeAlias", "ParamSpec", "Self", "StrEnum", "ExceptionGroup"}
+NEWER_NAMES = {"pairwise", "TypeAlias", "ParamSpec", "Self", "StrEnum", "ExceptionGroup", "UTC"}
 NEWER_ARGUMENTS = {"dataclass": {"slots", "kw_only"}, "zip": {"strict"}}
 BUILT_IN_GENERICS = {"dict", "list", "set", "tuple", "frozenset", "type"}
 
-SHIPPED = sorted(
-    path
-    for folder in ("backends", "kit")
-    for path in (ROOT / "supernet/latency" / folder).glob("*.py")
-    if path.name != "torch.py"
-) + [ROOT / "supernet/errors.py"]
+SHIPPED = [
+    ROOT / "supernet/errors.py",
+    *(
+        path
+        for folder in ("backends", "kit")
+        for path in sorted((ROOT / "supernet/latency" / folder).glob("*.py"))
+        if path.name != "torch.py"
+    ),
+]
 
 
 def problems(source: str) -> list[str]:
@@ -38,6 +41,7 @@ def problems(source: str) -> list[str]:
 
 def _newer(tree: ast.Module) -> Iterator[tuple[int, str]]:
     annotations = _annotations(tree)
+    generics = BUILT_IN_GENERICS | _from_collections(tree)
     for node in ast.walk(tree):
         if id(node) in annotations:
             continue
@@ -46,7 +50,7 @@ def _newer(tree: ast.Module) -> Iterator[tuple[int, str]]:
                 yield node.lineno, name
             case ast.ImportFrom(names=names):
                 yield from ((node.lineno, a.name) for a in names if a.name in NEWER_NAMES)
-            case ast.Subscript(value=ast.Name(id=name)) if name in BUILT_IN_GENERICS:
+            case ast.Subscript(value=ast.Name(id=name)) if name in generics:
                 yield node.lineno, f"{name}[]"
             case ast.BinOp(op=ast.BitOr(), left=left) if _is_union(left):
                 yield node.lineno, "X | Y, of types or of dicts"
@@ -55,6 +59,13 @@ def _newer(tree: ast.Module) -> Iterator[tuple[int, str]]:
                 yield from ((node.lineno, f"{name}({argument}=)") for argument in wrong)
             case ast.With(items=[_, _, *_]) | ast.Match():
                 yield node.lineno, type(node).__name__
+
+
+def _from_collections(tree: ast.Module) -> set[str]:
+    """Names that cannot be subscripted before 3.9, unlike those of `typing`."""
+    modules = ("collections", "collections.abc")
+    found = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module in modules]
+    return {alias.name for node in found for alias in node.names}
 
 
 def _annotations(tree: ast.Module) -> set[int]:
@@ -115,8 +126,10 @@ def test_it_imports_nothing_that_a_device_lacks(path: Path) -> None:
         "x: int | None = None",
         "def f(x: list[int]): pass",
         "A = list[int]",
+        "from collections.abc import Callable\nRun = Callable[[], None]",
         "'a'.removeprefix('b')",
         "from typing import TypeAlias",
+        "from datetime import UTC",
         "@dataclass(slots=True)\nclass A: pass",
         "zip(a, b, strict=True)",
         "{} | x",

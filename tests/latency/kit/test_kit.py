@@ -122,7 +122,7 @@ def test_a_killed_run_goes_on_where_it_stopped(kit: Path) -> None:
         process.send_signal(signal.SIGKILL)
         process.wait()
     before = part.read_bytes().count(b"\n") - 1
-    with pytest.raises(FileFormatError, match="was interrupted, .* models were visited") as caught:
+    with pytest.raises(FileFormatError, match=r"was interrupted, .* models were visited") as caught:
         read_result(kit.parent / "k.json")
     assert "python3 kit.pyz -o k.json" in caught.value.hint
     with part.open("ab") as file:
