@@ -1,0 +1,40 @@
+"""What a supernet starts from: a published network, a run, or a checkpoint."""
+
+from pathlib import Path
+
+from supernet.errors import ConfigError
+from supernet.models import Supernet, Taken, load_pretrained, load_shared, open_network
+from supernet.models.published import is_published
+from supernet.progress import Progress, silent
+from supernet.runs import Run
+
+__all__ = ["start_from"]
+
+
+def start_from(supernet: Supernet, source: str, progress: Progress = silent) -> Taken:
+    """Give a new supernet the weights that `source` names.
+
+    Args:
+        supernet: changed in place.
+        source: ``torchvision:NAME``, ``timm:NAME``, either with ``=FILE`` (the network
+            becomes the largest subnet), a run folder, or a ``.safetensors`` checkpoint
+            (both of the same space; the number of classes may differ).
+        progress: told about a download.
+
+    Raises:
+        ConfigError: no such source, or a network or space that does not fit.
+        MissingPackageError: timm is not installed.
+        DataError: the weights cannot be downloaded.
+        FileFormatError: a file that is damaged, or of another network or space.
+    """
+    if is_published(source):
+        return load_pretrained(supernet, open_network(source, progress=progress))
+    path = Path(source)
+    if (path / "config.yaml").is_file():
+        return load_shared(supernet, Run(path).weights())
+    if path.suffix == ".safetensors":
+        return load_shared(supernet, path)
+    raise ConfigError(
+        f"{source!r}: expected torchvision:NAME, timm:NAME, a run folder or a .safetensors "
+        "checkpoint to start from"
+    )
