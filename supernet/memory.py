@@ -24,4 +24,5 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     settings = {_MMAP_MAX: 0, _TRIM_THRESHOLD: 2**31 - 1, _TOP_PAD: 64 << 20}
-    return all([bool(mallopt(name, value)) for name, value in settings.items()])
+    done = [mallopt(name, value) for name, value in settings.items()]
+    return all(done)

@@ -64,9 +64,7 @@ class _SharedBatchNorm(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(
-        ctx: Any, gradient: Tensor
-    ) -> tuple[Tensor, None, Tensor, Tensor, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, Tensor, Tensor, None, None]:
         x, weight, mean, scale = ctx.saved_tensors
         var = scale.pow(-2) - ctx.eps
         gradient = gradient.contiguous(memory_format=torch.channels_last)

@@ -26,8 +26,7 @@ class Batches:
         parts: into which a step is cut.
         seed: of the order and of the views.
         augment: replaces what the data set says about views.
-        processes: each gets its share of every part.
-        device: where the views are made and wanted.
+        processes: each gets its share of every part, on its device.
 
     Raises:
         ConfigError: fewer images than a step needs, or a batch that does not divide.
@@ -42,10 +41,9 @@ class Batches:
         seed: int = 0,
         augment: Augment | None = None,
         processes: Processes | None = None,
-        device: torch.device | None = None,
     ) -> None:
         self._processes = processes or Processes()
-        self._device = device or torch.device("cpu")
+        self._device = torch.device(self._processes.device)
         self._images, self._batch_size, self._seed = dataset.train, batch_size, seed
         self._views = augment.applied(dataset.views) if augment else dataset.views
         self.steps_per_epoch = len(self._images) // batch_size

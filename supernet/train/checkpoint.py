@@ -89,6 +89,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
         state = torch.load(path / _STATE, map_location="cpu", weights_only=True)
         raw = load_file(path / _RAW) if (path / _RAW).exists() else None
         return Checkpoint(weights=weights, raw=raw, **state)
-    except (OSError, SafetensorError, RuntimeError, KeyError, ValueError, TypeError, EOFError) as error:
+    except (
+        OSError,
+        SafetensorError,
+        RuntimeError,
+        KeyError,
+        ValueError,
+        TypeError,
+        EOFError,
+    ) as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise FileFormatError(f"{path}: damaged checkpoint: {reason}") from None

@@ -8,10 +8,10 @@ from typing import Any
 __all__ = ["event_writer"]
 
 
-def event_writer(folder: Path) -> Callable[[dict[str, Any]], None] | None:
-    """What writes each record of the metrics into ``folder/events``; None without the package."""
+def event_writer(folder: Path) -> Callable[[dict[str, Any]], None]:
+    """Writes records of the metrics into ``folder/events``; does nothing without the package."""
     if find_spec("tensorboard") is None:
-        return None
+        return lambda record: None
 
     def write(record: dict[str, Any]) -> None:
         from torch.utils.tensorboard import SummaryWriter  # a second to import

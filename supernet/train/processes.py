@@ -28,6 +28,8 @@ class Processes:
     """How many there are."""
     local_rank: int = 0
     """Number of this one on its machine."""
+    device: str = "cpu"
+    """Where this one trains, such as ``cpu`` or ``cuda:0``."""
 
     @property
     def first(self) -> bool:
@@ -66,23 +68,23 @@ class Processes:
 
 
 @contextmanager
-def joined_processes(device: str) -> Iterator[tuple[Processes, str]]:
-    """Join the processes that `torchrun` started, if it did; with the device of this one.
+def joined_processes(device: str) -> Iterator[Processes]:
+    """Join the processes that `torchrun` started, if it did.
 
     Args:
         device: where to train; ``cuda`` becomes the GPU of this process.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
-        yield Processes(), device
+        yield Processes(device=device)
         return
     rank, local = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
-    on_gpu = device.split(":")[0] == "cuda"
+    on_gpu = device.startswith("cuda")
     if on_gpu:
         device = f"cuda:{local}"
         torch.cuda.set_device(device)
     dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo", timeout=_PATIENCE)
     try:
-        yield Processes(rank, count, local), device
+        yield Processes(rank, count, local, device)
     finally:
         dist.destroy_process_group()

@@ -5,13 +5,12 @@ from typing import Literal, TypeAlias
 
 from supernet.data import Augment
 from supernet.errors import ConfigError
+from supernet.models.published import is_published
 
 __all__ = ["Elastic", "Phase", "Precision", "Recipe", "SubnetKind"]
 
 SubnetKind: TypeAlias = Literal["largest", "smallest", "random", "best_up", "worst_up"]
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
-
-_NETWORKS = ("torchvision:", "timm:")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +94,7 @@ class Phase:
 
     def _subnet_problems(self) -> list[str]:
         problems = []
-        if self.teacher not in ("frozen", "in_place") and not self.teacher.startswith(_NETWORKS):
+        if self.teacher not in ("frozen", "in_place") and not is_published(self.teacher):
             problems.append(
                 "teacher: must be frozen, in_place, torchvision:NAME or timm:NAME, found "
                 f"{self.teacher!r}"
@@ -176,17 +175,23 @@ class Recipe:
         for name in ("clip_norm", "clip_value"):
             if getattr(self, name) < 0:
                 problems.append(f"{name}: must not be negative, found {getattr(self, name)}")
+        problems += self._phase_problems()
+        if problems:
+            raise ConfigError(problems)
+
+    def _phase_problems(self) -> list[str]:
         if not self.phases:
-            problems.append("phases: needs at least one")
-        elif not self.init and self.phases[0].distill and self.phases[0].teacher == "frozen":
+            return ["phases: needs at least one"]
+        problems = []
+        first = self.phases[0]
+        if not self.init and first.distill and first.teacher == "frozen":
             problems.append(
                 "phases[0].distill: there is no frozen teacher yet in the first phase; give init "
                 "to start from trained weights"
             )
         if len({phase.name for phase in self.phases}) < len(self.phases):
             problems.append("phases: names must differ")
-        if problems:
-            raise ConfigError(problems)
+        return problems
 
     @property
     def epochs(self) -> float:

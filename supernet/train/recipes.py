@@ -67,9 +67,7 @@ def at_batch_size(recipe: Recipe, batch_size: int) -> Recipe:
         factor **= 0.5
     if factor <= 0:
         raise ConfigError(f"batch_size: must be from 1 to 65536, found {batch_size}")
-    phases = tuple(
-        replace(p, lr=p.lr * factor, lr_end=p.lr_end * factor) for p in recipe.phases
-    )
+    phases = tuple(replace(p, lr=p.lr * factor, lr_end=p.lr_end * factor) for p in recipe.phases)
     return replace(recipe, batch_size=batch_size, phases=phases)
 
 

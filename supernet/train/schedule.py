@@ -41,7 +41,5 @@ def plan(phases: Sequence[Phase], steps_per_epoch: int) -> list[Stretch]:
     for phase in phases:
         start = stretches[-1].end if stretches else 0
         steps = max(1, round(phase.epochs * steps_per_epoch))
-        stretches.append(
-            Stretch(phase, start, steps, round(phase.warmup_epochs * steps_per_epoch))
-        )
+        stretches.append(Stretch(phase, start, steps, round(phase.warmup_epochs * steps_per_epoch)))
     return stretches

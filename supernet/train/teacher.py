@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from supernet.errors import ConfigError, FileFormatError
 from supernet.models import Supernet, extract, load_weights
+from supernet.models.published import network_channels, open_network
 from supernet.train.recipe import Elastic, Phase, Recipe
 
 __all__ = ["Teachers"]
@@ -61,24 +62,15 @@ class Teachers:
         return self._foreign[phase.teacher]
 
     def _open(self, source: str, device: torch.device) -> nn.Module:
-        from supernet.models.pretrained import open_network
-
         space = self._supernet.space
-        network = _teacher(open_network(source).to(device))
-        image = torch.zeros(1, space.in_channels, *[space.resolutions[-1]] * 2, device=device)
-        try:
-            with torch.no_grad():
-                logits: Tensor = network(image)
-        except RuntimeError as error:
+        network = open_network(source, num_classes=space.num_classes)
+        channels = network_channels(network)
+        if channels != space.in_channels:
             raise ConfigError(
-                f"teacher {source}: cannot read images of {space.in_channels} channels: {error}"
-            ) from None
-        if logits.shape[-1] != space.num_classes:
-            raise ConfigError(
-                f"teacher {source}: has {logits.shape[-1]} classes, the data {space.num_classes}",
-                hint=f"give one that was trained on these classes: {source.split('=')[0]}=FILE",
+                f"teacher {source}: reads images of {channels} channels, the data have "
+                f"{space.in_channels}"
             )
-        return network
+        return _teacher(network.to(device))
 
 
 def _teacher(network: nn.Module) -> nn.Module:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from supernet.data import Dataset
@@ -22,6 +22,7 @@ from supernet.progress import Progress, silent
 from supernet.space import decode
 from supernet.train.batches import Batches
 from supernet.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from supernet.train.events import event_writer
 from supernet.train.optimize import Average, Optimizer
 from supernet.train.processes import Processes
 from supernet.train.recipe import Phase, Recipe
@@ -45,11 +46,9 @@ class Trainer:
         recipe: the phases.
         folder: for ``checkpoints/`` and ``metrics.jsonl``.
         seed: of everything that is random.
-        device: where to train, such as ``cpu`` or ``cuda``.
-        processes: those that train together; the first one writes.
+        processes: those that train together, and where; the first one writes.
         progress: told about every step.
         after_phase: called with each finished phase; its values go to the metrics.
-        on_metrics: called with every record of the metrics.
 
     Raises:
         ConfigError: fewer training images than one batch, or a frozen teacher that nobody
@@ -64,21 +63,19 @@ class Trainer:
         *,
         folder: Path,
         seed: int = 0,
-        device: str = "cpu",
         processes: Processes | None = None,
         progress: Progress = silent,
         after_phase: Callable[[Phase], dict[str, Any]] | None = None,
-        on_metrics: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
-        self.supernet = supernet.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs know it for tensors only
-        self.recipe, self.folder = recipe, folder
-        self.seed, self.device = seed, torch.device(device)
+        self._processes = processes or Processes()
+        self.device = torch.device(self._processes.device)
+        self.supernet = supernet.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs know it for tensors only
+        self.recipe, self.folder, self.seed = recipe, folder, seed
         if self.device.type == "cpu":
             keep_freed_memory()
-        self._processes = processes or Processes()
         self._progress = progress
         self._after_phase = after_phase or (lambda phase: {})
-        self._on_metrics = on_metrics or (lambda record: None)
+        self._write_events = event_writer(folder)
         self.batches = Batches(
             dataset,
             batch_size=recipe.batch_size,
@@ -86,7 +83,6 @@ class Trainer:
             seed=seed,
             augment=recipe.augment,
             processes=self._processes,
-            device=self.device,
         )
         self.steps_per_epoch = self.batches.steps_per_epoch
         self._stretches = plan(recipe.phases, self.steps_per_epoch)
@@ -144,6 +140,7 @@ class Trainer:
             TrainingError: the loss is not finite; the last checkpoint stays.
             StorageError: a checkpoint cannot be written.
         """
+        self.folder.mkdir(parents=True, exist_ok=True)
         try:
             for stretch in self._stretches:
                 if self.step < stretch.end:
@@ -220,7 +217,7 @@ class Trainer:
             "step": self.step,
             "epoch": self.step / self.steps_per_epoch,
             "phase": stretch.phase.name,
-            "loss": float(torch.nanmean(self._processes.mean(torch.stack(losses)))),
+            "loss": _finite_mean(self._processes.mean(torch.stack(losses))),
             "lr": stretch.lr(self.step - 1),
             **times,
         }
@@ -238,7 +235,7 @@ class Trainer:
                 self.supernet.train()
             if self._processes.first:
                 append_line(self.folder / "metrics.jsonl", json.dumps(record))
-                self._on_metrics(record)
+                self._write_events(record)
                 state = Checkpoint(
                     step=self.step,
                     weights=self.supernet.state_dict(),
@@ -282,6 +279,12 @@ class Trainer:
         lines = path.read_text().splitlines() if path.exists() else []
         kept = [line for line in lines if _step_of(line) <= self.step]
         write_text(path, "".join(line + "\n" for line in kept))
+
+
+def _finite_mean(losses: Tensor) -> float | None:
+    """The mean of those that are finite; None where none is."""
+    finite = losses[torch.isfinite(losses)]
+    return float(finite.mean()) if len(finite) else None
 
 
 def _step_of(line: str) -> float:

@@ -14,7 +14,8 @@ from supernet.errors import ConfigError, FileFormatError
 from supernet.evaluate import Evaluator
 from supernet.files import fill
 from supernet.models import Supernet
-from supernet.models.pretrained import load_pretrained, load_shared, open_network
+from supernet.models.pretrained import load_pretrained, load_shared
+from supernet.models.published import is_published, open_network
 from supernet.progress import Progress, silent
 from supernet.runs import Run, RunConfig, check_new, find_run, new_run_folder
 from supernet.space import Genes, Space, decode
@@ -24,7 +25,6 @@ from supernet.train import (
     Processes,
     Recipe,
     Trainer,
-    event_writer,
     list_checkpoints,
     phase_genes,
 )
@@ -58,7 +58,7 @@ def train_supernet(
         folder: for the run; a new one below ``runs/`` when not given.
         seed: of everything that is random.
         device: where to train.
-        processes: those that train together, see `supernet.train.joined_processes`.
+        processes: those that train together, and where (`supernet.train.joined_processes`).
         progress: told about every step.
 
     Raises:
@@ -66,8 +66,8 @@ def train_supernet(
         ConfigError: the folder holds a run already, or options do not fit.
         TrainingError: the loss is not finite.
     """
-    check_device(device)
-    processes = processes or Processes()
+    processes = processes or Processes(device=device)
+    check_device(processes.device)
     now = datetime.datetime.now(datetime.UTC)
     folder = processes.from_first(folder or new_run_folder(space, now))
     if processes.first:
@@ -82,14 +82,14 @@ def train_supernet(
         std=dataset.views.std,
         recipe=asdict(recipe),
         seed=seed,
-        device=device,
+        device=processes.device,
         versions={"supernet": __version__, "torch": str(torch.__version__)},
         created=now.isoformat(timespec="seconds"),
     )
     supernet = _supernet(space, config)
     if recipe.init:
         start_from(supernet, recipe.init)
-    trainer = _trainer(folder, supernet, config, dataset, recipe, processes, progress, device)
+    trainer = _trainer(folder, supernet, config, dataset, recipe, processes, progress)
     if processes.first:
         Run.create(folder, space, config)
     trainer.train()
@@ -109,8 +109,8 @@ def resume_training(
         FileFormatError: the newest checkpoint is damaged.
         ConfigError: the run's images have changed.
     """
-    check_device(device)
-    processes = processes or Processes()
+    processes = processes or Processes(device=device)
+    check_device(processes.device)
     config = run.config()
     if config.imported:
         raise ConfigError(
@@ -125,7 +125,7 @@ def resume_training(
     found = list_checkpoints(run.checkpoints)
     if not found and recipe.init:
         start_from(supernet, recipe.init)
-    trainer = _trainer(run.folder, supernet, config, dataset, recipe, processes, progress, device)
+    trainer = _trainer(run.folder, supernet, config, dataset, recipe, processes, progress)
     if found:
         try:
             trainer.resume(found[-1])
@@ -148,7 +148,7 @@ def start_from(supernet: Supernet, source: str) -> None:
             "this recipe starts from trained weights, and none were named",
             hint="give --init torchvision:NAME, timm:NAME, a run folder or a weights file",
         )
-    if source.startswith(("torchvision:", "timm:")):
+    if is_published(source):
         load_pretrained(supernet, open_network(source))
     else:
         path = Path(source)
@@ -168,20 +168,19 @@ def _trainer(
     recipe: Recipe,
     processes: Processes,
     progress: Progress,
-    device: str,
 ) -> Trainer:
-    evaluator = Evaluator(supernet, dataset, device=device, calibration_images=CALIBRATION_IMAGES)
+    evaluator = Evaluator(
+        supernet, dataset, device=processes.device, calibration_images=CALIBRATION_IMAGES
+    )
     return Trainer(
         supernet,
         dataset,
         recipe,
         folder=folder,
         seed=config.seed,
-        device=device,
         processes=processes,
         progress=progress if processes.first else silent,
         after_phase=_validation(evaluator, supernet.space, config.seed),
-        on_metrics=event_writer(folder) if processes.first else None,
     )
 
 
