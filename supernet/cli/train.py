@@ -65,6 +65,7 @@ _KEPT = ("data", "space_name", "recipe_name", *_CHANGES, "seed")
 @click.pass_context
 def command(
     context: click.Context,
+    /,
     data: str,
     space_name: str,
     recipe_name: str,

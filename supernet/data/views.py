@@ -80,7 +80,8 @@ def drawn_view(images: Tensor, size: int, views: Views, draws: Draws) -> Tensor:
 
 def train_view(images: Tensor, size: int, views: Views, rng: np.random.Generator) -> Tensor:
     """``(N, H, W, C)`` uint8 to random views, ``(N, C, size, size)``, normalised."""
-    return drawn_view(images, size, views, draw_views(*images.shape[:3], views, rng))
+    count, height, width = images.shape[:3]
+    return drawn_view(images, size, views, draw_views(count, height, width, views, rng))
 
 
 def _resample(

@@ -79,7 +79,7 @@ def alpha_divergence(logits: Tensor, teacher: Tensor) -> Tensor:
         values.append((student * value).sum(1))
         surrogates.append(-(student * weight * log_student).sum(1))
     first = values[0] > values[1]  # (N,)
-    value = torch.where(first, *values)
-    surrogate = torch.where(first, *surrogates)
+    value = torch.where(first, values[0], values[1])
+    surrogate = torch.where(first, surrogates[0], surrogates[1])
     # the value of the divergence with the gradient of the surrogate
     return (surrogate + (value - surrogate.detach())).mean()

@@ -3,6 +3,7 @@
 import json
 import math
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -104,7 +105,11 @@ class Trainer:
         for module in self.supernet.modules():
             if isinstance(module, ElasticBatchNorm):
                 module.shared = self.recipe.sync_norm
-        return DistributedDataParallel(self.supernet, broadcast_buffers=False)
+        # of a depthwise weight's two layouts, which are the same in memory
+        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view")
+        with warnings.catch_warnings():  # newer versions of torch have another word for it
+            warnings.simplefilter("ignore", FutureWarning)
+            return DistributedDataParallel(self.supernet, broadcast_buffers=False)
 
     def _new_optimizer(self) -> Optimizer:
         return Optimizer(self.supernet, self.recipe, self.device.type)

@@ -32,9 +32,9 @@ def colour(dataset: Dataset) -> Dataset:
     )
 
 
-def taught_by(source: str, **options: str) -> Recipe:
+def taught_by(source: str, init: str = "") -> Recipe:
     phase = Phase(name="all", epochs=1, lr=0.05, elastic=EVERYTHING, distill=1.0, teacher=source)
-    return Recipe(name="taught", batch_size=32, phases=(phase,), **options)
+    return Recipe(name="taught", batch_size=32, phases=(phase,), init=init)
 
 
 def resnet(path: Path, classes: int) -> str:
