@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from supernet.elastic.conv import ElasticConv
 from supernet.elastic.form import Elastic
 from supernet.elastic.norm import ElasticBatchNorm
+from supernet.elastic.pooling import global_mean
 from supernet.space import Operator
 
 __all__ = ["ElasticConvNorm", "ElasticResidual", "ElasticShortcut", "ElasticSqueezeExcite"]
@@ -69,7 +70,7 @@ class ElasticSqueezeExcite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` to the same shape."""
-        pooled = x.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
+        pooled = global_mean(x, keep=True, training=self.training)
         return x * F.hardsigmoid(self.expand(F.relu(self.reduce(pooled))))
 
     def active_state(self) -> dict[str, Tensor]:
