@@ -47,8 +47,8 @@ class RunConfig:
     """Everything that a training or an import was started with, resolved."""
 
     data: str
-    """``fashion_mnist`` or the absolute path of a folder of class folders; empty for an
-    imported supernet that came without images."""
+    """The name of a data set (``fashion_mnist``, ``cifar10``), or the absolute path of a
+    folder of class folders; empty for an imported supernet that came without images."""
     classes: tuple[str, ...]
     """Class names, in the order of the network's outputs."""
     in_channels: int

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 
 from supernet import __version__
-from supernet.data import EMBEDDED, Dataset, load_dataset
+from supernet.data import EMBEDDED, Dataset, absolute_source, load_dataset
 from supernet.errors import ConfigError, FileFormatError
 from supernet.evaluate import Evaluator
 from supernet.files import fill
@@ -60,7 +60,7 @@ def train_supernet(
     check_new(folder)
     dataset = load_dataset(data, resolution=space.resolutions[-1], seed=seed, progress=progress)
     config = RunConfig(
-        data=data if data == EMBEDDED else str(Path(data).resolve()),
+        data=absolute_source(data),
         classes=dataset.classes,
         in_channels=dataset.in_channels,
         mean=dataset.views.mean,
