@@ -8,6 +8,8 @@
 ``evaluations.sqlite``   subnet -> accuracy, with what it was measured on
 ``predictor/``           the accuracy predictor, learned or imported
 ``search/<target>/``     ``subnet.json``, ``front.csv``
+``quality.json``         accuracies of subnets of all sizes
+``alone/<hash>/``        runs of single subnets that were trained alone, to compare
 ``export/``              ONNX files and model cards
 ``report.html``          the report
 =======================  ======================================================
