@@ -19,6 +19,7 @@ _COMMANDS = {
     "export": "export a subnet to ONNX, verified",
     "import": "bring in published supernets, networks, predictors, tables",
     "spaces": "list search spaces, or show one",
+    "recipes": "list recipes of training, or show one",
     "targets": "list devices whose latency can be predicted",
     "doctor": "check this machine",
 }

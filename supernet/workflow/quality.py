@@ -8,6 +8,7 @@ from pathlib import Path
 from supernet.errors import ConfigError, FileFormatError
 from supernet.evaluate import Evaluations, Score, Split
 from supernet.files import fill, sha256
+from supernet.models import Supernet, extract, load_pretrained, save_weights
 from supernet.progress import Progress, silent
 from supernet.runs import Run
 from supernet.space import Space, Subnet, decode, largest, operators, total_macs, total_params
@@ -21,7 +22,8 @@ from supernet.workflow.quality_file import (
     write_quality,
 )
 from supernet.workflow.report import show_quality
-from supernet.workflow.train import resume_training, train_supernet
+from supernet.workflow.start import start_from
+from supernet.workflow.train import resume_training, seeded_supernet, train_supernet
 
 __all__ = ["alone_recipe", "alone_space", "measure_quality"]
 
@@ -74,7 +76,7 @@ def measure_quality(
         images=len(getattr(run.dataset(progress), split)),
         calibration_images=CALIBRATION_IMAGES,
         seed=seed,
-        alone_epochs=alone_recipe(_recipe(run)).phases[0].epochs if alone else None,
+        alone_epochs=_recipe(run).epochs if alone else None,
         kendall_macs=kendall_macs,
         kendall_alone=kendall_alone,
         mean_gap=mean_gap,
@@ -142,21 +144,32 @@ def alone_space(space: Space, subnet: Subnet, *, dropout: float) -> Space:
     return replace(fixed, head=head, bn_momentum=space.bn_momentum)
 
 
-def alone_recipe(recipe: Recipe) -> Recipe:
+def alone_recipe(recipe: Recipe, *, largest: bool, init: str = "") -> Recipe:
     """One phase as long as all of `recipe`: from its highest learning rate to its last.
 
     Without teacher: what a network reaches by itself in the same number of steps.
+
+    Args:
+        recipe: of the supernet.
+        largest: whether the network is its largest subnet, the only one with drop-path.
+        init: the weights to start from; random ones when not given.
     """
     first, last = recipe.phases[0], recipe.phases[-1]
     phase = Phase(
         name="alone",
-        epochs=sum(phase.epochs for phase in recipe.phases),
+        epochs=recipe.epochs,
         warmup_epochs=first.warmup_epochs,
         lr=max(phase.lr for phase in recipe.phases),
         lr_end=last.lr_end,
         subnets=("largest",),
     )
-    return replace(recipe, name=f"{recipe.name}-alone", phases=(phase,))
+    return replace(
+        recipe,
+        name=f"{recipe.name}-alone",
+        init=init,
+        drop_path=recipe.drop_path if largest else 0.0,
+        phases=(phase,),
+    )
 
 
 def _recipe(run: Run) -> Recipe:
@@ -177,7 +190,10 @@ def _train_alone(
         score = _known(place, own, split)
         if score is None:
             telling = _prefixed(progress, f"alone {number} of {len(chosen)}")
-            _train(run, place, space, device, telling)
+            if (place.folder / "config.yaml").is_file():  # begun, and stopped
+                resume_training(place, device=device, progress=telling)
+            else:
+                _begin(run, place, space, subnet, number == 1, device, telling)
             measured = Accuracies(place, place.space(), device, telling, split=split)
             score = Score(*measured.measure(largest(space)).T.tolist()[0])
         scores.append(score)
@@ -199,21 +215,40 @@ def _known(place: Run, subnet: Subnet, split: Split) -> Score | None:
     return known.get(subnet)
 
 
-def _train(run: Run, place: Run, space: Space, device: str, progress: Progress) -> None:
-    """Train, or go on with a training that was stopped."""
-    if (place.folder / "config.yaml").is_file():
-        resume_training(place, device=device, progress=progress)
-        return
-    config = run.config()
+def _begin(
+    run: Run,
+    place: Run,
+    space: Space,
+    subnet: Subnet,
+    is_largest: bool,
+    device: str,
+    progress: Progress,
+) -> None:
+    """Train one subnet from what it was before the supernet was trained."""
+    config, recipe = run.config(), _recipe(run)
+    init = ""
+    if recipe.init:
+        path = place.folder.resolve() / "start.safetensors"
+        save_weights(path, _start(run, recipe, space, subnet, progress).state_dict())
+        init = str(path)
     train_supernet(
         space,
-        alone_recipe(_recipe(run)),
+        alone_recipe(recipe, largest=is_largest, init=init),
         config.data,
         folder=place.folder,
         seed=config.seed,
         device=device,
         progress=progress,
     )
+
+
+def _start(run: Run, recipe: Recipe, space: Space, subnet: Subnet, progress: Progress) -> Supernet:
+    """The subnet's slice of the weights that the supernet's training began with."""
+    begun = seeded_supernet(run.space(), run.config().seed)
+    start_from(begun, recipe.init, progress)
+    alone = Supernet(space)
+    load_pretrained(alone, extract(begun, subnet))
+    return alone
 
 
 def _prefixed(progress: Progress, text: str) -> Progress:

@@ -37,7 +37,8 @@ def run(tiny_yaml: Path, supernet: Command) -> Run:
 def test_the_options_are_these() -> None:
     names = [option for p in command.params if isinstance(p, Option) for option in p.opts]
     assert sorted(names) == [
-        "--alone", "--debug", "--device", "--json", "--run", "--seed", "--split", "--subnets",
+        "--alone", "--debug", "--device", "--json", "--run", "--run-folder", "--seed", "--split",
+        "--subnets",
     ]  # fmt: skip
 
 
@@ -157,6 +158,24 @@ def test_a_damaged_file_is_named(run: Run):
         read_quality(run.folder)
 
 
+def test_what_started_from_other_weights_starts_from_them_alone_too(run: Run, supernet: Command):
+    """With a learning rate of next to nothing, both stay what they were at the start."""
+    Path("still.yaml").write_text(
+        "format: supernet.recipe\nversion: 1\nname: still\nphases:\n"
+        "  - {name: all, epochs: 0.05, lr: 1.0e-9, elastic: {kernel: 0, depth: 0, expand: 0}}\n"
+    )
+    started = supernet(
+        "train", "--space", "tiny.yaml", "--recipe", "still.yaml", "--init", run.folder,
+        "--run", "second",
+    )  # fmt: skip
+    assert started.code == 0, started.stderr
+    quality, *_ = measure_quality(find_run(Path("second")), subnets=2, alone=4)
+    assert [row.gap for row in quality.subnets] == [pytest.approx(0, abs=0.1)] * 4
+    assert max(row.top1 for row in quality.subnets) > 15  # not those of random weights
+    again, *_ = measure_quality(find_run(Path("second")), subnets=2, alone=4)
+    assert again == quality
+
+
 # ------------------------------------------------------------ one network of a space
 
 
@@ -178,16 +197,20 @@ def test_training_alone_is_one_phase_of_the_same_length():
         name="two",
         batch_size=32,
         weight_decay=0.01,
+        init="required",
+        drop_path=0.2,
         phases=(
             Phase(name="a", epochs=2, warmup_epochs=0.5, lr=0.1, lr_end=0.05),
             Phase(name="b", epochs=3.5, lr=0.3, lr_end=0.01, distill=0.5, sort_channels=True),
         ),
     )
-    alone = alone_recipe(recipe)
+    alone = alone_recipe(recipe, largest=False)
     (phase,) = alone.phases
     assert (phase.epochs, phase.warmup_epochs, phase.lr, phase.lr_end) == (5.5, 0.5, 0.3, 0.01)
     assert (phase.distill, phase.sort_channels, phase.subnets) == (0, False, ("largest",))
     assert (alone.batch_size, alone.weight_decay) == (32, 0.01)
+    assert (alone.init, alone.drop_path) == ("", 0)
+    assert alone_recipe(recipe, largest=True, init="x").drop_path == 0.2
 
 
 def test_correlations_of_ordered_and_of_opposite_accuracies():
