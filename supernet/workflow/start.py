@@ -8,7 +8,16 @@ from supernet.models.published import is_published
 from supernet.progress import Progress, silent
 from supernet.runs import find_run
 
-__all__ = ["start_from"]
+__all__ = ["SPACES", "start_from"]
+
+SPACES = {
+    "torchvision:mobilenet_v2": "mobilenet_v2",
+    "timm:mobilenetv2_100": "mobilenet_v2",
+    "torchvision:mobilenet_v3_large": "mobilenet_v3_large",
+    "timm:mobilenetv3_large_100": "mobilenet_v3_large",
+    "timm:resnet50d": "resnet50d",
+}
+"""The shipped spaces whose largest subnets are published networks."""
 
 
 def start_from(supernet: Supernet, source: str, progress: Progress = silent) -> Taken:
@@ -33,6 +42,18 @@ def start_from(supernet: Supernet, source: str, progress: Progress = silent) -> 
             hint="give --init torchvision:NAME, timm:NAME, a run folder or a weights file",
         )
     if is_published(source):
-        return load_pretrained(supernet, open_network(source, progress=progress))
+        network = open_network(source, progress=progress)
+        try:
+            return load_pretrained(supernet, network)
+        except ConfigError as error:
+            made = SPACES.get(source.partition("=")[0])
+            if made in (None, supernet.space.name):
+                raise
+            raise ConfigError(error.problems, hint=f"--space {made} is made for it") from None
     path = Path(source)
+    if not path.exists():
+        raise ConfigError(
+            f"{source}: no such run folder or weights file",
+            hint="networks of others are named as torchvision:NAME or timm:NAME",
+        )
     return load_shared(supernet, find_run(path).weights() if path.is_dir() else path)
