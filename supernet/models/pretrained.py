@@ -234,8 +234,8 @@ def _order(network: nn.Module, image: Tensor) -> list[_Place]:
     ]
     try:
         network(image)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:160]
+    except Exception as error:  # noqa: BLE001  # whatever others wrote for what they cannot take
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise ConfigError(
             f"the network cannot take an image of shape {tuple(image.shape)}: {reason}",
             hint="the images must have as many channels as those it was trained on",
@@ -370,7 +370,8 @@ def _check_same(found: Tensor, expected: Tensor) -> None:
         ConfigError: they differ, or are not finite.
     """
     size = float(expected.abs().max())
-    error = float((found - expected).abs().max())
+    same_shape = found.shape == expected.shape
+    error = float((found - expected).abs().max()) if same_shape else math.inf
     if not error <= _TOLERANCE * size:  # also where either is not a number
         raise ConfigError(
             "the network has the layers of the largest subnet, but puts them together "
