@@ -14,6 +14,7 @@ __all__ = ["main"]
 _COMMANDS = {
     "demo": "the whole loop on embedded images, in minutes",
     "train": "train a supernet",
+    "quality": "measure subnets, also against the same trained alone",
     "search": "find the best subnet for a target",
     "export": "export a subnet to ONNX, verified",
     "import": "bring in published supernets, networks, predictors, tables",

@@ -54,11 +54,14 @@ class Taken:
     """Kernels that were put into the centre of larger ones, with zeros around."""
     rescaled_norms: int = 0
     """Batch norms of another eps, whose weights were scaled to compute the same."""
+    summed_colours: bool = False
+    """Whether the first convolution reads grey in place of three equal colours."""
 
     def __str__(self) -> str:
         words = [f"{self.tensors} tensors"]
         words += [f"{self.grown_kernels} kernels grown"] * (self.grown_kernels > 0)
         words += [f"{self.rescaled_norms} batch norms rescaled"] * (self.rescaled_norms > 0)
+        words += ["colours summed"] * self.summed_colours
         return ", ".join([*words, f"classifier {'taken' if self.classifier else 'fresh'}"])
 
 
@@ -67,7 +70,9 @@ def load_pretrained(supernet: Supernet, network: nn.Module) -> Taken:
     """Put the weights of a plain network into the largest subnet; its function is kept.
 
     Smaller kernels go into the centre of larger ones. The classifier is taken if it has
-    as many classes. Afterwards both are run on the same random image and compared.
+    as many classes. Where images are grey and the network reads colours, its first
+    convolution reads the grey as all of them. Afterwards both are run on the same random
+    image and compared.
 
     Args:
         supernet: changed in place; the largest subnet is active afterwards.
@@ -83,13 +88,15 @@ def load_pretrained(supernet: Supernet, network: nn.Module) -> Taken:
     target = extract(supernet, supernet.largest).eval()
     space = supernet.space
     image = _image(space.in_channels, min(space.resolutions), device)
-    pairs = _pairs(_own_order(supernet, target, image), _order(source, image))
+    greys = space.in_channels == 1 and network_channels(source) == 3
+    shown = image.expand(-1, 3, -1, -1) if greys else image
+    pairs = _pairs(_own_order(supernet, target, image), _order(source, shown))
     *_, last = pairs
     takes = _out(last.ours) == _out(last.theirs)
     counts = _Counts()
     for pair in pairs if takes else pairs[:-1]:
         pair.copy(counts)
-    expected = _outcome(source, image, last.theirs, whole=takes)
+    expected = _outcome(source, shown, last.theirs, whole=takes)
     _check_same(_outcome(target, image, last.ours, whole=takes), expected)
     supernet.activate(supernet.largest)
     _write(supernet, target)
@@ -102,6 +109,7 @@ def load_pretrained(supernet: Supernet, network: nn.Module) -> Taken:
         classifier=takes,
         grown_kernels=counts.grown,
         rescaled_norms=counts.rescaled,
+        summed_colours=greys,
     )
 
 
@@ -179,7 +187,7 @@ class _Pair:
             counts.tensors += 4
             return
         weight = _fitted(self.theirs.weight, self.ours.weight)
-        counts.grown += weight.numel() > self.theirs.weight.numel()
+        counts.grown += weight.shape[2:] > self.theirs.weight.shape[2:]
         self.ours.weight.copy_(weight)
         counts.tensors += 1
         if self.ours.bias is not None:
@@ -226,8 +234,8 @@ def _order(network: nn.Module, image: Tensor) -> list[_Place]:
     ]
     try:
         network(image)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:160]
+    except Exception as error:  # noqa: BLE001  # whatever others wrote for what they cannot take
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise ConfigError(
             f"the network cannot take an image of shape {tuple(image.shape)}: {reason}",
             hint="the images must have as many channels as those it was trained on",
@@ -255,7 +263,7 @@ def _pairs(ours: list[_Place], theirs: list[_Place]) -> list[_Pair]:
     pairs = []
     final = max(len(ours), len(theirs)) - 1
     for index, (own, other) in enumerate(itertools.zip_longest(ours, theirs)):
-        if own is None or other is None or not _fits(own.layer, other.layer, index == final):
+        if own is None or other is None or not _fits(own.layer, other.layer, index, final):
             there = other or "nothing more"
             here = f"{own} of the largest subnet" if own else "no further layer"
             raise ConfigError(
@@ -274,8 +282,8 @@ def _needs(own: _Place | None) -> str:
     return f"{own.name} takes the same shape only"
 
 
-def _fits(ours: _Layer, theirs: _Layer, final: bool) -> bool:
-    """Whether ours can compute what theirs does."""
+def _fits(ours: _Layer, theirs: _Layer, index: int, final: int) -> bool:
+    """Whether ours, the layer number `index` of `final` + 1, can compute what theirs does."""
     if isinstance(ours, nn.BatchNorm2d) or isinstance(theirs, nn.BatchNorm2d):
         return _norms_fit(ours, theirs)
     if theirs.bias is not None and ours.bias is None:
@@ -283,14 +291,17 @@ def _fits(ours: _Layer, theirs: _Layer, final: bool) -> bool:
     if isinstance(ours, nn.Linear):
         if isinstance(theirs, nn.Conv2d) and (theirs.kernel_size != (1, 1) or theirs.groups > 1):
             return False
-        outputs = final or ours.weight.shape[0] == theirs.weight.shape[0]
+        outputs = index == final or ours.weight.shape[0] == theirs.weight.shape[0]
         return outputs and ours.weight.shape[1] == theirs.weight.shape[1]
     if not isinstance(theirs, nn.Conv2d):
         return False
     same = (ours.stride, ours.groups) == (theirs.stride, theirs.groups)
     grows = theirs.kernel_size[0] % 2 == 1 and theirs.kernel_size[0] <= ours.kernel_size[0]
     square = theirs.kernel_size[0] == theirs.kernel_size[1] and theirs.dilation == (1, 1)
-    return same and grows and square and ours.weight.shape[:2] == theirs.weight.shape[:2]
+    wide, deep = theirs.weight.shape[:2]
+    greys = index == 0 and ours.in_channels == 1 and deep == 3
+    shape = (wide, 1 if greys else deep)
+    return same and grows and square and tuple(ours.weight.shape[:2]) == shape
 
 
 def _norms_fit(ours: _Layer, theirs: _Layer) -> bool:
@@ -314,6 +325,8 @@ def _fitted(theirs: Tensor, ours: Tensor) -> Tensor:
     """``(O, I, k, k)`` in the centre of ``(O, I, K, K)``; a 1x1 convolution as a matrix."""
     if ours.ndim == 2:
         return theirs.flatten(1)
+    if theirs.shape[1] > ours.shape[1]:  # three colours where all are the same grey
+        theirs = theirs.sum(dim=1, keepdim=True)
     margin = (ours.shape[-1] - theirs.shape[-1]) // 2
     return F.pad(theirs, [margin] * 4)
 
@@ -357,7 +370,8 @@ def _check_same(found: Tensor, expected: Tensor) -> None:
         ConfigError: they differ, or are not finite.
     """
     size = float(expected.abs().max())
-    error = float((found - expected).abs().max())
+    same_shape = found.shape == expected.shape
+    error = float((found - expected).abs().max()) if same_shape else math.inf
     if not error <= _TOLERANCE * size:  # also where either is not a number
         raise ConfigError(
             "the network has the layers of the largest subnet, but puts them together "

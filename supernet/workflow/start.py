@@ -6,9 +6,18 @@ from supernet.errors import ConfigError
 from supernet.models import Supernet, Taken, load_pretrained, load_shared, open_network
 from supernet.models.published import is_published
 from supernet.progress import Progress, silent
-from supernet.runs import Run
+from supernet.runs import find_run
 
-__all__ = ["start_from"]
+__all__ = ["SPACES", "start_from"]
+
+SPACES = {
+    "torchvision:mobilenet_v2": "mobilenet_v2",
+    "timm:mobilenetv2_100": "mobilenet_v2",
+    "torchvision:mobilenet_v3_large": "mobilenet_v3_large",
+    "timm:mobilenetv3_large_100": "mobilenet_v3_large",
+    "timm:resnet50d": "resnet50d",
+}
+"""The shipped spaces whose largest subnets are published networks."""
 
 
 def start_from(supernet: Supernet, source: str, progress: Progress = silent) -> Taken:
@@ -16,25 +25,35 @@ def start_from(supernet: Supernet, source: str, progress: Progress = silent) -> 
 
     Args:
         supernet: changed in place.
-        source: ``torchvision:NAME``, ``timm:NAME``, either with ``=FILE`` (the network
-            becomes the largest subnet), a run folder, or a ``.safetensors`` checkpoint
-            (both of the same space; the number of classes may differ).
+        source: as in `supernet.train.Recipe.init`: ``torchvision:NAME``, ``timm:NAME``,
+            either with ``=FILE`` (the network becomes the largest subnet), a run folder, or
+            a weights file (both of the same space; the number of classes may differ).
         progress: told about a download.
 
     Raises:
-        ConfigError: no such source, or a network or space that does not fit.
+        ConfigError: nothing was named, or a network or space that does not fit.
         MissingPackageError: timm is not installed.
         DataError: the weights cannot be downloaded.
-        FileFormatError: a file that is damaged, or of another network or space.
+        FileFormatError: a file that is missing, damaged, or of another network or space.
     """
+    if source == "required":
+        raise ConfigError(
+            "this recipe starts from trained weights, and none were named",
+            hint="give --init torchvision:NAME, timm:NAME, a run folder or a weights file",
+        )
     if is_published(source):
-        return load_pretrained(supernet, open_network(source, progress=progress))
+        network = open_network(source, progress=progress)
+        try:
+            return load_pretrained(supernet, network)
+        except ConfigError as error:
+            made = SPACES.get(source.partition("=")[0])
+            if made in (None, supernet.space.name):
+                raise
+            raise ConfigError(error.problems, hint=f"--space {made} is made for it") from None
     path = Path(source)
-    if (path / "config.yaml").is_file():
-        return load_shared(supernet, Run(path).weights())
-    if path.suffix == ".safetensors":
-        return load_shared(supernet, path)
-    raise ConfigError(
-        f"{source!r}: expected torchvision:NAME, timm:NAME, a run folder or a .safetensors "
-        "checkpoint to start from"
-    )
+    if not path.exists():
+        raise ConfigError(
+            f"{source}: no such run folder or weights file",
+            hint="networks of others are named as torchvision:NAME or timm:NAME",
+        )
+    return load_shared(supernet, find_run(path).weights() if path.is_dir() else path)

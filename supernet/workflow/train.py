@@ -9,15 +9,13 @@ from typing import Any, Literal
 import torch
 
 from supernet import __version__
-from supernet.data import EMBEDDED, Dataset, load_dataset
+from supernet.data import EMBEDDED, Dataset, absolute_source, load_dataset
 from supernet.errors import ConfigError, FileFormatError
 from supernet.evaluate import Evaluator
 from supernet.files import fill
 from supernet.models import Supernet
-from supernet.models.pretrained import load_pretrained, load_shared
-from supernet.models.published import is_published, open_network
 from supernet.progress import Progress, silent
-from supernet.runs import Run, RunConfig, check_new, find_run, new_run_folder
+from supernet.runs import Run, RunConfig, check_new, new_run_folder
 from supernet.space import Genes, Space, decode
 from supernet.space.layout import layout_of
 from supernet.train import (
@@ -30,8 +28,9 @@ from supernet.train import (
 )
 from supernet.train.sampling import admitted, step_rng
 from supernet.workflow.accuracies import CALIBRATION_IMAGES
+from supernet.workflow.start import start_from
 
-__all__ = ["resume_training", "start_from", "train_supernet"]
+__all__ = ["resume_training", "train_supernet"]
 
 _RANDOM: tuple[Literal["random"], ...] = ("random",) * 3
 """Random subnets whose accuracy is looked at after each phase."""
@@ -75,7 +74,7 @@ def train_supernet(
     with processes.one_a_machine_first():
         dataset = load_dataset(data, resolution=space.resolutions[-1], seed=seed, progress=progress)
     config = RunConfig(
-        data=str(Path(data).resolve()) if Path(data).is_dir() else data,
+        data=absolute_source(data),
         classes=dataset.classes,
         in_channels=dataset.in_channels,
         mean=dataset.views.mean,
@@ -88,7 +87,7 @@ def train_supernet(
     )
     supernet = _supernet(space, config)
     if recipe.init:
-        start_from(supernet, recipe.init)
+        start_from(supernet, recipe.init, progress)
     trainer = _trainer(folder, supernet, config, dataset, recipe, processes, progress)
     if processes.first:
         Run.create(folder, space, config)
@@ -124,7 +123,7 @@ def resume_training(
     supernet = _supernet(run.space(), config)
     found = list_checkpoints(run.checkpoints)
     if not found and recipe.init:
-        start_from(supernet, recipe.init)
+        start_from(supernet, recipe.init, progress)
     trainer = _trainer(run.folder, supernet, config, dataset, recipe, processes, progress)
     if found:
         try:
@@ -135,24 +134,6 @@ def resume_training(
     processes.wait()  # before the first of them removes old checkpoints
     trainer.train()
     return run
-
-
-def start_from(supernet: Supernet, source: str) -> None:
-    """Give the largest subnet weights from elsewhere (see `supernet.train.Recipe.init`).
-
-    Raises:
-        ConfigError: nothing was named, or the network does not fit.
-    """
-    if source == "required":
-        raise ConfigError(
-            "this recipe starts from trained weights, and none were named",
-            hint="give --init torchvision:NAME, timm:NAME, a run folder or a weights file",
-        )
-    if is_published(source):
-        load_pretrained(supernet, open_network(source))
-    else:
-        path = Path(source)
-        load_shared(supernet, find_run(path).weights() if path.is_dir() else path)
 
 
 def _supernet(space: Space, config: RunConfig) -> Supernet:

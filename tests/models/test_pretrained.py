@@ -37,6 +37,7 @@ from supernet.space import (
     Subnet,
     decode,
     largest,
+    list_spaces,
     load_space,
     operators,
     sample,
@@ -44,7 +45,7 @@ from supernet.space import (
     total_params,
 )
 from supernet.space.layout import layout_of
-from supernet.workflow.start import start_from
+from supernet.workflow.start import SPACES, start_from
 
 MakeSupernet = Callable[[Space], Supernet]
 
@@ -227,8 +228,16 @@ def test_a_longer_and_a_shorter_network_are_refused():
 def test_other_kinds_of_layers_and_other_images_are_refused():
     with pytest.raises(ConfigError, match=r"another kind .*: 1 \(GroupNorm\)"):
         load_pretrained(Supernet(SPACE), nn.Sequential(nn.Conv2d(3, 8, 3), nn.GroupNorm(2, 8)))
-    with pytest.raises(ConfigError, match=r"cannot take an image of shape \(1, 1, 16, 16\)"):
-        load_pretrained(Supernet(SPACE, in_channels=1), small())
+    with pytest.raises(ConfigError, match=r"cannot take an image of shape \(1, 2, 16, 16\)"):
+        load_pretrained(Supernet(SPACE, in_channels=2), small())
+
+
+def test_grey_is_read_as_three_equal_colours():
+    supernet, network = Supernet(SPACE, in_channels=1).eval(), small()
+    assert load_pretrained(supernet, network).summed_colours
+    grey = torch.randn(2, 1, 24, 24)
+    with torch.inference_mode():
+        torch.testing.assert_close(supernet(grey), network(grey.expand(-1, 3, -1, -1)))
 
 
 # ------------------------------------------------------------ supernets of one's own
@@ -258,8 +267,21 @@ def test_a_checkpoint_of_another_space_is_refused(
         load_shared(Supernet(tiny_space), tmp_path / "a.safetensors")
     with pytest.raises(FileFormatError, match="no such file"):
         load_shared(Supernet(tiny_space), tmp_path / "b.safetensors")
-    with pytest.raises(ConfigError, match="expected torchvision:NAME, timm:NAME, a run folder"):
+    with pytest.raises(ConfigError, match=r"not a run \(no config\.yaml in it\)"):
         start_from(Supernet(tiny_space), str(tmp_path))
+    with pytest.raises(
+        ConfigError, match="keras:net: no such run folder or weights file"
+    ) as caught:
+        start_from(Supernet(tiny_space), "keras:net")
+    assert "torchvision:NAME" in caught.value.hint
+
+
+def test_the_space_that_is_made_for_a_network_is_named(tmp_path: Path, tiny_space: Space):
+    torch.save(models.mobilenet_v2(num_classes=5).state_dict(), tmp_path / "a.pth")
+    with pytest.raises(ConfigError, match="layer 1 of the network") as caught:
+        start_from(Supernet(tiny_space), f"torchvision:mobilenet_v2={tmp_path / 'a.pth'}")
+    assert caught.value.hint == "--space mobilenet_v2 is made for it"
+    assert set(SPACES.values()) <= set(list_spaces())
 
 
 # ------------------------------------------------------------ by name
