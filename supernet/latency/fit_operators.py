@@ -59,8 +59,8 @@ def fit_work_model(
     times = np.array([times_ms[operator] for operator in operators])
     work = _work(operators)
     found = _fit(work, times)
-    seen = (_work(list(times_ms)) > 0).any(axis=0)
-    coefficients = {name: c for name, c, s in zip(_NAMES, found.tolist(), seen.tolist()) if s}
+    seen = _work(list(times_ms)).sum(axis=0).tolist()
+    coefficients = {name: c for name, c, s in zip(_NAMES, found.tolist(), seen) if s > 0}
     borrowed = _borrow(prior, work.sum(axis=0), coefficients)
     return OperatorModel(
         terms="work",

@@ -288,9 +288,9 @@ def test_new_networks_are_measured_on_the_tables_machine(
         return [Timing(1.0, 0.0) for _ in models]
 
     monkeypatch.setattr("supernet.latency.check.measure", measure)
-    table = load_target("mobile_cpu")
-    body = {"target": "here", "device": describe_device(), "rows": {}, "model": table.model}
-    LatencyTable(**body).save(Path("here.json"))
+    model = load_target("mobile_cpu").model
+    table = LatencyTable(target="here", device=describe_device(), rows={}, model=model)
+    table.save(Path("here.json"))
     save_space(tiny_space, Path("own.yaml"))
     options = ["--measure", "5", "--space", "own.yaml", "--json"]
     result = supernet("latency", "check", "here.json", *options)

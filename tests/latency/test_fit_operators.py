@@ -5,6 +5,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -131,7 +132,7 @@ def test_shipped_models_stay_sane_where_they_never_saw_anything(target: str) -> 
         height=14, width=14,
     )  # fmt: skip
     per_mac = model.ms(usual) / usual.macs
-    size = {"height": 112, "width": 112}
+    size: dict[str, Any] = {"height": 112, "width": 112}
     unseen = [
         Operator(op="conv", in_channels=3, out_channels=64, kernel=7, stride=2, act="relu", **size),
         Operator(

@@ -10,14 +10,16 @@ from hypothesis import strategies as st
 from supernet.errors import ConfigError
 from supernet.latency.work import WORK_TERMS, work_terms
 from supernet.space import Operator, list_spaces, load_space, operators_of
+from supernet.space.operators import Activation, OperatorKind
 
-ACTS = ("none", "relu", "relu6", "hard_swish", "swish")
+KINDS: list[OperatorKind] = ["conv", "mbconv", "dsconv", "bottleneck"]
+ACTS: list[Activation] = ["none", "relu", "relu6", "hard_swish", "swish"]
 
 
 @st.composite
 def some_operator(draw: st.DrawFn) -> Operator:
     """A block of any kind, as spaces make them."""
-    op = draw(st.sampled_from(["conv", "mbconv", "dsconv", "bottleneck"]))
+    op = draw(st.sampled_from(KINDS))
     channels = draw(st.integers(1, 12)) * 8
     after = draw(st.sampled_from([channels, 16, 64]))
     stride = draw(st.sampled_from([1, 2]))
