@@ -8,6 +8,8 @@
 ``evaluations.sqlite``   subnet -> accuracy, with what it was measured on
 ``predictor/``           the accuracy predictor, learned or imported
 ``search/<target>/``     ``subnet.json``, ``front.csv``
+``quality.json``         accuracies of subnets of all sizes
+``alone/<hash>/``        runs of single subnets that were trained alone, to compare
 ``export/``              ONNX files and model cards
 ``report.html``          the report
 =======================  ======================================================
@@ -47,8 +49,8 @@ class RunConfig:
     """Everything that a training or an import was started with, resolved."""
 
     data: str
-    """``fashion_mnist`` or the absolute path of a folder of class folders; empty for an
-    imported supernet that came without images."""
+    """The name of a data set (``fashion_mnist``, ``cifar10``), or the absolute path of a
+    folder of class folders; empty for an imported supernet that came without images."""
     classes: tuple[str, ...]
     """Class names, in the order of the network's outputs."""
     in_channels: int

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supernet.errors import ConfigError, FileFormatError
-from supernet.latency import HeldOut, LatencyTable, Row
+from supernet.latency import HeldOut, LatencyTable, ModelError, OperatorModel, Row
 from supernet.latency.ofa import read_ofa_tables
 from supernet.predict import AccuracyPredictor, Input, MLPPredictor
 from supernet.space import (
@@ -62,7 +62,11 @@ def formats(tmp_path_factory: pytest.TempPathFactory, tiny_space: Space) -> dict
     SubnetFile.of(tiny_space, largest_subnet(tiny_space), **known).save(paths["subnet"])
     rows = {o: Row(operator=o, ms=0.1, spread_ms=0.01) for o in operators_of(tiny_space)[:5]}
     held_out = HeldOut(predicted_ms=(1.0, 2.0), measured_ms=(1.1, 1.9))
-    LatencyTable(target="t", device={"a": "b"}, rows=rows, held_out=held_out).save(
+    model = OperatorModel(
+        coefficients={"taps": 0.5, "matmul": 0.1}, source="a", operators=2, borrowed=("taps",),
+        kinds={"conv k3": (1.0, 2.0)}, activations=("relu",), error=ModelError(rows_mape=1.0),
+    )  # fmt: skip
+    LatencyTable(target="t", device={"a": "b"}, rows=rows, held_out=held_out, model=model).save(
         paths["latency_table"]
     )
     rng = np.random.default_rng(0)

@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 @options.device
 @click.option(
     "--epochs",
-    type=click.FloatRange(0, 100, min_open=True),
-    default=1.0,
-    show_default=True,
-    help="Factor on the epochs of the training; below 1 for a quick look.",
+    type=click.FloatRange(0, 10000, min_open=True),
+    help="Epochs of the training, 17 when not given; 1 for a quick look.",
 )
 @click.option(
     "--pairs",
@@ -35,7 +33,7 @@ if TYPE_CHECKING:
 )
 @options.common
 def command(
-    run_folder: Path | None, seed: int, device: str, epochs: float, pairs: int, as_json: bool
+    run_folder: Path | None, seed: int, device: str, epochs: float | None, pairs: int, as_json: bool
 ) -> None:
     """Train, measure this machine, search, export and compare, on embedded images."""
     started = time.perf_counter()

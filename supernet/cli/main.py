@@ -14,11 +14,13 @@ __all__ = ["main"]
 _COMMANDS = {
     "demo": "the whole loop on embedded images, in minutes",
     "train": "train a supernet",
+    "quality": "measure subnets, also against the same trained alone",
     "search": "find the best subnet for a target",
     "latency": "latency tables: predict, show, check, fit, import",
     "export": "export a subnet to ONNX, verified",
     "import": "bring in published supernets, networks, predictors, tables",
     "spaces": "list search spaces, or show one",
+    "recipes": "list recipes of training, or show one",
     "targets": "list devices whose latency can be predicted",
     "doctor": "check this machine",
 }

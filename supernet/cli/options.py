@@ -26,8 +26,9 @@ Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def run(help_text: str = "Run folder; the newest one below ./runs when not given.") -> Decorator:
-    """``--run FOLDER``."""
-    return click.option("--run", "run_folder", type=click.Path(path_type=Path), help=help_text)
+    """``--run FOLDER``, or ``--run-folder``, since `torchrun` takes the first for its own."""
+    path = click.Path(path_type=Path)
+    return click.option("--run", "--run-folder", "run_folder", type=path, help=help_text)
 
 
 seed = click.option(

@@ -1,7 +1,7 @@
 """`supernet train`: train a supernet."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -9,16 +9,27 @@ from supernet.cli import options
 from supernet.cli.output import print_json, print_table, progress_bar
 from supernet.errors import ConfigError
 
+if TYPE_CHECKING:
+    from supernet.runs import Run
+    from supernet.train import Recipe
+
+_CHANGES = ("epochs", "batch_size", "precision", "init", "phases")
+_KEPT = ("data", "space_name", "recipe_name", *_CHANGES, "seed")
+"""What a run was started with and goes on with."""
+
 
 @click.command(
-    epilog="Examples:  supernet train  |  supernet train --data photos --epochs 5  |  "
-    "supernet train --resume"
+    epilog="Examples:  supernet train  |  supernet train --data photos --epochs 30  |  "
+    "supernet train --data photos --space mobilenet_v2 --recipe from_pretrained "
+    "--init torchvision:mobilenet_v2  |  supernet train --resume  |  "
+    "torchrun --nproc-per-node 4 -m supernet train --data photos"
 )
 @click.option(
     "--data",
     default="fashion_mnist",
     show_default=True,
-    help="A folder with train/<class>/ and val/<class>/, or the embedded images.",
+    help="A folder with train/<class>/ and val/<class>/, a data set of torchvision such as "
+    "cifar10, or the embedded images.",
 )
 @click.option("--space", "space_name", default="demo", show_default=True, help="Name or YAML file.")
 @click.option(
@@ -26,11 +37,26 @@ from supernet.errors import ConfigError
 )
 @click.option(
     "--epochs",
-    type=click.FloatRange(0, 1000, min_open=True),
-    default=1.0,
-    show_default=True,
-    help="Factor on the epochs of every phase of the recipe.",
+    type=click.FloatRange(0, 10000, min_open=True),
+    help="Epochs of all phases together, which keep their shares; as the recipe says when not "
+    "given.",
 )
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1, 65536),
+    help="Images a step, over all processes; learning rates are scaled with it.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "bf16", "fp16"]),
+    help="Type to compute in; as the recipe says (fp32) when not given.",
+)
+@click.option(
+    "--init",
+    help="Weights to start from: torchvision:NAME, timm:NAME (=FILE for your own), a run "
+    "folder, or a weights file of the same space.",
+)
+@click.option("--phases", help="Only these phases of the recipe, with commas between.")
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
 @options.run("Run folder to make, or with --resume to go on with.")
 @options.seed
@@ -39,38 +65,65 @@ from supernet.errors import ConfigError
 @click.pass_context
 def command(
     context: click.Context,
+    /,
     data: str,
     space_name: str,
     recipe_name: str,
-    epochs: float,
     resume: bool,
     run_folder: Path | None,
     seed: int,
     device: str,
     as_json: bool,
+    **changes: Any,
 ) -> None:
     """Train a supernet on your own images or on the embedded ones."""
     if resume:
         _refuse_with_resume(context)
     from supernet.runs import find_run
     from supernet.space import load_space
-    from supernet.train import load_recipe, scaled
+    from supernet.train import joined_processes
     from supernet.workflow.train import resume_training, train_supernet
 
-    place = options.resolved_device(device)
-    with progress_bar() as progress:
+    joined = joined_processes(options.resolved_device(device))
+    with progress_bar() as progress, joined as processes:
+        common: Any = {"processes": processes, "progress": progress}
         if resume:
-            run = resume_training(find_run(run_folder), device=place, progress=progress)
+            run = resume_training(find_run(run_folder), **common)
         else:
-            run = train_supernet(
-                load_space(space_name),
-                scaled(load_recipe(recipe_name), epochs),
-                data,
-                folder=run_folder,
-                seed=seed,
-                device=place,
-                progress=progress,
-            )
+            recipe = _recipe(recipe_name, **changes)
+            space = load_space(space_name)
+            run = train_supernet(space, recipe, data, folder=run_folder, seed=seed, **common)
+    if processes.first:
+        _report(run, as_json=as_json)
+
+
+def _recipe(
+    name: str,
+    *,
+    epochs: float | None,
+    batch_size: int | None,
+    precision: Any,
+    init: str | None,
+    phases: str | None,
+) -> "Recipe":
+    """The named recipe with what was asked for otherwise."""
+    from dataclasses import replace
+
+    from supernet.train import at_batch_size, load_recipe, only_phases, scaled
+
+    recipe = load_recipe(name)
+    if init is not None:
+        recipe = replace(recipe, init=init)
+    if phases is not None:
+        recipe = only_phases(recipe, [phase.strip() for phase in phases.split(",")])
+    if epochs is not None:
+        recipe = scaled(recipe, epochs)
+    if batch_size is not None:
+        recipe = at_batch_size(recipe, batch_size)
+    return recipe if precision is None else replace(recipe, precision=precision)
+
+
+def _report(run: "Run", *, as_json: bool) -> None:
     phases = [record for record in run.metrics() if "top1_largest" in record]
     print_table(
         "Accuracy on held-out images, percent",
@@ -86,11 +139,11 @@ def _refuse_with_resume(context: click.Context) -> None:
     """What a run was started with is kept in it, so it cannot be given again."""
     given = [
         name
-        for name in ("data", "space_name", "recipe_name", "epochs", "seed")
+        for name in _KEPT
         if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
     ]
     if given:
-        option = f"--{given[0].removesuffix('_name')}"
+        option = "--" + given[0].removesuffix("_name").replace("_", "-")
         raise ConfigError(
             f"{option} cannot be given with --resume: the run goes on as it was started",
             hint=f"leave out {option}, or start a new run",

@@ -2,19 +2,27 @@
 
 from supernet.data.embedded import load_fashion_mnist
 from supernet.data.folder import load_folder
-from supernet.data.images import Dataset, ImageSet, Views, hold_out
-from supernet.data.load import EMBEDDED, load_dataset
-from supernet.data.views import eval_view, train_view
+from supernet.data.images import Augment, Dataset, ImageSet, Views, hold_out
+from supernet.data.load import EMBEDDED, absolute_source, load_dataset
+from supernet.data.named import NAMED, load_named
+from supernet.data.views import Draws, draw_views, drawn_view, eval_view, train_view
 
 __all__ = [
     "EMBEDDED",
+    "NAMED",
+    "Augment",
     "Dataset",
+    "Draws",
     "ImageSet",
     "Views",
+    "absolute_source",
+    "draw_views",
+    "drawn_view",
     "eval_view",
     "hold_out",
     "load_dataset",
     "load_fashion_mnist",
     "load_folder",
+    "load_named",
     "train_view",
 ]

@@ -16,9 +16,12 @@ from supernet.errors import DataError
 from supernet.files import atomic_path
 from supernet.progress import Progress, silent
 
-__all__ = ["IMAGE_SUFFIXES", "load_folder"]
+__all__ = ["IMAGE_SUFFIXES", "PHOTOGRAPHS", "decoded", "load_folder", "stored_side"]
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+PHOTOGRAPHS = Views(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+"""Of ImageNet's pixels, which published networks were trained with."""
+
 _LAYOUT = "the folder needs train/<class>/<image> and val/<class>/<image>"
 
 
@@ -54,9 +57,9 @@ def load_folder(
     splits = {split: _list_images(folder / split) for split in ("train", "val")}
     classes = tuple(splits["train"])
     _check_classes(folder, classes, tuple(splits["val"]))
-    side = math.ceil(resolution * 8 / 7)
+    side = stored_side(resolution)
     sets = {
-        split: _decoded(list(by_class.values()), side, cache, progress)
+        split: _image_set(list(by_class.values()), side, cache, progress)
         for split, by_class in splits.items()
     }
     rest, held = hold_out(sets["train"], holdout_share, seed)
@@ -66,8 +69,13 @@ def load_folder(
         train=rest,
         holdout=held,
         test=sets["val"],
-        views=Views(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
+        views=PHOTOGRAPHS,
     )
+
+
+def stored_side(resolution: int) -> int:
+    """Side of a decoded image in pixels: a margin of 1/7 around what is asked for at most."""
+    return math.ceil(resolution * 8 / 7)
 
 
 def _list_images(folder: Path) -> dict[str, list[Path]]:
@@ -109,18 +117,32 @@ def _check_classes(folder: Path, train: Sequence[str], val: Sequence[str]) -> No
         )
 
 
-def _decoded(
+def _image_set(
     by_class: Sequence[Sequence[Path]], side: int, cache: Path, progress: Progress
 ) -> ImageSet:
     paths = [path for images in by_class for path in images]
     labels = np.repeat(np.arange(len(by_class)), [len(images) for images in by_class])
     stored = cache / f"{_fingerprint(paths, side)}.npy"
+    return ImageSet(decoded(paths, side, stored, progress), labels)
+
+
+def decoded(
+    paths: Sequence[Path], side: int, stored: Path, progress: Progress
+) -> npt.NDArray[np.uint8]:
+    """The centred squares of image files, shape ``(N, side, side, 3)``; mapped, not read.
+
+    They are decoded into the file `stored`, unless that holds as many of this size.
+
+    Raises:
+        DataError: some cannot be decoded.
+        StorageError: the cache cannot be written.
+    """
     pixels = _cached(stored, (len(paths), side, side, 3))
     if pixels is None:
         with atomic_path(stored) as temporary:
             _decode_all(paths, side, temporary, progress)
         pixels = np.load(stored, mmap_mode="r")
-    return ImageSet(pixels, labels)
+    return pixels
 
 
 def _cached(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.uint8] | None:

@@ -1,13 +1,13 @@
 """Image sets in memory or memory-mapped, and their class-balanced split."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from supernet.errors import DataError
+from supernet.errors import ConfigError, DataError
 
-__all__ = ["Dataset", "ImageSet", "Views", "hold_out"]
+__all__ = ["Augment", "Dataset", "ImageSet", "Views", "hold_out"]
 
 
 class ImageSet:
@@ -42,6 +42,11 @@ class ImageSet:
         """Channels of an image."""
         return int(self._stored.shape[-1])
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the images, in pixels."""
+        return int(self._stored.shape[1]), int(self._stored.shape[2])
+
     def pixels(self, index: npt.NDArray[np.int64] | slice) -> npt.NDArray[np.uint8]:
         """The images at `index`, shape ``(n, H, W, C)``; a copy."""
         return self._stored[self._rows[index]]
@@ -68,6 +73,40 @@ class Views:
     """Width / height of a random training crop, lowest and highest."""
     flip: bool = True
     """Whether training images are mirrored half of the time."""
+    brightness: float = 0.0
+    """Training images are made brighter or darker by up to this share."""
+    saturation: float = 0.0
+    """Colours of training images are made stronger or weaker by up to this share."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Augment:
+    """What a recipe says about training views; None leaves it to the data set."""
+
+    crop_area: tuple[float, float] | None = None
+    """As in `Views`, like the others."""
+    crop_ratio: tuple[float, float] | None = None
+    flip: bool | None = None
+    brightness: float | None = None
+    saturation: float | None = None
+
+    def __post_init__(self) -> None:
+        problems = []
+        for name in ("crop_area", "crop_ratio"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value[0] <= value[1] <= 4:
+                problems.append(f"{name}: must be (low, high) above 0, at most 4, found {value}")
+        for name in ("brightness", "saturation"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                problems.append(f"{name}: must be from 0 to 1, found {value}")
+        if problems:
+            raise ConfigError(problems)
+
+    def applied(self, views: Views) -> Views:
+        """`views` with what is given here."""
+        given = {name: value for name, value in asdict(self).items() if value is not None}
+        return replace(views, **given)
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)

@@ -5,10 +5,12 @@ from pathlib import Path
 from supernet.data.embedded import load_fashion_mnist
 from supernet.data.folder import load_folder
 from supernet.data.images import Dataset
-from supernet.files import user_folder
+from supernet.data.named import NAMED, load_named
+from supernet.errors import DataError
+from supernet.files import nearest, user_folder
 from supernet.progress import Progress, silent
 
-__all__ = ["EMBEDDED", "load_dataset"]
+__all__ = ["EMBEDDED", "absolute_source", "load_dataset"]
 
 EMBEDDED = "fashion_mnist"
 
@@ -16,19 +18,30 @@ EMBEDDED = "fashion_mnist"
 def load_dataset(
     data: str, *, resolution: int, seed: int = 0, progress: Progress = silent
 ) -> Dataset:
-    """The embedded images, or a folder of class folders.
+    """The embedded images, a published data set, or a folder of class folders.
 
     Args:
-        data: ``fashion_mnist``, or a path to a folder with ``train/`` and ``val/``.
+        data: ``fashion_mnist``, one of `NAMED` such as ``cifar10``, or a path to a folder
+            with ``train/`` and ``val/``, which goes first where both are there.
         resolution: largest input size that will be asked for.
         seed: of the hold-out split.
         progress: told about every decoded image.
 
     Raises:
-        DataError: the folder is missing, empty, or holds broken images.
+        DataError: the folder is missing, empty, or holds broken images; or the data set
+            cannot be downloaded.
+        MissingPackageError: the data set needs a package that is not there.
     """
-    if data == EMBEDDED and not Path(data).is_dir():
-        return load_fashion_mnist(seed=seed)
+    if _is_name(data):
+        if data == EMBEDDED:
+            return load_fashion_mnist(seed=seed)
+        if data in NAMED:
+            return load_named(data, resolution=resolution, seed=seed, progress=progress)
+        if Path(data).name == data:
+            raise DataError(
+                f"{data}: no such folder, nor a data set by that name; "
+                f"{nearest(data, [EMBEDDED, *NAMED])}"
+            )
     return load_folder(
         Path(data),
         resolution=resolution,
@@ -36,3 +49,15 @@ def load_dataset(
         seed=seed,
         progress=progress,
     )
+
+
+def absolute_source(data: str) -> str:
+    """`data` as later commands find it from any working directory: names stay names."""
+    if _is_name(data) and (data == EMBEDDED or data in NAMED):
+        return data
+    return str(Path(data).resolve())
+
+
+def _is_name(data: str) -> bool:
+    """Whether `data` can only be the name of a data set: a folder goes first."""
+    return not Path(data).is_dir()

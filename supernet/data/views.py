@@ -6,6 +6,8 @@ image shows black around it. The size is an argument of a batch, never a state.
 """
 
 import math
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +17,11 @@ from torch import Tensor
 
 from supernet.data.images import Views
 
-__all__ = ["eval_view", "train_view"]
+__all__ = ["Draws", "draw_views", "drawn_view", "eval_view", "train_view"]
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+
+_GREY = 0.299, 0.587, 0.114  # luma of red, green and blue (ITU-R BT.601)
 
 
 def eval_view(images: Tensor, size: int, views: Views) -> Tensor:
@@ -25,9 +31,29 @@ def eval_view(images: Tensor, size: int, views: Views) -> Tensor:
     return _resample(images, size, np.full((count, 2), 0.5), half, views)
 
 
-def train_view(images: Tensor, size: int, views: Views, rng: np.random.Generator) -> Tensor:
-    """``(N, H, W, C)`` uint8 to random crops, ``(N, C, size, size)``, normalised."""
-    count, height, width = images.shape[:3]
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """What chance decided about training views of images, one row an image."""
+
+    centre: Floats
+    """Of the crop, x and y as shares of the image's sides, shape ``(N, 2)``."""
+    half: Floats
+    """Half of its sides, likewise; a negative width mirrors, shape ``(N, 2)``."""
+    brightness: Floats
+    """Factors on pixel values, shape ``(N,)``."""
+    saturation: Floats
+    """Factors on the distance from grey, shape ``(N,)``."""
+
+    def __getitem__(self, rows: slice) -> "Draws":
+        return Draws(
+            self.centre[rows], self.half[rows], self.brightness[rows], self.saturation[rows]
+        )
+
+
+def draw_views(
+    count: int, height: int, width: int, views: Views, rng: np.random.Generator
+) -> Draws:
+    """Draw the training views of `count` stored images of this size in pixels."""
     area = rng.uniform(*views.crop_area, size=count)
     low, high = map(math.log, views.crop_ratio)
     ratio = np.exp(rng.uniform(low, high, count))
@@ -40,15 +66,31 @@ def train_view(images: Tensor, size: int, views: Views, rng: np.random.Generator
     half = box / 2
     if views.flip:
         half[:, 0] *= rng.choice([-1, 1], count)
-    return _resample(images, size, centre, half, views)
+    factors = [1 + rng.uniform(-by, by, count) for by in (views.brightness, views.saturation)]
+    return Draws(centre, half, *factors)
+
+
+def drawn_view(images: Tensor, size: int, views: Views, draws: Draws) -> Tensor:
+    """``(N, H, W, C)`` uint8 to the drawn views, ``(N, C, size, size)``, normalised."""
+    colour = None
+    if views.brightness or views.saturation:
+        colour = np.stack([draws.brightness, draws.saturation])
+    return _resample(images, size, draws.centre, draws.half, views, colour)
+
+
+def train_view(images: Tensor, size: int, views: Views, rng: np.random.Generator) -> Tensor:
+    """``(N, H, W, C)`` uint8 to random views, ``(N, C, size, size)``, normalised."""
+    count, height, width = images.shape[:3]
+    return drawn_view(images, size, views, draw_views(count, height, width, views, rng))
 
 
 def _resample(
     images: Tensor,
     size: int,
-    centre: npt.NDArray[np.float64],
-    half: npt.NDArray[np.float64],
+    centre: Floats,
+    half: Floats,
     views: Views,
+    colour: Floats | None = None,
 ) -> Tensor:
     device = images.device
     theta = torch.zeros(len(images), 2, 3, device=device)
@@ -58,6 +100,19 @@ def _resample(
     pixels = images.permute(0, 3, 1, 2).to(torch.float32)  # (N, C, H, W)
     grid = F.affine_grid(theta, [len(images), pixels.shape[1], size, size], align_corners=False)
     out = F.grid_sample(pixels, grid, mode="bilinear", align_corners=False)
+    if colour is not None:
+        out = _jittered(out, torch.from_numpy(colour).to(device, torch.float32))
     mean = torch.tensor(views.mean, device=device).view(1, -1, 1, 1) * 255
     std = torch.tensor(views.std, device=device).view(1, -1, 1, 1) * 255
-    return ((out - mean) / std).contiguous(memory_format=torch.channels_last)
+    return out.sub_(mean).div_(std).contiguous(memory_format=torch.channels_last)
+
+
+def _jittered(pixels: Tensor, colour: Tensor) -> Tensor:
+    """Pixels ``(N, C, H, W)`` times ``colour[0]``, their colours times ``colour[1]``."""
+    brightness, saturation = colour.view(2, -1, 1, 1, 1)
+    pixels = pixels * brightness
+    if pixels.shape[1] == len(_GREY):
+        weights = torch.tensor(_GREY, device=pixels.device).view(1, -1, 1, 1)
+        grey = (pixels * weights).sum(1, keepdim=True)
+        pixels = grey + saturation * (pixels - grey)
+    return pixels.clamp(0, 255)

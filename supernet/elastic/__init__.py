@@ -16,7 +16,12 @@ from supernet.elastic.conv import ElasticConv
 from supernet.elastic.form import Elastic
 from supernet.elastic.kernel import KernelTransform
 from supernet.elastic.norm import ElasticBatchNorm
-from supernet.elastic.parts import ElasticConvNorm, ElasticShortcut, ElasticSqueezeExcite
+from supernet.elastic.parts import (
+    ElasticConvNorm,
+    ElasticResidual,
+    ElasticShortcut,
+    ElasticSqueezeExcite,
+)
 
 __all__ = [
     "Elastic",
@@ -28,6 +33,7 @@ __all__ = [
     "ElasticConvNorm",
     "ElasticLinear",
     "ElasticMBConv",
+    "ElasticResidual",
     "ElasticShortcut",
     "ElasticSqueezeExcite",
     "KernelTransform",

@@ -291,7 +291,8 @@ class ElasticLinear(Elastic):
         bias = operators[0].bias
         self.weight = nn.Parameter(torch.empty(after, before))
         self.bias = nn.Parameter(torch.zeros(after)) if bias else None
-        nn.init.normal_(self.weight, std=0.01 if bias else after**-0.5)
+        classifies = operators[0].act == "none"
+        nn.init.normal_(self.weight, std=0.01 if classifies else after**-0.5)
         self.act = make_activation(operators[0].act)
 
     def activate(self, operator: Operator) -> None:

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from supernet.elastic.form import Elastic
+from supernet.elastic.sync import shared_batch_norm
 
 __all__ = ["ElasticBatchNorm"]
 
@@ -13,7 +14,8 @@ class ElasticBatchNorm(Elastic):
     """Batch norm of which the leading channels are used.
 
     All subnets share the running statistics, so these fit none of them: a subnet
-    has to be recalibrated before it is evaluated (`supernet.evaluate`).
+    has to be recalibrated before it is evaluated (`supernet.evaluate`). With `shared`
+    set, several processes normalise by the images of all of them.
     """
 
     running_mean: Tensor
@@ -26,6 +28,7 @@ class ElasticBatchNorm(Elastic):
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
         self.momentum, self.eps = momentum, eps
+        self.shared = False
 
     def activate(self, channels: int) -> None:
         """Use the first `channels`."""
@@ -34,6 +37,10 @@ class ElasticBatchNorm(Elastic):
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` to the same shape."""
         c = self.form[0]
+        if self.shared and self.training:
+            running = self.running_mean[:c], self.running_var[:c]
+            affine = self.weight[:c], self.bias[:c]
+            return shared_batch_norm(x, running, *affine, self.momentum, self.eps)
         return F.batch_norm(
             x,
             self.running_mean[:c],

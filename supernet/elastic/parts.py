@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from supernet.elastic.conv import ElasticConv
 from supernet.elastic.form import Elastic
 from supernet.elastic.norm import ElasticBatchNorm
+from supernet.elastic.pooling import global_mean
 from supernet.space import Operator
 
 __all__ = ["ElasticConvNorm", "ElasticResidual", "ElasticShortcut", "ElasticSqueezeExcite"]
@@ -68,7 +70,7 @@ class ElasticSqueezeExcite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` to the same shape."""
-        pooled = x.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
+        pooled = global_mean(x, keep=True, training=self.training)
         return x * F.hardsigmoid(self.expand(F.relu(self.reduce(pooled))))
 
     def active_state(self) -> dict[str, Tensor]:
@@ -149,6 +151,9 @@ class ElasticResidual(Elastic):
     se: ElasticSqueezeExcite | None
     shortcut: ElasticShortcut | None
 
+    drop_path = 0.0
+    """Probability in train mode that only the shortcut is left, image by image."""
+
     def make_shortcut(self, operators: Sequence[Operator], *, momentum: float, eps: float) -> None:
         """Hold what the shortcuts of all `operators` need."""
         self.shortcut = None
@@ -174,6 +179,9 @@ class ElasticResidual(Elastic):
     def add_shortcut(self, x: Tensor, y: Tensor) -> Tensor:
         """`y`, plus what the shortcut makes of `x`."""
         _, identity, changes = self.form
+        if self.drop_path and self.training and (identity or changes):
+            kept = torch.rand(len(y), 1, 1, 1, device=y.device) >= self.drop_path
+            y = y * (kept / (1 - self.drop_path)).to(y.dtype)
         if identity:
             return x + y
         return self.shortcut(x) + y if changes else y  # type: ignore[misc]  # likewise

@@ -13,8 +13,9 @@ from supernet.space import Operator
 
 __all__ = ["OPTIONAL", "choice_terms", "order_of"]
 
-OPTIONAL = "at "
-"""Begins the terms of a single input size: at one that was not measured they are 0."""
+OPTIONAL = "+ "
+"""Begins the terms of a single input size, and of two choices together: where these were
+not measured the terms are 0."""
 
 _PIXELS = 1024.0  # unit of the pixels: coefficients stay of the order of milliseconds
 
@@ -29,7 +30,7 @@ def choice_terms(operator: Operator) -> Iterator[tuple[str, float]]:
     family += f" g{o.groups}" * (o.groups > 1)
     pixels = o.out_height * o.out_width / _PIXELS
     kernel, middle = f"{family} k{o.kernel}", f"{family} m{o.mid_channels}"
-    for name in (family, kernel, middle, f"{kernel} m{o.mid_channels}"):
+    for name in (family, kernel, middle, f"{OPTIONAL}{kernel} m{o.mid_channels}"):
         yield name, 1.0
         yield f"{name} *p", pixels
     for name in (family, kernel, middle):
@@ -42,5 +43,5 @@ def order_of(name: str) -> int:
     0 for a choice by itself, 1 for its pixels or for two choices together, 2 for both of
     these, or for the square of the pixels.
     """
-    joint = " k" in name and " m" in name.partition(" k")[2]
+    joint = name.startswith(OPTIONAL) and " k" in name
     return joint + 2 * name.endswith("*p^2") + name.endswith("*p")

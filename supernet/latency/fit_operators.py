@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from supernet.errors import ConfigError
-from supernet.latency.model import ModelError, OperatorModel, activation_class, size_of
+from supernet.latency.model import ModelError, OperatorModel, activation_class, kind_of, size_of
 from supernet.latency.solve import nonnegative_least_squares
 from supernet.latency.table import LatencyTable
 from supernet.latency.work import WORK_TERMS, work_terms
@@ -59,8 +59,8 @@ def fit_work_model(
     times = np.array([times_ms[operator] for operator in operators])
     work = _work(operators)
     found = _fit(work, times)
-    seen = (_work(list(times_ms)) > 0).any(axis=0)
-    coefficients = {name: float(c) for name, c, s in zip(_NAMES, found, seen) if s}
+    seen = _work(list(times_ms)).sum(axis=0).tolist()
+    coefficients = {name: c for name, c, s in zip(_NAMES, found.tolist(), seen) if s > 0}
     borrowed = _borrow(prior, work.sum(axis=0), coefficients)
     return OperatorModel(
         terms="work",
@@ -114,8 +114,8 @@ def _kinds(operators: Sequence[Operator]) -> dict[str, tuple[float, float]]:
     """Least and most of `size_of` per kind."""
     sizes: dict[str, list[float]] = {}
     for operator in operators:
-        sizes.setdefault(operator.op, []).append(size_of(operator))
-    return {op: (min(own), max(own)) for op, own in sizes.items()}
+        sizes.setdefault(kind_of(operator), []).append(size_of(operator))
+    return {kind: (min(own), max(own)) for kind, own in sizes.items()}
 
 
 # ------------------------------------------------------------------ error

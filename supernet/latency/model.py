@@ -17,7 +17,7 @@ from supernet.latency.choices import OPTIONAL, choice_terms
 from supernet.latency.work import WORK_TERMS, work_terms
 from supernet.space import Operator
 
-__all__ = ["ModelError", "OperatorModel", "TermKind", "activation_class", "size_of"]
+__all__ = ["ModelError", "OperatorModel", "TermKind", "activation_class", "kind_of", "size_of"]
 
 TermKind = Literal["work", "choices"]
 
@@ -27,6 +27,11 @@ _TERMS: Mapping[TermKind, Callable[[Operator], Iterator[tuple[str, float]]]] = {
 }
 _MOST = 1e7  # of a coefficient, in milliseconds
 _FAR = 4.0  # times smaller or larger than anything measured
+
+
+def kind_of(operator: Operator) -> str:
+    """Such as ``mbconv k5``."""
+    return f"{operator.op} k{operator.kernel}"
 
 
 def size_of(operator: Operator) -> float:
@@ -83,8 +88,8 @@ class OperatorModel:
     borrowed: tuple[str, ...] = ()
     """Terms that nothing measured has: taken from another device's model, scaled."""
     kinds: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """Of a `work` model: kinds of operators that were measured, with the least and the
-    most multiply-adds (of a pooling: elements) of any."""
+    """Of a `work` model: kinds of operators with their kernel (``mbconv k5``) that were
+    measured, with the least and the most multiply-adds (of a pooling: elements) of any."""
     activations: tuple[str, ...] = ()
     """Of a `work` model: activations that were measured; relu6 counts as relu."""
     error: ModelError = ModelError()
@@ -137,7 +142,7 @@ class OperatorModel:
         """
         if self.terms != "work":
             return False
-        least, most = self.kinds.get(operator.op, (math.inf, 0.0))
+        least, most = self.kinds.get(kind_of(operator), (math.inf, 0.0))
         size = size_of(operator)
         return (
             not least / _FAR <= size <= most * _FAR

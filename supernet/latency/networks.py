@@ -263,7 +263,9 @@ def _read_csv(path: Path) -> dict[str, Any]:
             )
     if len(set(names)) < len(names):
         raise FileFormatError(f"{path}: a name is there twice in the first line")
-    columns = {name: [row[i].strip() for row in rows[1:]] for i, name in enumerate(names)}
+    columns: dict[str, list[Any]] = {
+        name: [row[i].strip() for row in rows[1:]] for i, name in enumerate(names)
+    }
     for name in ("ks", "e", "d"):
         if name in columns:
             columns[name] = [_list(cell) for cell in columns[name]]

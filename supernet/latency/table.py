@@ -146,11 +146,12 @@ class LatencyTable:
     correction: Correction = field(default_factory=Correction)
     held_out: HeldOut = HeldOut()
     model: OperatorModel = field(default_factory=OperatorModel)
-    """Prices the operators that were not measured at any size, or at one only."""
+    """Prices the operators that were not measured at any size."""
 
     @cached_property
     def _estimator(self) -> SizeEstimator:
-        return SizeEstimator({operator: row.ms for operator, row in self.rows.items()})
+        times = {operator: row.ms for operator, row in self.rows.items()}
+        return SizeEstimator(times, self.model)
 
     def origin(self, operator: Operator) -> Origin | None:
         """Where the time of an operator comes from; None where it is not known."""

@@ -93,10 +93,10 @@ class _Counter:
 
 
 def work_terms(operator: Operator) -> Iterator[tuple[str, float]]:
-    """Name and amount of each kind of work; a subset of `WORK_TERMS`."""
+    """Name and amount, above 0, of each kind of work; a subset of `WORK_TERMS`."""
     counter = _Counter({})
     _count(counter, operator)
-    yield from counter.amounts.items()
+    yield from ((name, amount) for name, amount in counter.amounts.items() if amount > 0)
 
 
 def _count(counter: _Counter, o: Operator) -> None:

@@ -11,6 +11,8 @@ from supernet.models.network import (
     Shortcut,
     SqueezeExcite,
 )
+from supernet.models.pretrained import Taken, load_pretrained, load_shared
+from supernet.models.published import network_channels, network_classes, open_network
 from supernet.models.sorting import sort_channels
 from supernet.models.supernet import Supernet, extract
 from supernet.models.weights import load_weights, save_weights
@@ -26,8 +28,14 @@ __all__ = [
     "Shortcut",
     "SqueezeExcite",
     "Supernet",
+    "Taken",
     "extract",
+    "load_pretrained",
+    "load_shared",
     "load_weights",
+    "network_channels",
+    "network_classes",
+    "open_network",
     "save_weights",
     "sort_channels",
 ]

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from supernet.elastic.activation import make_activation
+from supernet.elastic.pooling import global_mean
 from supernet.space import Operator
 
 __all__ = [
@@ -46,7 +47,7 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` to the same shape."""
-        pooled = x.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
+        pooled = global_mean(x, keep=True, training=self.training)
         return x * F.hardsigmoid(self.expand(F.relu(self.reduce(pooled))))
 
 
@@ -155,7 +156,7 @@ class Pool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` to ``(N, C)``."""
-        return x.mean((2, 3))
+        return global_mean(x, keep=False, training=self.training)
 
 
 class Linear(nn.Module):

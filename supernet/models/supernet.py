@@ -15,6 +15,7 @@ from supernet.elastic import (
     ElasticConvBlock,
     ElasticLinear,
     ElasticMBConv,
+    ElasticResidual,
 )
 from supernet.models.network import Network, Pool
 from supernet.space import Operator, Space, Subnet, largest_subnet, operators
@@ -50,6 +51,7 @@ class Supernet(nn.Module):
         self.slots = nn.ModuleDict(
             {place.slot.name.replace(".", "_"): place.module for place in self.places}
         )
+        self._blocks = [m for m in self.modules() if isinstance(m, ElasticResidual)]
         self.dropout = 0.0
         self.activate(self.largest)
 
@@ -63,6 +65,18 @@ class Supernet(nn.Module):
         chosen = [place.activate(values) for place in self.places]
         self.active_modules = [module for module in chosen if module is not None]
         self.subnet = subnet
+
+    def regularise(self, *, dropout: float = 0.0, drop_path: float = 0.0) -> None:
+        """Set what is left out at random in train mode; by default nothing.
+
+        Args:
+            dropout: probability of each feature before the classifier.
+            drop_path: probability of the last block, for an image; it rises linearly from
+                0 at the first block (arXiv:1603.09382, section 3).
+        """
+        self.dropout = dropout
+        for number, block in enumerate(self._blocks):
+            block.drop_path = drop_path * number / max(1, len(self._blocks) - 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` normalised images to ``(N, classes)`` logits."""

@@ -10,7 +10,16 @@ from dataclasses import dataclass, field
 from supernet.errors import ConfigError
 from supernet.space.operators import Operator
 
-__all__ = ["Curve", "FrontPoint", "NetworkRow", "OperatorRow", "Report", "Scatter"]
+__all__ = [
+    "Curve",
+    "FrontPoint",
+    "NetworkRow",
+    "OperatorRow",
+    "Quality",
+    "QualityPoint",
+    "Report",
+    "Scatter",
+]
 
 _MAX_SIZE = 1e12
 
@@ -152,6 +161,43 @@ class OperatorRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QualityPoint:
+    """One subnet in the plot of accuracy against multiply-adds."""
+
+    name: str
+    """Such as ``largest`` or ``random 3``; ``largest`` and ``smallest`` are drawn large."""
+    macs: int
+    """Multiply-adds for one image."""
+    top1: float
+    """Accuracy with the shared weights, in percent."""
+    alone: float | None = None
+    """Accuracy of the same network trained alone, in percent; None where it was not."""
+    label: str
+    """The architecture as text, shown on hover."""
+
+    def __post_init__(self) -> None:
+        problems = []
+        for name, value in (("top1", self.top1), ("alone", self.alone)):
+            if value is not None and not 0 <= value <= 100:
+                problems.append(
+                    f"QualityPoint {self.name!r}: {name}: must be a percentage, found {value}"
+                )
+        if not 0 <= self.macs <= _MAX_SIZE:
+            problems.append(f"QualityPoint {self.name!r}: macs: must not be negative")
+        _raise(problems)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """How good the subnets of a supernet are, as they are and against training alone."""
+
+    points: tuple[QualityPoint, ...]
+    """The subnets."""
+    caption: str
+    """What they were measured on, and the correlations."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """Everything a report shows; sections without data are left out."""
 
@@ -171,6 +217,8 @@ class Report:
     """The accuracy predictor on subnets held out from its fit, in percent."""
     latency: Scatter | None = None
     """Sums of the latency table against whole networks, in milliseconds."""
+    quality: Quality | None = None
+    """Real accuracies of subnets of all sizes."""
     searched: tuple[FrontPoint, ...] = ()
     """Subnets the search evaluated, in order; at most 500 of them are drawn."""
     random: tuple[FrontPoint, ...] = ()

@@ -1,16 +1,19 @@
 """A report as one HTML file that needs nothing else: opens offline, prints, can be mailed."""
 
+import re
+
 from supernet.report._architecture import architecture_figure
 from supernet.report._curves import training_figure, validation_figure
 from supernet.report._front import front_figure
 from supernet.report._markup import Markup, escape, join, tag
+from supernet.report._quality import quality_content
 from supernet.report._scatter import accuracy_figure, latency_figure
 from supernet.report._script import SCRIPT
 from supernet.report._style import STYLE
 from supernet.report._tables import facts_list, figures_table, headline_table, summary
-from supernet.report.contents import Report
+from supernet.report.contents import Quality, Report
 
-__all__ = ["render"]
+__all__ = ["render", "with_quality"]
 
 _MAX_BYTES = 390_000
 _DETAILS = (1.0, 0.6, 0.3, 0.1)
@@ -62,14 +65,35 @@ def _sections(report: Report, detail: float) -> list[Markup]:
         _section("Accuracy against latency", front_figure(report, detail)),
         _section("Architecture", architecture_figure(report.architecture)),
         _section("Predictions", _columns(predictions)),
+        _quality(report.quality),
         _section("Supernet training", _columns(curves)),
         _section("Further figures", figures_table(report.figures)),
         _section("How this was made", facts_list(report.facts)),
     ]
 
 
-def _section(heading: str, content: Markup) -> Markup:
-    return tag("section", tag("h2", escape(heading)), content) if content else Markup("")
+def _section(heading: str, content: Markup, id_: str | None = None) -> Markup:
+    if not content:
+        return Markup("")
+    return tag("section", tag("h2", escape(heading)), content, id=id_)
+
+
+def _quality(quality: Quality | None) -> Markup:
+    return _section("Supernet quality", quality_content(quality), "quality")
+
+
+def with_quality(page: str, quality: Quality) -> str:
+    """A rendered page with its section on quality made anew, or added.
+
+    What else is in it, such as the results of a search, stays.
+    """
+    section = _quality(quality)
+    page = re.sub(r'<section id="quality">.*?</section>', "", page, flags=re.DOTALL)
+    for mark in ("<section><h2>Supernet training</h2>", "</main>"):
+        before, found, after = page.partition(mark)
+        if found:
+            return before + section + found + after
+    return page
 
 
 def _columns(figures: list[Markup]) -> Markup:

@@ -137,6 +137,8 @@ def fixed_space(name: str, operators: Sequence[Operator], *, bn_eps: float = 1e-
     head = operators[kinds.index("pool") :]
     stem = operators[0]
     residual = list(itertools.takewhile(lambda o: _extends_stem(o, stem), blocks))
+    if not residual and "maxpool" in kinds:  # ResNet-D: a deep stem that adds nothing
+        residual = list(itertools.takewhile(lambda o: _deepens_stem(o, stem), blocks))
     del blocks[: len(residual)]
     out = [blocks.pop(0)] if blocks[1:] and _is_conv(blocks[0], stem.kernel, stem.act) else []
     pool = [blocks.pop(0)] if blocks and blocks[0].op == "maxpool" else []
@@ -153,11 +155,13 @@ def fixed_space(name: str, operators: Sequence[Operator], *, bn_eps: float = 1e-
             depth=(len(residual),),
             out=tuple(operator.out_channels for operator in out),
             maxpool=bool(pool),
+            residual=not residual or residual[0].shortcut == "identity",
         ),
         stages=tuple(_stage(operator) for operator in blocks),
         head=Head(
             width=last[0].out_channels if last else 0,
             features=tuple(operator.out_channels for operator in head[1:-1]),
+            features_bias=any(operator.bias for operator in head[1:-1]),
             act=next((operator.act for operator in (*last, *head[1:-1])), "relu"),
         ),
         bn_eps=bn_eps,
@@ -177,6 +181,11 @@ def _is_conv(operator: Operator, kernel: int, act: Activation) -> bool:
 
 def _extends_stem(operator: Operator, stem: Operator) -> bool:
     return operator.op == "conv" and operator.shortcut == "identity" and operator.act == stem.act
+
+
+def _deepens_stem(operator: Operator, stem: Operator) -> bool:
+    same = operator.in_channels == operator.out_channels == stem.out_channels
+    return same and _is_conv(operator, stem.kernel, stem.act)
 
 
 def _stage(operator: Operator) -> Stage:

@@ -241,7 +241,8 @@ def _stem_block(stem: Stem, number: int) -> Callable[..., Operator | None]:
         if number > depth:
             return None
         size = _size(resolution, (stem.stride,))
-        return _stem_conv(stem, size, width, width, shortcut="identity")
+        shortcut: Shortcut = "identity" if stem.residual else "none"
+        return _stem_conv(stem, size, width, width, shortcut=shortcut)
 
     return make
 
@@ -363,7 +364,11 @@ def _head(
 
     def mix(width: int, features: int) -> Operator:
         return Operator(
-            op="linear", in_channels=channels(width), out_channels=features, act=head.act
+            op="linear",
+            in_channels=channels(width),
+            out_channels=features,
+            act=head.act,
+            bias=head.features_bias,
         )
 
     def classifier(width: int, features: int) -> Operator:

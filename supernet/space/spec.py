@@ -21,6 +21,10 @@ _MAX_CHOICES = 64
 _MAX_BLOCKS = 64
 
 
+_LATER = (("stem", "residual", True), ("head", "features_bias", False))
+"""Keys that came after files with hashes did: as they were before, they do not count."""
+
+
 def _choice_problems(
     name: str, values: Sequence[float], low: float, high: float, *, odd: bool = False
 ) -> list[str]:
@@ -72,6 +76,9 @@ class Stem:
     """Choices of output channels of one more convolution; empty for none."""
     maxpool: bool = False
     """Whether a 3x3 max pooling of stride 2 ends the stem."""
+    residual: bool = True
+    """Whether the `depth` convolutions add their input; in ResNet-D (arXiv:1812.01187) and
+    timm they do not, in Once-for-All they do."""
 
     def __post_init__(self) -> None:
         problems = _choice_problems("width", self.width, 1, 4096)
@@ -158,6 +165,8 @@ class Head:
     features: tuple[int, ...] = ()
     """Choices of outputs of a linear layer between pooling and classifier; empty for
     none."""
+    features_bias: bool = False
+    """Whether that linear layer has a bias, as in torchvision's and timm's MobileNetV3."""
     act: Activation = "relu"
     """Activation of both."""
     dropout: float = 0.0
@@ -168,6 +177,8 @@ class Head:
         problems += _choice_problems("features", self.features, 1, 16384) if self.features else []
         if not 0 <= self.expand <= 16:
             problems.append(f"expand: must be from 0 to 16, found {self.expand}")
+        if self.features_bias and not self.features:
+            problems.append("features_bias: needs features")
         if self.width and self.expand:
             problems.append("width and expand: give one of them")
         if not 0 <= self.dropout < 1:
@@ -225,6 +236,9 @@ class Space:
         content = asdict(self)
         for key in ("name", "about", "in_channels", "num_classes"):
             del content[key]
+        for part, key, usual in _LATER:
+            if content[part][key] == usual:
+                del content[part][key]
         return hashlib.sha256(json.dumps(_floats(content), sort_keys=True).encode()).hexdigest()[
             :12
         ]

@@ -6,8 +6,17 @@ from supernet.train.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from supernet.train.loss import distillation_loss
-from supernet.train.recipe import Elastic, Phase, Recipe, list_recipes, load_recipe, scaled
+from supernet.train.events import event_writer
+from supernet.train.loss import alpha_divergence, distillation_loss
+from supernet.train.processes import Processes, joined_processes
+from supernet.train.recipe import Elastic, Phase, Recipe
+from supernet.train.recipes import (
+    at_batch_size,
+    list_recipes,
+    load_recipe,
+    only_phases,
+    scaled,
+)
 from supernet.train.sampling import phase_genes
 from supernet.train.trainer import Trainer
 
@@ -15,13 +24,19 @@ __all__ = [
     "Checkpoint",
     "Elastic",
     "Phase",
+    "Processes",
     "Recipe",
     "Trainer",
+    "alpha_divergence",
+    "at_batch_size",
     "distillation_loss",
+    "event_writer",
+    "joined_processes",
     "list_checkpoints",
     "list_recipes",
     "load_checkpoint",
     "load_recipe",
+    "only_phases",
     "phase_genes",
     "save_checkpoint",
     "scaled",

@@ -1,8 +1,9 @@
 """Checkpoints: a folder per step, written whole or not at all.
 
-``step-<n>/supernet.safetensors`` holds the weights, ``state.pt`` everything else
-that is needed to go on (loads with ``weights_only=True``). All random choices are
-functions of the seed and the step, so no generator state has to be kept.
+``step-<n>/supernet.safetensors`` holds the weights to use, ``state.pt`` everything else
+that is needed to go on (loads with ``weights_only=True``). Where weights are averaged,
+``raw.safetensors`` holds those that training goes on from. All random choices are functions
+of the seed and the step, so no generator state has to be kept.
 """
 
 import io
@@ -23,7 +24,7 @@ from supernet.models import save_weights
 __all__ = ["Checkpoint", "list_checkpoints", "load_checkpoint", "save_checkpoint"]
 
 _KEEP = 2
-_WEIGHTS, _STATE = "supernet.safetensors", "state.pt"
+_WEIGHTS, _RAW, _STATE = "supernet.safetensors", "raw.safetensors", "state.pt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +34,13 @@ class Checkpoint:
     step: int
     """Steps done, over all phases."""
     weights: dict[str, Tensor]
+    """To be used: averaged ones where the recipe averages."""
+    raw: dict[str, Tensor] | None = None
+    """What training goes on from, where these are others."""
     optimizer: dict[str, Any]
-    """State of the optimiser, as from its ``state_dict``."""
+    """State of the optimiser, see `supernet.train.optimize.Optimizer.state`."""
+    skipped: int = 0
+    """Steps left out because of gradients that were not finite."""
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
@@ -55,8 +61,11 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         save_weights(temporary / _WEIGHTS, checkpoint.weights)
+        if checkpoint.raw is not None:
+            save_weights(temporary / _RAW, checkpoint.raw)
+        names = ("step", "optimizer", "skipped")
         state = io.BytesIO()
-        torch.save({"step": checkpoint.step, "optimizer": checkpoint.optimizer}, state)
+        torch.save({name: getattr(checkpoint, name) for name in names}, state)
         write_bytes(temporary / _STATE, state.getvalue())
         shutil.rmtree(final, ignore_errors=True)
         temporary.replace(final)
@@ -78,7 +87,16 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         weights = load_file(path / _WEIGHTS)
         state = torch.load(path / _STATE, map_location="cpu", weights_only=True)
-        return Checkpoint(step=state["step"], weights=weights, optimizer=state["optimizer"])
-    except (OSError, SafetensorError, RuntimeError, KeyError, ValueError, EOFError) as error:
+        raw = load_file(path / _RAW) if (path / _RAW).exists() else None
+        return Checkpoint(weights=weights, raw=raw, **state)
+    except (
+        OSError,
+        SafetensorError,
+        RuntimeError,
+        KeyError,
+        ValueError,
+        TypeError,
+        EOFError,
+    ) as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise FileFormatError(f"{path}: damaged checkpoint: {reason}") from None

@@ -1,16 +1,16 @@
-"""How a supernet is trained: phases on one engine, read from YAML."""
+"""How a supernet is trained: phases on one engine, as frozen values."""
 
-from dataclasses import asdict, dataclass, field, replace
-from importlib import resources
-from pathlib import Path
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Literal, TypeAlias
 
+from supernet.data import Augment
 from supernet.errors import ConfigError
-from supernet.files import nearest, read_as
+from supernet.models.published import is_published
 
-__all__ = ["Elastic", "Phase", "Recipe", "list_recipes", "load_recipe", "scaled"]
+__all__ = ["Elastic", "Phase", "Precision", "Recipe", "SubnetKind"]
 
-_VERSION = 1
+SubnetKind: TypeAlias = Literal["largest", "smallest", "random", "best_up", "worst_up"]
+Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,14 +52,25 @@ class Phase:
     """Learning rate that the cosine ends at."""
     elastic: Elastic = field(default_factory=Elastic)
     """What the random subnets of this phase may choose from."""
-    subnets: tuple[Literal["largest", "smallest", "random"], ...] = ("random",)
-    """The subnets of one step; their gradients are added up."""
+    subnets: tuple[SubnetKind, ...] = ("random",)
+    """The subnets of one step; their gradients are added up. ``best_up`` and ``worst_up``
+    are the best or the worst, on the step's images, of `candidates` random subnets with
+    about as many MACs (AttentiveNAS, arXiv:2011.09011, section 3)."""
+    candidates: int = 3
+    """Random subnets that ``best_up`` and ``worst_up`` choose from."""
     distill: float = 0.0
-    """Weight of the teacher's soft labels against the hard ones, 0 to 1."""
-    teacher: Literal["frozen", "in_place"] = "frozen"
-    """``frozen``: the largest subnet as it was at the end of the first phase.
-    ``in_place``: the largest subnet of the same step, which then comes first, learns
-    from hard labels alone and teaches the others (BigNAS, arXiv:2003.11142)."""
+    """Weight of what the teacher says, 0 to 1."""
+    labels: float | None = None
+    """Weight of the labels where there is a teacher; 1 - `distill` when not given."""
+    divergence: Literal["kl", "alpha"] = "kl"
+    """How far a subnet is from the teacher: Kullback-Leibler (arXiv:1503.02531), or the
+    adaptive alpha-divergence (AlphaNet, arXiv:2102.07954), which wants `clip_value`."""
+    teacher: str = "frozen"
+    """``frozen``: the largest subnet as it was after the first phase, if that trained
+    nothing else, or as it was at the start. ``in_place``: the largest subnet of the same
+    step, which then comes first, learns from labels alone and teaches the others (BigNAS,
+    arXiv:2003.11142). ``torchvision:NAME``, ``timm:NAME``, with ``=FILE`` for weights of
+    your own: that network."""
     sort_channels: bool = False
     """Whether channels are sorted by importance before this phase."""
 
@@ -73,14 +84,33 @@ class Phase:
             problems.append(f"lr: must be above 0 and at most 100, found {self.lr}")
         if not 0 <= self.lr_end <= self.lr:
             problems.append(f"lr_end: must be from 0 to lr, found {self.lr_end}")
+        if not 0 <= self.distill <= 1:
+            problems.append(f"distill: must be from 0 to 1, found {self.distill}")
+        if self.labels is not None and not 0 <= self.labels <= 1:
+            problems.append(f"labels: must be from 0 to 1, found {self.labels}")
+        problems += self._subnet_problems()
+        if problems:
+            raise ConfigError(problems)
+
+    def _subnet_problems(self) -> list[str]:
+        problems = []
+        if self.teacher not in ("frozen", "in_place") and not is_published(self.teacher):
+            problems.append(
+                "teacher: must be frozen, in_place, torchvision:NAME or timm:NAME, found "
+                f"{self.teacher!r}"
+            )
         if self.teacher == "in_place" and self.subnets[:1] != ("largest",):
             problems.append("subnets: must start with largest for teacher: in_place")
         if not self.subnets:
             problems.append("subnets: needs at least one")
-        if not 0 <= self.distill <= 1:
-            problems.append(f"distill: must be from 0 to 1, found {self.distill}")
-        if problems:
-            raise ConfigError(problems)
+        if not 2 <= self.candidates <= 64:
+            problems.append(f"candidates: must be from 2 to 64, found {self.candidates}")
+        return problems
+
+    @property
+    def label_weight(self) -> float:
+        """Weight of the labels where there is a teacher."""
+        return 1 - self.distill if self.labels is None else self.labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,71 +121,79 @@ class Recipe:
     """Short name, as given to ``--recipe``."""
     about: str = ""
     """One line for a reader, with the source of the recipe."""
+    init: str = ""
+    """Where the weights of the largest subnet come from: ``torchvision:NAME``,
+    ``timm:NAME`` (``=FILE`` for weights of your own), a run folder, or a weights file of
+    the same space; empty for random weights. ``required`` stands for one of them, to be
+    given by ``--init``."""
     batch_size: int = 128
-    """Images a step."""
+    """Images a step, over all processes and all of its parts."""
+    accumulate: int = 1
+    """Parts into which a step's images are cut, one after the other, where memory is
+    short. Batch norm sees each part for itself."""
+    precision: Precision = "fp32"
+    """Type that convolutions and products are computed in; weights stay fp32."""
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    """SGD with Nesterov momentum, or AdamW (arXiv:1711.05101)."""
     momentum: float = 0.9
-    """Of Nesterov SGD."""
+    """Of Nesterov SGD; the first beta of AdamW."""
     weight_decay: float = 3e-5
     """Not on batch norm and biases."""
     label_smoothing: float = 0.1
     """Share of the hard label given to all classes alike."""
     clip_norm: float = 0.0
     """Largest norm of the gradient; 0 for no clipping."""
+    clip_value: float = 0.0
+    """Largest absolute value in the gradient; 0 for no clipping."""
+    drop_path: float = 0.0
+    """Probability that the last block of the largest subnet is left out for an image
+    (arXiv:1603.09382); it rises from 0 at the first block."""
+    ema: float = 0.0
+    """Share that an average of the weights keeps at each step, such as 0.999; the averaged
+    weights are what is validated, and what the next phase starts from. 0 for none."""
+    sync_norm: bool = True
+    """Whether several processes share their batch norm statistics, so that the weights do
+    not depend on how many there are."""
+    non_finite: Literal["stop", "skip"] = "stop"
+    """What to do about a gradient that is not finite: stop, or leave out the step and count
+    it (stopping after 50 in a row)."""
+    augment: Augment | None = None
+    """How training images are varied; as the data set says when not given."""
     phases: tuple[Phase, ...]
 
     def __post_init__(self) -> None:
         problems = []
         if not 1 <= self.batch_size <= 65536:
             problems.append(f"batch_size: must be from 1 to 65536, found {self.batch_size}")
-        for name, high in (("momentum", 1), ("weight_decay", 1), ("label_smoothing", 1)):
-            if not 0 <= getattr(self, name) < high:
-                problems.append(f"{name}: must be from 0 to below {high}")
-        if self.clip_norm < 0:
-            problems.append(f"clip_norm: must not be negative, found {self.clip_norm}")
-        if not self.phases:
-            problems.append("phases: needs at least one")
-        elif self.phases[0].distill and self.phases[0].teacher == "frozen":
-            problems.append("phases[0].distill: there is no frozen teacher yet in the first phase")
-        if len({phase.name for phase in self.phases}) < len(self.phases):
-            problems.append("phases: names must differ")
+        if self.accumulate < 1 or self.batch_size % self.accumulate:
+            problems.append(
+                f"accumulate: must divide batch_size {self.batch_size}, found {self.accumulate}"
+            )
+        for name in ("momentum", "weight_decay", "label_smoothing", "drop_path", "ema"):
+            if not 0 <= getattr(self, name) < 1:
+                problems.append(f"{name}: must be from 0 to below 1, found {getattr(self, name)}")
+        for name in ("clip_norm", "clip_value"):
+            if getattr(self, name) < 0:
+                problems.append(f"{name}: must not be negative, found {getattr(self, name)}")
+        problems += self._phase_problems()
         if problems:
             raise ConfigError(problems)
 
+    def _phase_problems(self) -> list[str]:
+        if not self.phases:
+            return ["phases: needs at least one"]
+        problems = []
+        first = self.phases[0]
+        if not self.init and first.distill and first.teacher == "frozen":
+            problems.append(
+                "phases[0].distill: there is no frozen teacher yet in the first phase; give init "
+                "to start from trained weights"
+            )
+        if len({phase.name for phase in self.phases}) < len(self.phases):
+            problems.append("phases: names must differ")
+        return problems
 
-def list_recipes() -> list[str]:
-    """Names of the shipped recipes."""
-    files = resources.files("supernet.train.presets").iterdir()
-    return sorted(file.name[:-5] for file in files if file.name.endswith(".yaml"))
-
-
-def load_recipe(name: str | Path) -> Recipe:
-    """A shipped recipe by its name, or your own from a YAML file.
-
-    Raises:
-        ConfigError: an unknown name, or a file that breaks rules (all at once).
-        FileFormatError: not a recipe file.
-    """
-    if isinstance(name, Path) or str(name).endswith((".yaml", ".yml")):
-        return read_as(Recipe, Path(name), "recipe", _VERSION)
-    if name not in list_recipes():
-        raise ConfigError(
-            f"unknown recipe {name!r}; {nearest(name, list_recipes())}",
-            hint="give one of the shipped recipes, or the path of a YAML file",
-        )
-    with resources.as_file(resources.files("supernet.train.presets") / f"{name}.yaml") as path:
-        return read_as(Recipe, path, "recipe", _VERSION)
-
-
-def scaled(recipe: Recipe, factor: float) -> Recipe:
-    """The recipe with every number of epochs multiplied by `factor`.
-
-    Raises:
-        ConfigError: the factor is not above zero.
-    """
-    if not 0 < factor <= 1000:
-        raise ConfigError(f"epochs factor: must be above 0 and at most 1000, found {factor:g}")
-    phases = tuple(
-        replace(p, epochs=p.epochs * factor, warmup_epochs=p.warmup_epochs * factor)
-        for p in recipe.phases
-    )
-    return replace(recipe, phases=phases)
+    @property
+    def epochs(self) -> float:
+        """Passes over the training images, of all phases together."""
+        return sum(phase.epochs for phase in self.phases)

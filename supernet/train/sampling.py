@@ -7,11 +7,13 @@ same subnets.
 import numpy as np
 import numpy.typing as npt
 
-from supernet.space import Genes, Space, canonical
+from supernet.space import Genes, Space, canonical, macs_of
 from supernet.space.layout import layout_of
 from supernet.train.recipe import Elastic, Phase
 
-__all__ = ["admitted", "phase_genes", "step_rng"]
+__all__ = ["admitted", "phase_genes", "rivals", "step_rng"]
+
+_POOL, _BINS = 512, 64
 
 
 def step_rng(seed: int, purpose: str, step: int) -> np.random.Generator:
@@ -41,17 +43,46 @@ def admitted(space: Space, elastic: Elastic) -> npt.NDArray[np.int64]:
 def phase_genes(space: Space, phase: Phase, seed: int, step: int) -> Genes:
     """The subnets of one step, shape ``(len(phase.subnets), G)``.
 
-    "largest" and "smallest" are the corners of what the phase admits. All subnets
-    of a step see the images at one resolution, that of the first of them.
+    "largest" and "smallest" are the corners of what the phase admits, all others random
+    (for "best_up" and "worst_up" the first of their `rivals`). All subnets of a step see
+    the images at one resolution, that of the first of them.
     """
     layout = layout_of(space)
     low, high = admitted(space, phase.elastic), layout.num_choices
     rng = step_rng(seed, "subnets", step)
     genes = rng.integers(low, high, size=(len(phase.subnets), len(low)), dtype=np.int8)
     for row, kind in zip(genes, phase.subnets):
-        if kind != "random":
+        if kind in ("largest", "smallest"):
             row[:] = high - 1 if kind == "largest" else low
     if layout.resolution.column >= 0:
         column = layout.resolution.column
         genes[:, column] = rng.integers(low[column], high[column], dtype=np.int8)
     return canonical(space, genes)
+
+
+def rivals(space: Space, phase: Phase, genes: Genes, seed: int, step: int) -> Genes:
+    """A subnet and random ones with about as many MACs, shape ``(candidates, G)``.
+
+    Drawing one subnet and then others from its bin of MACs is drawing the bin as often as
+    random subnets fall into it (AttentiveNAS, arXiv:2011.09011, section 3.2). A bin is a
+    64th of what the phase's subnets span, there 25 of 1,736 M.
+
+    Args:
+        space: of the genes.
+        phase: what it admits is drawn from.
+        genes: the subnet, shape ``(1, G)``; its resolution is kept.
+        seed: of the training.
+        step: of the training.
+    """
+    low, high = admitted(space, phase.elastic), layout_of(space).num_choices
+    rng = step_rng(seed, "rivals", step)
+    pool = rng.integers(low, high, size=(_POOL, len(low)), dtype=np.int8)
+    column = layout_of(space).resolution.column
+    if column >= 0:
+        pool[:, column] = genes[0, column]
+    pool = canonical(space, pool)
+    macs = macs_of(space, np.concatenate([genes, pool]))
+    bins = (macs - macs.min()) * _BINS // max(1, int(np.ptp(macs)) + 1)
+    # all of its bin, then the nearest others where the bin holds too few
+    order = np.argsort(np.abs(bins[1:] - bins[0]), kind="stable")
+    return np.concatenate([genes, pool[order[: phase.candidates - 1]]])

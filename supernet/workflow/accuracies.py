@@ -1,11 +1,11 @@
-"""Accuracies of subnets of a run on its held-out images, measured once each."""
+"""Accuracies of subnets of a run on images of its data set, measured once each."""
 
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from supernet.evaluate import Evaluations, Evaluator, evaluate_all
+from supernet.evaluate import Evaluations, Evaluator, Split, evaluate_all
 from supernet.files import sha256
 from supernet.progress import Progress
 from supernet.runs import Run
@@ -30,17 +30,26 @@ CALIBRATION_IMAGES = 1000
 
 
 class Accuracies:
-    """Measures subnets of a run on the held-out images, and keeps what it measured.
+    """Measures subnets of a run on the images of a split, and keeps what it measured.
 
     The weights and images are loaded only when something has to be measured.
     """
 
-    def __init__(self, run: Run, space: Space, device: str, progress: Progress) -> None:
+    def __init__(
+        self,
+        run: Run,
+        space: Space,
+        device: str,
+        progress: Progress,
+        *,
+        split: Split = "holdout",
+    ) -> None:
         self._run, self._space, self._device, self._progress = run, space, device, progress
+        self._split = split
         self._known = Evaluations(
             run.folder / "evaluations.sqlite",
             weights=sha256(run.weights()),
-            split="holdout",
+            split=split,
             calibration_images=CALIBRATION_IMAGES,
         )
 
@@ -49,7 +58,9 @@ class Accuracies:
         subnets = decode(self._space, genes)
         scores = [score for subnet in subnets if (score := self._known.get(subnet))]
         if len(scores) < len(subnets):
-            scores = evaluate_all(self._evaluator, subnets, "holdout", self._known, self._progress)
+            scores = evaluate_all(
+                self._evaluator, subnets, self._split, self._known, self._progress
+            )
         return np.array(scores, dtype=np.float64).reshape(-1, 2).T
 
     @cached_property

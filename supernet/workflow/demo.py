@@ -161,7 +161,7 @@ def run_demo(
     folder: Path | None = None,
     seed: int = 0,
     device: str = "cpu",
-    epochs: float = 1.0,
+    epochs: float | None = None,
     pairs: int = 120,
     started: float | None = None,
     progress: Progress = silent,
@@ -172,13 +172,15 @@ def run_demo(
         folder: for the run; a new one below ``runs/`` when not given.
         seed: of everything that is random.
         device: where to train and evaluate.
-        epochs: factor on the epochs of the recipe.
+        epochs: of the training in all; those of the recipe when not given.
         pairs: subnets whose accuracy the predictor learns from.
         started: what `time.perf_counter` said when it all began; now when not given.
         progress: told about all long work.
     """
     clock = _Clock(started)
-    space, recipe = load_space("demo"), scaled(load_recipe("demo"), epochs)
+    space, recipe = load_space("demo"), load_recipe("demo")
+    if epochs is not None:
+        recipe = scaled(recipe, epochs)
     run = train_supernet(space, recipe, folder=folder, seed=seed, device=device, progress=progress)
     clock.lap("train")
     outcome = search_target(

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from supernet import __version__
-from supernet.data import EMBEDDED, Dataset, load_dataset
+from supernet.data import Dataset, absolute_source, load_dataset
 from supernet.errors import ConfigError, DataError, FileFormatError
 from supernet.fetch import fetch, is_url, name_of
 from supernet.files import sha256
@@ -84,7 +84,7 @@ def import_checkpoint(
         folder,
         space,
         RunConfig(
-            data=str(Path(data).resolve()) if data and data != EMBEDDED else data or "",
+            data=absolute_source(data) if data else "",
             classes=dataset.classes if dataset else _numbered(space.num_classes),
             in_channels=space.in_channels,
             mean=_MEAN,

@@ -13,15 +13,19 @@ from supernet.report import (
     FrontPoint,
     NetworkRow,
     OperatorRow,
+    Quality,
+    QualityPoint,
     Report,
     Scatter,
     render,
+    with_quality,
 )
 from supernet.runs import Run, RunConfig
 from supernet.space import decode, stage_operators
+from supernet.workflow.quality_file import QualityFile, read_quality
 from supernet.workflow.search import SearchOutcome
 
-__all__ = ["Comparison", "write_report"]
+__all__ = ["Comparison", "show_quality", "write_report"]
 
 _SHOWN = 1500  # searched subnets drawn, at most
 
@@ -56,6 +60,7 @@ def write_report(outcome: SearchOutcome, comparison: Comparison | None = None) -
         networks=tuple(comparison.networks),
         training=curves["training"],
         validation=curves["validation"],
+        quality=_quality(read_quality(outcome.run.folder)),
         predictor=_predictor(outcome),
         latency=_latency(outcome),
         searched=_points(outcome, _subsample(len(outcome.found.top1))),
@@ -73,6 +78,62 @@ def write_report(outcome: SearchOutcome, comparison: Comparison | None = None) -
     path = outcome.run.folder / "report.html"
     write_text(path, render(report))
     return path
+
+
+def show_quality(run: Run, quality: QualityFile) -> Path:
+    """Put the quality of a supernet into the run's report; the path of that.
+
+    What a search wrote into the report stays; without one, the report is of the training.
+    """
+    path, shown = run.folder / "report.html", _quality(quality)
+    assert shown is not None
+    if path.is_file():
+        write_text(path, with_quality(path.read_text(encoding="utf-8"), shown))
+        return path
+    config, curves = run.config(), _curves(run)
+    report = Report(
+        title=f"supernet: {quality.space} on {config.data or 'no images'}",
+        subtitle="no subnet was searched for yet",
+        facts={
+            **_origin(config),
+            "Versions": ", ".join(f"{key} {value}" for key, value in config.versions.items()),
+            "Run": str(run.folder),
+        },
+        networks=(),
+        training=curves["training"],
+        validation=curves["validation"],
+        quality=shown,
+    )
+    write_text(path, render(report))
+    return path
+
+
+def _quality(found: QualityFile | None) -> Quality | None:
+    if found is None:
+        return None
+    words = [
+        f"n = {len(found.subnets)} subnets, recalibrated, on {found.images:,} "
+        f"{'test' if found.split == 'test' else 'held-out'} images",
+        f"Kendall tau of accuracy and multiply-adds {found.kendall_macs:.2f}",
+    ]
+    if found.kendall_alone is not None and found.mean_gap is not None:
+        words.append(
+            f"shared weights against training alone for {found.alone_epochs:g} epochs: "
+            f"{found.mean_gap:+.2f} points on average, Kendall tau {found.kendall_alone:.2f}"
+        )
+    return Quality(
+        points=tuple(
+            QualityPoint(
+                name=row.name,
+                macs=row.macs,
+                top1=row.top1,
+                alone=row.alone_top1,
+                label=row.subnet,
+            )
+            for row in found.subnets
+        ),
+        caption="; ".join(words) + ".",
+    )
 
 
 def _origin(config: RunConfig) -> dict[str, str]:

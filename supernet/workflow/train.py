@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 
 from supernet import __version__
-from supernet.data import EMBEDDED, Dataset, load_dataset
+from supernet.data import EMBEDDED, Dataset, absolute_source, load_dataset
 from supernet.errors import ConfigError, FileFormatError
 from supernet.evaluate import Evaluator
 from supernet.files import fill
@@ -18,9 +18,17 @@ from supernet.progress import Progress, silent
 from supernet.runs import Run, RunConfig, check_new, new_run_folder
 from supernet.space import Genes, Space, decode
 from supernet.space.layout import layout_of
-from supernet.train import Phase, Recipe, Trainer, list_checkpoints, phase_genes
+from supernet.train import (
+    Phase,
+    Processes,
+    Recipe,
+    Trainer,
+    list_checkpoints,
+    phase_genes,
+)
 from supernet.train.sampling import admitted, step_rng
 from supernet.workflow.accuracies import CALIBRATION_IMAGES
+from supernet.workflow.start import start_from
 
 __all__ = ["resume_training", "train_supernet"]
 
@@ -36,17 +44,20 @@ def train_supernet(
     folder: Path | None = None,
     seed: int = 0,
     device: str = "cpu",
+    processes: Processes | None = None,
     progress: Progress = silent,
 ) -> Run:
     """Train a supernet from the start; the run it made.
 
     Args:
         space: what may be chosen.
-        recipe: how to train.
-        data: ``fashion_mnist`` or a folder with ``train/`` and ``val/``.
+        recipe: how to train, and from which weights.
+        data: ``fashion_mnist``, another data set by name, or a folder with ``train/`` and
+            ``val/``.
         folder: for the run; a new one below ``runs/`` when not given.
         seed: of everything that is random.
         device: where to train.
+        processes: those that train together, and where (`supernet.train.joined_processes`).
         progress: told about every step.
 
     Raises:
@@ -54,78 +65,103 @@ def train_supernet(
         ConfigError: the folder holds a run already, or options do not fit.
         TrainingError: the loss is not finite.
     """
-    check_device(device)
+    processes = processes or Processes(device=device)
+    check_device(processes.device)
     now = datetime.datetime.now(datetime.UTC)
-    folder = folder or new_run_folder(space, now)
-    check_new(folder)
-    dataset = load_dataset(data, resolution=space.resolutions[-1], seed=seed, progress=progress)
+    folder = processes.from_first(folder or new_run_folder(space, now))
+    if processes.first:
+        check_new(folder)
+    with processes.one_a_machine_first():
+        dataset = load_dataset(data, resolution=space.resolutions[-1], seed=seed, progress=progress)
     config = RunConfig(
-        data=data if data == EMBEDDED else str(Path(data).resolve()),
+        data=absolute_source(data),
         classes=dataset.classes,
         in_channels=dataset.in_channels,
         mean=dataset.views.mean,
         std=dataset.views.std,
         recipe=asdict(recipe),
         seed=seed,
-        device=device,
+        device=processes.device,
         versions={"supernet": __version__, "torch": str(torch.__version__)},
         created=now.isoformat(timespec="seconds"),
     )
-    trainer = _trainer(folder, space, config, dataset, recipe, device, progress)
-    run = Run.create(folder, space, config)
+    supernet = _supernet(space, config)
+    if recipe.init:
+        start_from(supernet, recipe.init, progress)
+    trainer = _trainer(folder, supernet, config, dataset, recipe, processes, progress)
+    if processes.first:
+        Run.create(folder, space, config)
     trainer.train()
-    return run
+    return Run(folder)
 
 
-def resume_training(run: Run, *, device: str = "cpu", progress: Progress = silent) -> Run:
+def resume_training(
+    run: Run,
+    *,
+    device: str = "cpu",
+    processes: Processes | None = None,
+    progress: Progress = silent,
+) -> Run:
     """Go on with a training as if it had never stopped.
 
     Raises:
         FileFormatError: the newest checkpoint is damaged.
         ConfigError: the run's images have changed.
     """
-    check_device(device)
+    processes = processes or Processes(device=device)
+    check_device(processes.device)
     config = run.config()
     if config.imported:
         raise ConfigError(
             f"{run.folder}: its weights were imported ({config.imported['source']}), so there is "
-            "no training to go on with"
+            "no training to go on with",
+            hint="start a new one from them with --init",
         )
     recipe = fill(Recipe, config.recipe, "recipe")
-    dataset = run.dataset(progress)
-    trainer = _trainer(run.folder, run.space(), config, dataset, recipe, device, progress)
+    with processes.one_a_machine_first():
+        dataset = run.dataset(progress)
+    supernet = _supernet(run.space(), config)
     found = list_checkpoints(run.checkpoints)
+    if not found and recipe.init:
+        start_from(supernet, recipe.init, progress)
+    trainer = _trainer(run.folder, supernet, config, dataset, recipe, processes, progress)
     if found:
         try:
             trainer.resume(found[-1])
         except FileFormatError as error:
             before = f"remove that folder to go on from {found[-2].name}" if found[1:] else ""
             raise FileFormatError(str(error), hint=before or "start again") from None
+    processes.wait()  # before the first of them removes old checkpoints
     trainer.train()
     return run
 
 
+def _supernet(space: Space, config: RunConfig) -> Supernet:
+    space = replace(space, num_classes=len(config.classes), in_channels=config.in_channels)
+    return seeded_supernet(space, config.seed)
+
+
 def _trainer(
     folder: Path,
-    space: Space,
+    supernet: Supernet,
     config: RunConfig,
     dataset: Dataset,
     recipe: Recipe,
-    device: str,
+    processes: Processes,
     progress: Progress,
 ) -> Trainer:
-    space = replace(space, num_classes=len(config.classes), in_channels=config.in_channels)
-    supernet = seeded_supernet(space, config.seed)
-    evaluator = Evaluator(supernet, dataset, device=device, calibration_images=CALIBRATION_IMAGES)
+    evaluator = Evaluator(
+        supernet, dataset, device=processes.device, calibration_images=CALIBRATION_IMAGES
+    )
     return Trainer(
         supernet,
         dataset,
         recipe,
         folder=folder,
         seed=config.seed,
-        device=device,
-        progress=progress,
-        after_phase=_validation(evaluator, space, config.seed),
+        processes=processes,
+        progress=progress if processes.first else silent,
+        after_phase=_validation(evaluator, supernet.space, config.seed),
     )
 
 

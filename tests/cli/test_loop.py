@@ -217,3 +217,21 @@ def test_the_run_example_of_the_readme_works(in_trained: Command):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert 0 <= float(done.stdout) <= 100
+
+
+def test_a_second_training_starts_from_the_first_with_another_recipe(
+    in_trained: Command, trained: Path
+):
+    first = next((trained / "runs").iterdir())
+    second = in_trained(
+        "train",
+        *("--space", first / "space.yaml", "--recipe", "sandwich", "--epochs", 0.1),
+        *("--batch-size", 64, "--precision", "bf16", "--init", first, "--run", "second", "--json"),
+    )
+    assert second.code == 0, second.stderr
+    config = (trained / "second" / "config.yaml").read_text()
+    assert f"init: {first}" in config
+    assert "precision: bf16" in config
+    (phase,) = second.json["phases"]
+    assert phase["phase"] == "sandwich"
+    assert phase["lr"] < 0.8 * 64 / 2048  # scaled with the batch size

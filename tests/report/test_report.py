@@ -16,9 +16,12 @@ from supernet.report import (
     FrontPoint,
     NetworkRow,
     OperatorRow,
+    Quality,
+    QualityPoint,
     Report,
     Scatter,
     render,
+    with_quality,
 )
 from supernet.report._axes import domain, nice_ticks, tick_text
 from supernet.report._labels import Box, place
@@ -31,6 +34,7 @@ HEADINGS = (
     "Accuracy against latency",
     "Architecture",
     "Predictions",
+    "Supernet quality",
     "Supernet training",
     "Further figures",
     "How this was made",
@@ -93,6 +97,16 @@ def rows() -> tuple[OperatorRow, ...]:
     )
 
 
+QUALITY = Quality(
+    points=(
+        QualityPoint(name="smallest", macs=10**6, top1=70, alone=71.5, label="small <k3>"),
+        QualityPoint(name="random 1", macs=2 * 10**6, top1=75.25, label="k5"),
+        QualityPoint(name="largest", macs=5 * 10**6, top1=80, alone=79, label="k7"),
+    ),
+    caption="n = 3 subnets on 100 test images.",
+)
+
+
 def full() -> Report:
     cloud = tuple(point(1 + i / 20, 80 + i % 7) for i in range(60))
     pairs = tuple(1 + i / 10 for i in range(20))
@@ -110,6 +124,7 @@ def full() -> Report:
             labels=tuple(f"net {p}" for p in pairs),
             caption="n = 20 held out.",
         ),
+        quality=QUALITY,
         searched=cloud,
         random=cloud[::3],
         front=cloud[::9],
@@ -204,7 +219,7 @@ def test_page_loads_nothing_from_outside() -> None:
 
 def test_pictures_are_well_formed_and_titled() -> None:
     drawn = plots(render(full()))
-    assert len(drawn) == 5 + 3
+    assert len(drawn) == 6 + 3
     ids = [element.get("id") for svg in drawn for element in svg.iter() if element.get("id")]
     assert len(ids) == len(set(ids)) == 2 * len(drawn)
     for svg in drawn:
@@ -430,3 +445,42 @@ def test_markup_escapes_attributes_and_leaves_out_none() -> None:
     assert tag("text", escape("a<b"), data_tip='"', id=None) == (
         '<text data-tip="&quot;">a&lt;b</text>'
     )
+
+
+# ---------------------------------------------------------------- quality
+
+
+def test_quality_draws_every_subnet_and_its_gap() -> None:
+    page = render(replace(MINIMUM, quality=QUALITY))
+    assert re.findall(r"<h2>(.*?)</h2>", page) == ["Supernet quality"]
+    (plot,) = plots(page)
+    tips = [mark.get("data-tip") or "" for mark in plot.iter() if mark.get("data-tip")]
+    assert [tip.partition("\n")[0] for tip in tips] == [
+        "smallest, trained alone: 71.50 %",
+        "largest, trained alone: 79.00 %",
+        "random 1: 75.25 %, 2.00 M MACs",
+        "smallest: 70.00 %, 1.00 M MACs",
+        "largest: 80.00 %, 5.00 M MACs",
+    ]
+    assert "70.00 %, alone 71.50 %: \N{MINUS SIGN}1.50 points" in page
+    assert "80.00 %, alone 79.00 %: +1.00 points" in page
+    assert "trained alone" not in render(
+        replace(MINIMUM, quality=replace(QUALITY, points=QUALITY.points[1:2]))
+    )
+
+
+@pytest.mark.parametrize("report", [MINIMUM, full(), replace(full(), quality=None)])
+def test_quality_is_put_into_a_page_and_the_rest_stays(report: Report) -> None:
+    before, other = render(report), replace(QUALITY, caption="another caption")
+    after = with_quality(before, other)
+    assert after == render(replace(report, quality=other))
+    assert with_quality(after, QUALITY) == with_quality(before, QUALITY)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [({"top1": 101}, "top1: must be a percentage"), ({"alone": math.nan}, "alone: must be a per")],
+)
+def test_a_quality_that_is_none_is_refused(changes: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValueError, match=f"QualityPoint 'largest': {text}"):
+        replace(QUALITY.points[-1], **changes)

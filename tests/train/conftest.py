@@ -21,7 +21,7 @@ def space() -> Space:
                 expand=(1.5, 2),
                 stride=2,
                 se=(0.25,),
-                shortcut=("none",),
+                shortcut=("none", "identity"),
             ),
         ),
         head=Head(width=16, dropout=0.2),

@@ -46,7 +46,8 @@ def test_in_place_distillation_needs_the_largest_subnet_first():
 
 def test_scaling_changes_epochs_only():
     recipe = load_recipe("demo")
-    half = scaled(recipe, 0.5)
+    half = scaled(recipe, recipe.epochs / 2)
+    assert half.epochs == recipe.epochs / 2
     assert [p.epochs * 2 for p in half.phases] == [p.epochs for p in recipe.phases]
     assert [p.lr for p in half.phases] == [p.lr for p in recipe.phases]
 

@@ -1,16 +1,23 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from supernet.data import Dataset
+from supernet.data import Augment, Dataset
+from supernet.elastic import ElasticBatchNorm
 from supernet.errors import ConfigError, FileFormatError, StorageError, TrainingError
 from supernet.models import Supernet
 from supernet.space import Space
-from supernet.train import Recipe, Trainer, list_checkpoints
-from supernet.train.loss import distillation_loss
+from supernet.train import (
+    Recipe,
+    Trainer,
+    distillation_loss,
+    list_checkpoints,
+    load_checkpoint,
+)
 
 
 def _supernet(space: Space) -> Supernet:
@@ -151,11 +158,131 @@ def test_fewer_images_than_a_batch_are_refused(
         Trainer(_supernet(space), dataset, replace(recipe, batch_size=161), folder=tmp_path)
 
 
-def test_distillation_is_a_weighted_sum_of_two_cross_entropies():
-    torch.manual_seed(0)
-    logits, teacher = torch.randn(5, 4), torch.randn(5, 4)
-    labels = torch.tensor([0, 1, 2, 3, 0])
-    hard = torch.nn.functional.cross_entropy(logits, labels)
-    soft = -(teacher.softmax(1) * logits.log_softmax(1)).sum(1).mean()
-    found = distillation_loss(logits, labels, teacher, weight=0.3, smoothing=0.0)
-    torch.testing.assert_close(found, 0.7 * hard + 0.3 * soft)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ema": 0.9},
+        {"optimizer": "adamw", "weight_decay": 0.05},
+        {"precision": "bf16"},
+        {"precision": "fp16"},
+        {"accumulate": 2},
+        {"drop_path": 0.3, "clip_value": 0.05, "clip_norm": 0.2},
+        {"non_finite": "skip"},
+        {"augment": Augment(crop_area=(0.5, 1.0), flip=True, brightness=0.2, saturation=0.5)},
+    ],
+    ids=str,
+)
+def test_every_option_changes_the_weights_and_resumes_bit_for_bit(
+    tmp_path: Path, space: Space, recipe: Recipe, dataset: Dataset, change: dict[str, Any]
+):
+    asked = replace(recipe, **change)
+    plain, whole, resumed = (_supernet(space) for _ in range(3))
+    Trainer(plain, dataset, recipe, folder=tmp_path / "plain").train()
+    Trainer(whole, dataset, asked, folder=tmp_path / "whole").train()
+    trainer = Trainer(resumed, dataset, asked, folder=tmp_path / "whole")
+    trainer.resume(list_checkpoints(tmp_path / "whole" / "checkpoints")[0])
+    assert trainer.step < trainer.total_steps
+    trainer.train()
+    alike = [torch.equal(a, b) for a, b in zip(whole.parameters(), plain.parameters())]
+    assert all(alike) == (change == {"non_finite": "skip"})
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_averaged_weights_are_what_a_checkpoint_holds(
+    tmp_path: Path, space: Space, recipe: Recipe, dataset: Dataset
+):
+    """The average of 19 steps, recomputed from a second training without it."""
+    phases = (replace(recipe.phases[0], epochs=4),)
+    seen: list[dict[str, torch.Tensor]] = []
+    live = _supernet(space)
+    trainer = Trainer(
+        live,
+        dataset,
+        replace(recipe, phases=phases),
+        folder=tmp_path / "plain",
+        progress=lambda done, total, text: seen.append(_weights(live)),
+    )
+    start = _weights(live)
+    trainer.train()
+    averaged = _supernet(space)
+    asked = replace(recipe, phases=phases, ema=0.8)
+    Trainer(averaged, dataset, asked, folder=tmp_path / "ema").train()
+    last = list_checkpoints(tmp_path / "ema" / "checkpoints")[-1]
+    found = load_checkpoint(last)
+    for name, value in dict(live.named_parameters()).items():
+        mean = start[name]
+        for weights in seen:
+            mean = 0.8 * mean + 0.2 * weights[name]
+        torch.testing.assert_close(found.weights[name], mean)
+        assert found.raw is not None
+        assert torch.equal(found.raw[name], value)
+
+
+def test_parts_of_a_step_give_the_gradient_of_their_mean(
+    tmp_path: Path, space: Space, recipe: Recipe, dataset: Dataset
+):
+    """Where batch norm and dropout do not see the parts."""
+    phases = (replace(recipe.phases[0], epochs=0.2, warmup_epochs=0),)
+    space = replace(space, head=replace(space.head, dropout=0.0))
+    results = []
+    for parts in (1, 4):
+        supernet = _supernet(space)
+        for module in supernet.modules():
+            if isinstance(module, ElasticBatchNorm):
+                module.train = lambda mode=True, m=module: m  # type: ignore[method-assign,misc]
+                module.training = False
+        asked = replace(recipe, phases=phases, accumulate=parts)
+        Trainer(supernet, dataset, asked, folder=tmp_path / str(parts)).train()
+        results.append(_weights(supernet))
+    for name, value in results[0].items():
+        torch.testing.assert_close(results[1][name], value, msg=name)
+
+
+def test_steps_whose_gradient_is_not_finite_are_left_out_and_counted(
+    tmp_path: Path, space: Space, recipe: Recipe, dataset: Dataset, monkeypatch
+):
+    from supernet.train import step as steps
+
+    calls = []
+
+    def sometimes_nan(*args: Any, **kwargs: Any) -> torch.Tensor:
+        calls.append(1)
+        loss = distillation_loss(*args, **kwargs)
+        return loss * float("nan") if len(calls) in (3, 7) else loss
+
+    monkeypatch.setattr(steps, "distillation_loss", sometimes_nan)
+    phases = (replace(recipe.phases[0], epochs=2),)
+    supernet = _supernet(space)
+    asked = replace(recipe, phases=phases, non_finite="skip")
+    Trainer(supernet, dataset, asked, folder=tmp_path).train()
+    records = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [record["skipped"] for record in records] == [1, 2]
+    assert all(torch.isfinite(p).all() for p in supernet.parameters())
+    kept = load_checkpoint(list_checkpoints(tmp_path / "checkpoints")[-1])
+    assert kept.skipped == 2
+
+    monkeypatch.setattr(steps, "distillation_loss", lambda *a, **k: distillation_loss(*a, **k) / 0)
+    phases = (replace(recipe.phases[0], epochs=20),)
+    trainer = Trainer(
+        _supernet(space), dataset, replace(asked, phases=phases), folder=tmp_path / "all"
+    )
+    with pytest.raises(TrainingError, match="gradients of 50 steps in a row are not finite"):
+        trainer.train()
+
+
+def test_weights_that_the_last_step_ruined_are_not_kept(
+    tmp_path: Path, space: Space, recipe: Recipe, dataset: Dataset
+):
+    supernet = _supernet(space)
+
+    def ruin(done: int, total: int, text: str) -> None:
+        if done == 9:
+            next(supernet.parameters()).data.fill_(float("inf"))
+            supernet.eval()  # the loss of the step after would tell too
+
+    trainer = Trainer(supernet, dataset, recipe, folder=tmp_path, progress=ruin)
+    with pytest.raises(TrainingError, match=r"not finite at step \d+, .*") as caught:
+        trainer.train()
+    assert "the last good checkpoint is" in caught.value.hint
+    assert [p.name for p in list_checkpoints(tmp_path / "checkpoints")] == ["step-5"]

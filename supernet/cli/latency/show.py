@@ -93,9 +93,9 @@ def _facts(table: "LatencyTable") -> list[list[str]]:
 
 def _model_error(error: "ModelError") -> str:
     return (
-        f"an operator {error.rows_mape:.1f} % (five-fold), {error.blocks_mape:.1f} % (unseen block), "
-        f"{error.shapes_mape:.1f} % (unseen widths); sums {error.networks_mape:.1f} %, nine in ten "
-        f"within {error.networks_p90:.1f} %, of unseen widths {error.unseen_p90:.1f} %"
+        f"an operator {error.rows_mape:.1f} % (five-fold), {error.blocks_mape:.1f} % (unseen "
+        f"block), {error.shapes_mape:.1f} % (unseen widths); sums {error.networks_mape:.1f} %, "
+        f"nine in ten within {error.networks_p90:.1f} %, of unseen widths {error.unseen_p90:.1f} %"
     )
 
 

@@ -1,0 +1,103 @@
+"""`supernet recipes`: how a supernet can be trained."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from supernet.cli import options
+from supernet.cli.output import print_json, print_table
+
+if TYPE_CHECKING:
+    from supernet.train import Phase, Recipe
+
+
+class _Recipes(click.Group):
+    """Says how a recipe is shown where its name stands in place of a command."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in self.commands:
+            way_out = f"to show a recipe: supernet recipes show {args[0]}"
+            raise click.UsageError(f"no command {args[0]!r}; {way_out}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_Recipes,
+    invoke_without_command=True,
+    epilog="Examples:  supernet recipes  |  supernet recipes show sandwich  |  "
+    "supernet recipes show my.yaml",
+)
+@options.common
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> None:
+    """List the recipes of training with their epochs, batch size and source."""
+    ctx.obj = as_json
+    if ctx.invoked_subcommand is not None:
+        return
+    from supernet.train import list_recipes, load_recipe
+
+    found = [load_recipe(name) for name in list_recipes()]
+    for recipe in found:
+        click.echo(f"{recipe.name}  ({recipe.epochs:g} epochs, batch {recipe.batch_size})")
+        click.echo(click.wrap_text(recipe.about, 90, "    ", "    "))
+    click.echo("\nphases of one: supernet recipes show NAME")
+    if as_json:
+        print_json({"recipes": [asdict(recipe) for recipe in found]})
+
+
+@command.command("show", epilog="Examples:  supernet recipes show demo  |  show my.yaml --json")
+@click.argument("name")
+@options.common
+@click.pass_obj
+def show(json_before: bool, name: str, as_json: bool) -> None:
+    """Show the phases of one recipe: NAME of a shipped one, or a YAML file."""
+    from supernet.train import load_recipe
+
+    recipe = load_recipe(name)
+    click.echo(click.wrap_text(f"{recipe.name}: {recipe.about}", 90))
+    columns = ["phase", "epochs", "lr", "elastic", "subnets of a step", "taught by"]
+    print_table("", [_row(phase) for phase in recipe.phases], columns)
+    click.echo("\n" + ", ".join(_shared(recipe)))
+    if as_json or json_before:
+        print_json(asdict(recipe))
+
+
+def _row(phase: "Phase") -> list[str]:
+    choices = asdict(phase.elastic).items()
+    elastic = [name if n == 0 else f"{name} (largest {n})" for name, n in choices if n != 1]
+    taught = f"{phase.distill:g} x {phase.teacher}" if phase.distill else ""
+    if phase.distill and phase.divergence == "alpha":
+        taught += ", alpha"
+    if phase.distill and phase.label_weight:
+        taught += f" + {phase.label_weight:g} x labels"
+    rates = f"{phase.lr:g} to {phase.lr_end:g}"
+    return [
+        phase.name,
+        f"{phase.epochs:g}",
+        rates,
+        " ".join(elastic),
+        " ".join(phase.subnets),
+        taught,
+    ]
+
+
+def _shared(recipe: "Recipe") -> list[str]:
+    """What all phases share, where it is not the default."""
+    known = {"name", "about", "phases"}
+    defaults = {
+        name: field.default
+        for name, field in type(recipe).__dataclass_fields__.items()
+        if name not in known
+    }
+    words = [f"batch_size {recipe.batch_size}"]
+    for name, default in defaults.items():
+        value = getattr(recipe, name)
+        if name == "augment" and value is not None:
+            given = {key: part for key, part in asdict(value).items() if part is not None}
+            words += [f"{key} {part}" for key, part in given.items()]
+        elif value != default and name != "batch_size":
+            words.append(f"{name} {value}")
+    return words

@@ -1,0 +1,162 @@
+"""Published data sets by name: downloaded once by torchvision, kept as arrays of pixels.
+
+Sets of small images are stored whole, with as many black pixels around as training
+shifts them by; photographs as folders of images are (`supernet.data.folder`).
+"""
+
+import math
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from supernet.data._torchvision import open_half
+from supernet.data.catalogue import NAMED, NamedSet
+from supernet.data.folder import PHOTOGRAPHS, decoded, stored_side
+from supernet.data.images import Dataset, ImageSet, Views, hold_out
+from supernet.errors import DataError
+from supernet.files import atomic_path, user_folder
+from supernet.progress import Progress, silent
+
+__all__ = ["NAMED", "load_named"]
+
+
+def load_named(
+    name: str,
+    *,
+    resolution: int,
+    holdout_share: float = 0.1,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Dataset:
+    """A published data set; its training images give the hold-out, its test images the test.
+
+    Downloaded into ``datasets/NAME`` of the user's folder where it is not there, and kept
+    as arrays in ``images/NAME``, from which later runs map it into memory.
+
+    Args:
+        name: one of `NAMED`.
+        resolution: largest input size that will be asked for; of effect on photographs.
+        holdout_share: of every class's training images, kept for choosing subnets.
+        seed: of that choice.
+        progress: told about every decoded image.
+
+    Raises:
+        DataError: it cannot be downloaded, or what lies in its folder is not it.
+        MissingPackageError: a package is needed to read it.
+        StorageError: the disk refuses it.
+    """
+    info = NAMED[name]
+    side = 0 if info.pixels else stored_side(resolution)
+    train, test = (_half(info, side, half, progress) for half in ("train", "test"))
+    rest, held = hold_out(train.images, holdout_share, seed)
+    return Dataset(
+        name=name,
+        classes=train.classes,
+        train=rest,
+        holdout=held,
+        test=test.images,
+        views=_views(info, train),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """One half of a data set as it is kept."""
+
+    images: ImageSet
+    size: int
+    """Side of the images in pixels, without what was put around."""
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def _half(info: NamedSet, side: int, half: str, progress: Progress) -> _Stored:
+    kept = _kept(info, side, half)
+    if kept is None:
+        _keep(info, side, half, progress)
+        kept = _kept(info, side, half)
+    if kept is None:
+        raise DataError(f"{_cache(info, side, half)}: cannot be read back after it was written")
+    return kept
+
+
+def _cache(info: NamedSet, side: int, half: str) -> Path:
+    """The pixels; labels and the rest lie beside them as ``.npz``."""
+    return user_folder() / "images" / info.name / f"{half}-{side or 'whole'}.npy"
+
+
+def _kept(info: NamedSet, side: int, half: str) -> _Stored | None:
+    """What was kept, unless it is not there or damaged."""
+    path = _cache(info, side, half)
+    try:
+        pixels: npt.NDArray[np.uint8] = np.load(path, mmap_mode="r")
+        with np.load(path.with_suffix(".npz")) as beside:
+            labels, classes = beside["labels"], tuple(map(str, beside["classes"]))
+            mean, std = (tuple(map(float, beside[key])) for key in ("mean", "std"))
+            stored = _Stored(ImageSet(pixels, labels), int(beside["size"]), classes, mean, std)
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        return None
+    around = 2 * info.shift if info.pixels else 0
+    fits = len(pixels) == len(labels) and pixels.dtype == np.uint8 and pixels.ndim == 4
+    return stored if fits and pixels.shape[1] == stored.size + around else None
+
+
+def _keep(info: NamedSet, side: int, half: str, progress: Progress) -> None:
+    """Read a half of the data set with torchvision, and store it."""
+    found = open_half(info, half, user_folder() / "datasets" / info.name)
+    path = _cache(info, side, half)
+    if found.pixels is None:
+        decoded(found.paths, side, path, progress)
+        mean, std = PHOTOGRAPHS.mean, PHOTOGRAPHS.std
+    else:
+        side = found.pixels.shape[1]
+        mean, std = _statistics(found.pixels)
+        margin = ((0, 0), (info.shift, info.shift), (info.shift, info.shift), (0, 0))
+        with atomic_path(path) as temporary, temporary.open("wb") as handle:
+            np.save(handle, np.pad(found.pixels, margin))
+    with atomic_path(path.with_suffix(".npz")) as temporary, temporary.open("wb") as handle:
+        np.savez(
+            handle,
+            labels=found.labels,
+            classes=np.array(found.classes),
+            size=np.array(side),
+            mean=np.array(mean),
+            std=np.array(std),
+        )
+
+
+def _statistics(pixels: npt.NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel, of values from 0 to 1.
+
+    From counts of the 256 values, so that no order of summing shows in them.
+    """
+    values, mean, std = np.arange(256) / 255, [], []
+    for channel in range(pixels.shape[-1]):
+        counts = np.zeros(256, dtype=np.int64)
+        for start in range(0, len(pixels), 1000):  # counting makes integers of 8 bytes
+            some = pixels[start : start + 1000, ..., channel]
+            counts += np.bincount(some.ravel(), minlength=256)
+        share = counts / counts.sum()
+        centre = float(share @ values)
+        mean.append(round(centre, 4))
+        std.append(round(math.sqrt(share @ (values - centre) ** 2), 4))
+    return tuple(mean), tuple(std)
+
+
+def _views(info: NamedSet, train: _Stored) -> Views:
+    if not info.pixels:
+        return replace(PHOTOGRAPHS, flip=info.flip)
+    stored = train.size + 2 * info.shift
+    seen = (train.size + 2 * info.margin) / stored
+    return Views(
+        mean=train.mean,
+        std=train.std,
+        frame=seen,
+        crop_area=(seen**2, seen**2),
+        crop_ratio=(1.0, 1.0),
+        flip=info.flip,
+    )

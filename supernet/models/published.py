@@ -1,0 +1,214 @@
+"""Networks of torchvision and timm by name, with published weights or with one's own.
+
+Only tensors are read: torchvision's published files are fetched and checked like any
+other (`supernet.fetch`), timm's by timm itself, as safetensors.
+"""
+
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from torch import Tensor, nn
+
+from supernet.errors import ConfigError, DataError, FileFormatError, MissingPackageError
+from supernet.fetch import fetch
+from supernet.files import nearest
+from supernet.models.weights import load_tensors
+from supernet.progress import Progress, silent
+
+__all__ = ["LIBRARIES", "is_published", "network_channels", "network_classes", "open_network"]
+
+_ONCE = re.compile(r"^(.*denselayer\d+\.(?:norm|conv))\.([12]\.\w+)$")
+"""Names in torchvision's files of DenseNet, which are older than its code."""
+
+LIBRARIES = ("torchvision", "timm")
+"""Where networks come from: the part of a source before the colon."""
+
+
+def is_published(source: str) -> bool:
+    """Whether `source` names a network of one of `LIBRARIES`, not a file or a run."""
+    return source.partition(":")[0] in LIBRARIES and ":" in source
+
+
+def open_network(
+    source: str, *, num_classes: int | None = None, progress: Progress = silent
+) -> nn.Module:
+    """A plain network with its weights, in eval mode.
+
+    Args:
+        source: ``torchvision:NAME`` or ``timm:NAME`` for the published weights,
+            ``torchvision:NAME=FILE`` or ``timm:NAME=FILE`` for a state_dict of your own
+            (``torch.save`` or safetensors), with as many classes as it has.
+        num_classes: refuse a network with another number of outputs; any when None.
+        progress: told about a download.
+
+    Raises:
+        ConfigError: not such a source, an unknown network, or other classes.
+        MissingPackageError: timm is not installed.
+        DataError: the weights cannot be downloaded.
+        FileFormatError: the file is damaged or of another network.
+    """
+    library, _, rest = source.partition(":")
+    name, _, file = rest.partition("=")
+    if library not in LIBRARIES or not name or ("=" in rest and not file):
+        raise ConfigError(
+            f"{source!r}: expected torchvision:NAME or timm:NAME, with =FILE after it for "
+            "weights of your own"
+        )
+    if file:
+        network = _with_file(library, name, Path(file))
+    elif library == "timm":
+        network = _published_timm(name)
+    else:
+        network = _published_torchvision(name, progress)
+    found = network_classes(network)
+    if num_classes is not None and found != num_classes:
+        raise ConfigError(
+            f"{source}: the network has {found} classes, needed are {num_classes}",
+            hint=f"give weights of your own with {num_classes} classes: {library}:{name}=FILE",
+        )
+    return network.eval()
+
+
+def network_classes(network: nn.Module) -> int:
+    """Outputs of a network's classifier.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    return _classifier(network)[1].out_features
+
+
+def network_channels(network: nn.Module) -> int:
+    """Channels of the images that a network reads.
+
+    Raises:
+        ConfigError: it holds no convolution.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            return module.in_channels
+    raise ConfigError(f"{type(network).__name__}: holds no convolution")
+
+
+def _classifier(network: nn.Module) -> tuple[str, nn.Linear]:
+    """The last linear layer with its name."""
+    layers = [(n, m) for n, m in network.named_modules() if isinstance(m, nn.Linear)]
+    if not layers:
+        raise ConfigError(
+            f"{type(network).__name__}: ends in no linear layer, so it has no classifier"
+        )
+    return layers[-1]
+
+
+def _published_torchvision(name: str, progress: Progress) -> nn.Module:
+    from torchvision import models
+
+    _check_known("torchvision", name)
+    weights = models.get_model_weights(name).DEFAULT
+    try:
+        path = fetch(weights.url, progress)
+    except DataError as error:
+        raise DataError(
+            str(error),
+            hint="download it by other means and give the file: " + f"torchvision:{name}=FILE",
+        ) from None
+    return _filled("torchvision", name, len(weights.meta["categories"]), path)
+
+
+def _published_timm(name: str) -> nn.Module:
+    timm = _timm()
+    _check_known("timm", name)
+    try:
+        network: nn.Module = timm.create_model(name, pretrained=True)
+    except Exception as error:  # noqa: BLE001  # timm, its hub and its files may raise anything
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise DataError(
+            f"timm:{name}: its published weights cannot be had: {reason}",
+            hint=f"download them by other means and give the file: timm:{name}=FILE",
+        ) from None
+    return network
+
+
+def _with_file(library: str, name: str, path: Path) -> nn.Module:
+    """A network with the weights of a file, and with as many classes as these have."""
+    _check_known(library, name)
+    layer, _ = _classifier(_build(library, name, {}))
+    if not path.is_file():
+        raise FileFormatError(f"{path}: no such file")
+    weight = load_tensors(path).get(f"{layer}.weight")
+    if weight is None or weight.ndim != 2:
+        raise FileFormatError(
+            f"{path}: not weights of {library}:{name}: no matrix {layer}.weight in it",
+            hint="it must be a state_dict of that network, under its own names",
+        )
+    return _filled(library, name, len(weight), path)
+
+
+def _filled(library: str, name: str, num_classes: int, path: Path) -> nn.Module:
+    network = _build(library, name, {"num_classes": num_classes})
+    own = network.state_dict()
+    state = {_ONCE.sub(r"\1\2", n): value for n, value in load_tensors(path).items()}
+    counters = [n for n in own if n.endswith("num_batches_tracked") and n not in state]
+    wrong = sorted(own.keys() - state.keys() - set(counters))
+    wrong += sorted(state.keys() - own.keys())
+    wrong += [n for n in own if n in state and own[n].shape != state[n].shape]
+    if wrong:
+        raise FileFormatError(
+            f"{path}: not weights of {library}:{name}: {len(wrong)} tensors differ, first: "
+            f"{wrong[0][:80]}{_shapes(wrong[0], own, state)}"
+        )
+    network.load_state_dict(state, strict=False)  # all names were compared
+    return network
+
+
+def _shapes(name: str, own: dict[str, Tensor], state: dict[str, Tensor]) -> str:
+    if name not in own or name not in state:
+        return " (missing)" if name in own else " (unknown)"
+    return f" ({tuple(state[name].shape)} in place of {tuple(own[name].shape)})"
+
+
+def _build(library: str, name: str, options: dict[str, Any]) -> nn.Module:
+    """The network without weights of anyone.
+
+    Options hold the number of classes, where it is known.
+    """
+    if library == "timm":
+        network: nn.Module = _timm().create_model(name, pretrained=False, **options)
+        return network
+    from torchvision import models
+
+    if name in ("googlenet", "inception_v3"):  # as torchvision makes them for its own weights
+        options = {**options, "init_weights": False, "transform_input": True}
+    made: nn.Module = models.get_model(name, weights=None, **options)
+    return made
+
+
+def _check_known(library: str, name: str) -> None:
+    if library == "timm":
+        known = _timm().list_models()
+    else:
+        from torchvision import models
+
+        known = models.list_models(module=models)
+    if name not in known and name.partition(".")[0] not in known:
+        close = nearest(name, known) if len(known) < 200 else _close(name, known)
+        raise ConfigError(f"{library} has no classification network {name!r}; {close}")
+
+
+def _close(name: str, known: list[str]) -> str:
+    """As `nearest`, without naming a thousand."""
+    text = nearest(name, known)
+    return text if text.startswith("did you mean") else f"it has {len(known)} others"
+
+
+def _timm() -> ModuleType:
+    try:
+        import timm
+    except ImportError:
+        raise MissingPackageError(
+            "networks of timm need the package timm", hint="pip install 'supernet[timm]'"
+        ) from None
+    module: ModuleType = timm
+    return module

@@ -1,0 +1,90 @@
+"""Training in several processes, on one machine or many, as `torchrun` starts them."""
+
+import datetime
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+__all__ = ["Processes", "joined_processes"]
+
+_PATIENCE = datetime.timedelta(hours=6)  # the first process decodes and validates alone
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """The processes that train together, seen from one of them."""
+
+    rank: int = 0
+    """Number of this one."""
+    count: int = 1
+    """How many there are."""
+    local_rank: int = 0
+    """Number of this one on its machine."""
+    device: str = "cpu"
+    """Where this one trains, such as ``cpu`` or ``cuda:0``."""
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that writes, validates and talks."""
+        return self.rank == 0
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean over all processes; the same in each of them."""
+        if self.count == 1:
+            return values
+        total = values.clone()
+        dist.all_reduce(total)
+        return total / self.count
+
+    def from_first(self, value: T) -> T:
+        """What the first process has, in all of them."""
+        if self.count == 1:
+            return value
+        box = [value]
+        dist.broadcast_object_list(box)
+        return box[0]
+
+    def wait(self) -> None:
+        """Until all of them are here."""
+        if self.count > 1:
+            dist.barrier()
+
+    @contextmanager
+    def one_a_machine_first(self) -> Iterator[None]:
+        """The first process of each machine does it, then the others (who find it done)."""
+        if self.local_rank:
+            self.wait()
+        yield
+        if not self.local_rank:
+            self.wait()
+
+
+@contextmanager
+def joined_processes(device: str) -> Iterator[Processes]:
+    """Join the processes that `torchrun` started, if it did.
+
+    Args:
+        device: where to train; ``cuda`` becomes the GPU of this process.
+    """
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1:
+        yield Processes(device=device)
+        return
+    rank, local = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
+    on_gpu = device.startswith("cuda")
+    if on_gpu:
+        device = f"cuda:{local}"
+        torch.cuda.set_device(device)
+    dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo", timeout=_PATIENCE)
+    try:
+        yield Processes(rank, count, local, device)
+    finally:
+        dist.destroy_process_group()

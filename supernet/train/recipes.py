@@ -1,0 +1,87 @@
+"""Recipes by name or from YAML, and what may be changed about one in a word."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+
+from supernet.errors import ConfigError
+from supernet.files import nearest, read_as
+from supernet.train.recipe import Recipe
+
+__all__ = ["at_batch_size", "list_recipes", "load_recipe", "only_phases", "scaled"]
+
+_VERSION = 1
+
+
+def list_recipes() -> list[str]:
+    """Names of the shipped recipes."""
+    files = resources.files("supernet.train.presets").iterdir()
+    return sorted(file.name[:-5] for file in files if file.name.endswith(".yaml"))
+
+
+def load_recipe(name: str | Path) -> Recipe:
+    """A shipped recipe by its name, or your own from a YAML file.
+
+    Raises:
+        ConfigError: an unknown name, or a file that breaks rules (all at once).
+        FileFormatError: not a recipe file.
+    """
+    if isinstance(name, Path) or str(name).endswith((".yaml", ".yml")):
+        return read_as(Recipe, Path(name), "recipe", _VERSION)
+    if name not in list_recipes():
+        raise ConfigError(
+            f"unknown recipe {name!r}; {nearest(name, list_recipes())}",
+            hint="give one of the shipped recipes, or the path of a YAML file",
+        )
+    with resources.as_file(resources.files("supernet.train.presets") / f"{name}.yaml") as path:
+        return read_as(Recipe, path, "recipe", _VERSION)
+
+
+def scaled(recipe: Recipe, epochs: float) -> Recipe:
+    """The recipe with the epochs of its phases stretched to `epochs` in all.
+
+    Raises:
+        ConfigError: not above zero.
+    """
+    if not 0 < epochs <= 10000:
+        raise ConfigError(f"epochs: must be above 0 and at most 10000, found {epochs:g}")
+    factor = epochs / recipe.epochs
+    phases = tuple(
+        replace(p, epochs=p.epochs * factor, warmup_epochs=p.warmup_epochs * factor)
+        for p in recipe.phases
+    )
+    return replace(recipe, phases=phases)
+
+
+def at_batch_size(recipe: Recipe, batch_size: int) -> Recipe:
+    """The recipe at another batch size; learning rates grow with it.
+
+    In proportion for SGD (arXiv:1706.02677), with the square root for AdamW.
+
+    Raises:
+        ConfigError: not a batch size, or not divided by ``accumulate``.
+    """
+    factor = batch_size / recipe.batch_size
+    if recipe.optimizer == "adamw" and factor > 0:
+        factor **= 0.5
+    if factor <= 0:
+        raise ConfigError(f"batch_size: must be from 1 to 65536, found {batch_size}")
+    phases = tuple(replace(p, lr=p.lr * factor, lr_end=p.lr_end * factor) for p in recipe.phases)
+    return replace(recipe, batch_size=batch_size, phases=phases)
+
+
+def only_phases(recipe: Recipe, names: Sequence[str]) -> Recipe:
+    """The recipe with only those of its phases, in its own order.
+
+    Raises:
+        ConfigError: an unknown phase; or the first one needs a teacher that an earlier
+            phase would have made, and the recipe has no ``init``.
+    """
+    known = [phase.name for phase in recipe.phases]
+    for name in names:
+        if name not in known:
+            raise ConfigError(
+                f"recipe {recipe.name!r} has no phase {name!r}; {nearest(name, known)}"
+            )
+    return replace(recipe, phases=tuple(p for p in recipe.phases if p.name in names))

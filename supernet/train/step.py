@@ -1,0 +1,180 @@
+"""One training step: the subnets' forward and backward passes over a batch."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from supernet.models import Supernet
+from supernet.space import Genes, Subnet, decode
+from supernet.train.batches import Batches
+from supernet.train.loss import distillation_loss
+from supernet.train.processes import Processes
+from supernet.train.reach import reach_unused
+from supernet.train.recipe import Phase, Recipe
+from supernet.train.sampling import phase_genes, rivals, step_rng
+
+__all__ = ["Step"]
+
+_TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Step:
+    """What all steps of a phase do.
+
+    Args:
+        supernet: the weights.
+        recipe: what all phases share.
+        phase: the phase.
+        batches: the images.
+        wrapped: the supernet, where several processes add up their gradients.
+        teacher: the frozen one, if any.
+        processes: those that train together.
+        seed: of the training.
+    """
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        recipe: Recipe,
+        phase: Phase,
+        batches: Batches,
+        *,
+        wrapped: DistributedDataParallel | None,
+        teacher: nn.Module | None,
+        processes: Processes,
+        seed: int,
+    ) -> None:
+        self._supernet, self._recipe, self._phase = supernet, recipe, phase
+        self._batches, self._wrapped, self._teacher = batches, wrapped, teacher
+        self._processes, self._seed = processes, seed
+        self._device = next(supernet.parameters()).device
+
+    def gradients(self, step: int, backward: Callable[[Tensor], None]) -> Tensor:
+        """Add up the gradients of the step's subnets; their mean loss on this process.
+
+        Args:
+            step: of the whole training; with the seed, it decides all that is random.
+            backward: computes the gradients of a loss.
+        """
+        genes = phase_genes(self._supernet.space, self._phase, self._seed, step)
+        resolution = decode(self._supernet.space, genes[:1])[0].resolution
+        total = torch.zeros((), device=self._device)
+        parts = self._recipe.accumulate
+        for part in range(parts):
+            images, labels = self._batches.get(step, part, resolution)
+            if part == 0:
+                subnets = self._chosen(genes, step, images, labels)
+            last = part + 1 == parts
+            for loss in self._losses(subnets, images, labels, step, backward, last=last):
+                total += loss
+        return total / (len(subnets) * parts)
+
+    def _losses(
+        self,
+        subnets: Sequence[Subnet],
+        images: Tensor,
+        labels: Tensor,
+        step: int,
+        backward: Callable[[Tensor], None],
+        *,
+        last: bool,
+    ) -> Iterator[Tensor]:
+        """Loss after loss, each with its gradients added."""
+        phase, recipe = self._phase, self._recipe
+        taught = self._taught(images)
+        for number, subnet in enumerate(subnets, start=1):
+            adds_up = last and number == len(subnets)
+            with self._apart(together=adds_up):
+                self._supernet.activate(subnet)
+                with self._regularised(subnet, step), self._cast():
+                    logits = self._forward(images)
+                loss = distillation_loss(
+                    logits.float(),
+                    labels,
+                    taught,
+                    weight=phase.distill,
+                    label_weight=phase.label_weight,
+                    smoothing=recipe.label_smoothing,
+                    divergence=phase.divergence,
+                )
+                share = loss / recipe.accumulate if recipe.accumulate > 1 else loss
+                if adds_up and self._wrapped:
+                    with reach_unused(share, self._supernet.parameters()) as share:
+                        backward(share)
+                else:
+                    backward(share)
+            yield loss.detach()
+            if phase.teacher == "in_place" and number == 1:
+                taught = logits.detach().float()
+
+    def _forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = (self._wrapped or self._supernet)(images)
+        return logits
+
+    def _apart(self, *, together: bool) -> AbstractContextManager[None]:
+        """Processes keep their gradients for themselves until the step's last backward pass."""
+        if together or self._wrapped is None:
+            return nullcontext()
+        return self._wrapped.no_sync()
+
+    def _cast(self) -> AbstractContextManager[object]:
+        kind = _TYPES[self._recipe.precision]
+        return torch.autocast(self._device.type, kind, enabled=kind != torch.float32)
+
+    @torch.no_grad()
+    def _taught(self, images: Tensor) -> Tensor | None:
+        if self._teacher is None:
+            return None
+        with self._cast():
+            logits: Tensor = self._teacher(images)
+        return logits.float()
+
+    @contextmanager
+    def _regularised(self, subnet: Subnet, step: int) -> Iterator[None]:
+        """Dropout and drop-path, for the largest subnet alone."""
+        dropout, drop_path = self._supernet.space.head.dropout, self._recipe.drop_path
+        if subnet != self._supernet.largest or not (dropout or drop_path):
+            yield
+            return
+        rng = step_rng(self._seed, "dropout", step * self._processes.count + self._processes.rank)
+        on_gpu = [self._device] if self._device.type == "cuda" else []
+        with torch.random.fork_rng(devices=on_gpu):
+            torch.manual_seed(int(rng.integers(2**31)))
+            self._supernet.regularise(dropout=dropout, drop_path=drop_path)
+            try:
+                yield
+            finally:
+                self._supernet.regularise()
+
+    def _chosen(self, genes: Genes, step: int, images: Tensor, labels: Tensor) -> list[Subnet]:
+        """The step's subnets, those that are to be the best or the worst found out."""
+        space, phase = self._supernet.space, self._phase
+        chosen = genes.copy()
+        for row, kind in enumerate(phase.subnets):
+            if kind in ("best_up", "worst_up"):
+                number = step * len(phase.subnets) + row
+                found = rivals(space, phase, genes[row : row + 1], self._seed, number)
+                losses = self._rival_losses(decode(space, found), images, labels)
+                best = losses.argmin() if kind == "best_up" else losses.argmax()
+                chosen[row] = found[int(best)]
+        return decode(space, chosen)
+
+    @torch.no_grad()
+    def _rival_losses(
+        self, subnets: Sequence[Subnet], images: Tensor, labels: Tensor
+    ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        losses = []
+        for subnet in subnets:
+            self._supernet.activate(subnet)
+            with self._cast():
+                logits = self._supernet(images)
+            losses.append(F.cross_entropy(logits.float(), labels))
+        found: np.ndarray[tuple[int], np.dtype[np.float64]] = np.nan_to_num(
+            self._processes.mean(torch.stack(losses)).double().cpu().numpy(), nan=np.inf
+        )
+        return found

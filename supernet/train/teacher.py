@@ -1,0 +1,78 @@
+"""Networks that teach subnets: the largest one of some moment, or one from elsewhere."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from supernet.errors import ConfigError, FileFormatError
+from supernet.models import Supernet, extract, load_weights
+from supernet.models.published import network_channels, open_network
+from supernet.train.recipe import Elastic, Phase, Recipe
+
+__all__ = ["Teachers"]
+
+
+class Teachers:
+    """The frozen teachers of a training.
+
+    Args:
+        supernet: whose largest subnet is kept.
+        recipe: whose phases ask for teachers.
+        folder: where the kept one lies, as ``teacher.safetensors``.
+    """
+
+    def __init__(self, supernet: Supernet, recipe: Recipe, folder: Path) -> None:
+        self._supernet, self.path = supernet, folder / "teacher.safetensors"
+        first = recipe.phases[0].elastic
+        self.at_start = bool(recipe.init) and first != Elastic(resolution=first.resolution)
+        """Whether the largest subnet is kept before the first phase, not after it."""
+        self._frozen: nn.Module | None = None
+        self._foreign: dict[str, nn.Module] = {}
+
+    def keep(self) -> nn.Module:
+        """Keep the largest subnet as it is now."""
+        network = extract(self._supernet, self._supernet.largest)
+        self._frozen = _teacher(network)
+        return network
+
+    def resume(self, past_first_phase: bool) -> None:
+        """Read the kept one back, if there should be one by now.
+
+        Raises:
+            FileFormatError: it is gone or damaged.
+        """
+        if past_first_phase or self.at_start:
+            load_weights(self.path, self.keep())
+
+    def get(self, phase: Phase, device: torch.device) -> nn.Module | None:
+        """The frozen teacher of a phase; None where it needs none.
+
+        Raises:
+            ConfigError: it has other classes or channels than the supernet.
+        """
+        if not phase.distill or phase.teacher == "in_place":
+            return None
+        if phase.teacher == "frozen":
+            if self._frozen is None:
+                raise FileFormatError(f"{self.path}: the teacher of phase {phase.name!r} is gone")
+            return self._frozen
+        if phase.teacher not in self._foreign:
+            self._foreign[phase.teacher] = self._open(phase.teacher, device)
+        return self._foreign[phase.teacher]
+
+    def _open(self, source: str, device: torch.device) -> nn.Module:
+        space = self._supernet.space
+        network = open_network(source, num_classes=space.num_classes)
+        channels = network_channels(network)
+        if channels != space.in_channels:
+            raise ConfigError(
+                f"teacher {source}: reads images of {channels} channels, the data have "
+                f"{space.in_channels}"
+            )
+        return _teacher(network.to(device))
+
+
+def _teacher(network: nn.Module) -> nn.Module:
+    network.requires_grad_(False).eval()
+    return network.to(memory_format=torch.channels_last)

@@ -1,0 +1,255 @@
+"""How good a supernet is: its subnets as they are, and against the same trained alone."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from supernet.errors import ConfigError, FileFormatError
+from supernet.evaluate import Evaluations, Score, Split
+from supernet.files import fill, sha256
+from supernet.models import Supernet, extract, load_pretrained, save_weights
+from supernet.progress import Progress, silent
+from supernet.runs import Run
+from supernet.space import Space, Subnet, decode, largest, operators, total_macs, total_params
+from supernet.space.identify import fixed_space
+from supernet.train import Phase, Recipe
+from supernet.workflow.accuracies import CALIBRATION_IMAGES, Accuracies, random_pairs
+from supernet.workflow.quality_file import (
+    QualityFile,
+    SubnetQuality,
+    correlations,
+    write_quality,
+)
+from supernet.workflow.report import show_quality
+from supernet.workflow.start import start_from
+from supernet.workflow.train import resume_training, seeded_supernet, train_supernet
+
+__all__ = ["alone_recipe", "alone_space", "measure_quality"]
+
+_NAMES = ("largest", "smallest")
+
+
+def measure_quality(
+    run: Run,
+    *,
+    subnets: int = 20,
+    alone: int = 0,
+    split: Split = "test",
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Progress = silent,
+) -> tuple[QualityFile, Path, Path]:
+    """Measure subnets of a run; what was found, ``quality.json`` and the report.
+
+    Nothing is measured or trained twice: called again after it was stopped, it goes on.
+
+    Args:
+        run: with a trained supernet.
+        subnets: random subnets of all sizes, beside the smallest and the largest.
+        alone: how many of these are also trained alone, as long as the supernet was: the
+            largest, the smallest, then random ones; 0 for none.
+        split: the images that accuracies are of.
+        seed: of the random subnets.
+        device: where to measure and train.
+        progress: told about every subnet and every step.
+
+    Raises:
+        ConfigError: numbers that do not fit, or an imported run that has no recipe.
+        DataError: the run's images are gone.
+        TrainingError: a loss is not finite.
+    """
+    _check(run, subnets, alone)
+    space = run.space()
+    genes = random_pairs(space, subnets + len(_NAMES), seed)
+    accuracies = Accuracies(run, space, device, progress, split=split)
+    scores = [Score(*pair) for pair in accuracies.measure(genes).T.tolist()]
+    chosen = decode(space, genes)
+    lone = _train_alone(run, chosen[:alone], split, device, progress)
+    rows = _rows(space, chosen, scores, lone)
+    kendall_macs, kendall_alone, mean_gap = correlations(rows)
+    quality = QualityFile(
+        space=space.name,
+        space_hash=space.hash,
+        weights=sha256(run.weights()),
+        split=split,
+        images=len(getattr(run.dataset(progress), split)),
+        calibration_images=CALIBRATION_IMAGES,
+        seed=seed,
+        alone_epochs=_recipe(run).epochs if alone else None,
+        kendall_macs=kendall_macs,
+        kendall_alone=kendall_alone,
+        mean_gap=mean_gap,
+        subnets=rows,
+    )
+    return quality, write_quality(run.folder, quality), show_quality(run, quality)
+
+
+def _check(run: Run, subnets: int, alone: int) -> None:
+    if subnets < 0:
+        raise ConfigError(f"subnets: must be 0 or more, found {subnets}")
+    most = subnets + len(_NAMES)
+    if alone and not len(_NAMES) <= alone <= most:
+        raise ConfigError(
+            f"alone: must be 0, or from 2 (smallest and largest) to {most} (all that are "
+            f"measured), found {alone}",
+            hint="measure more by --subnets",
+        )
+    if alone and run.config().imported:
+        raise ConfigError(
+            f"{run.folder}: its weights were imported, so it has no recipe by which subnets "
+            "could be trained alone",
+            hint="leave out --alone",
+        )
+
+
+def _rows(
+    space: Space, chosen: Sequence[Subnet], scores: Sequence[Score], lone: Sequence[Score]
+) -> tuple[SubnetQuality, ...]:
+    """All subnets by multiply-adds; the first of them have a score alone."""
+    rows = []
+    for index, (subnet, score) in enumerate(zip(chosen, scores, strict=True)):
+        found = operators(space, subnet)
+        own = lone[index] if index < len(lone) else None
+        rows.append(
+            SubnetQuality(
+                name=_NAMES[index] if index < len(_NAMES) else f"random {index - 1}",
+                subnet=str(subnet),
+                resolution=subnet.resolution,
+                macs=total_macs(found),
+                params=total_params(found),
+                top1=score.top1,
+                loss=score.loss,
+                alone_top1=own.top1 if own else None,
+                alone_loss=own.loss if own else None,
+                gap=score.top1 - own.top1 if own else None,
+            )
+        )
+    return tuple(sorted(rows, key=lambda row: row.macs))
+
+
+# ---------------------------------------------------------------- alone
+
+
+def alone_space(space: Space, subnet: Subnet, *, dropout: float) -> Space:
+    """A space whose only subnet is `subnet`.
+
+    Args:
+        space: that it is of.
+        subnet: the network.
+        dropout: before the classifier.
+    """
+    fixed = fixed_space(f"{space.name}-alone", operators(space, subnet), bn_eps=space.bn_eps)
+    head = replace(fixed.head, dropout=dropout)
+    return replace(fixed, head=head, bn_momentum=space.bn_momentum)
+
+
+def alone_recipe(recipe: Recipe, *, largest: bool, init: str = "") -> Recipe:
+    """One phase as long as all of `recipe`: from its highest learning rate to its last.
+
+    Without teacher: what a network reaches by itself in the same number of steps.
+
+    Args:
+        recipe: of the supernet.
+        largest: whether the network is its largest subnet, the only one with drop-path.
+        init: the weights to start from; random ones when not given.
+    """
+    first, last = recipe.phases[0], recipe.phases[-1]
+    phase = Phase(
+        name="alone",
+        epochs=recipe.epochs,
+        warmup_epochs=first.warmup_epochs,
+        lr=max(phase.lr for phase in recipe.phases),
+        lr_end=last.lr_end,
+        subnets=("largest",),
+    )
+    return replace(
+        recipe,
+        name=f"{recipe.name}-alone",
+        init=init,
+        drop_path=recipe.drop_path if largest else 0.0,
+        phases=(phase,),
+    )
+
+
+def _recipe(run: Run) -> Recipe:
+    return fill(Recipe, run.config().recipe, "recipe")
+
+
+def _train_alone(
+    run: Run, chosen: Sequence[Subnet], split: Split, device: str, progress: Progress
+) -> list[Score]:
+    """Scores of subnets that are each trained alone, in ``alone/`` of the run."""
+    scores = []
+    for number, subnet in enumerate(chosen, start=1):
+        # the supernet drops out while it trains its largest subnet, and there alone
+        dropout = run.space().head.dropout if number == 1 else 0.0
+        space = alone_space(run.space(), subnet, dropout=dropout)
+        own = decode(space, largest(space))[0]
+        place = Run(run.folder / "alone" / hashlib.sha256(str(subnet).encode()).hexdigest()[:12])
+        score = _known(place, own, split)
+        if score is None:
+            telling = _prefixed(progress, f"alone {number} of {len(chosen)}")
+            if (place.folder / "config.yaml").is_file():  # begun, and stopped
+                resume_training(place, device=device, progress=telling)
+            else:
+                _begin(run, place, space, subnet, number == 1, device, telling)
+            measured = Accuracies(place, place.space(), device, telling, split=split)
+            score = Score(*measured.measure(largest(space)).T.tolist()[0])
+        scores.append(score)
+    return scores
+
+
+def _known(place: Run, subnet: Subnet, split: Split) -> Score | None:
+    """The score that was measured after a training that had ended."""
+    try:
+        weights = place.weights()
+    except FileFormatError:  # not begun, or stopped before the first checkpoint
+        return None
+    known = Evaluations(
+        place.folder / "evaluations.sqlite",
+        weights=sha256(weights),
+        split=split,
+        calibration_images=CALIBRATION_IMAGES,
+    )
+    return known.get(subnet)
+
+
+def _begin(
+    run: Run,
+    place: Run,
+    space: Space,
+    subnet: Subnet,
+    is_largest: bool,
+    device: str,
+    progress: Progress,
+) -> None:
+    """Train one subnet from what it was before the supernet was trained."""
+    config, recipe = run.config(), _recipe(run)
+    init = ""
+    if recipe.init:
+        path = place.folder.resolve() / "start.safetensors"
+        save_weights(path, _start(run, recipe, space, subnet, progress).state_dict())
+        init = str(path)
+    train_supernet(
+        space,
+        alone_recipe(recipe, largest=is_largest, init=init),
+        config.data,
+        folder=place.folder,
+        seed=config.seed,
+        device=device,
+        progress=progress,
+    )
+
+
+def _start(run: Run, recipe: Recipe, space: Space, subnet: Subnet, progress: Progress) -> Supernet:
+    """The subnet's slice of the weights that the supernet's training began with."""
+    begun = seeded_supernet(run.space(), run.config().seed)
+    start_from(begun, recipe.init, progress)
+    alone = Supernet(space)
+    load_pretrained(alone, extract(begun, subnet))
+    return alone
+
+
+def _prefixed(progress: Progress, text: str) -> Progress:
+    return lambda done, total, what: progress(done, total, f"{text}: {what}")

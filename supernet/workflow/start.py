@@ -1,0 +1,59 @@
+"""What a supernet starts from: a published network, a run, or a checkpoint."""
+
+from pathlib import Path
+
+from supernet.errors import ConfigError
+from supernet.models import Supernet, Taken, load_pretrained, load_shared, open_network
+from supernet.models.published import is_published
+from supernet.progress import Progress, silent
+from supernet.runs import find_run
+
+__all__ = ["SPACES", "start_from"]
+
+SPACES = {
+    "torchvision:mobilenet_v2": "mobilenet_v2",
+    "timm:mobilenetv2_100": "mobilenet_v2",
+    "torchvision:mobilenet_v3_large": "mobilenet_v3_large",
+    "timm:mobilenetv3_large_100": "mobilenet_v3_large",
+    "timm:resnet50d": "resnet50d",
+}
+"""The shipped spaces whose largest subnets are published networks."""
+
+
+def start_from(supernet: Supernet, source: str, progress: Progress = silent) -> Taken:
+    """Give a new supernet the weights that `source` names.
+
+    Args:
+        supernet: changed in place.
+        source: as in `supernet.train.Recipe.init`: ``torchvision:NAME``, ``timm:NAME``,
+            either with ``=FILE`` (the network becomes the largest subnet), a run folder, or
+            a weights file (both of the same space; the number of classes may differ).
+        progress: told about a download.
+
+    Raises:
+        ConfigError: nothing was named, or a network or space that does not fit.
+        MissingPackageError: timm is not installed.
+        DataError: the weights cannot be downloaded.
+        FileFormatError: a file that is missing, damaged, or of another network or space.
+    """
+    if source == "required":
+        raise ConfigError(
+            "this recipe starts from trained weights, and none were named",
+            hint="give --init torchvision:NAME, timm:NAME, a run folder or a weights file",
+        )
+    if is_published(source):
+        network = open_network(source, progress=progress)
+        try:
+            return load_pretrained(supernet, network)
+        except ConfigError as error:
+            made = SPACES.get(source.partition("=")[0])
+            if made in (None, supernet.space.name):
+                raise
+            raise ConfigError(error.problems, hint=f"--space {made} is made for it") from None
+    path = Path(source)
+    if not path.exists():
+        raise ConfigError(
+            f"{source}: no such run folder or weights file",
+            hint="networks of others are named as torchvision:NAME or timm:NAME",
+        )
+    return load_shared(supernet, find_run(path).weights() if path.is_dir() else path)

@@ -1,0 +1,60 @@
+"""A new device from ten networks and the tables of others."""
+
+import numpy as np
+import pytest
+
+from supernet.errors import ConfigError
+from supernet.latency import LatencyTable, OperatorModel, load_target, transfer
+from supernet.predict import kendall_tau, mean_absolute_percentage_error
+from supernet.space import OperatorSum, Space, load_space, sample
+
+
+@pytest.fixture(scope="module")
+def space() -> Space:
+    return load_space("mobilenet_v3")
+
+
+@pytest.fixture(scope="module")
+def known() -> list[LatencyTable]:
+    return [load_target("mobile_cpu"), load_target("mobile_cpu_pixel1")]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "offset"), [(0.5, 0.0, 0.0), (0.0, 2.0, 0.0), (1.0, 0.3, 5.0)]
+)
+def test_a_mixture_of_known_devices_is_found(
+    space: Space, known: list[LatencyTable], first: float, second: float, offset: float
+) -> None:
+    rng = np.random.default_rng(0)
+    genes = sample(space, 410, rng)
+    sums = [OperatorSum(space, table.model.ms)(genes) for table in known]
+    ms = first * sums[0] + second * sums[1] + offset
+    noisy = ms[:10] * (1 + 0.01 * rng.standard_normal(10))
+    found = transfer(space, genes[:10], noisy, known=known, target="new", device={})
+    predicted = found.predictor(space).ms(genes[10:])
+    assert mean_absolute_percentage_error(predicted, ms[10:]) < 2
+    assert kendall_tau(predicted, ms[10:]) > 0.95
+    assert found.held_out.networks == 10
+    assert found.held_out.mape < 3
+    assert found.correction.networks == 10
+    assert "mixed by 10 networks" in found.model.source
+
+
+def test_the_new_table_serves_other_spaces(space: Space, known: list[LatencyTable]) -> None:
+    genes = sample(space, 10, np.random.default_rng(0))
+    ms = OperatorSum(space, known[0].model.ms)(genes)
+    found = transfer(space, genes, ms, known=known, target="new", device={})
+    other = load_space("proxyless")
+    fresh = sample(other, 20, np.random.default_rng(1))
+    np.testing.assert_allclose(
+        found.predict_ms(other, fresh).ms, known[0].predict_ms(other, fresh).ms, rtol=1e-3
+    )
+
+
+def test_too_few_networks_or_tables_are_refused(space: Space, known: list[LatencyTable]) -> None:
+    genes = sample(space, 5, np.random.default_rng(0))
+    with pytest.raises(ConfigError, match="needs at least 4 networks, found 3"):
+        transfer(space, genes[:3], np.ones(3), known=known, target="new", device={})
+    empty = LatencyTable(target="empty", device={}, rows={}, model=OperatorModel())
+    with pytest.raises(ConfigError, match="none of the tables empty knows all operators"):
+        transfer(space, genes, np.ones(5), known=[empty], target="new", device={})

@@ -1,0 +1,110 @@
+"""Amounts of work are physical: more to do is never less work."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from supernet.errors import ConfigError
+from supernet.latency.work import WORK_TERMS, work_terms
+from supernet.space import Operator, list_spaces, load_space, operators_of
+from supernet.space.operators import Activation, OperatorKind
+
+KINDS: list[OperatorKind] = ["conv", "mbconv", "dsconv", "bottleneck"]
+ACTS: list[Activation] = ["none", "relu", "relu6", "hard_swish", "swish"]
+
+
+@st.composite
+def some_operator(draw: st.DrawFn) -> Operator:
+    """A block of any kind, as spaces make them."""
+    op = draw(st.sampled_from(KINDS))
+    channels = draw(st.integers(1, 12)) * 8
+    after = draw(st.sampled_from([channels, 16, 64]))
+    stride = draw(st.sampled_from([1, 2]))
+    size = draw(st.integers(1, 40))
+    fields: dict[str, Any] = {}
+    if op != "conv":
+        fields["mid_channels"] = channels if op == "dsconv" else channels * draw(st.integers(1, 6))
+    if op != "bottleneck":
+        fields["se"] = draw(st.sampled_from([0, 8, 32]))
+    if stride == 1 and after == channels:
+        fields["shortcut"] = draw(st.sampled_from(["none", "identity"]))
+    return Operator(
+        op=op, in_channels=channels, out_channels=after, kernel=draw(st.sampled_from([1, 3, 5, 7])),
+        stride=stride, act=draw(st.sampled_from(ACTS)), height=size, width=size, **fields,
+    )  # fmt: skip
+
+
+def grown(operator: Operator, what: str) -> Operator:
+    """The operator with more of one thing."""
+    o = operator
+    if what == "channels":
+        assume(o.shortcut != "identity")
+        mid = o.in_channels + 8 if o.op == "dsconv" else o.mid_channels
+        return replace(o, in_channels=o.in_channels + 8, mid_channels=mid)
+    if what == "middle":
+        assume(o.op in ("mbconv", "bottleneck"))
+        return replace(o, mid_channels=o.mid_channels + 8)
+    if what == "outputs":
+        assume(o.shortcut != "identity")
+        return replace(o, out_channels=o.out_channels + 8)
+    if what == "kernel":
+        return replace(o, kernel=o.kernel + 2)
+    if what == "squeeze":
+        assume(o.op != "bottleneck")
+        return replace(o, se=o.se + 8)
+    return replace(o, height=o.height + 1, width=o.width + 1)
+
+
+@pytest.mark.parametrize("what", ["channels", "middle", "outputs", "kernel", "squeeze", "pixels"])
+@given(operator=some_operator())
+def test_more_to_do_is_never_less_of_any_work(what: str, operator: Operator) -> None:
+    try:
+        more = grown(operator, what)
+    except ConfigError:
+        assume(False)
+    small, large = dict(work_terms(operator)), dict(work_terms(more))
+    assert all(amount <= large[name] + 1e-12 for name, amount in small.items())
+
+
+@given(operator=some_operator())
+def test_a_stride_is_never_more_work(operator: Operator) -> None:
+    assume(operator.shortcut == "none")
+    one, two = (dict(work_terms(replace(operator, stride=stride))) for stride in (1, 2))
+    assert all(amount <= one[name] + 1e-12 for name, amount in two.items())
+
+
+@pytest.mark.parametrize("name", list_spaces())
+def test_every_operator_of_every_space_has_known_work(name: str) -> None:
+    for operator in operators_of(load_space(name)):
+        amounts = dict(work_terms(operator))
+        assert amounts
+        assert set(amounts) <= set(WORK_TERMS)
+        assert all(amount >= 0 for amount in amounts.values())
+
+
+def test_the_arithmetic_by_hand() -> None:
+    block = Operator(
+        op="mbconv", in_channels=16, mid_channels=48, out_channels=24, kernel=3, act="hard_swish",
+        height=8, width=8, se=16,
+    )  # fmt: skip
+    amounts = dict(work_terms(block))
+    assert amounts["matmul"] == pytest.approx(64 * (16 * 48 + 48 * 24) / 1e6)
+    # a 3x3 window on 8x8 pixels has 3*8 - 2 = 22 taps inside, each way
+    assert amounts["taps"] == pytest.approx(22 * 22 * 48 / 1e6)
+    assert amounts["squeeze_weights"] == pytest.approx(2 * 48 * 16 / 1e6)
+    assert amounts["gate"] == pytest.approx(2 * 64 * 48 / 1e6)
+    assert amounts["matmul_calls"] == 2
+    assert "add" not in amounts
+
+
+def test_groups_save_arithmetic_but_not_calls() -> None:
+    whole = Operator(
+        op="bottleneck", in_channels=64, mid_channels=64, out_channels=64, kernel=3, act="relu",
+        height=14, width=14,
+    )  # fmt: skip
+    one, eight = dict(work_terms(whole)), dict(work_terms(replace(whole, groups=8)))
+    assert eight["matmul"] < one["matmul"]
+    assert eight["matmul_calls"] == one["matmul_calls"] + 7

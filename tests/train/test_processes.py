@@ -1,0 +1,100 @@
+"""Several processes train what one process trains."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+SPACE = """
+format: supernet.space
+version: 1
+name: tiny
+resolutions: [24, 28]
+stem: {width: [8], stride: 2}
+stages:
+  - {width: [8, 16], depth: [1, 2], kernel: [3, 5], expand: [2, 3], stride: 2, se: [0.25]}
+head: {width: 32}
+"""
+
+RECIPE = """
+format: supernet.recipe
+version: 1
+name: together
+batch_size: 64
+ema: 0.5
+phases:
+  - {name: largest, epochs: 0.02, lr: 0.1}
+  - name: random
+    epochs: 0.02
+    lr: 0.1
+    elastic: {kernel: 0, depth: 0, expand: 0, width: 0}
+    subnets: [random, random]
+    distill: 0.5
+    sort_channels: true
+  - name: sandwich
+    epochs: 0.02
+    lr: 0.1
+    elastic: {kernel: 0, depth: 0, expand: 0, width: 0}
+    subnets: [largest, smallest, best_up]
+    distill: 1.0
+    teacher: in_place
+"""
+
+SCRIPT = Path(__file__).with_name("in_processes.py")
+
+
+def run(folder: Path, *arguments: object, processes: int) -> str:
+    """Run a script or a module in so many processes; what they wrote to stderr."""
+    start = [sys.executable]
+    if processes > 1:
+        start += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "SUPERNET_HOME": str(folder / "home")}
+    done = subprocess.run(
+        [*start, *map(str, arguments)],
+        cwd=folder,
+        env=environment,
+        text=True,
+        capture_output=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("processes")
+    (folder / "space.yaml").write_text(SPACE)
+    (folder / "recipe.yaml").write_text(RECIPE)
+    return folder
+
+
+def test_two_processes_give_the_weights_of_one(folder: Path):
+    states, parts = [], 2
+    for processes in (1, 2):
+        weights = folder / f"{processes}.pt"
+        run(folder, SCRIPT, "space.yaml", "recipe.yaml", weights, parts, processes=processes)
+        states.append(torch.load(weights))
+    one, two = states
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=1e-9, atol=1e-11, msg=name)
+    assert (folder / "2" / "metrics.jsonl").read_text().count("\n") == 3
+
+
+def test_the_command_line_trains_in_two_processes_and_goes_on(folder: Path):
+    train = ["-m", "supernet", "train", "--run-folder", "both"]
+    options = ["--space", "space.yaml", "--recipe", "recipe.yaml"]
+    said = run(folder, *train, *options, processes=2)
+    assert said.count("run: both") == 1
+    assert "Warning" not in said
+    last = max((folder / "both" / "checkpoints").glob("step-*"))
+    kept = (last / "supernet.safetensors").read_bytes()
+    for path in last.iterdir():
+        path.unlink()
+    last.rmdir()
+    run(folder, *train, "--resume", processes=2)
+    assert (last / "supernet.safetensors").read_bytes() == kept

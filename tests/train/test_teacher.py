@@ -1,0 +1,88 @@
+"""Frozen teachers: which moment, and networks from elsewhere."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torchvision.models import get_model
+
+from supernet.data import Dataset, ImageSet
+from supernet.errors import ConfigError
+from supernet.models import Supernet
+from supernet.space import Space
+from supernet.train import Elastic, Phase, Recipe, Trainer, list_checkpoints
+
+EVERYTHING = Elastic(kernel=0, depth=0, expand=0, width=0)
+
+
+@pytest.fixture
+def colour(dataset: Dataset) -> Dataset:
+    pixels = np.random.default_rng(0).integers(0, 255, (160, 28, 28, 3), dtype=np.uint8)
+    images = ImageSet(pixels, dataset.train.labels)
+    views = replace(dataset.views, mean=(0.5,) * 3, std=(0.2,) * 3)
+    return Dataset(
+        name="colour",
+        classes=dataset.classes,
+        train=images,
+        holdout=images,
+        test=images,
+        views=views,
+    )
+
+
+def taught_by(source: str, init: str = "") -> Recipe:
+    phase = Phase(name="all", epochs=1, lr=0.05, elastic=EVERYTHING, distill=1.0, teacher=source)
+    return Recipe(name="taught", batch_size=32, phases=(phase,), init=init)
+
+
+def resnet(path: Path, classes: int) -> str:
+    torch.manual_seed(0)
+    torch.save(get_model("resnet18", num_classes=classes).state_dict(), path)
+    return f"torchvision:resnet18={path}"
+
+
+def test_a_network_of_torchvision_teaches(tmp_path: Path, space: Space, colour: Dataset):
+    supernet = Supernet(replace(space, in_channels=3))
+    before = {name: value.clone() for name, value in supernet.state_dict().items()}
+    source = resnet(tmp_path / "teacher.pth", 10)
+    Trainer(supernet, colour, taught_by(source), folder=tmp_path).train()
+    assert any(not torch.equal(before[n], v) for n, v in supernet.state_dict().items())
+
+
+@pytest.mark.parametrize(("classes", "channels"), [(7, 3), (10, 1)])
+def test_a_teacher_of_other_classes_or_channels_is_refused(
+    tmp_path: Path, space: Space, dataset: Dataset, colour: Dataset, classes: int, channels: int
+):
+    source = resnet(tmp_path / "teacher.pth", classes)
+    supernet = Supernet(replace(space, in_channels=channels))
+    images = colour if channels == 3 else dataset
+    with pytest.raises(ConfigError, match="7 classes" if classes == 7 else "1$"):
+        Trainer(supernet, images, taught_by(source), folder=tmp_path).train()
+
+
+def test_a_teacher_must_be_a_known_word():
+    with pytest.raises(ConfigError, match="teacher: must be frozen, in_place, torchvision:NAME"):
+        taught_by("resnet18")
+
+
+def test_with_weights_to_start_from_the_frozen_teacher_is_their_largest_subnet(
+    tmp_path: Path, space: Space, dataset: Dataset
+):
+    torch.manual_seed(0)
+    supernet = Supernet(space)
+    start = {name: value.clone() for name, value in supernet.state_dict().items()}
+    recipe = taught_by("frozen", init="somewhere")
+    Trainer(supernet, dataset, recipe, folder=tmp_path).train()
+    from supernet.models import extract, load_weights
+
+    first = Supernet(space)
+    first.load_state_dict(start)
+    kept = extract(first, first.largest)
+    expected = {name: value.clone() for name, value in kept.state_dict().items()}
+    load_weights(tmp_path / "checkpoints" / "teacher.safetensors", kept)
+    for name, value in kept.state_dict().items():
+        assert torch.equal(value, expected[name]), name
+    resumed = Trainer(Supernet(space), dataset, recipe, folder=tmp_path)
+    resumed.resume(list_checkpoints(tmp_path / "checkpoints")[-1])
