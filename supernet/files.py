@@ -149,13 +149,30 @@ def read_as(cls: type[T], path: Path, kind: str, version: int) -> T:
         raise ConfigError([f"{path}: {problem}" for problem in error.problems]) from None
 
 
-def write_document(path: Path, kind: str, version: int, body: Mapping[str, Any]) -> None:
-    """Write a JSON (or, by suffix, YAML) document of `kind`, whole or not at all."""
+def write_document(
+    path: Path, kind: str, version: int, body: Mapping[str, Any], *, lines: str = ""
+) -> None:
+    """Write a JSON (or, by suffix, YAML) document of `kind`, whole or not at all.
+
+    Args:
+        path: of the file.
+        kind: what follows ``supernet.`` in its format.
+        version: of the format.
+        body: everything else.
+        lines: a key whose long list is written with one line an item.
+    """
     document = {"format": f"supernet.{kind}", "version": version, **_plain(body)}
     if path.suffix in (".yaml", ".yml"):
         write_text(path, _dump_yaml(document))
     else:
-        write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+        rows = document.pop(lines, None)
+        text = json.dumps(document, indent=1, allow_nan=False)
+        if rows:
+            body_text = ",\n  ".join(json.dumps(row, allow_nan=False) for row in rows)
+            text = f'{text[:-2]},\n "{lines}": [\n  {body_text}\n ]\n}}'
+        elif rows is not None:
+            text = f'{text[:-2]},\n "{lines}": []\n}}'
+        write_text(path, text + "\n")
 
 
 def read_document(path: Path, kind: str, version: int) -> dict[str, Any]:

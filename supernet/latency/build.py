@@ -14,13 +14,14 @@ from supernet.latency.results import KitResult
 from supernet.latency.table import HeldOut, LatencyTable, Row
 from supernet.space import Operator
 
-__all__ = ["table_of"]
+__all__ = ["IDENTITY", "table_of"]
 
 Values = npt.NDArray[np.float64]
 Whole = Sequence[tuple[Sequence[Operator], Timing]]
 
 _LEAST_FIT = 4  # networks that the correction needs
-_IDENTITY = ("processor", "machine", "runtime", "runtime_version", "provider")
+IDENTITY = ("processor", "machine", "system", "runtime", "runtime_version", "provider")
+"""What a device and its runtime are told apart by."""
 
 
 def table_of(
@@ -97,14 +98,20 @@ def _rows(results: Sequence[KitResult]) -> dict[Operator, Row]:
     for result in results:
         for operator, timing in result.operator_timings().items():
             if operator not in rows or timing.ms < rows[operator].ms:
-                rows[operator] = Row(operator=operator, ms=timing.ms, spread_ms=timing.spread_ms)
+                ms, spread_ms = _short(timing.ms), _short(timing.spread_ms)
+                rows[operator] = Row(operator=operator, ms=ms, spread_ms=spread_ms)
     return rows
+
+
+def _short(value: float) -> float:
+    """To six digits: more is noise, and fills files."""
+    return float(f"{value:.6g}")
 
 
 def _check_same(first: KitResult, other: KitResult) -> None:
     differ = [
         f"{key} ({first.device.get(key)!r}, {other.device.get(key)!r})"
-        for key in _IDENTITY
+        for key in IDENTITY
         if first.device.get(key) != other.device.get(key)
     ]
     differ += [] if first.settings == other.settings else ["settings"]

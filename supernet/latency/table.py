@@ -6,7 +6,7 @@ which had no part in the fit, tell the error.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -55,7 +55,7 @@ class Row:
     ms: float
     """The protocol's statistic, in milliseconds."""
     spread_ms: float
-    """Median minus minimum of the runs, in milliseconds."""
+    """How far measurements lie from `ms`: the median distance, in milliseconds."""
 
     def __post_init__(self) -> None:
         for name in ("ms", "spread_ms"):
@@ -240,9 +240,9 @@ class LatencyTable:
             "correction": asdict(self.correction),
             "held_out": asdict(self.held_out),
             "model": asdict(self.model),
-            "rows": [asdict(row) for row in self.rows.values()],
+            "rows": [_compact(row) for row in self.rows.values()],
         }
-        write_document(path, "latency_table", _VERSION, body)
+        write_document(path, "latency_table", _VERSION, body, lines="rows")
 
     @classmethod
     def load(cls, path: Path) -> "LatencyTable":
@@ -273,6 +273,16 @@ class _Body:
     def __post_init__(self) -> None:
         if self.threads < 1 or self.batch < 1:
             raise ConfigError(f"threads, batch: at least 1, found {self.threads}, {self.batch}")
+
+
+def _compact(row: Row) -> dict[str, Any]:
+    """A row without what an operator has by default."""
+    operator = {
+        item.name: value
+        for item in fields(Operator)
+        if (value := getattr(row.operator, item.name)) != item.default
+    }
+    return {"operator": operator, "ms": row.ms, "spread_ms": row.spread_ms}
 
 
 class LatencyPredictor:

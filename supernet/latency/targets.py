@@ -1,18 +1,22 @@
 """Targets by name: shipped tables, your own, and the machine this runs on."""
 
 import re
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
 from supernet.errors import ConfigError, FileFormatError
 from supernet.files import nearest, user_folder
+from supernet.latency.build import IDENTITY
 from supernet.latency.measure import build_table, describe_device
+from supernet.latency.results import KitResult
 from supernet.latency.table import LatencyTable
 from supernet.progress import Progress, silent
 from supernet.space import Space
 
 __all__ = [
     "THIS_MACHINE",
+    "kept_rows",
     "list_targets",
     "load_target",
     "own_tables",
@@ -96,7 +100,7 @@ def this_machine(space: Space, *, fresh: bool = False, progress: Progress = sile
         fresh: measure everything again.
         progress: as in `build_table`.
     """
-    known = None if fresh else _kept()
+    known = None if fresh else _kept(THIS_MACHINE, describe_device())
     if known and known.held_out.space_hash == space.hash and not known.missing(space):
         return known
     journal = own_tables() / f".{THIS_MACHINE}.part"  # what an interrupted run had measured
@@ -105,11 +109,18 @@ def this_machine(space: Space, *, fresh: bool = False, progress: Progress = sile
     return table
 
 
-def _kept() -> LatencyTable | None:
-    """The kept table, unless it is damaged or of another machine or runtime."""
+def kept_rows(name: str, result: KitResult) -> LatencyTable | None:
+    """An own table of this name, if it is of the device and settings of `result`."""
+    table, settings = _kept(name, result.device), result.settings
+    wanted = (settings.precision, settings.threads, settings.batch)
+    return table if table and (table.precision, table.threads, table.batch) == wanted else None
+
+
+def _kept(name: str, device: Mapping[str, str]) -> LatencyTable | None:
+    """An own table, unless it is damaged or of another machine or runtime."""
     try:
-        table = load_target(THIS_MACHINE)
+        table = LatencyTable.load(own_tables() / f"{name}.json")
     except (FileFormatError, ConfigError):
         return None
-    same = all(table.device.get(key) == value for key, value in describe_device().items())
+    same = all(table.device.get(key) == device.get(key) for key in IDENTITY)
     return table if same else None

@@ -11,6 +11,12 @@ import onnxruntime
 import pytest
 import torch
 from onnx import numpy_helper
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
 from supernet.export import to_onnx
 from torch import nn
 
@@ -222,6 +228,59 @@ def test_operators_of_every_shipped_space_can_be_loaded(name: str) -> None:
     for operator in found[:: max(1, len(found) // 20)]:
         model = build_onnx([operator])
         onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+
+
+# ------------------------------------------------------------------ int8
+
+
+def optimised(model: bytes, folder: Path) -> Counter[str]:
+    """What ONNX Runtime makes of a model on this processor."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.optimized_model_filepath = str(folder / "optimised.onnx")
+    onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return types(onnx.load(folder / "optimised.onnx"))
+
+
+class _Images(CalibrationDataReader):  # type: ignore[misc]
+    """Two random images."""
+
+    def __init__(self, operator: Operator) -> None:
+        self._left = [input_of(operator)] * 2
+
+    def get_next(self) -> Any:
+        return {"x": self._left.pop()} if self._left else None
+
+
+@pytest.mark.parametrize("case", ["tiny smallest", "tiny largest", "demo largest", "mixed largest"])
+def test_an_int8_network_runs_the_operators_of_a_quantised_one(
+    tmp_path: Path, tiny_space: Space, mixed_space: Space, case: str
+) -> None:
+    """The referee is ONNX Runtime's own static quantisation of the same network."""
+    name, end = case.split()
+    space = {"tiny": tiny_space, "mixed": mixed_space, "demo": load_space("demo")}[name]
+    subnet = decode(space, {"smallest": smallest, "largest": largest}[end](space))[0]
+    found = operators(space, subnet)
+    (tmp_path / "float.onnx").write_bytes(build_onnx(found))
+    quantize_static(
+        tmp_path / "float.onnx",
+        tmp_path / "int8.onnx",
+        _Images(found[0]),
+        quant_format=QuantFormat.QDQ,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        per_channel=True,
+    )
+    expected = optimised((tmp_path / "int8.onnx").read_bytes(), tmp_path)
+    assert optimised(build_onnx(found, precision="int8"), tmp_path) == expected
+    assert expected["QLinearConv"] > expected["Conv"]
+
+
+@pytest.mark.parametrize("kind", sorted(EXAMPLES))
+def test_every_int8_operator_is_valid_and_runs(kind: str) -> None:
+    model = build_onnx([EXAMPLES[kind]], precision="int8")
+    onnx.checker.check_model(onnx.load_from_string(model), full_check=True)
+    assert np.isfinite(run(model, input_of(EXAMPLES[kind]))).all()
 
 
 def test_graphs_are_made_again_byte_for_byte(tiny_space: Space) -> None:

@@ -52,13 +52,15 @@ def command(
     from supernet.latency import make_plan, measure_here, own_tables, store_table, table_of
     from supernet.latency.backends import open_backend
     from supernet.latency.kit.protocol import quick_protocol
+    from supernet.latency.targets import kept_rows
     from supernet.space import load_space
 
     settings = (backend, precision, threads, batch, provider)
-    usual = settings == ("onnxruntime", "fp32", 1, 1, "cpu")
     if name is None:
-        kept = [str(value) for value in settings if value not in ("cpu", 1)]
-        name = "this_machine" if usual else "_".join(["this_machine", *kept])
+        usual = ("onnxruntime", "fp32", 1, 1, "cpu")
+        marks = ("", "", "threads", "batch", "")
+        special = [f"{m}{s}" for m, s, u in zip(marks, settings, usual) if s != u]
+        name = "_".join(["this_machine", *special])
     plan = make_plan(load_space(space_name), resolutions, fit=fit_networks, hold_out=check_networks)
     opened = open_backend(
         backend, threads=threads, precision=precision, batch=batch, device=provider
@@ -74,5 +76,5 @@ def command(
         )
     for event in result.events:
         click.echo(event, err=True)
-    table = table_of([result], name)
+    table = table_of([result], name, known=None if output else kept_rows(name, result))
     show(table, store_table(table, output), as_json)
