@@ -142,7 +142,7 @@ def test_many_problems_are_told_in_few_lines(document: dict[str, Any], tmp_path:
 def test_models_without_a_time_are_counted(document: dict[str, Any], tmp_path: Path) -> None:
     document["operators"][1] = None
     result = read_result(saved(document, tmp_path))
-    with pytest.raises(ConfigError, match="1 of .* operators were not measured"):
+    with pytest.raises(ConfigError, match=r"1 of .* operators were not measured"):
         table_of([result], "board")
 
 

@@ -60,7 +60,7 @@ def test_a_steady_board_is_measured_as_it_is() -> None:
 
 
 def test_a_board_that_throttles_for_good_is_named_and_survived() -> None:
-    times, said, slow = measure(Board(lambda now: 1.0 if now < 5 else 0.6), patience_s=10)
+    times, said, _ = measure(Board(lambda now: 1.0 if now < 5 else 0.6), patience_s=10)
     assert times == pytest.approx(TIMES, rel=0.02)  # as at full speed
     assert "slowed down: the gauge takes 1.67 times as long" in said[0]
     assert "it stays slow" in said[1]
