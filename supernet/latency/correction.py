@@ -69,10 +69,11 @@ def fit_correction(
     columns = [sums_ms, np.ones_like(sums_ms), counts]
     columns += [] if params is None else [params / 1e6]
     terms = np.stack(columns, axis=1)
-    # each term as a share of the latency it is part of, of mean 1
-    scale = np.maximum(terms.mean(axis=0), 1e-12) / measured_ms.mean()
+    # each term as a share of the latency that it is part of, of mean 1 over the networks
+    shares = terms / measured_ms[:, None]
+    scale = np.maximum(shares.mean(axis=0), 1e-12)
     scale[0] = 1.0
-    shares = terms / measured_ms[:, None] / scale
+    shares = shares / scale
     weights = _ridge(shares, _PRIOR[: len(scale)]) / scale
     if weights[0] < _LEAST_SLOPE:  # nonsense: only the ratio can be believed
         weights = np.zeros_like(weights)
