@@ -558,6 +558,6 @@ def test_the_options_are_these() -> None:
     options = {name for option in group.commands["ofa"].params for name in option.opts}
     assert options == {
         "--checkpoint", "--subnet", "--accuracy-predictor", "--latency-table", "--space",
-        "--width", "--data", "--resolution", "--sizes", "--name", "-o", "--output", "--run", "--run-folder",
-        "--json", "--debug",
+        "--width", "--data", "--resolution", "--sizes", "--name", "-o", "--output", "--run",
+        "--run-folder", "--json", "--debug",
     }  # fmt: skip
