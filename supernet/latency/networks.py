@@ -42,7 +42,7 @@ _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
 )
-_TOLD = ("resolution", "depth", "kernel", "expand")
+_TOLD = re.compile(r"resolution|stage\d+\.(block\d+\.)?(depth|kernel|expand)")
 _SEPARATORS = re.compile(r"[\s,;|]+")
 
 
@@ -135,7 +135,7 @@ def encode_choices(space: Space, ks: Numbers, e: Numbers, d: Numbers, r: Numbers
         ConfigError: wrong shapes, or a value that the space has not; names the first.
     """
     layout = layout_of(space)
-    untold = [g.name for g in layout.genes if g.name.split(".")[-1] not in _TOLD]
+    untold = [g.name for g in layout.genes if not _TOLD.fullmatch(g.name)]
     if untold:
         raise ConfigError(
             f"space {space.name!r} has choices that ks, e, d and r do not tell: "
