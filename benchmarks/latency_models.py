@@ -61,6 +61,7 @@ PUBLISHED = Path(os.environ.get("SUPERNET_PUBLISHED") or ROOT.parent / "shared" 
 GPUS = ("2080ti", "titan_rtx", "titan_xp", "v100")
 BATCHES = (1, 32, 64)
 FITTED, DRAWS, FEW = 2400, 8, 10
+THREADS = "OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1"
 
 Values = npt.NDArray[np.float64]
 Figures = dict[str, float]
@@ -255,11 +256,14 @@ def few() -> dict[str, Any]:
 def drawn(
     space: Space, data: MeasuredNetworks, known: Mapping[str, list[LatencyTable]]
 ) -> dict[str, Figures]:
-    """Medians, and the worst error, over draws of ten networks; the last fifth tests."""
-    test = slice(len(data.ms) * 4 // 5, None)
+    """Medians, and the worst error, over draws of ten networks; all others test."""
+    count = len(data.ms)
     results: dict[str, list[Figures]] = {}
     for seed in range(DRAWS):
-        ten = np.random.default_rng(seed).permutation(len(data.ms) * 4 // 5)[:FEW]
+        order_of_draw = np.random.default_rng(seed).permutation(min(count, FITTED))
+        ten = order_of_draw[:FEW]
+        # where tables were fitted to the first networks, the rest tests
+        test = np.arange(FITTED, count) if count > FITTED else order_of_draw[FEW:]
         for key, tables in known.items():
             table = transfer(
                 space, data.genes[ten], data.ms[ten], known=tables, target="new", device={}
@@ -351,15 +355,15 @@ def main() -> None:
             continue
         kept[part] = PARTS[part]()
         print(part, json.dumps(kept[part], indent=1))
-    result = {
-        "command": "OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/latency_models.py",
-        "date": today,
-        "hardware": describe_device(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "parts": kept,
-    }
-    write_text(path, json.dumps(result, indent=1) + "\n")
+        result = {
+            "command": f"{THREADS} python benchmarks/latency_models.py",
+            "date": today,
+            "hardware": describe_device(),
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "parts": kept,
+        }
+        write_text(path, json.dumps(result, indent=1) + "\n")
     print(path)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from supernet.cli import options
+from supernet.cli.latency.texts import error_text
 from supernet.cli.output import print_json, print_table, progress_bar
 from supernet.errors import ConfigError
 
@@ -125,7 +126,8 @@ def ofa(
                 table, path = importing.import_latency_table(
                     latency_table, name=name, progress=progress
                 )
-                rows.append(["target", f"{table.target}, {len(table.rows)} rows, error not known"])
+                error = f"{len(table.rows)} rows, error: {error_text(table)}"
+                rows.append(["target", f"{table.target}, {error}"])
                 result |= {"target": table.target, "table": str(path)}
     finally:  # what was imported before an error stays, and is told
         if rows:

@@ -42,6 +42,7 @@ _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
 )
+_TOLD = re.compile(r"resolution|stage\d+\.(block\d+\.)?(depth|kernel|expand)")
 _SEPARATORS = re.compile(r"[\s,;|]+")
 
 
@@ -84,7 +85,8 @@ def read_networks(path: Path, space: Space, column: str) -> MeasuredNetworks:
     try:
         genes = _genes(path, space, columns, len(ms))
     except ConfigError as error:
-        raise ConfigError([f"{path}: {problem}" for problem in error.problems]) from None
+        problems = [f"{path}: {problem}" for problem in error.problems]
+        raise ConfigError(problems, hint=error.hint) from None
     return MeasuredNetworks(genes=genes, ms=ms)
 
 
@@ -133,6 +135,13 @@ def encode_choices(space: Space, ks: Numbers, e: Numbers, d: Numbers, r: Numbers
         ConfigError: wrong shapes, or a value that the space has not; names the first.
     """
     layout = layout_of(space)
+    untold = [g.name for g in layout.genes if not _TOLD.fullmatch(g.name)]
+    if untold:
+        raise ConfigError(
+            f"space {space.name!r} has choices that ks, e, d and r do not tell: "
+            f"{', '.join(untold[:4])}{', …' * (len(untold) > 4)}",
+            hint="write a CSV that names subnet.json files in a column `subnet`",
+        )
     chosen = [(own, stage) for own, stage in zip(layout.stages, space.stages) if _open(stage)]
     blocks = sum(stage.max_depth for _, stage in chosen)
     elastic = [own.depth for own, stage in chosen if len(stage.depth) > 1]

@@ -312,3 +312,17 @@ def test_both_ways_to_import_a_table_are_the_same(supernet: Command):
     assert files[0] == files[1]
     three = supernet("latency", "import", "ofa", "--latency-table", "phone.yaml", "--json")
     assert three.json["target"] == "phone"
+
+
+# ------------------------------------------------------------------ search
+
+
+def test_a_search_for_a_shipped_target_works_out_of_the_box(in_trained: Command):
+    options = ["--target", "mobile_cpu", "--pairs", 12, "--generations", 3, "--json"]
+    result = in_trained("search", *options)
+    assert result.code == 0, result.stderr
+    predicted = result.json["predicted"]
+    assert predicted["target"] == "mobile_cpu"
+    assert "latency_low_ms" not in predicted  # far smaller than all that was measured
+    assert "error not known" in result.stdout
+    assert Path(result.json["files"]["report"]).is_file()

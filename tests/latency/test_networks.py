@@ -147,6 +147,15 @@ def test_wrong_content_is_named(
         read_networks(tmp_path / "n.npz", space, "ms")
 
 
+def test_choices_that_the_columns_do_not_tell_are_named(
+    tmp_path: Path, arrays: dict[str, Any]
+) -> None:
+    np.savez(tmp_path / "n.npz", **arrays)
+    with pytest.raises(ConfigError, match=r"'resnet50' has choices that .*: stem\.width") as caught:
+        read_networks(tmp_path / "n.npz", load_space("resnet50"), "ms")
+    assert "column `subnet`" in caught.value.hint
+
+
 def test_what_is_not_there_does_not_matter(
     tmp_path: Path, space: Space, genes: Genes, arrays: dict[str, Any]
 ) -> None:

@@ -3,6 +3,7 @@
 import click
 
 from supernet.cli import options
+from supernet.cli.latency.texts import error_text
 from supernet.cli.output import print_json, print_table, progress_bar
 from supernet.errors import ConfigError
 
@@ -29,7 +30,7 @@ def ofa(sources: tuple[str, ...], more: tuple[str, ...], name: str | None, as_js
 
     with progress_bar() as progress:
         table, path = import_latency_table([*sources, *more], name=name, progress=progress)
-    rows = f"{table.target}, {len(table.rows)} rows, error not known"
+    rows = f"{table.target}, {len(table.rows)} rows, error: {error_text(table)}"
     print_table("Imported", [["target", rows]])
     click.echo(f"\ntable: {path}\nnext: supernet search --target {table.target}")
     if as_json:
