@@ -1,6 +1,7 @@
 """Folders of class folders: what is refused, what is accepted, and the cache."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -292,8 +293,8 @@ def test_images_that_have_no_room_decoded_are_decoded_on_demand(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = load(folder)
-    usage = decoding.shutil.disk_usage(folder)._replace(free=2000)
-    monkeypatch.setattr(decoding.shutil, "disk_usage", lambda path: usage)
+    usage = shutil.disk_usage(folder)._replace(free=2000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     again = load(folder)  # its cache is there
     fresh = load(folder, cache=folder.parent / "full")
     for found in (again, fresh):
