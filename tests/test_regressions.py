@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from supernet.data import load_folder
-from supernet.data.folder import _decode
+from supernet.data.decoding import _decode
 from supernet.errors import ConfigError, DataError, FileFormatError
 from supernet.evaluate import Evaluations, Score
 from supernet.files import atomic_path

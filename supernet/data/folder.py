@@ -3,17 +3,14 @@
 import hashlib
 import json
 import math
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from supernet.data.decoding import DecodedOnDemand, decoded, fits_on_disk
 from supernet.data.images import Dataset, ImageSet, Views, hold_out
 from supernet.errors import DataError
-from supernet.files import atomic_path
 from supernet.progress import Progress, silent
 
 __all__ = ["IMAGE_SUFFIXES", "PHOTOGRAPHS", "decoded", "load_folder", "stored_side"]
@@ -38,7 +35,7 @@ def load_folder(
 
     Every image is decoded once, its short side resized and its centre kept, with a
     margin of 1/7 for random crops, into one array below `cache` that later runs map
-    into memory.
+    into memory. Where the disk has no room for it, images are decoded batch by batch.
 
     Args:
         folder: holds ``train`` and ``val``.
@@ -123,35 +120,9 @@ def _image_set(
     paths = [path for images in by_class for path in images]
     labels = np.repeat(np.arange(len(by_class)), [len(images) for images in by_class])
     stored = cache / f"{_fingerprint(paths, side)}.npy"
+    if not fits_on_disk(paths, side, stored):
+        return ImageSet(DecodedOnDemand(paths, side), labels)
     return ImageSet(decoded(paths, side, stored, progress), labels)
-
-
-def decoded(
-    paths: Sequence[Path], side: int, stored: Path, progress: Progress
-) -> npt.NDArray[np.uint8]:
-    """The centred squares of image files, shape ``(N, side, side, 3)``; mapped, not read.
-
-    They are decoded into the file `stored`, unless that holds as many of this size.
-
-    Raises:
-        DataError: some cannot be decoded.
-        StorageError: the cache cannot be written.
-    """
-    pixels = _cached(stored, (len(paths), side, side, 3))
-    if pixels is None:
-        with atomic_path(stored) as temporary:
-            _decode_all(paths, side, temporary, progress)
-        pixels = np.load(stored, mmap_mode="r")
-    return pixels
-
-
-def _cached(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.uint8] | None:
-    """The decoded images, unless they are not there or damaged."""
-    try:
-        pixels: npt.NDArray[np.uint8] = np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError):
-        return None
-    return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None
 
 
 def _fingerprint(paths: Sequence[Path], side: int) -> str:
@@ -166,43 +137,3 @@ def _size_and_time(path: Path) -> tuple[int, int]:
     except OSError:  # such as a link that leads nowhere: decoding will name it
         return 0, 0
     return stat.st_size, stat.st_mtime_ns
-
-
-def _decode_all(paths: Sequence[Path], side: int, target: Path, progress: Progress) -> None:
-    array = np.lib.format.open_memmap(
-        target, mode="w+", dtype=np.uint8, shape=(len(paths), side, side, 3)
-    )
-    if hasattr(os, "posix_fallocate"):  # pages without a place on the disk would kill us
-        with target.open("rb+") as handle:
-            os.posix_fallocate(handle.fileno(), 0, target.stat().st_size)
-    broken: list[str] = []
-
-    def decode(index: int) -> None:
-        try:
-            array[index] = _decode(paths[index], side)
-        except Exception as error:  # noqa: BLE001  # a decoder may raise anything on damage
-            broken.append(f"{paths[index]} ({' '.join(str(error).split())[:80]})")
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done, _ in enumerate(pool.map(decode, range(len(paths))), start=1):
-            progress(done, len(paths), "decoding images")
-    if broken:
-        raise DataError(
-            f"{len(broken)} of {len(paths)} images cannot be decoded, the first is {min(broken)}",
-            hint="remove or replace them",
-        )
-    array.flush()
-
-
-def _decode(path: Path, side: int) -> npt.NDArray[np.uint8]:
-    """The centred square of an image, ``(side, side, 3)``."""
-    from PIL import Image, ImageOps
-
-    with Image.open(path) as opened:
-        image: Image.Image = opened
-        image.draft("RGB", (side, side))
-        if image.mode.startswith("I"):  # 16 bits: PIL would clip, not scale
-            image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
-        upright = ImageOps.exif_transpose(image).convert("RGB")
-    square = ImageOps.fit(upright, (side, side), Image.Resampling.BICUBIC)
-    return np.asarray(square)

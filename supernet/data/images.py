@@ -1,6 +1,7 @@
 """Image sets in memory or memory-mapped, and their class-balanced split."""
 
 from dataclasses import asdict, dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +9,17 @@ import numpy.typing as npt
 from supernet.errors import ConfigError, DataError
 
 __all__ = ["Augment", "Dataset", "ImageSet", "Views", "hold_out"]
+
+
+class Pixels(Protocol):
+    """What images are taken from: an array in memory or mapped, or one that decodes."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(M, H, W, C)``."""
+
+    def __getitem__(self, rows: npt.NDArray[np.int64], /) -> npt.NDArray[np.uint8]:
+        """The images of these rows."""
 
 
 class ImageSet:
@@ -22,7 +34,7 @@ class ImageSet:
 
     def __init__(
         self,
-        stored: npt.NDArray[np.uint8],
+        stored: Pixels,
         labels: npt.NDArray[np.int64],
         rows: npt.NDArray[np.int64] | None = None,
     ) -> None:

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from supernet.data._torchvision import open_half
 from supernet.data.catalogue import NAMED, NamedSet
-from supernet.data.folder import PHOTOGRAPHS, decoded, stored_side
+from supernet.data.decoding import decoded
+from supernet.data.folder import PHOTOGRAPHS, stored_side
 from supernet.data.images import Dataset, ImageSet, Views, hold_out
 from supernet.errors import DataError
 from supernet.files import atomic_path, user_folder

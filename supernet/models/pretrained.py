@@ -2,23 +2,18 @@
 
 The largest subnet then computes what that network computes: its convolutions, batch
 norms and linear layers are taken over one by one, in the order in which they run.
-
-Shapes: ``O`` outputs, ``I`` inputs of a group, ``K`` kernel size.
 """
 
-import itertools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from supernet.elastic import ElasticBlock
 from supernet.errors import ConfigError, FileFormatError
+from supernet.models._layers import Counts, Place, layer_order, layer_pairs, outputs_of
 from supernet.models.network import Network
 from supernet.models.published import network_channels, network_classes, open_network
 from supernet.models.supernet import Supernet, extract
@@ -34,9 +29,6 @@ __all__ = [
     "open_network",
 ]
 
-_Layer: TypeAlias = nn.Conv2d | nn.BatchNorm2d | nn.Linear
-_LAYERS = (nn.Conv2d, nn.BatchNorm2d, nn.Linear)
-_KINDS = {nn.Conv2d: "convolution", nn.BatchNorm2d: "batch norm", nn.Linear: "linear layer"}
 _CLASSIFIER = "slots.head_classifier."
 _TOLERANCE = 1e-4
 """Largest difference of an output, as a share of the largest output: float rounding."""
@@ -90,10 +82,10 @@ def load_pretrained(supernet: Supernet, network: nn.Module) -> Taken:
     image = _image(space.in_channels, min(space.resolutions), device)
     greys = space.in_channels == 1 and network_channels(source) == 3
     shown = image.expand(-1, 3, -1, -1) if greys else image
-    pairs = _pairs(_own_order(supernet, target, image), _order(source, shown))
+    pairs = layer_pairs(_own_order(supernet, target, image), layer_order(source, shown))
     *_, last = pairs
-    takes = _out(last.ours) == _out(last.theirs)
-    counts = _Counts()
+    takes = outputs_of(last.ours) == outputs_of(last.theirs)
+    counts = Counts()
     for pair in pairs if takes else pairs[:-1]:
         pair.copy(counts)
     expected = _outcome(source, shown, last.theirs, whole=takes)
@@ -142,209 +134,14 @@ def load_shared(supernet: Supernet, path: Path) -> Taken:
     return Taken(tensors=len(taken), classifier=not head)
 
 
-# ---------------------------------------------------------------- which layer is which
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A layer with its name, in the order of running."""
-
-    name: str
-    layer: _Layer
-
-    def __str__(self) -> str:
-        kind = next(text for cls, text in _KINDS.items() if isinstance(self.layer, cls))
-        layer = self.layer
-        if isinstance(layer, nn.BatchNorm2d):
-            return f"{self.name} ({kind} of {layer.num_features} channels)"
-        shape = "x".join(map(str, layer.weight.shape))
-        stride = f", stride {layer.stride[0]}" if isinstance(layer, nn.Conv2d) else ""
-        bias = ", bias" if layer.bias is not None else ""
-        return f"{self.name} ({kind} {shape}{stride}{bias})"
-
-
-@dataclass(slots=True)
-class _Counts:
-    """What was done, layer by layer."""
-
-    tensors: int = 0
-    grown: int = 0
-    rescaled: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Pair:
-    """A layer of ours and what it takes its weights from."""
-
-    ours: _Layer
-    theirs: _Layer
-
-    def copy(self, counts: _Counts) -> None:
-        """Give ours the function of theirs."""
-        if isinstance(self.ours, nn.BatchNorm2d):
-            assert isinstance(self.theirs, nn.BatchNorm2d)
-            counts.rescaled += _copy_norm(self.ours, self.theirs)
-            counts.tensors += 4
-            return
-        weight = _fitted(self.theirs.weight, self.ours.weight)
-        counts.grown += weight.shape[2:] > self.theirs.weight.shape[2:]
-        self.ours.weight.copy_(weight)
-        counts.tensors += 1
-        if self.ours.bias is not None:
-            counts.tensors += 1
-            if self.theirs.bias is not None:
-                self.ours.bias.copy_(self.theirs.bias)
-            else:
-                self.ours.bias.zero_()
-
-
-def _own_order(supernet: Supernet, network: Network, image: Tensor) -> list[_Place]:
+def _own_order(supernet: Supernet, network: Network, image: Tensor) -> list[Place]:
     """As `_order` of the largest subnet, under the names of the space's slots."""
     slots = [slot for slot, _ in stage_operators(supernet.space, supernet.largest)]
     found = []
-    for place in _order(network, image):
+    for place in layer_order(network, image):
         _, index, *rest = place.name.split(".")
-        found.append(_Place(".".join([slots[int(index)], *rest]), place.layer))
+        found.append(Place(".".join([slots[int(index)], *rest]), place.layer))
     return found
-
-
-def _order(network: nn.Module, image: Tensor) -> list[_Place]:
-    """The layers of a network with weights, in the order in which they run.
-
-    Raises:
-        ConfigError: it has weights in other kinds of layers, or cannot take the image.
-    """
-    names = {module: name for name, module in network.named_modules()}
-    foreign = [
-        f"{name or type(module).__name__} ({type(module).__name__})"
-        for module, name in names.items()
-        if not isinstance(module, _LAYERS) and any(True for _ in module.parameters(recurse=False))
-    ]
-    if foreign:
-        raise ConfigError(
-            "the network holds weights of another kind than convolution, batch norm and linear "
-            f"layer: {foreign[0]}",
-            hint="start from a network such as torchvision:mobilenet_v2",
-        )
-    found: list[_Place] = []
-    hooks = [
-        module.register_forward_hook(_recorder(found, name))
-        for module, name in names.items()
-        if isinstance(module, _LAYERS)
-    ]
-    try:
-        network(image)
-    except Exception as error:  # noqa: BLE001  # whatever others wrote for what they cannot take
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
-        raise ConfigError(
-            f"the network cannot take an image of shape {tuple(image.shape)}: {reason}",
-            hint="the images must have as many channels as those it was trained on",
-        ) from None
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return found
-
-
-def _recorder(found: list[_Place], name: str) -> Callable[..., None]:
-    def record(module: nn.Module, inputs: object, output: object) -> None:  # noqa: ARG001  # called by torch
-        assert isinstance(module, _LAYERS)
-        found.append(_Place(name, module))
-
-    return record
-
-
-def _pairs(ours: list[_Place], theirs: list[_Place]) -> list[_Pair]:
-    """Layer by layer; all but the classifiers must fit.
-
-    Raises:
-        ConfigError: with the first place where they do not, and what would fit there.
-    """
-    pairs = []
-    final = max(len(ours), len(theirs)) - 1
-    for index, (own, other) in enumerate(itertools.zip_longest(ours, theirs)):
-        if own is None or other is None or not _fits(own.layer, other.layer, index, final):
-            there = other or "nothing more"
-            here = f"{own} of the largest subnet" if own else "no further layer"
-            raise ConfigError(
-                f"layer {index + 1} of the network does not fit: it has {there}, the space {here}",
-                hint=_needs(own),
-            )
-        pairs.append(_Pair(own.layer, other.layer))
-    return pairs
-
-
-def _needs(own: _Place | None) -> str:
-    if own is None:
-        return "the network is longer than the largest subnet: take the space that is made for it"
-    if isinstance(own.layer, nn.Conv2d):
-        return f"{own.name} takes the same shape, or a smaller odd kernel of the same stride"
-    return f"{own.name} takes the same shape only"
-
-
-def _fits(ours: _Layer, theirs: _Layer, index: int, final: int) -> bool:
-    """Whether ours, the layer number `index` of `final` + 1, can compute what theirs does."""
-    if isinstance(ours, nn.BatchNorm2d) or isinstance(theirs, nn.BatchNorm2d):
-        return _norms_fit(ours, theirs)
-    if theirs.bias is not None and ours.bias is None:
-        return False
-    if isinstance(ours, nn.Linear):
-        if isinstance(theirs, nn.Conv2d) and (theirs.kernel_size != (1, 1) or theirs.groups > 1):
-            return False
-        outputs = index == final or ours.weight.shape[0] == theirs.weight.shape[0]
-        return outputs and ours.weight.shape[1] == theirs.weight.shape[1]
-    if not isinstance(theirs, nn.Conv2d):
-        return False
-    same = (ours.stride, ours.groups) == (theirs.stride, theirs.groups)
-    grows = theirs.kernel_size[0] % 2 == 1 and theirs.kernel_size[0] <= ours.kernel_size[0]
-    square = theirs.kernel_size[0] == theirs.kernel_size[1] and theirs.dilation == (1, 1)
-    wide, deep = theirs.weight.shape[:2]
-    greys = index == 0 and ours.in_channels == 1 and deep == 3
-    shape = (wide, 1 if greys else deep)
-    return same and grows and square and tuple(ours.weight.shape[:2]) == shape
-
-
-def _norms_fit(ours: _Layer, theirs: _Layer) -> bool:
-    return (
-        isinstance(ours, nn.BatchNorm2d)
-        and isinstance(theirs, nn.BatchNorm2d)
-        and ours.num_features == theirs.num_features
-        and theirs.affine
-        and theirs.track_running_stats
-    )
-
-
-def _out(layer: _Layer) -> int:
-    return layer.weight.shape[0]
-
-
-# ---------------------------------------------------------------- values
-
-
-def _fitted(theirs: Tensor, ours: Tensor) -> Tensor:
-    """``(O, I, k, k)`` in the centre of ``(O, I, K, K)``; a 1x1 convolution as a matrix."""
-    if ours.ndim == 2:
-        return theirs.flatten(1)
-    if theirs.shape[1] > ours.shape[1]:  # three colours where all are the same grey
-        theirs = theirs.sum(dim=1, keepdim=True)
-    margin = (ours.shape[-1] - theirs.shape[-1]) // 2
-    return F.pad(theirs, [margin] * 4)
-
-
-def _copy_norm(ours: nn.BatchNorm2d, theirs: nn.BatchNorm2d) -> bool:
-    """Take over a batch norm; whether its weights had to be scaled for another eps."""
-    assert theirs.running_mean is not None
-    assert theirs.running_var is not None
-    assert ours.running_mean is not None
-    assert ours.running_var is not None
-    variance = theirs.running_var
-    scale = torch.sqrt((variance + ours.eps) / (variance + theirs.eps))
-    differs = not math.isclose(ours.eps, theirs.eps)
-    ours.weight.copy_(theirs.weight * scale if differs else theirs.weight)
-    ours.bias.copy_(theirs.bias)
-    ours.running_mean.copy_(theirs.running_mean)
-    ours.running_var.copy_(variance)
-    return differs
 
 
 def _write(supernet: Supernet, network: Network) -> None:

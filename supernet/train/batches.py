@@ -65,15 +65,16 @@ class Batches:
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="supernet-batches")
         self._ahead: tuple[tuple[int, int], Future[_Raw]] | None = None
         self.waited_s = 0.0
-        """Time that steps have waited for images so far."""
+        """Time that steps have waited for images so far; on a CPU their views are part of it."""
 
     def get(self, step: int, part: int, resolution: int) -> tuple[Tensor, Tensor]:
         """Views ``(n, C, resolution, resolution)`` and labels ``(n,)`` of this process."""
         since = time.perf_counter()
         pixels, labels, draws = self._take(step, part)
-        self.waited_s += time.perf_counter() - since
         moved = [values.to(self._device, non_blocking=True) for values in (pixels, labels)]
-        return drawn_view(moved[0], resolution, self._views, draws), moved[1]
+        views = drawn_view(moved[0], resolution, self._views, draws)
+        self.waited_s += time.perf_counter() - since
+        return views, moved[1]
 
     def close(self) -> None:
         """Stop reading ahead."""

@@ -30,9 +30,9 @@ class Teachers:
         self._frozen: nn.Module | None = None
         self._foreign: dict[str, nn.Module] = {}
 
-    def keep(self) -> nn.Module:
-        """Keep the largest subnet as it is now."""
-        network = extract(self._supernet, self._supernet.largest)
+    def keep(self, network: nn.Module | None = None) -> nn.Module:
+        """Keep the largest subnet as it is now, or `network`, which it was taken from."""
+        network = network or extract(self._supernet, self._supernet.largest)
         self._frozen = _teacher(network)
         return network
 

@@ -16,9 +16,10 @@ from torch.nn.parallel import DistributedDataParallel
 from supernet.data import Dataset
 from supernet.elastic import ElasticBatchNorm
 from supernet.errors import ConfigError, TrainingError
+from supernet.evaluate import Evaluator
 from supernet.files import append_line, write_text
 from supernet.memory import keep_freed_memory
-from supernet.models import Supernet, load_weights, save_weights, sort_channels
+from supernet.models import Network, Supernet, load_weights, save_weights, sort_channels
 from supernet.progress import Progress, silent
 from supernet.space import decode
 from supernet.train.batches import Batches
@@ -36,6 +37,7 @@ __all__ = ["Trainer"]
 
 _CHECK_EVERY = 20  # steps between looks at the loss, each of which waits for the device
 _MOST_SKIPPED = 50  # steps in a row
+_CALIBRATION = {"calibration_images": 2000, "batch_size": 200}
 
 
 class Trainer:
@@ -72,6 +74,7 @@ class Trainer:
         self.device = torch.device(self._processes.device)
         self.supernet = supernet.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs know it for tensors only
         self.recipe, self.folder, self.seed = recipe, folder, seed
+        self._dataset = dataset
         if self.device.type == "cpu":
             keep_freed_memory()
         self._progress = progress
@@ -193,7 +196,11 @@ class Trainer:
             self._average.adopt()
         self._optimizer = self._new_optimizer()
         if stretch.start == 0 and self._teachers.at_start:
-            self._keep_teacher()
+            # statistics of a supernet that was trained before belong to no subnet
+            evaluator = Evaluator(
+                self.supernet, self._dataset, device=self._processes.device, **_CALIBRATION
+            )
+            self._keep_teacher(evaluator.network(self.supernet.largest))
         if stretch.phase.sort_channels:
             # but for the channels of widths that the phases before trained
             before = [s.phase.elastic for s in self._stretches if s.start < stretch.start]
@@ -250,8 +257,8 @@ class Trainer:
                 )
                 save_checkpoint(self._checkpoints, state)
 
-    def _keep_teacher(self) -> None:
-        teacher = self._teachers.keep()
+    def _keep_teacher(self, network: Network | None = None) -> None:
+        teacher = self._teachers.keep(network)
         if self._processes.first:
             save_weights(self._teachers.path, teacher.state_dict())
 

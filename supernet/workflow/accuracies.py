@@ -44,7 +44,7 @@ class Accuracies:
         *,
         split: Split = "holdout",
     ) -> None:
-        self._run, self._space, self._device, self._progress = run, space, device, progress
+        self.run, self.space, self._device, self._progress = run, space, device, progress
         self._split = split
         self._known = Evaluations(
             run.folder / "evaluations.sqlite",
@@ -55,7 +55,7 @@ class Accuracies:
 
     def measure(self, genes: Genes) -> Values:
         """Accuracy in percent and loss of a population ``(N, G)``, shape ``(2, N)``."""
-        subnets = decode(self._space, genes)
+        subnets = decode(self.space, genes)
         scores = [score for subnet in subnets if (score := self._known.get(subnet))]
         if len(scores) < len(subnets):
             scores = evaluate_all(
@@ -66,8 +66,8 @@ class Accuracies:
     @cached_property
     def _evaluator(self) -> Evaluator:
         return Evaluator(
-            self._run.supernet().to(self._device),
-            self._run.dataset(self._progress),
+            self.run.supernet().to(self._device),
+            self.run.dataset(self._progress),
             device=self._device,
             calibration_images=CALIBRATION_IMAGES,
         )

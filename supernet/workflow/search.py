@@ -5,6 +5,7 @@ import io
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,16 +119,15 @@ def search_target(
     else:
         table = load_target(target)
     latency = table.predictor(space)
-    if max_latency_ms is None:
-        max_latency_ms = _limit(latency, limit_share)
-    check_limit(space, latency, max_latency_ms)
+    limit_ms = _limit(latency, limit_share) if max_latency_ms is None else max_latency_ms
+    check_limit(space, latency, limit_ms)
 
-    def look(top1: Callable[[Genes], Values], start: Genes | None, number: int) -> Found:
+    def look(top1: Callable[[Genes], Values], start: Genes | None = None, number: int = 0) -> Found:
         return search(
             space,
             top1=top1,
             latency=latency,
-            max_latency_ms=max_latency_ms,
+            max_latency_ms=limit_ms,
             evolution=evolution,
             start=start,
             seed=seed + number,
@@ -135,37 +135,63 @@ def search_target(
         )
 
     if run.imported_predictor.is_file():
-        known = MLPPredictor.load(run.imported_predictor, space)
-        sizes, validation = known.sizes, None
-        random = np.zeros((0, len(layout_of(space).genes)), dtype=np.int8)
-        found = look(known.predict, None, 0)
+        looked = _look_by_imported(run, space, look)
     else:
-        sizes = ()
         _check_images(run)
         accuracies = Accuracies(run, space, device, progress)
         random = random_pairs(space, pairs, seed)
-        scores = accuracies.measure(random)
-        validation = cross_validate(space, random, *scores)
-        predictor = AccuracyPredictor(space, random, *scores)
-        found = look(predictor.predict, predictor.genes, 0)
-        for number in range(1, rounds + 1):
-            promising = _promising(found, predictor.genes, max_latency_ms, candidates)
-            predictor = _learn(predictor, promising, accuracies)
-            found = look(predictor.predict, predictor.genes, number)
-        predictor.save(run.folder / "predictor" / "predictor.json")
-    file = _write(run, space, table, latency, found, validation, output)
+        promising = partial(_promising, limit_ms=limit_ms, count=candidates)
+        looked = _look_and_learn(accuracies, random, look, promising, rounds)
+    found = looked.found
     return SearchOutcome(
         run=run,
         space=space,
         table=table,
-        pairs=random,
-        validation=validation,
-        known_sizes=sizes,
+        pairs=looked.pairs,
+        validation=looked.validation,
+        known_sizes=looked.sizes,
         found=found,
-        max_latency_ms=max_latency_ms,
+        max_latency_ms=limit_ms,
         subnet=decode(space, found.genes[[found.best]])[0],
-        file=file,
+        file=_write(run, space, table, latency, found, looked.validation, output),
     )
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class _Looked:
+    """What was found by a predictor, and what that is known of; as in `SearchOutcome`."""
+
+    found: Found
+    pairs: Genes
+    validation: CrossValidation | None = None
+    sizes: tuple[int, ...] = ()
+
+
+def _look_by_imported(run: Run, space: Space, look: Callable[..., Found]) -> _Looked:
+    """Search by the accuracy predictor that was imported."""
+    known = MLPPredictor.load(run.imported_predictor, space)
+    nothing = np.zeros((0, len(layout_of(space).genes)), dtype=np.int8)
+    return _Looked(found=look(known.predict), pairs=nothing, sizes=known.sizes)
+
+
+def _look_and_learn(
+    accuracies: Accuracies,
+    random: Genes,
+    look: Callable[..., Found],
+    promising: Callable[[Found, Genes], Genes],
+    rounds: int,
+) -> _Looked:
+    """Search, measure the most promising subnets, learn from them, and search again."""
+    space, run = accuracies.space, accuracies.run
+    scores = accuracies.measure(random)
+    predictor = AccuracyPredictor(space, random, *scores)
+    found = look(predictor.predict, predictor.genes)
+    for number in range(1, rounds + 1):
+        predictor = _learn(predictor, promising(found, predictor.genes), accuracies)
+        found = look(predictor.predict, predictor.genes, number)
+    predictor.save(run.folder / "predictor" / "predictor.json")
+    validation = cross_validate(space, random, *scores)
+    return _Looked(found=found, pairs=random, validation=validation)
 
 
 def _check_images(run: Run) -> None:
@@ -179,10 +205,10 @@ def _check_images(run: Run) -> None:
         )
 
 
-def _promising(found: Found, measured: Genes, limit: float, count: int) -> Genes:
+def _promising(found: Found, measured: Genes, *, limit_ms: float, count: int) -> Genes:
     """The most accurate subnets by prediction within the limit that were not measured."""
     order = np.argsort(-found.top1, kind="stable")
-    within = found.genes[order[found.latency_ms[order] <= limit]]
+    within = found.genes[order[found.latency_ms[order] <= limit_ms]]
     known = {row.tobytes() for row in measured}
     fresh = [row for row in within[: count + len(measured)] if row.tobytes() not in known]
     return np.array(fresh[:count], dtype=np.int8).reshape(-1, measured.shape[1])

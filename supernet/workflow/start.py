@@ -28,7 +28,7 @@ def start_from(supernet: Supernet, source: str, progress: Progress = silent) -> 
         source: as in `supernet.train.Recipe.init`: ``torchvision:NAME``, ``timm:NAME``,
             either with ``=FILE`` (the network becomes the largest subnet), a run folder, or
             a weights file (both of the same space; the number of classes may differ).
-        progress: told about a download.
+        progress: told about a download, and what was taken.
 
     Raises:
         ConfigError: nothing was named, or a network or space that does not fit.
@@ -36,6 +36,12 @@ def start_from(supernet: Supernet, source: str, progress: Progress = silent) -> 
         DataError: the weights cannot be downloaded.
         FileFormatError: a file that is missing, damaged, or of another network or space.
     """
+    taken = _taken(supernet, source, progress)
+    progress(1, 1, f"starting from {source} ({taken})")
+    return taken
+
+
+def _taken(supernet: Supernet, source: str, progress: Progress) -> Taken:
     if source == "required":
         raise ConfigError(
             "this recipe starts from trained weights, and none were named",

@@ -559,5 +559,5 @@ def test_the_options_are_these() -> None:
     assert options == {
         "--checkpoint", "--subnet", "--accuracy-predictor", "--latency-table", "--space",
         "--width", "--data", "--resolution", "--sizes", "--name", "-o", "--output", "--run",
-        "--json", "--debug",
+        "--run-folder", "--json", "--debug",
     }  # fmt: skip

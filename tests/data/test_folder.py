@@ -1,6 +1,7 @@
 """Folders of class folders: what is refused, what is accepted, and the cache."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from supernet.data import Dataset, load_dataset, load_folder
-from supernet.data import folder as folder_module
+from supernet.data import Dataset, decoding, load_dataset, load_folder
 from supernet.errors import DataError
 
 
@@ -200,7 +200,7 @@ def test_every_usual_kind_of_image_is_accepted(folder: Path, mode: str, suffix: 
     dataset = load(folder)
     assert len(dataset.train) + len(dataset.holdout) == 11
     if mode in ("L", "LA", "RGB", "RGBA", "CMYK"):
-        square = folder_module._decode(path, 16)
+        square = decoding._decode(path, 16)
         assert square.shape == (16, 16, 3)
         assert abs(square.astype(int) - 128).max() <= 3
 
@@ -214,7 +214,7 @@ def refuse(path: Path, side: int) -> None:
 
 def test_the_second_time_nothing_is_decoded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = load(folder)
-    monkeypatch.setattr(folder_module, "_decode", refuse)
+    monkeypatch.setattr(decoding, "_decode", refuse)
     again = load(folder)
     for split in ("train", "holdout", "test"):
         assert shown(again, split) == shown(first, split)
@@ -225,7 +225,7 @@ def test_a_folder_given_by_name_is_cached_at_home(
 ) -> None:
     load_dataset(str(folder), resolution=14)
     assert len(list((home / "images").iterdir())) == 2
-    monkeypatch.setattr(folder_module, "_decode", refuse)
+    monkeypatch.setattr(decoding, "_decode", refuse)
     load_dataset(str(folder), resolution=14)
 
 
@@ -249,7 +249,7 @@ def test_changed_files_are_decoded_again(
 ) -> None:
     load(folder)
     change(folder)
-    monkeypatch.setattr(folder_module, "_decode", refuse)
+    monkeypatch.setattr(decoding, "_decode", refuse)
     with pytest.raises(DataError, match="decoded again"):
         load(folder)
 
@@ -287,3 +287,25 @@ def test_pixels_are_mapped_into_memory_and_read_only(folder: Path) -> None:
     stored = load(folder).train._stored
     assert isinstance(stored, np.memmap)
     assert not stored.flags.writeable
+
+
+def test_images_that_have_no_room_decoded_are_decoded_on_demand(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = load(folder)
+    usage = shutil.disk_usage(folder)._replace(free=2000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    again = load(folder)  # its cache is there
+    fresh = load(folder, cache=folder.parent / "full")
+    for found in (again, fresh):
+        for split in ("train", "holdout", "test"):
+            assert shown(found, split) == shown(whole, split)
+            expected, images = getattr(whole, split), getattr(found, split)
+            rows = np.array([1, 0])
+            np.testing.assert_array_equal(images.pixels(rows), expected.pixels(rows))
+            assert images.size == expected.size
+    assert not (folder.parent / "full").exists()
+    (folder / "train" / "ant" / "0.png").write_bytes(b"no image")
+    broken = load(folder, cache=folder.parent / "full")
+    with pytest.raises(DataError, match=r"ant.0\.png cannot be decoded"):
+        [images.pixels(slice(None)) for images in (broken.train, broken.holdout)]

@@ -17,12 +17,12 @@ from supernet.data import (
     NAMED,
     Dataset,
     absolute_source,
+    decoding,
     eval_view,
     load_dataset,
     load_named,
     train_view,
 )
-from supernet.data import folder as folder_module
 from supernet.data.catalogue import _by_name
 from supernet.errors import DataError, MissingPackageError
 from tests.data.published import CLASSES, MAKERS, TEST, TRAIN, labels_of, value
@@ -127,7 +127,7 @@ def test_what_was_kept_is_mapped_and_torchvision_not_asked_again(
     folder = made(name, home)
     first = load_dataset(name, resolution=14, seed=3)
     folder.rename(home / "gone")
-    monkeypatch.setattr(folder_module, "_decode", None)
+    monkeypatch.setattr(decoding, "_decode", None)
     monkeypatch.setitem(sys.modules, "torchvision.datasets", None)
     again = load_dataset(name, resolution=14, seed=3)
     assert again.classes == first.classes

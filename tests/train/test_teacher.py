@@ -83,6 +83,9 @@ def test_with_weights_to_start_from_the_frozen_teacher_is_their_largest_subnet(
     expected = {name: value.clone() for name, value in kept.state_dict().items()}
     load_weights(tmp_path / "checkpoints" / "teacher.safetensors", kept)
     for name, value in kept.state_dict().items():
-        assert torch.equal(value, expected[name]), name
+        if "running" in name:  # those of a supernet belong to no subnet
+            assert not torch.equal(value, expected[name]), name
+        elif "batches" not in name:
+            assert torch.equal(value, expected[name]), name
     resumed = Trainer(Supernet(space), dataset, recipe, folder=tmp_path)
     resumed.resume(list_checkpoints(tmp_path / "checkpoints")[-1])

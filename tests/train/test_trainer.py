@@ -286,3 +286,16 @@ def test_weights_that_the_last_step_ruined_are_not_kept(
         trainer.train()
     assert "the last good checkpoint is" in caught.value.hint
     assert [p.name for p in list_checkpoints(tmp_path / "checkpoints")] == ["step-5"]
+
+
+def test_metrics_are_tensorboard_events_too(
+    tmp_path: Path, space: Space, recipe: Recipe, dataset: Dataset
+):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    Trainer(_supernet(space), dataset, recipe, folder=tmp_path).train()
+    events = accumulator.EventAccumulator(str(tmp_path / "events"))
+    events.Reload()
+    records = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    losses = events.Scalars("loss")
+    assert [event.step for event in losses] == [record["step"] for record in records]
+    assert losses[-1].value == pytest.approx(records[-1]["loss"], rel=1e-6)
