@@ -146,7 +146,7 @@ def _combinations(
     work = [model for model in models if model.terms == "work"]
     choices = [model for model in models if model.terms == "choices"]
     parts = [tuple(_parts(model)) for model in work]
-    groups = [(model,) for model in models]
+    groups: list[tuple[OperatorModel, ...]] = [(model,) for model in models]
     groups += [tuple(group) for group in (work, choices) if len(group) > 1]
     groups += [*parts, *([tuple(itertools.chain(*parts))] if len(parts) > 1 else [])]
     for group in groups:
