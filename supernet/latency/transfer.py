@@ -1,12 +1,15 @@
 """A table for a new device from about ten measured networks, starting from known devices.
 
-The models of the known devices are mixed, with weights from 0: either whole models, or
-one model in four parts (matrix products, depthwise convolutions, elementwise work,
-weights and calls), which devices differ in. An offset and a cost per operator may be
-added. Which of these combinations is taken is decided by leaving each network out once.
+The models of the known devices are mixed, with weights from 0: whole models, or their four
+parts (matrix products, depthwise convolutions, elementwise work, weights and calls), which
+devices differ in; with or without an offset and a cost per operator. Each network is left
+out once to see how wrong such a combination is, and the average of all combinations is
+taken, in which the better ones weigh more: to choose a single one by ten networks is
+mostly luck.
 """
 
 import datetime
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -38,7 +41,8 @@ _PARTS: Mapping[str, tuple[str, ...]] = {
         "linear_weights",
     ),
 }
-_MARGIN = 0.97  # a combination with more columns must be better by this
+_MIXED = "mixed from: "
+_POWER = 4.0  # of the errors by which combinations weigh less
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -50,6 +54,11 @@ class _Combination:
     """Shape ``(N, models)``."""
     extra: int
     """1: with an offset; 2: with a cost per operator as well."""
+
+    @property
+    def size(self) -> int:
+        """Weights to be found."""
+        return len(self.models) + self.extra
 
     def columns(self, counts: Values) -> Values:
         """Shape ``(N, models + extra)``."""
@@ -89,25 +98,20 @@ def transfer(
             f"found {len(genes)}"
         )
     counts = OperatorSum(space, lambda operator: 1.0)(genes)
-    best: _Combination | None = None
-    least, predicted = np.inf, measured_ms
-    for candidate in _combinations(space, genes, known):
-        columns = candidate.columns(counts)
-        if columns.shape[1] > len(genes) // 2:
-            continue
-        found = _left_out(columns, measured_ms)
-        error = float(np.abs(found / measured_ms - 1).mean())
-        if best is None or error < least * (_MARGIN if _more(candidate, best) else 1):
-            best, least, predicted = candidate, error, found
-    if best is None:
+    mixtures = [
+        _mixture(candidate, counts, measured_ms)
+        for candidate in _combinations(space, genes, known)
+        if candidate.size <= len(genes) - 2
+    ]
+    if not mixtures:
         raise ConfigError(
             f"none of the tables {', '.join(table.target for table in known) or '(none)'} "
             f"knows all operators of space {space.name!r}",
             hint="give others by --from",
         )
-    weights = _fit(best.columns(counts), measured_ms)
-    size = len(best.models)
-    offset, per_operator = [*weights[size:].tolist(), 0.0, 0.0][:2]
+    # models of two kinds have no average: the kind of the best combination is taken
+    kind = min(mixtures, key=lambda mixture: mixture.error).model.terms
+    found = _average([mixture for mixture in mixtures if mixture.model.terms == kind])
     return LatencyTable(
         target=target,
         device={**device, "made_at": _now()},
@@ -115,15 +119,17 @@ def transfer(
         protocol={"statistic": "whole networks, as given"},
         rows={},
         correction=Correction(
-            intercept_ms=offset, per_operator_ms=per_operator, networks=len(genes)
+            intercept_ms=found.offset_ms,
+            per_operator_ms=found.per_operator_ms,
+            networks=len(genes),
         ),
         held_out=HeldOut(
-            predicted_ms=tuple(np.maximum(predicted, 1e-6).tolist()),
+            predicted_ms=tuple(np.maximum(found.predicted_ms, 1e-6).tolist()),
             measured_ms=tuple(measured_ms.tolist()),
             space=space.name,
             space_hash=space.hash,
         ),
-        model=_mixed(best.models, weights[:size].tolist(), len(genes)),
+        model=replace(found.model, networks=len(genes), operators=0, error=ModelError()),
     )
 
 
@@ -131,35 +137,30 @@ def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def _more(one: _Combination, other: _Combination) -> bool:
-    return len(one.models) + one.extra > len(other.models) + other.extra
-
-
 def _combinations(
     space: Space, genes: Genes, known: Sequence[LatencyTable]
 ) -> Iterator[_Combination]:
-    """Simple ones first."""
+    """Each model, all of a kind, and the parts of each and of all, with nothing to two extras."""
     operators = operators_of(space)
-    models = [
-        with_work_model(t).model if t.rows and not t.model.coefficients else t.model for t in known
-    ]
+    models = [_model(table) for table in known]
     models = [model for model in models if all(map(model.knows, operators))]
-    sums = [OperatorSum(space, model.ms)(genes) for model in models]
-    for extra in (0, 1, 2):
-        for model, own in zip(models, sums):
-            yield _Combination((model,), own[:, None], extra)
-    for terms in ("work", "choices"):
-        alike = [i for i, model in enumerate(models) if model.terms == terms]
-        if len(alike) > 1:
-            for extra in (0, 1, 2):
-                every = np.stack([sums[i] for i in alike], axis=1)
-                yield _Combination(tuple(models[i] for i in alike), every, extra)
-    for model in models:
-        if model.terms == "work":
-            parts = tuple(_parts(model))
-            every = np.stack([OperatorSum(space, part.ms)(genes) for part in parts], axis=1)
-            for extra in (0, 1):
-                yield _Combination(parts, every, extra)
+    work = [model for model in models if model.terms == "work"]
+    choices = [model for model in models if model.terms == "choices"]
+    parts = [tuple(_parts(model)) for model in work]
+    groups: list[tuple[OperatorModel, ...]] = [(model,) for model in models]
+    groups += [tuple(group) for group in (work, choices) if len(group) > 1]
+    groups += [*parts, *([tuple(itertools.chain(*parts))] if len(parts) > 1 else [])]
+    for group in groups:
+        sums = np.stack([OperatorSum(space, model.ms)(genes) for model in group], axis=1)
+        for extra in (0, 1, 2):
+            yield _Combination(group, sums, extra)
+
+
+def _model(table: LatencyTable) -> OperatorModel:
+    """The table's model; one that is fitted to its rows where it has none."""
+    if table.rows and not table.model.coefficients:
+        return with_work_model(table).model
+    return table.model
 
 
 def _parts(model: OperatorModel) -> Iterator[OperatorModel]:
@@ -169,35 +170,65 @@ def _parts(model: OperatorModel) -> Iterator[OperatorModel]:
         yield replace(model, coefficients=own)
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class _Mixture:
+    """A combination with its weights, and how wrong it is."""
+
+    model: OperatorModel
+    offset_ms: float
+    per_operator_ms: float
+    predicted_ms: Values
+    """Each network from the others, shape ``(N,)``."""
+    error: float
+    """Mean absolute relative error of these."""
+
+
+def _mixture(candidate: _Combination, counts: Values, measured_ms: Values) -> _Mixture:
+    columns = candidate.columns(counts)
+    weights = _fit(columns, measured_ms)
+    predicted = np.empty(len(measured_ms))
+    for index in range(len(predicted)):
+        rest = np.arange(len(predicted)) != index
+        predicted[index] = columns[index] @ _fit(columns[rest], measured_ms[rest])
+    size = len(candidate.models)
+    offset, per_operator = [*weights[size:].tolist(), 0.0, 0.0][:2]
+    return _Mixture(
+        model=_sum(candidate.models, weights[:size].tolist()),
+        offset_ms=offset,
+        per_operator_ms=per_operator,
+        predicted_ms=predicted,
+        error=float(np.abs(predicted / measured_ms - 1).mean()),
+    )
+
+
 def _fit(columns: Values, measured_ms: Values) -> Values:
     return nonnegative_least_squares(columns / measured_ms[:, None], np.ones(len(measured_ms)))
 
 
-def _left_out(columns: Values, measured_ms: Values) -> Values:
-    """Each network predicted from the others, shape ``(N,)``."""
-    found = np.empty(len(measured_ms))
-    for index in range(len(found)):
-        rest = np.arange(len(found)) != index
-        found[index] = columns[index] @ _fit(columns[rest], measured_ms[rest])
-    return found
+def _average(mixtures: Sequence[_Mixture]) -> _Mixture:
+    """One mixture in which those with smaller errors weigh more."""
+    errors = np.array([mixture.error for mixture in mixtures])
+    shares = (errors.min() + 1e-6) ** _POWER / (errors + 1e-6) ** _POWER
+    shares /= shares.sum()
+    predicted = np.sum([s * m.predicted_ms for s, m in zip(shares, mixtures)], axis=0)
+    return _Mixture(
+        model=_sum([mixture.model for mixture in mixtures], shares.tolist()),
+        offset_ms=float(shares @ [mixture.offset_ms for mixture in mixtures]),
+        per_operator_ms=float(shares @ [mixture.per_operator_ms for mixture in mixtures]),
+        predicted_ms=predicted,
+        error=float(shares @ errors),
+    )
 
 
-def _mixed(
-    models: Sequence[OperatorModel], weights: Sequence[float], networks: int
-) -> OperatorModel:
+def _sum(models: Sequence[OperatorModel], weights: Sequence[float]) -> OperatorModel:
     """One model whose prices are the weighted sums of those of `models`."""
+    names = dict.fromkeys(name for model in models for name in model.coefficients)
     used = [(model, weight) for model, weight in zip(models, weights) if weight > 0]
-    names = {name: None for model, _ in used for name in model.coefficients}
     coefficients = {
         name: sum(weight * model.coefficients.get(name, 0.0) for model, weight in used)
         for name in names
     }
-    first = used[0][0] if used else models[0]
-    sources = dict.fromkeys(model.source for model, _ in used)
-    return replace(
-        first,
-        coefficients=coefficients or dict.fromkeys(first.coefficients, 0.0),
-        source=f"mixed by {networks} networks from: {'; '.join(sources)}",
-        networks=networks,
-        error=ModelError(),
+    sources = dict.fromkeys(
+        source for model in models for source in model.source.removeprefix(_MIXED).split("; ")
     )
+    return replace(models[0], coefficients=coefficients, source=_MIXED + "; ".join(sources))

@@ -251,7 +251,7 @@ def test_ten_networks_are_enough_with_known_targets(supernet: Command):
     assert result.json["held_out"]["networks"] == 10
     assert result.json["held_out"]["mape"] < 1
     assert result.json["target"] == "ms"
-    assert load_target("ms").model.source.startswith("mixed by 10 networks from")
+    assert load_target("ms").model.source.startswith("mixed from: 450 rows")
     assert "ms" in {target["name"] for target in supernet("targets", "--json").json["targets"]}
 
 
