@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from supernet.errors import ConfigError
-from supernet.latency.correction import fit_correction
+from supernet.latency.correction import Correction, fit_correction
 from supernet.latency.kit.plan import FIT, HOLD_OUT
 from supernet.latency.kit.protocol import Timing
 from supernet.latency.results import KitResult
@@ -30,7 +30,8 @@ def table_of(
     """The table of what one or more runs on one device measured.
 
     The times are added up, corrected by a line that is fitted to the networks that the
-    plans set aside for it, and checked on the others.
+    plans set aside for it, for each space its own, and checked on the others. Spaces
+    that were not measured are corrected as that of the first result.
 
     Args:
         results: of the same device, runtime and settings; operators and networks of all.
@@ -48,20 +49,21 @@ def table_of(
         _check_complete(result, known)
     rows = dict(known.rows) if known else {}
     rows |= _rows(results)
-    fit = [network for result in results for network in result.network_timings(FIT)]
-    if len(fit) < _LEAST_FIT:
-        raise ConfigError(
-            f"{first.source}: {len(fit)} networks for the correction, at least {_LEAST_FIT} needed"
-        )
-    correction = fit_correction(*_features(fit, rows))
-    check = [network for result in results for network in result.network_timings(HOLD_OUT)]
+    corrections = {result.plan.space: _correction(results, result, rows) for result in results}
+    predicted: list[float] = []
+    measured: list[float] = []
+    for result in results:
+        if check := result.network_timings(HOLD_OUT):
+            sums, counts, times, params = _features(check, rows)
+            own = corrections[result.plan.space]
+            predicted += own.apply(sums, counts, params).tolist()
+            measured += times.tolist()
     held_out = HeldOut()
-    if check:
-        sums, counts, measured, params = _features(check, rows)
+    if measured:
         held_out = HeldOut(
-            predicted_ms=tuple(correction.apply(sums, counts, params).tolist()),
-            measured_ms=tuple(measured.tolist()),
-            space=", ".join(dict.fromkeys(result.plan.space for result in results)),
+            predicted_ms=tuple(predicted),
+            measured_ms=tuple(measured),
+            space=", ".join(corrections),
             space_hash=", ".join(dict.fromkeys(result.plan.space_hash for result in results)),
         )
     return LatencyTable(
@@ -72,9 +74,23 @@ def table_of(
         batch=first.settings.batch,
         protocol=_protocol(results),
         rows=rows,
-        correction=correction,
+        correction=corrections[first.plan.space],
+        corrections=corrections if len(corrections) > 1 else {},
         held_out=held_out,
     )
+
+
+def _correction(
+    results: Sequence[KitResult], result: KitResult, rows: Mapping[Operator, Row]
+) -> Correction:
+    """Fitted to the networks of one space, of all results that have some."""
+    same = [other for other in results if other.plan.space == result.plan.space]
+    fit = [network for other in same for network in other.network_timings(FIT)]
+    if len(fit) < _LEAST_FIT:
+        raise ConfigError(
+            f"{result.source}: {len(fit)} networks for the correction, at least {_LEAST_FIT} needed"
+        )
+    return fit_correction(*_features(fit, rows))
 
 
 def _features(networks: Whole, rows: Mapping[Operator, Row]) -> tuple[Values, ...]:

@@ -70,12 +70,19 @@ def explain(table: LatencyTable, subnet: Subnet, operators: Sequence[Operator]) 
     sums = np.array([table.row_ms(operator) for operator in operators])
     fitted = np.array([origin == "fitted" for origin in origins])
     params = float(sum(operator.params for operator in operators))
-    total = table.correction.apply(sums.sum(keepdims=True), np.array([float(len(sums))]), params)
+    total = table.correction_of(subnet.space).apply(
+        sums.sum(keepdims=True), np.array([float(len(sums))]), params
+    )
     counts = [np.array([origins.count(o)]) for o in ("measured", "interpolated", "fitted")]
     unlike = [o for o, f in zip(operators, fitted) if f and table.model.extrapolates(o)]
     share = sums[fitted].sum(keepdims=True) / max(float(sums.sum()), 1e-12)
     prediction = with_interval(table, total, share, counts, np.array([bool(unlike)]))
-    parts = zip(slot_names(subnet, operators), operators, table.operator_ms(operators), origins)
+    parts = zip(
+        slot_names(subnet, operators),
+        operators,
+        table.operator_ms(operators, subnet.space),
+        origins,
+    )
     return Explanation(
         ms=float(prediction.ms[0]),
         low_ms=float(prediction.low_ms[0]),

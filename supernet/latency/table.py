@@ -147,6 +147,9 @@ class LatencyTable:
     held_out: HeldOut = HeldOut()
     model: OperatorModel = field(default_factory=OperatorModel)
     """Prices the operators that were not measured at any size."""
+    corrections: Mapping[str, Correction] = field(default_factory=dict)
+    """By name of a space: fitted to its networks only. Small networks and large ones do
+    not follow one line. `correction` is for all other spaces."""
 
     @cached_property
     def _estimator(self) -> SizeEstimator:
@@ -217,19 +220,25 @@ class LatencyTable:
                 hint="measure them: supernet search --target this_machine does so by itself",
             )
 
-    def operator_ms(self, operators: Sequence[Operator]) -> Values:
+    def correction_of(self, space_name: str) -> Correction:
+        """The correction of a space: its own, if networks of it were measured."""
+        return self.corrections.get(space_name, self.correction)
+
+    def operator_ms(self, operators: Sequence[Operator], space_name: str = "") -> Values:
         """Share of each operator in a network's corrected latency, shape ``(len,)``."""
+        correction = self.correction_of(space_name)
         alone = np.array([self.row_ms(operator) for operator in operators])
         params = np.array([float(operator.params) for operator in operators])
         counts = np.array([float(len(alone))])
-        total = self.correction.apply(alone.sum(keepdims=True), counts, params.sum())
-        by_weights = self.correction.per_mparam_ms * params / 1e6
-        own = np.maximum(self.correction.slope * alone + by_weights, 0.1 * alone)
+        total = correction.apply(alone.sum(keepdims=True), counts, params.sum())
+        by_weights = correction.per_mparam_ms * params / 1e6
+        own = np.maximum(correction.slope * alone + by_weights, 0.1 * alone)
         shares: Values = own * (total / own.sum())
         return shares
 
     def save(self, path: Path) -> None:
         """Write the table as JSON, whole or not at all."""
+        own = self.corrections
         body = {
             "target": self.target,
             "device": dict(self.device),
@@ -238,6 +247,7 @@ class LatencyTable:
             "batch": self.batch,
             "protocol": dict(self.protocol),
             "correction": asdict(self.correction),
+            **({"corrections": {k: asdict(c) for k, c in own.items()}} if own else {}),
             "held_out": asdict(self.held_out),
             "model": asdict(self.model),
             "rows": [_compact(row) for row in self.rows.values()],
@@ -269,6 +279,7 @@ class _Body:
     held_out: HeldOut
     rows: tuple[Row, ...]
     model: OperatorModel = field(default_factory=OperatorModel)
+    corrections: dict[str, Correction] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.threads < 1 or self.batch < 1:
@@ -297,7 +308,7 @@ class LatencyPredictor:
 
     def ms(self, genes: Genes) -> Values:
         """Latencies of a population ``(N, G)``, shape ``(N,)``."""
-        correction = self._table.correction
+        correction = self._table.correction_of(self.space.name)
         params = self._params(genes) if correction.per_mparam_ms else 0.0
         return correction.apply(self._sum(genes), self._count(genes), params)
 
@@ -329,7 +340,7 @@ class LatencyPredictor:
         where its floor overrules it (see `Correction.apply`) that is not proven, and
         the better of the ends of the line and of the floor is taken.
         """
-        table, correction = self._table, self._table.correction
+        table, correction = self._table, self._table.correction_of(self.space.name)
 
         def line_ms(operator: Operator) -> float:
             own_ms = correction.slope * table.row_ms(operator) + correction.per_operator_ms

@@ -183,7 +183,9 @@ def _latency(outcome: SearchOutcome) -> Scatter | None:
 
 def _architecture(outcome: SearchOutcome) -> tuple[OperatorRow, ...]:
     named = stage_operators(outcome.space, outcome.subnet)
-    times = outcome.table.operator_ms([operator for _, operator in named]).tolist()
+    times = outcome.table.operator_ms(
+        [operator for _, operator in named], outcome.space.name
+    ).tolist()
     return tuple(
         OperatorRow(slot=slot, operator=operator, latency_ms=ms)
         for (slot, operator), ms in zip(named, times)

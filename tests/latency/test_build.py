@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from supernet.errors import ConfigError
 from supernet.latency import (
     KitResult,
+    LatencyTable,
     build_table,
     describe_device,
     make_plan,
@@ -18,7 +20,7 @@ from supernet.latency import (
 )
 from supernet.latency.kit.plan import HOLD_OUT
 from supernet.latency.kit.protocol import Timing
-from supernet.space import Operator, Space, operators_of
+from supernet.space import Operator, Space, operators_of, sample
 
 
 @pytest.fixture
@@ -92,15 +94,24 @@ def test_the_device_names_processor_runtime_and_date(result: KitResult, stopwatc
 
 
 def test_results_of_several_kits_become_one_table(
-    tiny_space: Space, mixed_space: Space, stopwatch: Any
+    tiny_space: Space, mixed_space: Space, stopwatch: Any, tmp_path: Path
 ) -> None:
     results = [
         measure_here(make_plan(space, fit=5, hold_out=4)) for space in (tiny_space, mixed_space)
     ]
     table = table_of(results, "bench")
     assert table.missing(tiny_space) == table.missing(mixed_space) == []
-    assert (table.correction.networks, table.held_out.networks) == (10, 8)
+    assert table.held_out.networks == 8
     assert table.held_out.space == "tiny, mixed"
+    alone = [table_of([result], "bench") for result in results]
+    assert table.corrections == {"tiny": alone[0].correction, "mixed": alone[1].correction}
+    assert table.correction == alone[0].correction
+    assert table.held_out.predicted_ms[4:] == pytest.approx(alone[1].held_out.predicted_ms)
+    table.save(tmp_path / "both.json")
+    assert LatencyTable.load(tmp_path / "both.json").corrections == table.corrections
+    genes = sample(mixed_space, 5, np.random.default_rng(0))
+    again, only = table.predict_ms(mixed_space, genes), alone[1].predict_ms(mixed_space, genes)
+    np.testing.assert_allclose(again.ms, only.ms)
 
 
 def test_the_faster_of_two_measurements_of_an_operator_counts(result: KitResult) -> None:

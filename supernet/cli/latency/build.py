@@ -45,12 +45,14 @@ def command(
 def show(table: "LatencyTable", path: Path, as_json: bool) -> None:
     """Print what a new table knows and how wrong it is."""
     held_out, device = table.held_out, table.device
+    corrections = table.corrections.values() or [table.correction]
+    fitted = sum(correction.networks for correction in corrections)
     rows = [
         ["device", device.get("processor", "")],
         ["runtime", f"{device.get('runtime')} {device.get('runtime_version')}"],
         ["settings", f"{table.precision}, {table.threads} thread, batch {table.batch}"],
         ["operators", str(len(table.rows))],
-        ["networks that corrected it", str(table.correction.networks)],
+        ["networks that corrected it", str(fitted)],
     ]
     slow = table.protocol.get("not_at_full_speed", 0)
     rows += [["models never at full speed", str(slow)]] if slow else []
@@ -71,7 +73,7 @@ def show(table: "LatencyTable", path: Path, as_json: bool) -> None:
                 "target": table.target,
                 "table": str(path),
                 "rows": len(table.rows),
-                "fit_networks": table.correction.networks,
+                "fit_networks": fitted,
                 "held_out": held_out.networks,
                 "mape": held_out.mape if held_out.networks else None,
                 "kendall": held_out.kendall if held_out.networks else None,
