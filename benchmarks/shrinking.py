@@ -25,7 +25,7 @@ from records import add_hardware, write_result
 
 from supernet.cli.output import progress_bar
 from supernet.evaluate import Evaluator
-from supernet.space import decode, largest, load_space, sample_spread, smallest
+from supernet.space import decode, largest, load_space, sample, smallest
 from supernet.train import Elastic, Phase, Recipe, load_recipe, scaled
 from supernet.train.sampling import step_rng
 from supernet.workflow.train import train_supernet
@@ -65,7 +65,7 @@ def measure(recipe: Recipe, seed: int, progress: Any) -> dict[str, Any]:
         run = train_supernet(space, recipe, folder=Path(folder), seed=seed, progress=progress)
         evaluator = Evaluator(run.supernet(), run.dataset(), calibration_images=2000)
         space = run.space()
-        genes = sample_spread(space, _RANDOM, step_rng(0, "shrinking", 0))
+        genes = sample(space, _RANDOM, step_rng(0, "shrinking", 0))
         chosen = [*decode(space, largest(space)), *decode(space, smallest(space))]
         top1 = [evaluator.subnet_top1(s, "test") for s in [*chosen, *decode(space, genes)]]
     return {
@@ -81,29 +81,36 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--epochs", type=float, help="of each arm; those of the demo if not given")
+    parser.add_argument("--arms", nargs="+", default=["progressive", "without", "in_place"])
     add_hardware(parser)
     options = parser.parse_args()
-    recipes = arms(options.epochs)
+    recipes = {
+        name: recipe for name, recipe in arms(options.epochs).items() if name in options.arms
+    }
     found: dict[str, dict[int, dict[str, Any]]] = {name: {} for name in recipes}
     with progress_bar() as progress:
         for seed in options.seeds:
             for name, recipe in recipes.items():
                 found[name][seed] = measure(recipe, seed, progress)
                 print(name, seed, json.dumps(found[name][seed]), flush=True)
+            write(found, recipes, options.hardware)
+
+
+def write(found: dict[str, dict[int, Any]], recipes: dict[str, Recipe], hardware: str) -> None:
+    """Write what is known of the seeds so far, with the gains."""
+    seeds = list(found["progressive"])
     gains = {
         other: {
-            what: [
-                found["progressive"][seed][what] - found[other][seed][what]
-                for seed in options.seeds
-            ]
+            what: [found["progressive"][seed][what] - found[other][seed][what] for seed in seeds]
             for what in ("largest", "smallest", "random_mean")
         }
-        for other in ("without", "in_place")
+        for other in found
+        if other != "progressive"
     }
-    print(json.dumps(gains, indent=1))
+    print(json.dumps(gains))
     epochs = recipes["progressive"].epochs
     body = {"space": "demo", "epochs": epochs, "arms": found, "gain_of_progressive": gains}
-    print(write_result("shrinking", options.hardware, ("torch", "numpy"), body))
+    print(write_result("shrinking", hardware, ("torch", "numpy"), body), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Latency: tables of measured operators, their building, and predictions with an error."""
 
+from supernet.latency.beside import measure_beside
 from supernet.latency.build import table_of
 from supernet.latency.check import Check, check_networks, measure_networks
 from supernet.latency.correction import Correction, fit_correction
@@ -58,6 +59,7 @@ __all__ = [
     "load_target",
     "make_plan",
     "measure",
+    "measure_beside",
     "measure_here",
     "measure_networks",
     "own_tables",

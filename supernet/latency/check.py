@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from supernet.errors import ConfigError
+from supernet.latency.beside import measure_beside
 from supernet.latency.kit.graph import PRECISIONS, build_onnx
 from supernet.latency.kit.protocol import Protocol
-from supernet.latency.measure import describe_device, measure
+from supernet.latency.measure import describe_device
 from supernet.latency.networks import MeasuredNetworks
 from supernet.latency.table import HeldOut, LatencyTable
 from supernet.progress import Progress, silent
@@ -89,5 +90,5 @@ def measure_networks(
     ]
     protocol = Protocol(threads=table.threads)
     protocol = replace(protocol, rounds=2 * protocol.rounds)
-    timings = measure(models, protocol, progress=progress, what="whole networks")
-    return MeasuredNetworks(genes=genes, ms=np.array([timing.ms for timing in timings]))
+    ms = measure_beside(table, space, models, protocol, progress=progress, what="whole networks")
+    return MeasuredNetworks(genes=genes, ms=ms)

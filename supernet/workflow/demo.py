@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from supernet.evaluate import Evaluator
-from supernet.latency import Protocol, build_onnx, measure
+from supernet.latency import build_onnx, measure_beside
 from supernet.progress import Progress, silent
 from supernet.report import FrontPoint, NetworkRow
 from supernet.runs import Run
@@ -197,9 +197,7 @@ def run_demo(
     largest_export = _export_largest(run, outcome.space, progress)
     clock.lap("export")
     random_genes = _random_subnets(outcome, seed)
-    onnx_ms, random_ms = _time_together(
-        outcome.space, [largest_export, export], random_genes, progress
-    )
+    onnx_ms, random_ms = _time_together(outcome, [largest_export, export], random_genes, progress)
     random = RandomSubnets(
         top1=_test_accuracies(run, random_genes, device, progress), latency_ms=random_ms
     )
@@ -247,15 +245,15 @@ def _random_subnets(outcome: SearchOutcome, seed: int) -> Genes:
 
 
 def _time_together(
-    space: Space, exports: list[ExportOutcome], random_genes: Genes, progress: Progress
+    outcome: SearchOutcome, exports: list[ExportOutcome], random_genes: Genes, progress: Progress
 ) -> tuple[list[float], tuple[float, ...]]:
     """Latencies of exported files and of random subnets, timed in turn in one session."""
+    space = outcome.space
     models = [export.onnx.read_bytes() for export in exports]
     models += [build_onnx(operators(space, subnet)) for subnet in decode(space, random_genes)]
-    timings = measure(
-        models, Protocol(rounds=12), progress=progress, what="found and random subnets"
-    )
-    ms = [timing.ms for timing in timings]
+    ms = measure_beside(
+        outcome.table, space, models, progress=progress, what="found and random subnets"
+    ).tolist()
     return ms[: len(exports)], tuple(ms[len(exports) :])
 
 

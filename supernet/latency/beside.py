@@ -1,0 +1,72 @@
+"""Timing networks at the speed that this machine had when its table was measured.
+
+A machine is not always as fast: neighbours, heat and memory slow it for seconds or for hours
+(on a rented one by up to 40 % all through a short measurement). A few of the networks by
+which the table was checked are therefore timed again, in turn with the new ones; by how much
+they differ now, all times are scaled.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from supernet.latency.kit.graph import build_onnx
+from supernet.latency.kit.plan import HOLD_OUT
+from supernet.latency.kit.protocol import Protocol
+from supernet.latency.kits import make_plan
+from supernet.latency.measure import measure
+from supernet.latency.table import LatencyTable
+from supernet.progress import Progress, silent
+from supernet.space import Operator, Space
+
+__all__ = ["measure_beside"]
+
+_ANCHORS = 7
+
+Values = npt.NDArray[np.float64]
+
+
+def measure_beside(
+    table: LatencyTable,
+    space: Space,
+    models: Sequence[bytes],
+    protocol: Protocol | None = None,
+    *,
+    progress: Progress = silent,
+    what: str = "networks",
+) -> Values:
+    """Milliseconds of ONNX models, comparable with what `table` predicts, shape ``(N,)``.
+
+    Where the table was not checked by networks of `space`, times are as they are now.
+
+    Args:
+        table: of this machine.
+        space: of the networks by which it was checked.
+        models: serialised, as in `measure`.
+        protocol: how often.
+        progress: told about every visit.
+        what: the models, in a word for the progress.
+    """
+    protocol = protocol or Protocol(threads=table.threads)
+    anchors, then_ms = _anchors(table, space)
+    known = [build_onnx(operators, precision=table.precision) for operators in anchors]
+    timings = measure([*models, *known], protocol, progress=progress, what=what)
+    ms = np.array([timing.ms for timing in timings])
+    now_ms = ms[len(models) :]
+    speed = float(np.median(then_ms / now_ms)) if len(now_ms) else 1.0
+    own: Values = ms[: len(models)] * speed
+    return own
+
+
+def _anchors(table: LatencyTable, space: Space) -> tuple[list[list[Operator]], Values]:
+    """Networks of which the table's measurement is known, of all sizes, and their times then."""
+    plan, held_out = make_plan(space), table.held_out
+    specs = [network for network in plan.networks if network.use == HOLD_OUT]
+    networks = [[Operator(**s._asdict()) for s in plan.specs(network)] for network in specs]
+    measured = np.array(held_out.measured_ms)
+    if held_out.space_hash != space.hash or len(networks) != len(measured):
+        return [], np.array([])
+    order = np.argsort(measured)
+    chosen = order[np.linspace(0, len(order) - 1, _ANCHORS).round().astype(int)]
+    return [networks[index] for index in chosen], measured[chosen]

@@ -1,0 +1,46 @@
+"""Networks timed beside those by which a table was checked."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from supernet.latency import beside, build_table, measure_beside
+from supernet.latency.kit.graph import build_onnx
+from supernet.latency.kit.protocol import Protocol, Timing
+from supernet.space import Space, decode, operators, sample
+
+QUICK = Protocol(rounds=2, least=2, burst=4, visit_ms=0.5)
+
+
+def test_a_machine_that_is_slower_now_is_told_by_the_networks_of_the_table(
+    tiny_space: Space, monkeypatch: pytest.MonkeyPatch
+):
+    space = tiny_space
+    table = build_table(space, protocol=QUICK)
+    genes = sample(space, 3, np.random.default_rng(0))
+    models = [build_onnx(operators(space, subnet)) for subnet in decode(space, genes)]
+    seen: list[int] = []
+
+    def slowed(given: list[bytes], *args: object, **kwargs: object) -> list[Timing]:
+        """All models take 1.5 times what the table's networks took then, ours 3 ms."""
+        seen.append(len(given))
+        then = np.sort(table.held_out.measured_ms)
+        chosen = then[np.linspace(0, len(then) - 1, len(given) - 3).round().astype(int)]
+        times = [3.0, 3.0, 3.0, *chosen.tolist()]
+        return [Timing(1.5 * ms, 0.0) for ms in times]
+
+    monkeypatch.setattr(beside, "measure", slowed)
+    np.testing.assert_allclose(measure_beside(table, space, models), 3.0)
+    assert seen == [3 + 7]
+    foreign = replace(table, held_out=replace(table.held_out, space_hash="other"))
+    np.testing.assert_allclose(measure_beside(foreign, space, models), 4.5)
+
+
+def test_times_agree_with_the_table(tiny_space: Space):
+    space = tiny_space
+    table = build_table(space, protocol=QUICK)
+    anchors, then_ms = beside._anchors(table, space)
+    models = [build_onnx(found) for found in anchors]
+    now_ms = measure_beside(table, space, models, QUICK)
+    assert np.median(np.abs(now_ms / then_ms - 1)) < 0.25
