@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from supernet.errors import ConfigError
 from supernet.latency.correction import Correction, fit_correction
+from supernet.latency.fit_operators import with_work_model
 from supernet.latency.kit.plan import FIT, HOLD_OUT
 from supernet.latency.kit.protocol import Timing
 from supernet.latency.results import KitResult
@@ -66,7 +67,7 @@ def table_of(
             space=", ".join(corrections),
             space_hash=", ".join(dict.fromkeys(result.plan.space_hash for result in results)),
         )
-    return LatencyTable(
+    table = LatencyTable(
         target=target,
         device=_device(results),
         precision=first.settings.precision,
@@ -78,6 +79,7 @@ def table_of(
         corrections=corrections if len(corrections) > 1 else {},
         held_out=held_out,
     )
+    return with_work_model(table)  # for operators of other spaces
 
 
 def _correction(
