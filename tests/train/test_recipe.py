@@ -29,6 +29,19 @@ def test_every_problem_of_a_recipe_is_reported_at_once(tmp_path):
     assert "phases[1].distil: unknown key; did you mean 'distill'?" in problems
 
 
+def test_a_mistake_in_the_augmentation_is_named_by_its_key(tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text(
+        "format: supernet.recipe\nversion: 1\nname: bad\n"
+        "augment: {brightnes: 0.1, flip: sometimes}\nphases:\n  - {name: a, epochs: 1, lr: 0.1}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_recipe(path)
+    problems = "\n".join(caught.value.problems)
+    assert "augment.brightnes: unknown key; did you mean 'brightness'?" in problems
+    assert "augment.flip: Expected `bool" in problems
+
+
 def test_an_unknown_recipe_names_the_known_ones():
     with pytest.raises(ConfigError, match="unknown recipe 'demmo'; did you mean 'demo'"):
         load_recipe("demmo")
