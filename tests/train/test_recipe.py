@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from supernet.errors import ConfigError
+from supernet.files import fill
 from supernet.space import Space, load_space
 from supernet.space.layout import layout_of
 from supernet.train import Elastic, Phase, Recipe, list_recipes, load_recipe, phase_genes, scaled
@@ -55,6 +56,14 @@ def test_the_first_phase_cannot_learn_from_a_teacher_that_does_not_exist():
 def test_in_place_distillation_needs_the_largest_subnet_first():
     with pytest.raises(ConfigError, match="must start with largest"):
         Phase(name="a", epochs=1, lr=0.1, distill=0.5, teacher="in_place", subnets=("random",))
+
+
+@pytest.mark.parametrize("name", ["clip_norm", "clip_value"])
+@pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
+def test_a_clip_that_would_ruin_the_weights_is_refused(name: str, value: float):
+    recipe = {"name": "x", name: value, "phases": [{"name": "a", "epochs": 1, "lr": 0.1}]}
+    with pytest.raises(ConfigError, match=f"{name}: must be finite and not negative"):
+        fill(Recipe, recipe)
 
 
 def test_scaling_changes_epochs_only():
