@@ -13,6 +13,7 @@ import math
 import os
 import reprlib
 import tempfile
+import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -337,6 +338,8 @@ def _collect(make: Callable[[], Any], prefix: str, problems: list[str]) -> Any:
 def _convert(hint: Any, value: Any, where: str, problems: list[str]) -> Any:
     import msgspec
 
+    if value is not None and isinstance(hint, types.UnionType):  # a dataclass or nothing
+        hint = next(filter(dataclasses.is_dataclass, typing.get_args(hint)), hint)
     if dataclasses.is_dataclass(hint):
         return _fill(hint, value, where, problems)
     if typing.get_origin(hint) is tuple:

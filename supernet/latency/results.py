@@ -145,7 +145,9 @@ def _interrupted(path: Path) -> FileFormatError:
     header, visits = found.header, found.visits
     told = f"{len(visits)} models were visited"
     if isinstance(models := header.get("models"), int):
-        told = f"{len(visits)} of {models} models were visited, {models - len(visits)} are missing"
+        told = f"{len(visits)} of {models} models were visited, " + (
+            f"{models - len(visits)} are missing" if len(visits) < models else "not often enough"
+        )
     output = path.name.removesuffix(".part")
     return FileFormatError(
         f"{path}: the run was interrupted, {told}",

@@ -1,5 +1,6 @@
 """How a supernet is trained: phases on one engine, as frozen values."""
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Literal, TypeAlias
 
@@ -173,8 +174,9 @@ class Recipe:
             if not 0 <= getattr(self, name) < 1:
                 problems.append(f"{name}: must be from 0 to below 1, found {getattr(self, name)}")
         for name in ("clip_norm", "clip_value"):
-            if getattr(self, name) < 0:
-                problems.append(f"{name}: must not be negative, found {getattr(self, name)}")
+            if not 0 <= getattr(self, name) < math.inf:
+                found = getattr(self, name)
+                problems.append(f"{name}: must be finite and not negative, found {found}")
         problems += self._phase_problems()
         if problems:
             raise ConfigError(problems)

@@ -1,5 +1,6 @@
 """What a supernet starts from: a published network, a run, or a checkpoint."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from supernet.errors import ConfigError
@@ -7,8 +8,9 @@ from supernet.models import Supernet, Taken, load_pretrained, load_shared, open_
 from supernet.models.published import is_published
 from supernet.progress import Progress, silent
 from supernet.runs import find_run
+from supernet.train import Recipe
 
-__all__ = ["SPACES", "start_from"]
+__all__ = ["SPACES", "absolute_sources", "start_from"]
 
 SPACES = {
     "torchvision:mobilenet_v2": "mobilenet_v2",
@@ -39,6 +41,20 @@ def start_from(supernet: Supernet, source: str, progress: Progress = silent) -> 
     taken = _taken(supernet, source, progress)
     progress(1, 1, f"starting from {source} ({taken})")
     return taken
+
+
+def absolute_sources(recipe: Recipe) -> Recipe:
+    """`recipe` with files and run folders as later commands find them from any folder."""
+    phases = tuple(replace(p, teacher=_absolute_published(p.teacher)) for p in recipe.phases)
+    init = _absolute_published(recipe.init)
+    if init not in ("", "required") and not is_published(init):
+        init = str(Path(init).resolve())
+    return replace(recipe, init=init, phases=phases)
+
+
+def _absolute_published(source: str) -> str:
+    name, _, file = source.partition("=")
+    return f"{name}={Path(file).resolve()}" if is_published(source) and file else source
 
 
 def _taken(supernet: Supernet, source: str, progress: Progress) -> Taken:

@@ -28,7 +28,7 @@ from supernet.train import (
 )
 from supernet.train.sampling import admitted, step_rng
 from supernet.workflow.accuracies import CALIBRATION_IMAGES
-from supernet.workflow.start import start_from
+from supernet.workflow.start import absolute_sources, start_from
 
 __all__ = ["resume_training", "train_supernet"]
 
@@ -79,7 +79,7 @@ def train_supernet(
         in_channels=dataset.in_channels,
         mean=dataset.views.mean,
         std=dataset.views.std,
-        recipe=asdict(recipe),
+        recipe=asdict(absolute_sources(recipe)),
         seed=seed,
         device=processes.device,
         versions={"supernet": __version__, "torch": str(torch.__version__)},

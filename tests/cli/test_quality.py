@@ -158,7 +158,9 @@ def test_a_damaged_file_is_named(run: Run):
         read_quality(run.folder)
 
 
-def test_what_started_from_other_weights_starts_from_them_alone_too(run: Run, supernet: Command):
+def test_what_started_from_other_weights_starts_from_them_alone_too(
+    run: Run, supernet: Command, monkeypatch: pytest.MonkeyPatch
+):
     """With a learning rate of next to nothing, both stay what they were at the start."""
     Path("still.yaml").write_text(
         "format: supernet.recipe\nversion: 1\nname: still\nphases:\n"
@@ -169,10 +171,13 @@ def test_what_started_from_other_weights_starts_from_them_alone_too(run: Run, su
         "--run", "second",
     )  # fmt: skip
     assert started.code == 0, started.stderr
-    quality, *_ = measure_quality(find_run(Path("second")), subnets=2, alone=4)
+    second = find_run(Path("second").resolve())
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    quality, *_ = measure_quality(second, subnets=2, alone=4)
     assert [row.gap for row in quality.subnets] == [pytest.approx(0, abs=0.1)] * 4
     assert max(row.top1 for row in quality.subnets) > 15  # not those of random weights
-    again, *_ = measure_quality(find_run(Path("second")), subnets=2, alone=4)
+    again, *_ = measure_quality(second, subnets=2, alone=4)
     assert again == quality
 
 

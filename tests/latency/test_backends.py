@@ -123,6 +123,7 @@ def test_one_thread_of_the_cpu_is_timed_by_its_own_clock(name: str) -> None:
         ({"precision": "int3"}, "precision: .* measures .*fp32"),
         ({"device": "tpu"}, "device: .* measures on cpu"),
         ({"threads": 0}, "threads and batch: must be at least 1, found 0, 1"),
+        ({"threads": 99999}, r"threads: this machine has \d+ cores, found 99999"),
         ({"batch": -1}, "threads and batch: must be at least 1, found 1, -1"),
     ],
 )

@@ -169,6 +169,14 @@ def test_an_interrupted_run_says_how_much_is_missing(
         assert "python3 kit.pyz -o board.json" in caught.value.hint
 
 
+def test_a_run_interrupted_after_a_first_round_says_that_more_are_needed(tmp_path: Path) -> None:
+    header = {"format": "supernet.kit_journal", "version": 1, "models": 1}
+    part = tmp_path / "board.json.part"
+    part.write_text(f'{json.dumps(header)}\n["o0", 1.0, 0.1, 0.1]\n')
+    with pytest.raises(FileFormatError, match="1 of 1 models were visited, not often enough"):
+        read_result(part)
+
+
 @pytest.mark.parametrize("content", [b"", b"{}\n", b"\xff\xfe\x00\n", b"[]\n" * 3, b'{"format"'])
 def test_a_damaged_journal_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "board.json.part").write_bytes(content)

@@ -45,7 +45,8 @@ from supernet.space import (
     total_params,
 )
 from supernet.space.layout import layout_of
-from supernet.workflow.start import SPACES, start_from
+from supernet.train import Phase, Recipe
+from supernet.workflow.start import SPACES, absolute_sources, start_from
 
 MakeSupernet = Callable[[Space], Supernet]
 
@@ -381,3 +382,24 @@ def test_random_subnets_of_the_new_spaces_extract(rng: np.random.Generator):
             with torch.inference_mode():
                 found, expected = extract(supernet, subnet)(image), supernet(image)
             torch.testing.assert_close(found, expected)
+
+
+def test_a_run_keeps_sources_that_are_found_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    expected = {
+        "": "",
+        "required": "required",
+        "timm:resnet50d": "timm:resnet50d",
+        "torchvision:vgg11=a.pt": f"torchvision:vgg11={tmp_path / 'a.pt'}",
+        "runs/first": str(tmp_path / "runs/first"),
+    }
+    for init, wanted in expected.items():
+        teacher = init if ":" in init else "frozen"
+        recipe = Recipe(
+            name="x", init=init, phases=(Phase(name="a", epochs=1, lr=1, teacher=teacher),)
+        )
+        kept = absolute_sources(recipe)
+        assert kept.init == wanted
+        assert kept.phases[0].teacher == (wanted if ":" in init else "frozen")

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from supernet.errors import ConfigError
+from supernet.files import fill
 from supernet.space import Space, load_space
 from supernet.space.layout import layout_of
 from supernet.train import Elastic, Phase, Recipe, list_recipes, load_recipe, phase_genes, scaled
@@ -29,6 +30,19 @@ def test_every_problem_of_a_recipe_is_reported_at_once(tmp_path):
     assert "phases[1].distil: unknown key; did you mean 'distill'?" in problems
 
 
+def test_a_mistake_in_the_augmentation_is_named_by_its_key(tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text(
+        "format: supernet.recipe\nversion: 1\nname: bad\n"
+        "augment: {brightnes: 0.1, flip: sometimes}\nphases:\n  - {name: a, epochs: 1, lr: 0.1}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_recipe(path)
+    problems = "\n".join(caught.value.problems)
+    assert "augment.brightnes: unknown key; did you mean 'brightness'?" in problems
+    assert "augment.flip: Expected `bool" in problems
+
+
 def test_an_unknown_recipe_names_the_known_ones():
     with pytest.raises(ConfigError, match="unknown recipe 'demmo'; did you mean 'demo'"):
         load_recipe("demmo")
@@ -42,6 +56,14 @@ def test_the_first_phase_cannot_learn_from_a_teacher_that_does_not_exist():
 def test_in_place_distillation_needs_the_largest_subnet_first():
     with pytest.raises(ConfigError, match="must start with largest"):
         Phase(name="a", epochs=1, lr=0.1, distill=0.5, teacher="in_place", subnets=("random",))
+
+
+@pytest.mark.parametrize("name", ["clip_norm", "clip_value"])
+@pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
+def test_a_clip_that_would_ruin_the_weights_is_refused(name: str, value: float):
+    recipe = {"name": "x", name: value, "phases": [{"name": "a", "epochs": 1, "lr": 0.1}]}
+    with pytest.raises(ConfigError, match=f"{name}: must be finite and not negative"):
+        fill(Recipe, recipe)
 
 
 def test_scaling_changes_epochs_only():

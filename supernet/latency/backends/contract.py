@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import os
 from typing import Any, Callable, Sequence
 
 from supernet.errors import ConfigError
@@ -40,6 +41,9 @@ class Backend(abc.ABC):
             raise ConfigError(f"device: {name} measures on {known}, found {device!r}")
         if threads < 1 or batch < 1:
             raise ConfigError(f"threads and batch: must be at least 1, found {threads}, {batch}")
+        cores = os.cpu_count() or threads
+        if threads > cores:
+            raise ConfigError(f"threads: this machine has {cores} cores, found {threads}")
         self.threads, self.precision, self.batch, self.device = threads, precision, batch, device
         self._open()
 
