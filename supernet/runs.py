@@ -66,6 +66,8 @@ class RunConfig:
     versions: dict[str, str] = field(default_factory=dict)
     created: str = ""
     """When, UTC."""
+    images: int = 0
+    """Training images, without those held out; 0 where that is not known."""
     imported: dict[str, str] = field(default_factory=dict)
     """Where the weights came from (``source``, ``sha256``), if they were not trained here."""
 

@@ -8,6 +8,7 @@ from supernet.latency.explain import Explanation, explain
 from supernet.latency.fit_networks import fit_networks
 from supernet.latency.fit_operators import fit_work_model, with_work_model
 from supernet.latency.importing import import_latency_table
+from supernet.latency.interval import Prediction
 from supernet.latency.kit.graph import build_onnx
 from supernet.latency.kit.protocol import Protocol, Timing
 from supernet.latency.kits import make_plan, write_kit
@@ -15,13 +16,7 @@ from supernet.latency.measure import build_table, describe_device, measure, meas
 from supernet.latency.model import ModelError, OperatorModel
 from supernet.latency.networks import MeasuredNetworks, read_networks
 from supernet.latency.results import KitResult, read_result
-from supernet.latency.table import (
-    HeldOut,
-    LatencyPredictor,
-    LatencyTable,
-    Prediction,
-    Row,
-)
+from supernet.latency.table import HeldOut, LatencyPredictor, LatencyTable, Row
 from supernet.latency.targets import (
     list_targets,
     load_target,

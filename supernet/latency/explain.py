@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from supernet.latency.table import Basis, LatencyTable, Origin, with_interval
+from supernet.latency.interval import Basis, with_interval
+from supernet.latency.table import LatencyTable, Origin
 from supernet.space import Operator, Subnet
 
 __all__ = ["Explanation", "OperatorShare", "explain", "slot_names"]
@@ -74,9 +75,10 @@ def explain(table: LatencyTable, subnet: Subnet, operators: Sequence[Operator]) 
         sums.sum(keepdims=True), np.array([float(len(sums))]), params
     )
     counts = [np.array([origins.count(o)]) for o in ("measured", "interpolated", "fitted")]
-    unlike = [o for o, f in zip(operators, fitted) if f and table.model.extrapolates(o)]
-    share = sums[fitted].sum(keepdims=True) / max(float(sums.sum()), 1e-12)
-    prediction = with_interval(table, total, share, counts, np.array([bool(unlike)]))
+    unlike = np.array([table.is_unlike(operator) for operator in operators])
+    total_ms = max(float(sums.sum()), 1e-12)
+    shares = [sums[of].sum(keepdims=True) / total_ms for of in (fitted, unlike)]
+    prediction = with_interval(table, total, shares[0], counts, shares[1])
     parts = zip(
         slot_names(subnet, operators),
         operators,

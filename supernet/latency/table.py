@@ -12,23 +12,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from supernet.errors import ConfigError
 from supernet.files import read_as, write_document
 from supernet.latency.correction import Correction
 from supernet.latency.estimate import SizeEstimator
+from supernet.latency.interval import Counts, Prediction, Values, with_interval
 from supernet.latency.model import OperatorModel
 from supernet.predict import kendall_tau, mean_absolute_percentage_error
 from supernet.space import Genes, Operator, OperatorSum, Space, extremes, operators_of
 
 __all__ = [
-    "Basis",
     "HeldOut",
     "LatencyPredictor",
     "LatencyTable",
     "Origin",
-    "Prediction",
     "Row",
 ]
 
@@ -37,14 +35,8 @@ _VERSION = 2  # 2: `model`
 Origin = Literal["measured", "interpolated", "fitted"]
 """Where an operator's time comes from; the first that there is counts."""
 ORIGINS: tuple[Origin, ...] = ("measured", "interpolated", "fitted")
-Basis = Literal["networks", "operators", "unknown"]
-"""What an interval is taken from: whole networks that were held out; operators that were
-left out of the fit of the table's model; or nothing is known."""
 
 _RADIX = 1024.0  # more than the operators of any network
-
-Values = npt.NDArray[np.float64]
-Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,24 +103,6 @@ class HeldOut:
         return np.array(self.predicted_ms), np.array(self.measured_ms)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prediction:
-    """Latencies of a population, each array of shape ``(N,)``."""
-
-    ms: Values
-    low_ms: Values
-    """Nine in ten held-out networks stayed within this and `high_ms`; NaN where the
-    `basis` is unknown."""
-    high_ms: Values
-    basis: Basis
-    measured: Counts
-    """Operators whose time was measured."""
-    interpolated: Counts
-    """Operators that were measured at other input sizes only."""
-    fitted: Counts
-    """Operators that the table's model prices."""
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LatencyTable:
     """Operator times of one target, with their correction and their error."""
@@ -180,6 +154,10 @@ class LatencyTable:
         if not self.model.knows(operator):
             raise KeyError(operator.key)
         return self.model.ms(operator)
+
+    def is_unlike(self, operator: Operator) -> bool:
+        """Whether the model prices it and was fitted to nothing like it."""
+        return self.origin(operator) == "fitted" and self.model.extrapolates(operator)
 
     def missing(self, space: Space) -> list[Operator]:
         """Operators of `space` that have no row, though some may be estimated."""
@@ -314,14 +292,13 @@ class LatencyPredictor:
 
     @cached_property
     def _origins(self) -> OperatorSum:
-        """Counts of the three origins, and of operators unlike all measured, as digits."""
+        """Counts of the three origins, as digits."""
         table = self._table
 
         def digits(operator: Operator) -> float:
             origin = table.origin(operator)
             assert origin is not None  # or the predictor was not made
-            unlike = origin == "fitted" and table.model.extrapolates(operator)
-            return _RADIX ** ORIGINS.index(origin) + _RADIX**3 * unlike
+            return _RADIX ** ORIGINS.index(origin)
 
         return OperatorSum(self.space, digits)
 
@@ -332,6 +309,12 @@ class LatencyPredictor:
         return OperatorSum(
             self.space, lambda o: table.row_ms(o) if table.origin(o) == "fitted" else 0.0
         )
+
+    @cached_property
+    def _unlike(self) -> OperatorSum:
+        """What the model prices though it saw nothing like it, in milliseconds."""
+        table = self._table
+        return OperatorSum(self.space, lambda o: table.row_ms(o) if table.is_unlike(o) else 0.0)
 
     def fastest(self) -> Genes:
         """The subnet of the least predicted latency, shape ``(1, G)``.
@@ -356,55 +339,15 @@ class LatencyPredictor:
     def predict(self, genes: Genes) -> Prediction:
         """Latencies with their interval, and where the operators' times come from."""
         sums = self._sum(genes)
-        *counts, unlike = _digits(self._origins(genes))
-        share = np.zeros(len(sums))
+        counts = _digits(self._origins(genes))
+        fitted, unlike = np.zeros(len(sums)), np.zeros(len(sums))
         if counts[2].any():
-            share = self._fitted(genes) / np.maximum(sums, 1e-12)
-        return with_interval(self._table, self.ms(genes), share, counts, unlike > 0)
+            fitted = self._fitted(genes) / np.maximum(sums, 1e-12)
+            unlike = self._unlike(genes) / np.maximum(sums, 1e-12)
+        return with_interval(self._table, self.ms(genes), fitted, counts, unlike)
 
 
 def _digits(numbers: Values) -> list[Counts]:
-    """The four digits of numbers of radix 1024, the lowest first."""
+    """The three digits of numbers of radix 1024, the lowest first."""
     whole = numbers.astype(np.int64)
-    return [whole >> shift & 1023 for shift in (0, 10, 20, 30)]
-
-
-def with_interval(
-    table: LatencyTable,
-    ms: Values,
-    fitted_share: Values,
-    counts: Sequence[Counts],
-    unlike: npt.NDArray[np.bool_],
-) -> Prediction:
-    """A prediction with the widest error that its operators suggest.
-
-    Args:
-        table: that it was made with.
-        ms: shape ``(N,)``, as all others.
-        fitted_share: of the sum, what the model prices, from 0 to 1.
-        counts: operators by origin.
-        unlike: whether some operator is unlike all that the model was fitted to.
-    """
-    held_out, error = table.held_out, table.model.error
-    of_model = error.unseen_p90 / 100 if error.networks else np.nan
-    basis: Basis = "unknown"
-    if held_out.networks:
-        # operators that no held-out network had may be worse than those
-        relative = held_out.error_quantile(0.9) + fitted_share * np.nan_to_num(of_model)
-        basis = "networks"
-    else:  # sums of measured operators may be off, too, but nobody knows by how much
-        relative = np.where(fitted_share > 0, of_model, np.nan)
-    relative = np.where(unlike, np.nan, relative)
-    if not np.isfinite(relative).any():
-        basis = "unknown"
-    elif not held_out.networks:
-        basis = "operators"
-    return Prediction(
-        ms=ms,
-        low_ms=ms * (1 - relative),
-        high_ms=ms * (1 + relative),
-        basis=basis,
-        measured=counts[0],
-        interpolated=counts[1],
-        fitted=counts[2],
-    )
+    return [whole >> shift & 1023 for shift in (0, 10, 20)]

@@ -79,6 +79,7 @@ def train_supernet(
         in_channels=dataset.in_channels,
         mean=dataset.views.mean,
         std=dataset.views.std,
+        images=len(dataset.train),
         recipe=asdict(absolute_sources(recipe)),
         seed=seed,
         device=processes.device,
@@ -120,6 +121,12 @@ def resume_training(
     recipe = fill(Recipe, config.recipe, "recipe")
     with processes.one_a_machine_first():
         dataset = run.dataset(progress)
+    if config.images not in (0, len(dataset.train)):
+        raise ConfigError(
+            f"{config.data}: has {len(dataset.train)} training images, the run was started with "
+            f"{config.images}, so it cannot go on as if it had never stopped",
+            hint="put them back, or start a new run from this one's weights with --init",
+        )
     supernet = _supernet(run.space(), config)
     found = list_checkpoints(run.checkpoints)
     if not found and recipe.init:

@@ -235,3 +235,12 @@ def test_a_second_training_starts_from_the_first_with_another_recipe(
     (phase,) = second.json["phases"]
     assert phase["phase"] == "sandwich"
     assert phase["lr"] < 0.8 * 64 / 2048  # scaled with the batch size
+
+
+def test_a_training_whose_images_have_changed_does_not_go_on(in_trained: Command, trained: Path):
+    run = next((trained / "runs").iterdir())
+    config = run / "config.yaml"
+    config.write_text(config.read_text().replace("images: 10000", "images: 9999"))
+    resumed = in_trained("train", "--resume", "--run", run)
+    assert resumed.code == 2
+    assert "has 10000 training images, the run was started with 9999" in resumed.stderr

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from supernet.errors import ConfigError
 from supernet.latency import Correction, HeldOut, LatencyTable, Row, fit_correction
+from supernet.latency.interval import with_interval
 from supernet.space import (
     Head,
     Space,
@@ -216,3 +217,16 @@ def test_a_fit_of_equal_counts_still_predicts(rng: np.random.Generator) -> None:
     sums, counts = rng.uniform(1, 5, 8), np.full(8, 11.0)  # a space without elastic depth
     measured = 1.2 * sums + 0.3
     np.testing.assert_allclose(fit_correction(sums, counts, measured).apply(sums, counts), measured)
+
+
+@pytest.mark.parametrize(("share", "widened"), [(0.0, 0.0), (0.015, 0.015), (0.03, np.nan)])
+def test_a_little_that_is_unlike_all_measured_widens_the_interval_by_itself(
+    table: LatencyTable, share: float, widened: float
+):
+    """As a classifier of few classes does, in a table made with a thousand."""
+    checked = replace(table, held_out=HELD_OUT)
+    counts = [np.zeros(1, dtype=np.int64)] * 3
+    found = with_interval(checked, np.ones(1), np.zeros(1), counts, np.full(1, share))
+    expected = HELD_OUT.error_quantile(0.9) + widened
+    np.testing.assert_allclose(found.high_ms, 1 + expected)
+    np.testing.assert_allclose(found.low_ms, 1 - expected)
