@@ -311,6 +311,10 @@ class LatencyPredictor:
         )
 
     @cached_property
+    def _any_unlike(self) -> bool:
+        return any(self._table.is_unlike(operator) for operator in operators_of(self.space))
+
+    @cached_property
     def _unlike(self) -> OperatorSum:
         """What the model prices though it saw nothing like it, in milliseconds."""
         table = self._table
@@ -342,8 +346,11 @@ class LatencyPredictor:
         counts = _digits(self._origins(genes))
         fitted, unlike = np.zeros(len(sums)), np.zeros(len(sums))
         if counts[2].any():
-            fitted = self._fitted(genes) / np.maximum(sums, 1e-12)
-            unlike = self._unlike(genes) / np.maximum(sums, 1e-12)
+            fitted = (
+                self._fitted(genes) / np.maximum(sums, 1e-12) if self._table.rows else fitted + 1
+            )
+            if self._any_unlike:
+                unlike = self._unlike(genes) / np.maximum(sums, 1e-12)
         return with_interval(self._table, self.ms(genes), fitted, counts, unlike)
 
 
