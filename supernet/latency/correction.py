@@ -46,7 +46,9 @@ class Correction:
         if not all(math.isfinite(value) for value in values) or self.slope <= 0:
             raise ConfigError(f"slope must be above 0 and all values finite, found {values}")
 
-    def apply(self, sums_ms: Values, counts: Values, params: Values | float = 0.0) -> Values:
+    def apply(
+        self, sums_ms: Values, counts: Values | float, params: Values | float = 0.0
+    ) -> Values:
         """Latencies of networks with these sums, numbers of operators and learned values.
 
         Never below a tenth of the sum: a line that was fitted to large networks must

@@ -286,9 +286,13 @@ class LatencyPredictor:
 
     def ms(self, genes: Genes) -> Values:
         """Latencies of a population ``(N, G)``, shape ``(N,)``."""
+        return self._corrected(genes, self._sum(genes))
+
+    def _corrected(self, genes: Genes, sums: Values) -> Values:
         correction = self._table.correction_of(self.space.name)
         params = self._params(genes) if correction.per_mparam_ms else 0.0
-        return correction.apply(self._sum(genes), self._count(genes), params)
+        counts = self._count(genes) if correction.per_operator_ms else 0.0
+        return correction.apply(sums, counts, params)
 
     @cached_property
     def _origins(self) -> OperatorSum:
@@ -351,7 +355,7 @@ class LatencyPredictor:
             )
             if self._any_unlike:
                 unlike = self._unlike(genes) / np.maximum(sums, 1e-12)
-        return with_interval(self._table, self.ms(genes), fitted, counts, unlike)
+        return with_interval(self._table, self._corrected(genes, sums), fitted, counts, unlike)
 
 
 def _digits(numbers: Values) -> list[Counts]:
