@@ -166,7 +166,7 @@ def _blocks(url: str) -> Iterator[tuple[bytes, int]]:
     try:
         ascii_url = urllib.parse.quote(url, safe="!#$%&'()*+,/:;=?@[]~")  # as browsers do
         request = urllib.request.Request(ascii_url, headers={"User-Agent": "supernet"})  # noqa: S310  # schemes are checked in `is_url`
-        with urllib.request.urlopen(request, timeout=_PATIENCE_SECONDS) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=_PATIENCE_SECONDS) as answer:  # noqa: S310  # likewise
             total = int(answer.headers.get("Content-Length") or 0)
             while block := answer.read(_BLOCK):
                 yield block, total

@@ -6,27 +6,17 @@ from typing import TYPE_CHECKING
 import click
 
 from supernet.cli import options
+from supernet.cli.catalogue import CatalogueGroup
 from supernet.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
     from supernet.train import Phase, Recipe
 
 
-class _Recipes(click.Group):
-    """Says how a recipe is shown where its name stands in place of a command."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in self.commands:
-            way_out = f"to show a recipe: supernet recipes show {args[0]}"
-            raise click.UsageError(f"no command {args[0]!r}; {way_out}", ctx)
-        return super().resolve_command(ctx, args)
-
-
 @click.group(
-    cls=_Recipes,
-    invoke_without_command=True,
+    "recipes",
+    cls=CatalogueGroup,
+    thing="recipe",
     epilog="Examples:  supernet recipes  |  supernet recipes show sandwich  |  "
     "supernet recipes show my.yaml",
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from supernet.cli import options
+from supernet.cli.catalogue import CatalogueGroup
 from supernet.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -19,21 +20,10 @@ _Cells = dict[str, str]
 """A row of the table by column; ``""`` is what the row is about."""
 
 
-class _Spaces(click.Group):
-    """Says how a space is shown where its name stands in place of a command."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in self.commands:
-            way_out = f"to show a space: supernet spaces show {args[0]}"
-            raise click.UsageError(f"no command {args[0]!r}; {way_out}", ctx)
-        return super().resolve_command(ctx, args)
-
-
 @click.group(
-    cls=_Spaces,
-    invoke_without_command=True,
+    "spaces",
+    cls=CatalogueGroup,
+    thing="space",
     epilog="Examples:  supernet spaces  |  supernet spaces show demo  |  "
     "supernet spaces show my.yaml",
 )

@@ -185,7 +185,7 @@ def _sums(operators: Sequence[Operator], *times: Values) -> Values:
         genes = sample(space, _NETWORKS, np.random.default_rng(_SEED))
         return np.stack(
             [
-                OperatorSum(space, lambda o, own=own: own[place[o]] if o in place else 0.0)(genes)  # type: ignore[misc]
+                OperatorSum(space, lambda o, own=own: own[place[o]] if o in place else 0.0)(genes)  # type: ignore[misc]  # mypy cannot infer such lambdas
                 for own in times
             ]
         )

@@ -85,13 +85,13 @@ def tasks_of(plan: Plan, backend: Backend, skip: Sequence[int] = ()) -> list[Tas
     """The models of a plan, without the operators whose numbers are in `skip`."""
     known = set(skip)
     tasks = [
-        Task(f"o{number}", lambda spec=spec: backend.load([spec]))  # type: ignore[misc]
+        Task(f"o{number}", lambda spec=spec: backend.load([spec]))  # type: ignore[misc]  # mypy cannot infer such lambdas
         for number, spec in enumerate(plan.operators)
         if number not in known
     ]
     for number, network in enumerate(plan.networks):
         specs = plan.specs(network)
-        tasks.append(Task(f"n{number}", lambda specs=specs: backend.load(specs), LARGE))  # type: ignore[misc]
+        tasks.append(Task(f"n{number}", lambda specs=specs: backend.load(specs), LARGE))  # type: ignore[misc]  # likewise
     return tasks
 
 
