@@ -74,7 +74,12 @@ class ElasticConv(Elastic):
         if self.group_width == 1 and self.bias is None:
             return depthwise_conv(x, self.active_weight(), self.stride, padding)
         bias = None if self.bias is None else self.bias[:outputs]
-        return F.conv2d(x, self.active_weight(), bias, self.stride, padding, 1, groups)
+        weight = self.active_weight()
+        if self.training and x.shape[-2:] == weight.shape[-2:] == (1, 1) and groups == 1:
+            # oneDNN convolves single pixels at half the speed of the product. Evaluation
+            # stays to the last bit what the extracted network computes.
+            return F.linear(x.flatten(1), weight.flatten(1), bias)[:, :, None, None]
+        return F.conv2d(x, weight, bias, self.stride, padding, 1, groups)
 
     def active_state(self) -> dict[str, Tensor]:
         """Weights of the active form, named as in `torch.nn.Conv2d`."""

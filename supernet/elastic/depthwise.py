@@ -6,6 +6,9 @@ positions with the channels innermost (the channels-last layout) and are compile
 Without Numba (``pip install 'supernet[fast]'``), on other devices, types and layouts, and
 for most 3x3 kernels, where oneDNN is as good, torch's own is taken. On small maps the
 weights that only ever meet padding are left out, everywhere.
+
+In bfloat16 oneDNN has no fast data gradient of strided convolutions either (27 times the
+time of float32): it is computed in float32.
 """
 
 import itertools
@@ -26,8 +29,11 @@ __all__ = ["depthwise_conv", "has_kernel", "weight_gradient"]
 _PADDING, _PIXELS = 2, 4  # from 5x5 kernels on, and on maps of up to 2x2, ours is faster
 _WORTH_A_THREAD = 2_000_000  # multiply-adds
 _CHANNELS_LAST = torch.channels_last
+_DTYPES = torch.float32, torch.bfloat16
 
 Array = npt.NDArray[np.float32]
+Bits = npt.NDArray[np.uint16] | npt.NDArray[np.uint32]
+"""Of bfloat16, which NumPy does not know, or of float32: the same but for 16 bits behind."""
 
 
 @cache
@@ -50,15 +56,16 @@ def depthwise_conv(x: Tensor, weight: Tensor, stride: int, padding: int) -> Tens
     if padding > reach:  # the outer weights only ever meet padding
         weight = weight[:, :, padding - reach : reach - padding, padding - reach : reach - padding]
         padding = reach
-        if reach == 0:
-            return x * weight.view(1, -1, 1, 1)
+    if torch.is_autocast_enabled(x.device.type):
+        x = x.to(torch.get_autocast_dtype(x.device.type))
+    if padding == 0 and height == width == 1:
+        return x * weight.view(1, -1, 1, 1).to(x.dtype)
     if (
-        (padding >= _PADDING or height * width <= _PIXELS)
-        and x.device.type == "cpu"
-        and x.dtype == weight.dtype == torch.float32
+        x.device.type == "cpu"
+        and _has_slow_gradient(x.dtype, stride, padding, height * width)
+        and weight.dtype in (torch.float32, x.dtype)
         and weight.requires_grad
         and torch.is_grad_enabled()
-        and not torch.is_autocast_enabled("cpu")
         and x.is_contiguous(memory_format=_CHANNELS_LAST)
         and has_kernel()
     ):
@@ -67,12 +74,23 @@ def depthwise_conv(x: Tensor, weight: Tensor, stride: int, padding: int) -> Tens
     return F.conv2d(x, weight, None, stride, padding, 1, len(weight))
 
 
+def _has_slow_gradient(dtype: torch.dtype, stride: int, padding: int, pixels: int) -> bool:
+    """Whether one of oneDNN's gradients is slower than ours."""
+    if dtype == torch.bfloat16 and stride > 1:
+        return True
+    return dtype in _DTYPES and _has_slow_weight_gradient(padding, pixels)
+
+
+def _has_slow_weight_gradient(padding: int, pixels: int) -> bool:
+    return padding >= _PADDING or pixels <= _PIXELS
+
+
 class _Depthwise(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.sizes = stride, padding
-        return F.conv2d(x, weight, None, stride, padding, 1, len(weight))
+        return F.conv2d(x, weight.to(x.dtype), None, stride, padding, 1, len(weight))
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -82,28 +100,42 @@ class _Depthwise(torch.autograd.Function):
         gradient = gradient.contiguous(memory_format=_CHANNELS_LAST)
         of_x, of_weight = None, None
         if ctx.needs_input_grad[0]:
-            sides = [[stride] * 2, [padding] * 2, [1, 1]]
-            wanted = [True, False, False]
-            of_x, *_ = torch.ops.aten.convolution_backward(
-                gradient, x, weight, None, *sides, False, [0, 0], len(weight), wanted
-            )
+            of_x = data_gradient(x, gradient, weight, stride, padding)
         if ctx.needs_input_grad[1]:
             of_weight = weight_gradient(x, gradient, weight.shape[-1], stride, padding)
+            of_weight = of_weight.to(weight.dtype)
         return of_x, of_weight, None, None
 
 
-def weight_gradient(x: Tensor, gradient: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
-    """The gradient of a depthwise convolution's weight, shape ``(C, 1, K, K)``.
+def data_gradient(x: Tensor, gradient: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
+    """The gradient of a depthwise convolution's input.
 
     Args:
-        x: its input, ``(N, C, H, W)`` float32, channels last.
-        gradient: of its output, ``(N, C, H', W')`` float32, channels last.
+        x: the input, ``(N, C, H, W)`` float32 or bfloat16, channels last.
+        gradient: of the output, ``(N, C, H', W')`` of the same type, channels last.
+        weight: ``(C, 1, K, K)``.
+        stride: of the convolution.
+        padding: of the convolution.
+    """
+    dtype = torch.float32 if stride > 1 else x.dtype
+    like = x if x.dtype == dtype else torch.empty_like(x, dtype=dtype)  # only its shape counts
+    return _torchs(gradient.to(dtype), like, weight.to(dtype), stride, padding, 0).to(x.dtype)
+
+
+def weight_gradient(x: Tensor, gradient: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
+    """The gradient of a depthwise convolution's weight, shape ``(C, 1, K, K)``, float32.
+
+    Args:
+        x: as of `data_gradient`.
+        gradient: likewise.
         kernel: K.
         stride: of the convolution.
         padding: of the convolution.
     """
-    images = x.detach().permute(0, 2, 3, 1).numpy()  # (N, H, W, C)
-    gradients = gradient.detach().permute(0, 2, 3, 1).numpy()  # (N, H', W', C)
+    if not _has_slow_weight_gradient(padding, x.shape[2] * x.shape[3]):
+        weight = x.new_empty(x.shape[1], 1, kernel, kernel)  # only its shape counts
+        return _torchs(gradient, x, weight, stride, padding, 1).float()
+    images, gradients = _bits(x), _bits(gradient)  # (N, H, W, C), (N, H', W', C)
     work = gradients.size * kernel**2
     parts = max(1, min(torch.get_num_threads(), len(images), work // _WORTH_A_THREAD))
     sums = np.zeros((parts, kernel, kernel, images.shape[-1]), dtype=np.float32)
@@ -121,54 +153,75 @@ def weight_gradient(x: Tensor, gradient: Tensor, kernel: int, stride: int, paddi
     return total.permute(2, 0, 1).unsqueeze(1).contiguous()
 
 
+def _torchs(
+    gradient: Tensor, x: Tensor, weight: Tensor, stride: int, padding: int, number: int
+) -> Tensor:
+    """What torch finds: number 0 is the gradient of `x`, number 1 that of `weight`."""
+    wanted = [number == 0, number == 1, False]
+    sides = [stride] * 2, [padding] * 2, [1, 1], False, [0, 0]
+    found = torch.ops.aten.convolution_backward(
+        gradient, x, weight, None, *sides, len(weight), wanted
+    )
+    of_one: Tensor = found[number]
+    return of_one
+
+
 @cache
 def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(thread_name_prefix="supernet-depthwise")
 
 
+def _bits(values: Tensor) -> Bits:
+    """``(N, C, H, W)`` channels last as ``(N, H, W, C)``, without a copy."""
+    bits = torch.uint16 if values.dtype == torch.bfloat16 else torch.uint32
+    found: Bits = values.detach().permute(0, 2, 3, 1).view(bits).numpy()
+    return found
+
+
 @cache
-def _compiled() -> Callable[[Array, Array, int, int, Array], None]:
+def _compiled() -> Callable[[Bits, Bits, int, int, Array], None]:
     import numba
 
     njit: Any = numba.njit  # its overloads say less than this
-    compiled: Callable[[Array, Array, int, int, Array], None] = njit(
+    compiled: Callable[[Bits, Bits, int, int, Array], None] = njit(
         _accumulate, nogil=True, cache=True, error_model="numpy", fastmath={"contract"}
     )
     return compiled
 
 
 def _accumulate(  # noqa: C901, PLR0912  # one nest of loops for the compiler
-    x: Array, g: Array, stride: int, padding: int, sums: Array
+    x: Bits, gradient: Bits, stride: int, padding: int, sums: Array
 ) -> None:
-    """Add to `sums` ``(K, K, C)`` what ``x (N, H, W, C)`` and ``g (N, H', W', C)`` give.
+    """Add to `sums` ``(K, K, C)`` what ``x (N, H, W, C)`` and ``(N, H', W', C)`` give.
 
     Four output columns and two kernel columns at a time, so that a vector of sums is read
-    and written once for eight multiply-adds; rows are padded once, so that the inner loops
-    have no borders.
+    and written once for eight multiply-adds; rows are padded and made float32 once, so that
+    the inner loops have no borders and no conversions.
     """
     count, height, width, channels = x.shape
-    out_height, out_width = g.shape[1], g.shape[2]
+    out_height, out_width = gradient.shape[1], gradient.shape[2]
     kernel = sums.shape[0]
     s = stride
-    rows = np.zeros((height, width + 2 * padding, channels), dtype=np.float32)
+    shift = 8 * (4 - x.itemsize)
+    row_bits = np.zeros((height, width + 2 * padding, channels), dtype=np.uint32)
+    g_bits = np.empty((out_width, channels), dtype=np.uint32)
+    rows, g = row_bits.view(np.float32), g_bits.view(np.float32)
     for n in range(count):
         for h in range(height):
             for w in range(width):
                 for c in range(channels):
-                    rows[h, w + padding, c] = x[n, h, w, c]
+                    row_bits[h, w + padding, c] = np.uint32(x[n, h, w, c]) << shift
         for oh in range(out_height):
+            for ow in range(out_width):
+                for c in range(channels):
+                    g_bits[ow, c] = np.uint32(gradient[n, oh, ow, c]) << shift
             for kh in range(kernel):
                 h = oh * s - padding + kh
                 if h < 0 or h >= height:
                     continue
                 ow = 0
                 while ow + 4 <= out_width:
-                    g0, g1, g2, g3 = (
-                        g[n, oh, ow],
-                        g[n, oh, ow + 1],
-                        g[n, oh, ow + 2],
-                        g[n, oh, ow + 3],
-                    )
+                    g0, g1, g2, g3 = g[ow], g[ow + 1], g[ow + 2], g[ow + 3]
                     kw = 0
                     while kw + 2 <= kernel:
                         i = ow * s + kw
@@ -203,7 +256,7 @@ def _accumulate(  # noqa: C901, PLR0912  # one nest of loops for the compiler
                             a[c] += p0[c] * g0[c] + p1[c] * g1[c] + p2[c] * g2[c] + p3[c] * g3[c]
                     ow += 4
                 while ow < out_width:
-                    g0 = g[n, oh, ow]
+                    g0 = g[ow]
                     for kw in range(kernel):
                         a, p0 = sums[kh, kw], rows[h, ow * s + kw]
                         for c in range(channels):

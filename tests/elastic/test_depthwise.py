@@ -26,7 +26,7 @@ def gradients(function: Any, x: Tensor, weight: Tensor, *sizes: int) -> list[Ten
     x, weight = x.detach().requires_grad_(), weight.detach().requires_grad_()
     out = function(x, weight, *sizes)
     torch.manual_seed(1)
-    (out * torch.randn_like(out)).sum().backward()
+    (out.float() * torch.randn(out.shape)).sum().backward()
     assert x.grad is not None
     assert weight.grad is not None
     return [out.detach(), x.grad, weight.grad]
@@ -58,6 +58,40 @@ def test_gradients_are_torchs(
     for ours, theirs in zip(found, gradients(of_torch, x, weight, *sizes)):
         assert ours.shape == theirs.shape
         assert (ours - theirs).norm() <= TOLERANCE * theirs.norm()
+
+
+@needs_numba
+@pytest.mark.parametrize("kernel", [3, 5, 7])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("size", [1, 2, 9, 14])
+def test_bfloat16_gradients_are_those_of_the_same_values_in_float32(
+    kernel: int, stride: int, size: int
+) -> None:
+    torch.manual_seed(0)
+    x, weight = channels_last(3, 24, size, size).bfloat16(), torch.randn(24, 1, kernel, kernel)
+    weight = weight.bfloat16().float()  # the same numbers in both types
+    sizes = stride, kernel // 2
+    with torch.autocast("cpu", torch.bfloat16):
+        found = gradients(depthwise_conv, x, weight, *sizes)
+    expected = gradients(of_torch, x.float(), weight, *sizes)
+    assert [each.dtype for each in found] == [torch.bfloat16, torch.bfloat16, torch.float32]
+    for ours, theirs in zip(found, expected):
+        assert (ours.float() - theirs).norm() <= 2**-7 * theirs.norm()  # 8 bits of mantissa
+
+
+@needs_numba
+@pytest.mark.parametrize("size", [14, 56])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_weight_gradient_of_bfloat16_sums_in_float32(stride: int, size: int) -> None:
+    """No rounding but that of the images and gradients themselves."""
+    torch.manual_seed(0)
+    x, gradient = (
+        channels_last(4, 16, length, length).bfloat16() for length in (size, size // stride)
+    )
+    found = weight_gradient(x, gradient, 5, stride, 2)
+    expected = weight_gradient(x.float(), gradient.float(), 5, stride, 2)
+    assert found.dtype == torch.float32
+    assert (found - expected).norm() <= 1e-6 * expected.norm()
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])

@@ -1,8 +1,10 @@
 """Several processes train what one process trains."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -43,17 +45,24 @@ phases:
     teacher: in_place
 """
 
+TRAIN = ["-m", "supernet", "train", "--run-folder"]
 SCRIPT = Path(__file__).with_name("in_processes.py")
 
 
-def run(folder: Path, *arguments: object, processes: int) -> str:
-    """Run a script or a module in so many processes; what they wrote to stderr."""
+def launch(folder: Path, *arguments: object, processes: int) -> tuple[list[str], dict[str, str]]:
+    """The command that runs a script or a module in so many processes, its environment."""
     start = [sys.executable]
     if processes > 1:
         start += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "SUPERNET_HOME": str(folder / "home")}
+    return [*start, *map(str, arguments)], environment
+
+
+def run(folder: Path, *arguments: object, processes: int) -> str:
+    """Run a script or a module in so many processes; what they wrote."""
+    command, environment = launch(folder, *arguments, processes=processes)
     done = subprocess.run(
-        [*start, *map(str, arguments)],
+        command,
         cwd=folder,
         env=environment,
         text=True,
@@ -85,16 +94,41 @@ def test_two_processes_give_the_weights_of_one(folder: Path):
     assert (folder / "2" / "metrics.jsonl").read_text().count("\n") == 3
 
 
-def test_the_command_line_trains_in_two_processes_and_goes_on(folder: Path):
-    train = ["-m", "supernet", "train", "--run-folder", "both"]
-    options = ["--space", "space.yaml", "--recipe", "recipe.yaml"]
-    said = run(folder, *train, *options, processes=2)
-    assert said.count("run: both") == 1
+def test_a_training_of_two_processes_of_which_one_is_killed_goes_on(folder: Path):
+    recipe = RECIPE.replace("random\n    epochs: 0.02", "random\n    epochs: 0.25")
+    (folder / "longer.yaml").write_text(recipe)
+    options = ["--space", "space.yaml", "--recipe", "longer.yaml"]
+    said = run(folder, *TRAIN, "whole", *options, processes=2)
+    assert said.count("run: whole") == 1
     assert "Warning" not in said
-    last = max((folder / "both" / "checkpoints").glob("step-*"))
-    kept = (last / "supernet.safetensors").read_bytes()
-    for path in last.iterdir():
-        path.unlink()
-    last.rmdir()
-    run(folder, *train, "--resume", processes=2)
-    assert (last / "supernet.safetensors").read_bytes() == kept
+    command, environment = launch(folder, *TRAIN, "killed", *options, processes=2)
+    with subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE) as both:
+        try:
+            wait_for_checkpoint(folder / "killed", both)
+        finally:
+            os.kill(int(children(both.pid)[1]), signal.SIGKILL)  # of the second rank
+        said = both.communicate(timeout=120)[1].decode()
+    assert both.returncode != 0, said
+    last = f"checkpoints/step-{max(steps(folder / 'whole'))}"
+    assert 0 < max(steps(folder / "killed")) < max(steps(folder / "whole"))
+    run(folder, *TRAIN, "killed", "--resume", processes=2)
+    kept, found = (folder / r / last / "supernet.safetensors" for r in ("whole", "killed"))
+    assert kept.read_bytes() == found.read_bytes()
+
+
+def children(process: int) -> list[str]:
+    return Path(f"/proc/{process}/task/{process}/children").read_text().split()
+
+
+def steps(run_folder: Path) -> list[int]:
+    """Of its checkpoints."""
+    found = (run_folder / "checkpoints").glob("step-*")
+    return [int(path.name.removeprefix("step-")) for path in found]
+
+
+def wait_for_checkpoint(run_folder: Path, process: "subprocess.Popen[bytes]") -> None:
+    end = time.monotonic() + 120
+    while not steps(run_folder):
+        assert time.monotonic() < end, "no checkpoint in time"
+        assert process.poll() is None, "ended without a checkpoint"
+        time.sleep(0.02)
