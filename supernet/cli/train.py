@@ -48,8 +48,9 @@ _KEPT = ("data", "space_name", "recipe_name", *_CHANGES, "seed")
 )
 @click.option(
     "--precision",
-    type=click.Choice(["fp32", "bf16", "fp16"]),
-    help="Type to compute in; as the recipe says (fp32) when not given.",
+    type=click.Choice(["fp32", "bf16", "fp16", "auto"]),
+    help="Type to compute in; auto is bf16 where the device is faster with it. As the "
+    "recipe says (fp32) when not given.",
 )
 @click.option(
     "--init",

@@ -11,7 +11,7 @@ from supernet.models.published import is_published
 __all__ = ["Elastic", "Phase", "Precision", "Recipe", "SubnetKind"]
 
 SubnetKind: TypeAlias = Literal["largest", "smallest", "random", "best_up", "worst_up"]
-Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
+Precision: TypeAlias = Literal["fp32", "bf16", "fp16", "auto"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +133,8 @@ class Recipe:
     """Parts into which a step's images are cut, one after the other, where memory is
     short. Batch norm sees each part for itself."""
     precision: Precision = "fp32"
-    """Type that convolutions and products are computed in; weights stay fp32."""
+    """Type that convolutions and products are computed in; weights stay fp32. ``auto`` is
+    bf16 where the device is faster with it, else fp32; a run keeps what it was started with."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
     """SGD with Nesterov momentum, or AdamW (arXiv:1711.05101)."""
     momentum: float = 0.9

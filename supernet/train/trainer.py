@@ -26,6 +26,7 @@ from supernet.train.batches import Batches
 from supernet.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from supernet.train.events import event_writer
 from supernet.train.optimize import Average, Optimizer
+from supernet.train.precision import at_precision
 from supernet.train.processes import Processes
 from supernet.train.recipe import Phase, Recipe
 from supernet.train.sampling import phase_genes
@@ -73,6 +74,7 @@ class Trainer:
         self._processes = processes or Processes()
         self.device = torch.device(self._processes.device)
         self.supernet = supernet.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs know it for tensors only
+        recipe = at_precision(recipe, self._processes.device)
         self.recipe, self.folder, self.seed = recipe, folder, seed
         self._dataset = dataset
         if self.device.type == "cpu":

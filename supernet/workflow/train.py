@@ -23,6 +23,7 @@ from supernet.train import (
     Processes,
     Recipe,
     Trainer,
+    at_precision,
     list_checkpoints,
     phase_genes,
 )
@@ -71,6 +72,7 @@ def train_supernet(
     folder = processes.from_first(folder or new_run_folder(space, now))
     if processes.first:
         check_new(folder)
+    recipe = processes.from_first(at_precision(recipe, processes.device))
     with processes.one_a_machine_first():
         dataset = load_dataset(data, resolution=space.resolutions[-1], seed=seed, progress=progress)
     config = RunConfig(
