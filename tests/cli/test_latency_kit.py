@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 import click
 import pytest
@@ -27,10 +28,10 @@ FEW = ("--fit-networks", 4, "--check-networks", 3)
 
 
 @pytest.mark.parametrize("module", FLAGS, ids=lambda module: module.__name__.split(".")[-1])
-def test_the_options_are_those_that_are_documented(module: object) -> None:
-    command: click.Command = module.command  # type: ignore[attr-defined]
+def test_the_options_are_those_that_are_documented(module: ModuleType) -> None:
+    command: click.Command = module.command
     found = {max(p.opts, key=len) for p in command.params if isinstance(p, click.Option)}
-    assert found == {*FLAGS[module], "--json", "--debug"}  # type: ignore[index]
+    assert found == {*FLAGS[module], "--json", "--debug"}
 
 
 def run_kit(folder: Path, *arguments: str) -> None:

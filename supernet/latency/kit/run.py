@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -85,13 +86,13 @@ def tasks_of(plan: Plan, backend: Backend, skip: Sequence[int] = ()) -> list[Tas
     """The models of a plan, without the operators whose numbers are in `skip`."""
     known = set(skip)
     tasks = [
-        Task(f"o{number}", lambda spec=spec: backend.load([spec]))  # type: ignore[misc]  # mypy cannot infer such lambdas
+        Task(f"o{number}", partial(backend.load, [spec]))
         for number, spec in enumerate(plan.operators)
         if number not in known
     ]
     for number, network in enumerate(plan.networks):
         specs = plan.specs(network)
-        tasks.append(Task(f"n{number}", lambda specs=specs: backend.load(specs), LARGE))  # type: ignore[misc]  # likewise
+        tasks.append(Task(f"n{number}", partial(backend.load, specs), LARGE))
     return tasks
 
 
