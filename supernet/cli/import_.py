@@ -22,9 +22,24 @@ def command() -> None:
     "(published small files, `#sha256=...` at the end of the URL, or digits in the file's name). "
     "Options may be combined: the predictor then goes into the run of the checkpoint."
 )
-@click.option("--checkpoint", metavar="FILE", help="A supernet's weights: makes a run.")
-@click.option("--subnet", metavar="FILE", help="A network's net.config: makes a subnet.json.")
-@click.option("--accuracy-predictor", metavar="FILE", help="A predictor (.pth): goes into a run.")
+@click.option(
+    "--checkpoint",
+    cls=options.Once,
+    metavar="FILE",
+    help="A supernet's weights: makes a run.",
+)
+@click.option(
+    "--subnet",
+    cls=options.Once,
+    metavar="FILE",
+    help="A network's net.config: makes a subnet.json.",
+)
+@click.option(
+    "--accuracy-predictor",
+    cls=options.Once,
+    metavar="FILE",
+    help="A predictor (.pth): goes into a run.",
+)
 @click.option(
     "--latency-table",
     metavar="DIR_OR_FILE",

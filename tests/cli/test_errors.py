@@ -10,6 +10,8 @@ import pytest
 
 Command = Callable[..., Any]
 
+TWICE = ("--subnet", "a.json", "--subnet", "b.json")
+
 pytestmark = pytest.mark.cli
 
 
@@ -45,6 +47,14 @@ def _one_line(stderr: str) -> str:
         (["spaces", "demo"], 2, "no command 'demo'; to show a space: supernet spaces show demo"),
         (["spaces", "show"], 2, "Missing argument 'NAME'"),
         (["spaces", "show", "dem"], 2, "did you mean 'demo'?"),
+        (["search", "--target", "a", "--target", "b"], 2, "--target may be given once, found ['a'"),
+        (["latency", "predict", "a.json"], 2, "Missing option '--target'"),
+        (["latency", "show", "mobile_cpu", *TWICE], 2, "--subnet may be given once, found ['a.js"),
+        (
+            ["import", "ofa", "--checkpoint=a", "--checkpoint=b"],
+            2,
+            "--checkpoint may be given once",
+        ),
     ],
 )
 def test_what_is_missing_or_misspelt_is_named(supernet: Command, arguments, code, text):
@@ -52,6 +62,16 @@ def test_what_is_missing_or_misspelt_is_named(supernet: Command, arguments, code
     assert result.code == code
     assert text in _one_line(result.stderr)
     assert not Path("runs").exists()
+
+
+def test_what_may_be_given_once_may_come_from_the_environment(
+    supernet: Command, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SUPERNET_LATENCY_PREDICT_TARGET", "my own.json")
+    result = supernet("latency", "predict", "a.json")
+    assert "my own.json: no such file" in _one_line(result.stderr)
+    result = supernet("latency", "predict", "a.json", "--target", "pixel9")
+    assert "unknown target 'pixel9'" in _one_line(result.stderr)
 
 
 def test_errors_are_json_too_when_asked_for(supernet: Command):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     metavar="SUBNET.json...",
     type=click.Path(path_type=Path, dir_okay=False),
 )
-@click.option("--target", required=True, help="Name or table (.json).")
+@click.option("--target", cls=options.Once, required=True, help="Name or table (.json).")
 @options.common
 def command(subnets: tuple[Path, ...], target: str, as_json: bool) -> None:
     """Predict subnets: latency, interval, what was measured and what fitted, each stage."""

@@ -28,7 +28,12 @@ _WIDE = 20  # columns of the longest bar beside a text, half of that of one with
     "--space proxyless --of smallest  |  supernet latency show mobile_cpu --subnet subnet.json"
 )
 @click.argument("target")
-@click.option("--subnet", type=click.Path(path_type=Path, dir_okay=False), help="Draw this one.")
+@click.option(
+    "--subnet",
+    cls=options.Once,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Draw this one.",
+)
 @click.option("--space", "space_name", help="Draw a subnet of this space; mobilenet_v3 by itself.")
 @click.option(
     "--of",
