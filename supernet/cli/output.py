@@ -16,6 +16,7 @@ from supernet.progress import Progress
 
 __all__ = ["print_json", "print_table", "progress_bar", "run_guarded"]
 
+_SHORT = 24  # characters of a name that is never broken
 _QUIET_SECONDS = 20.0  # between lines of progress where there is no terminal
 
 
@@ -89,9 +90,10 @@ def print_table(title: str, rows: Sequence[Sequence[str]], header: Sequence[str]
 
     table = Table(title=title, title_justify="left", show_header=bool(header), box=None)
     columns = max(len(row) for row in [header, *rows])
-    for index in range(columns):
-        name = header[index] if index < len(header) else ""
-        table.add_column(name, justify="left" if index == 0 else "right", overflow="fold")
+    names = [*header, *[""] * (columns - len(header))]
+    table.add_column(names[0], overflow="fold", no_wrap=all(len(row[0]) <= _SHORT for row in rows))
+    for name in names[1:]:
+        table.add_column(name, justify="right", overflow="fold")
     for row in rows:
         table.add_row(*row)
     Console(highlight=False, markup=False).print(table)
