@@ -82,4 +82,8 @@ def only_phases(recipe: Recipe, names: Sequence[str]) -> Recipe:
             raise ConfigError(
                 f"recipe {recipe.name!r} has no phase {name!r}; {nearest(name, known)}"
             )
-    return replace(recipe, phases=tuple(p for p in recipe.phases if p.name in names))
+    try:
+        return replace(recipe, phases=tuple(p for p in recipe.phases if p.name in names))
+    except ConfigError as error:
+        way_out = "--init names them: a run folder or a weights file"
+        raise ConfigError(error.problems, hint=way_out) from None

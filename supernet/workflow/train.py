@@ -26,6 +26,7 @@ from supernet.train import (
     list_checkpoints,
     phase_genes,
 )
+from supernet.train.batches import steps_per_epoch
 from supernet.train.sampling import admitted, step_rng
 from supernet.workflow.accuracies import CALIBRATION_IMAGES
 from supernet.workflow.start import absolute_sources, start_from
@@ -73,6 +74,7 @@ def train_supernet(
         check_new(folder)
     with processes.one_a_machine_first():
         dataset = load_dataset(data, resolution=space.resolutions[-1], seed=seed, progress=progress)
+    steps_per_epoch(len(dataset.train), recipe.batch_size)  # refused before anything is fetched
     config = RunConfig(
         data=absolute_source(data),
         classes=dataset.classes,

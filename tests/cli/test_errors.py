@@ -10,6 +10,7 @@ import pytest
 
 Command = Callable[..., Any]
 
+LATER = ("--recipe", "progressive_shrinking", "--phases", "kernel")
 TWICE = ("--subnet", "a.json", "--subnet", "b.json")
 
 pytestmark = pytest.mark.cli
@@ -36,7 +37,13 @@ def _one_line(stderr: str) -> str:
         (["recipes", "show", "dmo"], 2, "did you mean 'demo'"),
         (["train", "--recipe", "from_pretrained"], 2, "give --init torchvision:NAME"),
         (["train", "--batch-size", "20000"], 2, "batch_size: 20000 is more than the 10000"),
+        (["train", "--batch-size", "20000", "--init", "no.pth"], 2, "give a smaller --batch-size"),
         (["train", "--phases", "depht"], 2, "no phase 'depht'; did you mean 'depth'?"),
+        (
+            ["train", *LATER],
+            2,
+            "trained weights (--init names them: a run folder or a weights file)",
+        ),
         (["train", "--init", "nowhere.pth"], 2, "nowhere.pth"),
         (["train", "--resume", "--epochs", "2"], 2, "--epochs cannot be given with --resume"),
         (["train", "--resume"], 2, "no run below"),
