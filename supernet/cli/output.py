@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import sys
 import threading
@@ -17,6 +18,7 @@ from supernet.progress import Progress
 __all__ = ["print_json", "print_table", "progress_bar", "run_guarded"]
 
 _SHORT = 24  # characters of a name that is never broken
+_WRONG_INPUT = 2  # the exit code
 _QUIET_SECONDS = 20.0  # between lines of progress where there is no terminal
 
 
@@ -73,6 +75,8 @@ def _traceback(arguments: Sequence[str]) -> None:
 
 
 def _fail(message: str, hint: str, code: int, arguments: Sequence[str]) -> None:
+    if code == _WRONG_INPUT and os.environ.get("LOCAL_RANK", "0") != "0":
+        return  # all processes that `torchrun` started met it; the first of them says so
     click.echo(f"error: {message}" + (f" ({hint})" if hint else ""), err=True)
     if "--json" in arguments:
         print_json({"error": {"code": code, "message": message, "hint": hint}})

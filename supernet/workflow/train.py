@@ -70,8 +70,7 @@ def train_supernet(
     check_device(processes.device)
     now = datetime.datetime.now(datetime.UTC)
     folder = processes.from_first(folder or new_run_folder(space, now))
-    if processes.first:
-        check_new(folder)
+    check_new(folder)  # in all processes: the first makes it when all of them have images
     with processes.one_a_machine_first():
         dataset = load_dataset(data, resolution=space.resolutions[-1], seed=seed, progress=progress)
     steps_per_epoch(len(dataset.train), recipe.batch_size)  # refused before anything is fetched

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,27 @@ def test_what_may_be_given_once_may_come_from_the_environment(
     assert "my own.json: no such file" in _one_line(result.stderr)
     result = supernet("latency", "predict", "a.json", "--target", "pixel9")
     assert "unknown target 'pixel9'" in _one_line(result.stderr)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["train", "--data", "nowhere", "--json"], 2, False),
+        (["train", "--epoch", "3"], 2, False),
+        (["latency", "measure", "--space", "demo", "--backend", "openvino"], 3, True),
+    ],
+)
+def test_of_several_processes_the_first_tells_of_wrong_input(
+    supernet: Command, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, told: bool
+):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    other = supernet(*arguments)
+    assert (other.code, bool(other.stderr), bool(other.stdout)) == (code, told, False)
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    first = supernet(*arguments)
+    assert first.code == code
+    _one_line(first.stderr)
 
 
 def test_errors_are_json_too_when_asked_for(supernet: Command):
