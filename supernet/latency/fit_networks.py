@@ -76,13 +76,7 @@ def fit_networks(
     Raises:
         ConfigError: fewer than 60 networks, or a latency that is none.
     """
-    if len(genes) < FEWEST_NETWORKS:
-        raise ConfigError(
-            f"a table from whole networks needs at least {FEWEST_NETWORKS}, found {len(genes)}",
-            hint="with about ten, start from shipped tables: supernet latency fit --from shipped",
-        )
-    if not ((measured_ms > 0) & (measured_ms < 1e7)).all():
-        raise ConfigError("latencies must be above 0 and below 1e7 ms")
+    _check(measured_ms)
     order = np.random.default_rng(_SEED).permutation(len(genes))
     held = order[: max(1, round(hold_out * len(genes)))]
     rest = order[len(held) :]
@@ -110,6 +104,17 @@ def fit_networks(
             networks=len(genes),
         ),
     )
+
+
+def _check(measured_ms: Values) -> None:
+    if len(measured_ms) < FEWEST_NETWORKS:
+        raise ConfigError(
+            f"a table from whole networks needs at least {FEWEST_NETWORKS}, "
+            f"found {len(measured_ms)}",
+            hint="with about ten, start from shipped tables: supernet latency fit --from shipped",
+        )
+    if not ((measured_ms > 0) & (measured_ms < 1e7)).all():
+        raise ConfigError("latencies must be above 0 and below 1e7 ms")
 
 
 def _design(space: Space, genes: Genes) -> tuple[list[str], Values]:

@@ -140,19 +140,13 @@ def measure_plan(
     }
     book = Journal(journal, header, fresh=fresh)
     try:
-        if book.contents.dropped:
-            teller.say(f"{journal}: dropped {book.contents.dropped} damaged bytes at its end")
-        visits = book.contents.visits
-        if visits:
-            count = sum(map(len, visits.values()))
-            book.event(f"continued after {count} visits")
-            teller.say(f"going on after {count} visits in {journal}")
+        _tell_what_is_known(book, teller.say)
         timings = measure_tasks(
             tasks,
             gauges,
             clock,
             protocol,
-            known=visits,
+            known=book.contents.visits,
             record=book.visit,
             watch=SpeedWatch(machine, _both(teller.say, book.event), patience_s=patience_s),
             progress=teller.progress,
@@ -160,6 +154,17 @@ def measure_plan(
     finally:
         book.close()
     return Measured(timings, list(book.contents.events))
+
+
+def _tell_what_is_known(book: Journal, say: Callable[[str], None]) -> None:
+    """What a journal brought from an interrupted run, and what of it was lost."""
+    contents = book.contents
+    if contents.dropped:
+        say(f"{book.path}: dropped {contents.dropped} damaged bytes at its end")
+    if contents.visits:
+        count = sum(map(len, contents.visits.values()))
+        book.event(f"continued after {count} visits")
+        say(f"going on after {count} visits in {book.path}")
 
 
 def _both(first: Callable[[str], None], second: Callable[[str], None]) -> Callable[[str], None]:
