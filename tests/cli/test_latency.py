@@ -296,6 +296,11 @@ def test_a_refused_fit_keeps_what_was_there(supernet: Command):
     Path("own.json").write_text("precious")
     options = ["--space", "demo", "--column", "ms", "-o", "own.json"]
     assert "needs at least 60, found 10" in one_line(supernet("latency", "fit", networks, *options))
+    nan = supernet(
+        "latency", "fit", write_networks(load_space("demo"), 60), *options, "--hold-out=nan"
+    )
+    assert "hold_out: must be above 0 and below 1, found nan" in one_line(nan)
+    networks = write_networks(load_space("demo"), 10)
     networks.write_text(networks.read_text().replace(",", ",-", 3))
     options += ["--from", "shipped"]
     error = one_line(supernet("latency", "fit", networks, *options))
