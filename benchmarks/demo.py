@@ -7,22 +7,16 @@ and writes `benchmarks/results/demo_<hardware>_<date>.json`. Keep the machine qu
 """
 
 import argparse
-import datetime
-import importlib.metadata
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
 from typing import Any
 
-from supernet.files import write_text
-from supernet.latency import describe_device
+from records import add_hardware, write_result
 
-RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("torch", "torchvision", "numpy", "onnx", "onnxruntime")
 
 Figures = dict[str, Any]
@@ -80,7 +74,7 @@ def main() -> None:
     """Run, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--hardware", default="2cpu", help="short name for the file")
+    add_hardware(parser)
     options = parser.parse_args()
     runs = {seed: run(seed) for seed in options.seeds}
     targets = {seed: against_targets(figures) for seed, figures in runs.items()}
@@ -89,19 +83,11 @@ def main() -> None:
         values = [targets[seed][name][0] for seed in runs]
         cells = (f"{targets[s][name][0]:8.3g}{' ' if targets[s][name][2] else '!'}" for s in runs)
         print(f"{name:26} {rule:>9}  " + "  ".join(cells) + f"  {statistics.median(values):.3g}")
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    result = {
-        "command": f"python benchmarks/demo.py --seeds {' '.join(map(str, options.seeds))}",
-        "date": today,
-        "hardware": describe_device() | {"cores": os.cpu_count()},
-        "python": platform.python_version(),
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+    body = {
         "targets": {seed: {k: v[:2] for k, v in rows.items()} for seed, rows in targets.items()},
         "runs": runs,
     }
-    path = RESULTS / f"demo_{options.hardware}_{today}.json"
-    write_text(path, json.dumps(result, indent=1) + "\n")
-    print(path)
+    print(write_result("demo", options.hardware, PACKAGES, body))
 
 
 if __name__ == "__main__":

@@ -12,26 +12,21 @@ Writes `benchmarks/results/latency_<what>_<hardware>_<date>.json`.
 
 import argparse
 import contextlib
-import datetime
-import json
 import os
-import platform
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from records import add_hardware, write_result
 
-from supernet.files import write_text
 from supernet.latency import (
     KitResult,
     Protocol,
-    describe_device,
     make_plan,
     measure_here,
     table_of,
@@ -41,7 +36,6 @@ from supernet.latency.kit.plan import FIT, HOLD_OUT
 from supernet.predict import kendall_tau, mean_absolute_percentage_error
 from supernet.space import Operator, load_space, total_macs
 
-RESULTS = Path(__file__).parent / "results"
 FIVE = (128, 160, 176, 192, 224)
 
 # Ends when its standard input does, that is when its parent is gone, and after three hours.
@@ -196,8 +190,7 @@ def main() -> None:
     parser.add_argument("--busy", action="store_true")
     parser.add_argument("--table-time", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--hardware", default="2cpu", help="for the name of the result")
-    parser.add_argument("-o", "--output", type=Path)
+    add_hardware(parser)
     arguments = parser.parse_args()
     found = run(arguments)
     for name, score in found["scores"].items():
@@ -206,21 +199,10 @@ def main() -> None:
             f"within 5 % {score['within_5_percent']:5.1f} %  bias {score['bias_percent']:+.1f} %"
         )
     print(f"{found['operators']} operators, {found['seconds']:.0f} s, visits {found['visits']}")
-    date = datetime.datetime.now(datetime.UTC).date().isoformat()
     what = "table_time" if arguments.table_time else "busy" if arguments.busy else "quiet"
     what += "" if arguments.precision == "fp32" else f"_{arguments.precision}"
-    path = arguments.output or RESULTS / f"latency_{what}_{arguments.hardware}_{date}.json"
-    document = {
-        "command": " ".join(["python", "benchmarks/latency.py", *sys.argv[1:]]),
-        "date": date,
-        "hardware": describe_device(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        **found,
-    }
-    write_text(path, json.dumps(document, indent=1) + "\n")
-    print(f"wrote {path}")
+    body = {"cores": os.cpu_count(), "numpy": np.__version__, **found}
+    print(write_result(f"latency_{what}", arguments.hardware, (), body))
 
 
 if __name__ == "__main__":

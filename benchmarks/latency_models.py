@@ -11,10 +11,8 @@ that need them are skipped without. Writes `results/latency_models_<hardware>_<d
 """
 
 import argparse
-import datetime
 import json
 import os
-import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -23,8 +21,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from records import add_hardware, require_one_thread, result_path, write_result
 
-from supernet.files import write_text
 from supernet.latency import (
     LatencyTable,
     MeasuredNetworks,
@@ -56,12 +54,10 @@ from supernet.space import (
 from supernet.space.net_config import read_net_config, read_run_config
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = Path(__file__).parent / "results"
 PUBLISHED = Path(os.environ.get("SUPERNET_PUBLISHED") or ROOT.parent / "shared" / "published")
 GPUS = ("2080ti", "titan_rtx", "titan_xp", "v100")
 BATCHES = (1, 32, 64)
 FITTED, DRAWS, FEW = 2400, 8, 10
-THREADS = "OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1"
 
 Values = npt.NDArray[np.float64]
 Figures = dict[str, float]
@@ -342,12 +338,10 @@ def main() -> None:
     """Run the parts, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--hardware", default="1cpu", help="short name for the file")
+    add_hardware(parser, "1cpu")
     options = parser.parse_args()
-    if os.environ.get("OMP_NUM_THREADS") != "1":
-        raise SystemExit("set OMP_NUM_THREADS=1 and OPENBLAS_NUM_THREADS=1: one core is measured")
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    path = RESULTS / f"latency_models_{options.hardware}_{today}.json"
+    require_one_thread()
+    path = result_path("latency_models", options.hardware)
     kept = json.loads(path.read_text())["parts"] if path.is_file() else {}
     for part in options.parts:
         if part in NEED_FILES and not PUBLISHED.is_dir():
@@ -355,15 +349,8 @@ def main() -> None:
             continue
         kept[part] = PARTS[part]()
         print(part, json.dumps(kept[part], indent=1))
-        result = {
-            "command": f"{THREADS} python benchmarks/latency_models.py",
-            "date": today,
-            "hardware": describe_device(),
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "parts": kept,
-        }
-        write_text(path, json.dumps(result, indent=1) + "\n")
+        body = {"numpy": np.__version__, "parts": kept}
+        path = write_result("latency_models", options.hardware, (), body)
     print(path)
 
 

@@ -10,12 +10,9 @@ Writes `benchmarks/results/ofa_referee_<hardware>_<date>.json`.
 """
 
 import argparse
-import datetime
 import functools
-import importlib.metadata
 import json
 import os
-import platform
 import statistics
 import tempfile
 import time
@@ -36,12 +33,11 @@ from ofa_pair import (
     random_images,
     referee_arguments,
 )
+from records import add_hardware, write_result
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from supernet.evaluate import recalibrate
-from supernet.files import write_text
-from supernet.latency import describe_device
 from supernet.models import Supernet, extract, sort_channels
 from supernet.models.ofa import rename_ofa
 from supernet.space import (
@@ -58,7 +54,6 @@ from supernet.space import (
 )
 from supernet.space.layout import layout_of
 
-RESULTS = Path(__file__).parent / "results"
 LIMIT = 1e-5
 TRAINED, SORTED, CONTROLS, RECALIBRATED, IN_DOUBLE, COUNTED = 20, 20, 20, 10, 2, 50
 ROUNDS, SWITCHES, FORWARDS = 9, 200, 30
@@ -317,12 +312,11 @@ def measure(name: str, count: int, seed: int, folder: Path) -> Figures:
 
 def main() -> None:
     """Run, print, write."""
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--spaces", nargs="+", choices=REFEREES, default=list(REFEREES))
     parser.add_argument("--subnets", type=int, default=200, help="of the comparison in eval mode")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", type=Path, default=RESULTS / f"ofa_referee_1cpu_{today}.json")
+    add_hardware(parser, "1cpu")
     options = parser.parse_args()
     torch.set_num_threads(1)
     started, load = time.perf_counter(), os.getloadavg()[0]
@@ -331,22 +325,14 @@ def main() -> None:
             name: measure(name, options.subnets, options.seed, Path(folder))
             for name in options.spaces
         }
-    device = describe_device()
-    result = {
-        "command": "OMP_NUM_THREADS=1 python benchmarks/ofa_referee.py "
-        f"--spaces {' '.join(options.spaces)} --subnets {options.subnets} --seed {options.seed}",
-        "date": today,
-        "hardware": {key: device[key] for key in ("processor", "machine", "system")},
+    body = {
         "threads": 1,
         "load_average_before": round(load, 1),
-        "python": platform.python_version(),
-        "versions": {name: importlib.metadata.version(name) for name in ("torch", "numpy", "ofa")},
         "elapsed_s": round(time.perf_counter() - started),
         "limit": LIMIT,
         "spaces": spaces,
     }
-    write_text(options.output, json.dumps(result, indent=1) + "\n")
-    print(options.output)
+    print(write_result("ofa_referee", options.hardware, ("torch", "numpy", "ofa"), body))
 
 
 if __name__ == "__main__":

@@ -6,19 +6,13 @@ Writes `benchmarks/results/populations_<hardware>_<date>.json`.
 """
 
 import argparse
-import datetime
-import json
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
+from records import add_hardware, require_one_thread, write_result
 
-from supernet.files import write_text
-from supernet.latency import describe_device
 from supernet.space import (
     OperatorSum,
     canonical,
@@ -30,7 +24,6 @@ from supernet.space import (
     sample,
 )
 
-RESULTS = Path(__file__).parent / "results"
 COUNT, REPEATS = 200_000, 7
 
 
@@ -64,29 +57,16 @@ def measure(name: str) -> dict[str, dict[str, float]]:
 def main() -> None:
     """Run, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
-    parser.add_argument("--hardware", default="1cpu", help="short name for the file")
+    add_hardware(parser, "1cpu")
     options = parser.parse_args()
-    threads = os.environ.get("OMP_NUM_THREADS"), os.environ.get("OPENBLAS_NUM_THREADS")
-    if threads != ("1", "1"):
-        raise SystemExit("set OMP_NUM_THREADS=1 and OPENBLAS_NUM_THREADS=1: one core is measured")
+    require_one_thread()
     spaces = {name: measure(name) for name in list_spaces()}
     for name, rates in spaces.items():
         for key, values in rates.items():
             spread = f"{values['low'] / 1e6:.2f} to {values['high'] / 1e6:.2f}"
             print(f"{name:14} {key:10} {values['median'] / 1e6:7.2f} M subnets/s  ({spread})")
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    result = {
-        "command": "OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/populations.py",
-        "date": today,
-        "hardware": describe_device(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "subnets": COUNT,
-        "subnets_per_cpu_second": spaces,
-    }
-    path = RESULTS / f"populations_{options.hardware}_{today}.json"
-    write_text(path, json.dumps(result, indent=1) + "\n")
-    print(path)
+    body = {"numpy": np.__version__, "subnets": COUNT, "subnets_per_cpu_second": spaces}
+    print(write_result("populations", options.hardware, (), body))
 
 
 if __name__ == "__main__":

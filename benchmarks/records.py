@@ -12,38 +12,59 @@ from typing import Any
 from supernet.files import write_text
 from supernet.latency import describe_device
 
-__all__ = ["add_hardware", "write_result"]
+__all__ = ["add_hardware", "require_one_thread", "result_path", "write_result"]
 
 RESULTS = Path(__file__).parent / "results"
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
-def add_hardware(parser: Any) -> None:
+def add_hardware(parser: Any, default: str = "2cpu") -> None:
     """``--hardware``, the short name of the machine in the file's name."""
-    parser.add_argument("--hardware", default="2cpu", help="short name for the file")
+    parser.add_argument("--hardware", default=default, help="short name for the file")
+
+
+def require_one_thread() -> None:
+    """End the program unless the libraries were told to use one thread."""
+    if any(os.environ.get(name) != "1" for name in THREADS):
+        command = " and ".join(f"{name}=1" for name in THREADS)
+        raise SystemExit(f"set {command}: one core is measured")
+
+
+def result_path(name: str, hardware: str) -> Path:
+    """``results/<name>_<hardware>_<date>.json``, of today."""
+    return RESULTS / f"{name}_{hardware}_{_today()}.json"
 
 
 def write_result(name: str, hardware: str, packages: tuple[str, ...], body: dict[str, Any]) -> Path:
-    """Write ``results/<name>_<hardware>_<date>.json``; its path.
+    """Write a result file; its path.
 
     Args:
         name: of the benchmark.
         hardware: short name of the machine.
-        packages: whose versions matter.
-        body: what was measured.
+        packages: whose versions matter, if any.
+        body: what was measured; its keys win over ours.
     """
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    script = Path(sys.argv[0]).name
     document = {
-        "command": " ".join(["python", f"benchmarks/{script}", *_shareable(sys.argv[1:])]),
-        "date": today,
+        "command": _command(),
+        "date": _today(),
         "hardware": describe_device() | {"cores": os.cpu_count()},
         "python": platform.python_version(),
-        "versions": {package: importlib.metadata.version(package) for package in packages},
+        **({"versions": {p: importlib.metadata.version(p) for p in packages}} if packages else {}),
         **body,
     }
-    path = RESULTS / f"{name}_{hardware}_{today}.json"
+    path = result_path(name, hardware)
     write_text(path, json.dumps(document, indent=1) + "\n")
     return path
+
+
+def _today() -> str:
+    return datetime.datetime.now(datetime.UTC).date().isoformat()
+
+
+def _command() -> str:
+    threads = [f"{name}={os.environ[name]}" for name in THREADS if name in os.environ]
+    script = f"benchmarks/{Path(sys.argv[0]).name}"
+    return " ".join([*threads, "python", script, *_shareable(sys.argv[1:])])
 
 
 def _shareable(arguments: list[str]) -> list[str]:

@@ -348,6 +348,11 @@ def _convert(hint: Any, value: Any, where: str, problems: list[str]) -> Any:
         return tuple(
             _convert(kind, item, f"{where}[{i}]", problems) for i, item in enumerate(items)
         )
+    choices = typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else ()
+    if choices and value not in choices:
+        known = ", ".join(map(str, choices))
+        problems.append(f"{where}: must be one of {known}; found {reprlib.repr(value)}")
+        return None
     try:
         return msgspec.convert(value, hint, strict=True)
     except msgspec.ValidationError as error:

@@ -17,13 +17,14 @@
 
 import datetime
 import json
+import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from supernet.data import Dataset, load_dataset
 from supernet.errors import ConfigError, FileFormatError
-from supernet.files import read_as, write_document
+from supernet.files import read_as, sha256, write_document
 from supernet.models import Supernet, load_weights
 from supernet.progress import Progress, silent
 from supernet.space import Space, load_space, save_space
@@ -151,6 +152,11 @@ class Run:
                 f"{self.folder}: no checkpoint in it", hint="go on with `supernet train --resume`"
             )
         return found[-1]
+
+    def checkpoint(self, folder: Path) -> dict[str, str]:
+        """The newest weights as a ``subnet.json`` in `folder` names them."""
+        weights = self.weights()
+        return {"path": os.path.relpath(weights, folder), "sha256": sha256(weights)}
 
     def dataset(self, progress: Progress = silent, *, data: str | None = None) -> Dataset:
         """The images it was trained on, split as then.

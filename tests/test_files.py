@@ -5,7 +5,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -41,6 +41,8 @@ class Outer:
     inner: Inner
     several: tuple[Inner, ...] = ()
     widths: tuple[int, ...] = (8,)
+    kind: Literal["round", "square"] = "round"
+    kinds: tuple[Literal["round", "square"], ...] = ()
 
 
 def names(folder: Path) -> list[str]:
@@ -254,6 +256,16 @@ def test_fill_reports_every_problem_with_its_key_path() -> None:
         "several[1].size: must be from 0, found -1",
         "several[2]: expected a mapping, found 3",
         "widths[1]: Expected `int`, got `null`, found None",
+    ]
+
+
+def test_an_unknown_choice_lists_the_known_ones() -> None:
+    data = {"name": "a", "inner": {"size": 1}, "kind": "rond", "kinds": ["square", 3]}
+    with pytest.raises(ConfigError) as caught:
+        fill(Outer, data)
+    assert caught.value.problems == [
+        "kind: must be one of round, square; found 'rond'",
+        "kinds[1]: must be one of round, square; found 3",
     ]
 
 

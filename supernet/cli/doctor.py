@@ -34,11 +34,12 @@ def command(as_json: bool) -> None:
     facts["numba"] = _numba()
     facts["cores"] = str(os.cpu_count())
     facts["free disk here"] = f"{shutil.disk_usage('.').free / 1e9:.1f} GB"
-    print_table("This machine", [[key, value] for key, value in facts.items()])
-    for problem in problems:
-        click.echo(f"problem: {problem}", err=True)
     if as_json:
         print_json({"facts": facts, "problems": problems})
+    else:
+        print_table("This machine", [[key, value] for key, value in facts.items()])
+    for problem in problems:
+        click.echo(f"problem: {problem}", err=True)
     if problems:
         raise MissingPackageError(
             f"{len(problems)} packages do not work, the first is {problems[0].split(':')[0]}",

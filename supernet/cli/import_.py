@@ -1,8 +1,8 @@
 """`supernet import`: what others published becomes ours."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +10,11 @@ from supernet.cli import options
 from supernet.cli.latency.texts import error_text
 from supernet.cli.output import print_json, print_table, progress_bar
 from supernet.errors import ConfigError
+from supernet.progress import Progress
+
+if TYPE_CHECKING:
+    from supernet.runs import Run
+    from supernet.space import Space
 
 
 @click.group(epilog="Example:  supernet import ofa --checkpoint ofa_mbv3_d234_e346_k357_w1.2")
@@ -22,9 +27,24 @@ def command() -> None:
     "(published small files, `#sha256=...` at the end of the URL, or digits in the file's name). "
     "Options may be combined: the predictor then goes into the run of the checkpoint."
 )
-@click.option("--checkpoint", metavar="FILE", help="A supernet's weights: makes a run.")
-@click.option("--subnet", metavar="FILE", help="A network's net.config: makes a subnet.json.")
-@click.option("--accuracy-predictor", metavar="FILE", help="A predictor (.pth): goes into a run.")
+@click.option(
+    "--checkpoint",
+    cls=options.Once,
+    metavar="FILE",
+    help="A supernet's weights: makes a run.",
+)
+@click.option(
+    "--subnet",
+    cls=options.Once,
+    metavar="FILE",
+    help="A network's net.config: makes a subnet.json.",
+)
+@click.option(
+    "--accuracy-predictor",
+    cls=options.Once,
+    metavar="FILE",
+    help="A predictor (.pth): goes into a run.",
+)
 @click.option(
     "--latency-table",
     metavar="DIR_OR_FILE",
@@ -47,100 +67,152 @@ def command() -> None:
 )
 @options.run("Run folder: to make with --checkpoint, else an existing one.")
 @options.common
-def ofa(
-    checkpoint: str | None,
-    subnet: str | None,
-    accuracy_predictor: str | None,
-    latency_table: tuple[str, ...],
-    space_name: str | None,
-    width: float | None,
-    data: str | None,
-    resolution: int | None,
-    sizes: str | None,
-    name: str | None,
-    output: Path | None,
-    run_folder: Path | None,
-    as_json: bool,
-) -> None:
+def ofa(as_json: bool, **given: Any) -> None:
     """Once-for-All and ProxylessNAS: supernets, networks, predictors, latency tables."""
-    if not (checkpoint or subnet or accuracy_predictor or latency_table):
+    asked = _Asked(**given)
+    _check(asked)
+    from supernet.runs import find_run
+    from supernet.space import at_width
+
+    space = at_width(asked.space_name, asked.width) if asked.space_name else None
+    found = _Imported()
+    try:
+        with progress_bar() as progress:
+            run = None
+            if asked.checkpoint:
+                run = _import_checkpoint(asked, space, found, progress)
+            elif asked.run_folder:
+                run = find_run(asked.run_folder)
+            if asked.accuracy_predictor:
+                _import_predictor(asked, space, run, found, progress)
+            if asked.subnet:
+                _import_subnet(asked, space, run, found, progress)
+            if asked.latency_table:
+                _import_tables(asked, found, progress)
+    finally:  # what was imported before an error stays, and is told
+        if found.rows:
+            print_table("Imported", found.rows)
+            _print_paths(found.result)
+    click.echo(_next(found.result))
+    if as_json:
+        print_json(found.result)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """The options."""
+
+    checkpoint: str | None
+    subnet: str | None
+    accuracy_predictor: str | None
+    latency_table: tuple[str, ...]
+    space_name: str | None
+    width: float | None
+    data: str | None
+    resolution: int | None
+    sizes: str | None
+    name: str | None
+    output: Path | None
+    run_folder: Path | None
+
+
+@dataclass(frozen=True)
+class _Imported:
+    """What was imported so far."""
+
+    rows: list[list[str]] = field(default_factory=list)
+    """Shown."""
+    result: dict[str, Any] = field(default_factory=dict)
+    """The document of ``--json``."""
+
+
+def _import_checkpoint(
+    asked: _Asked, space: "Space | None", found: _Imported, progress: Progress
+) -> "Run":
+    from supernet.workflow.importing import import_checkpoint
+
+    assert asked.checkpoint
+    run = import_checkpoint(
+        asked.checkpoint, space=space, data=asked.data, folder=asked.run_folder, progress=progress
+    )
+    found.rows.append(["supernet", f"{run.space().name}, {run.space().num_classes} classes"])
+    found.result["run"] = str(run.folder)
+    return run
+
+
+def _import_predictor(
+    asked: _Asked,
+    space: "Space | None",
+    run: "Run | None",
+    found: _Imported,
+    progress: Progress,
+) -> None:
+    from supernet.runs import find_run
+    from supernet.workflow.importing import import_predictor
+
+    assert asked.accuracy_predictor
+    predictor, path = import_predictor(
+        asked.accuracy_predictor,
+        run=run or (None if asked.output else find_run(None)),
+        space=space,
+        sizes=_sizes(asked.sizes),
+        output=asked.output,
+        progress=progress,
+    )
+    found.rows.append(["accuracy predictor", _knows(predictor.sizes)])
+    found.result["predictor"] = str(path)
+
+
+def _import_subnet(
+    asked: _Asked,
+    space: "Space | None",
+    run: "Run | None",
+    found: _Imported,
+    progress: Progress,
+) -> None:
+    from supernet.workflow.importing import import_subnet
+
+    assert asked.subnet
+    made = import_subnet(
+        asked.subnet,
+        space=space,
+        resolution=asked.resolution,
+        run=run,
+        output=asked.output if run or not asked.accuracy_predictor else None,
+        progress=progress,
+    )
+    found.rows.extend(_subnet_rows(made))
+    found.result.update(subnet=str(made.path), space=made.space.name)
+    if made.space_path:
+        found.result["space_file"] = str(made.space_path)
+
+
+def _import_tables(asked: _Asked, found: _Imported, progress: Progress) -> None:
+    from supernet.workflow.importing import import_latency_table
+
+    table, path = import_latency_table(asked.latency_table, name=asked.name, progress=progress)
+    error = f"{len(table.rows)} rows, error: {error_text(table)}"
+    found.rows.append(["target", f"{table.target}, {error}"])
+    found.result.update(target=table.target, table=str(path))
+
+
+def _check(asked: _Asked) -> None:
+    """Refuse options that say something of what was not asked for."""
+    if not (asked.checkpoint or asked.subnet or asked.accuracy_predictor or asked.latency_table):
         raise ConfigError(
             "nothing to import was named",
             hint="give --checkpoint, --subnet, --accuracy-predictor or --latency-table",
         )
-    from supernet.runs import find_run
-    from supernet.space import at_width
-    from supernet.workflow import importing
-
-    in_run = checkpoint or run_folder
-    _check_used(
-        {
-            "--width": (width, space_name, "--space"),
-            "--data": (data, checkpoint, "--checkpoint"),
-            "--resolution": (resolution, subnet, "--subnet"),
-            "--sizes": (sizes, accuracy_predictor, "--accuracy-predictor"),
-            "--name": (name, latency_table, "--latency-table"),
-            "--output": (output, subnet or (not in_run and accuracy_predictor), "--subnet"),
-        }
-    )
-    space = at_width(space_name, width) if space_name else None
-    result: dict[str, Any] = {}
-    rows: list[list[str]] = []
-    try:
-        with progress_bar() as progress:
-            run = None
-            if checkpoint:
-                run = importing.import_checkpoint(
-                    checkpoint, space=space, data=data, folder=run_folder, progress=progress
-                )
-                rows.append(["supernet", f"{run.space().name}, {run.space().num_classes} classes"])
-                result["run"] = str(run.folder)
-            elif run_folder:
-                run = find_run(run_folder)
-            if accuracy_predictor:
-                predictor, path = importing.import_predictor(
-                    accuracy_predictor,
-                    run=run or (None if output else find_run(None)),
-                    space=space,
-                    sizes=_sizes(sizes),
-                    output=output,
-                    progress=progress,
-                )
-                rows.append(["accuracy predictor", _knows(predictor.sizes)])
-                result["predictor"] = str(path)
-            if subnet:
-                found = importing.import_subnet(
-                    subnet,
-                    space=space,
-                    resolution=resolution,
-                    run=run,
-                    output=output if run or not accuracy_predictor else None,
-                    progress=progress,
-                )
-                rows += _subnet_rows(found)
-                result["subnet"] = str(found.path)
-                result["space"] = found.space.name
-                if found.space_path:
-                    result["space_file"] = str(found.space_path)
-            if latency_table:
-                table, path = importing.import_latency_table(
-                    latency_table, name=name, progress=progress
-                )
-                error = f"{len(table.rows)} rows, error: {error_text(table)}"
-                rows.append(["target", f"{table.target}, {error}"])
-                result |= {"target": table.target, "table": str(path)}
-    finally:  # what was imported before an error stays, and is told
-        if rows:
-            print_table("Imported", rows)
-            _print_paths(result)
-    click.echo(_next(result))
-    if as_json:
-        print_json(result)
-
-
-def _check_used(options: Mapping[str, tuple[object, object, str]]) -> None:
-    """Refuse options that say something of what was not asked for."""
-    for option, (value, subject, name) in options.items():
+    alone = asked.accuracy_predictor and not (asked.checkpoint or asked.run_folder)
+    of_what = {
+        "--width": (asked.width, asked.space_name, "--space"),
+        "--data": (asked.data, asked.checkpoint, "--checkpoint"),
+        "--resolution": (asked.resolution, asked.subnet, "--subnet"),
+        "--sizes": (asked.sizes, asked.accuracy_predictor, "--accuracy-predictor"),
+        "--name": (asked.name, asked.latency_table, "--latency-table"),
+        "--output": (asked.output, asked.subnet or alone, "--subnet"),
+    }
+    for option, (value, subject, name) in of_what.items():
         if value is not None and not subject:
             raise ConfigError(f"{option} is of {name}", hint=f"give {name} as well")
 

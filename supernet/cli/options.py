@@ -1,12 +1,12 @@
 """Options that several commands share, with one meaning everywhere."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import click
 
-__all__ = ["common", "device", "networks", "run", "seed", "sizes"]
+__all__ = ["Once", "common", "device", "networks", "run", "seed", "sizes"]
 
 
 def common(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -20,6 +20,21 @@ def common(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."
     )(function)
+
+
+class Once(click.Option):
+    """Refused when it is given twice, where click would silently take the last value."""
+
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:  # noqa: ARG002  # as click calls it
+        """As click's, but every value is kept."""
+        parser.add_option(self, opts=self.opts, dest=self.name, action="append")
+
+    def consume_value(self, ctx: click.Context, opts: Mapping[str, Any]) -> Any:
+        """The only value."""
+        given = opts.get(self.name or "", [])
+        if len(given) > 1:
+            raise click.UsageError(f"{self.opts[0]} may be given once, found {given}", ctx)
+        return super().consume_value(ctx, {**opts, self.name: given[0]} if given else opts)
 
 
 Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import sys
 import threading
@@ -16,6 +17,8 @@ from supernet.progress import Progress
 
 __all__ = ["print_json", "print_table", "progress_bar", "run_guarded"]
 
+_SHORT = 24  # characters of a name that is never broken
+_WRONG_INPUT = 2  # the exit code
 _QUIET_SECONDS = 20.0  # between lines of progress where there is no terminal
 
 
@@ -72,6 +75,8 @@ def _traceback(arguments: Sequence[str]) -> None:
 
 
 def _fail(message: str, hint: str, code: int, arguments: Sequence[str]) -> None:
+    if code == _WRONG_INPUT and os.environ.get("LOCAL_RANK", "0") != "0":
+        return  # all processes that `torchrun` started met it; the first of them says so
     click.echo(f"error: {message}" + (f" ({hint})" if hint else ""), err=True)
     if "--json" in arguments:
         print_json({"error": {"code": code, "message": message, "hint": hint}})
@@ -89,9 +94,10 @@ def print_table(title: str, rows: Sequence[Sequence[str]], header: Sequence[str]
 
     table = Table(title=title, title_justify="left", show_header=bool(header), box=None)
     columns = max(len(row) for row in [header, *rows])
-    for index in range(columns):
-        name = header[index] if index < len(header) else ""
-        table.add_column(name, justify="left" if index == 0 else "right", overflow="fold")
+    names = [*header, *[""] * (columns - len(header))]
+    table.add_column(names[0], overflow="fold", no_wrap=all(len(row[0]) <= _SHORT for row in rows))
+    for name in names[1:]:
+        table.add_column(name, justify="right", overflow="fold")
     for row in rows:
         table.add_row(*row)
     Console(highlight=False, markup=False).print(table)

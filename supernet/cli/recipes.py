@@ -30,12 +30,13 @@ def command(ctx: click.Context, as_json: bool) -> None:
     from supernet.train import list_recipes, load_recipe
 
     found = [load_recipe(name) for name in list_recipes()]
+    if as_json:
+        print_json({"recipes": [asdict(recipe) for recipe in found]})
+        return
     for recipe in found:
         click.echo(f"{recipe.name}  ({recipe.epochs:g} epochs, batch {recipe.batch_size})")
         click.echo(click.wrap_text(recipe.about, 90, "    ", "    "))
     click.echo("\nphases of one: supernet recipes show NAME")
-    if as_json:
-        print_json({"recipes": [asdict(recipe) for recipe in found]})
 
 
 @command.command("show", epilog="Examples:  supernet recipes show demo  |  show my.yaml --json")
@@ -47,12 +48,13 @@ def show(json_before: bool, name: str, as_json: bool) -> None:
     from supernet.train import load_recipe
 
     recipe = load_recipe(name)
+    if as_json or json_before:
+        print_json(asdict(recipe))
+        return
     click.echo(click.wrap_text(f"{recipe.name}: {recipe.about}", 90))
     columns = ["phase", "epochs", "lr", "elastic", "subnets of a step", "taught by"]
     print_table("", [_row(phase) for phase in recipe.phases], columns)
     click.echo("\n" + ", ".join(_shared(recipe)))
-    if as_json or json_before:
-        print_json(asdict(recipe))
 
 
 def _row(phase: "Phase") -> list[str]:

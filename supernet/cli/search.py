@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     epilog="Examples:  supernet search  |  supernet search --target this_machine "
     "--max-latency-ms 0.2"
 )
-@click.option("--target", default="this_machine", show_default=True, help="Name or table (.json).")
+@click.option(
+    "--target",
+    cls=options.Once,
+    default="this_machine",
+    show_default=True,
+    help="Name or table (.json).",
+)
 @click.option(
     "--max-latency-ms", type=float, help="Limit; half of the largest subnet's when not given."
 )

@@ -40,6 +40,13 @@ def _list(as_json: bool) -> None:
     from supernet.space import list_spaces, load_space, space_ranges
 
     found = [(space, space_ranges(space)) for space in map(load_space, list_spaces())]
+    if as_json:
+        spaces = [
+            {"name": space.name, "about": space.about, **ranges.as_dict()}
+            for space, ranges in found
+        ]
+        print_json({"spaces": spaces})
+        return
     print_table(
         "Search spaces",
         [
@@ -55,12 +62,6 @@ def _list(as_json: bool) -> None:
         ["name", "resolutions", "subnets", "M MACs", "M parameters"],
     )
     click.echo("\nstages and source of one: supernet spaces show NAME")
-    if as_json:
-        spaces = [
-            {"name": space.name, "about": space.about, **ranges.as_dict()}
-            for space, ranges in found
-        ]
-        print_json({"spaces": spaces})
 
 
 @command.command("show", epilog="Examples:  supernet spaces show demo  |  show my.yaml --json")
@@ -75,6 +76,9 @@ def show(json_before: bool, name: str, as_json: bool) -> None:
 
     space = load_space(name)
     ranges = space_ranges(space)
+    if as_json or json_before:
+        print_json({**asdict(space), "hash": space.hash, **ranges.as_dict()})
+        return
     rows = [*_stem(space.stem), *_stages(space.stages), *_head(space)]
     common = _common(rows)
     kinds = [column for column in _KINDS if column not in common]
@@ -87,8 +91,6 @@ def show(json_before: bool, name: str, as_json: bool) -> None:
     everywhere = "; ".join(f"{column} {value}" for column, value in common.items() if value)
     click.echo(f"\neverywhere: {everywhere}" if everywhere else "")
     click.echo("\n".join(_facts(space, ranges)))
-    if as_json or json_before:
-        print_json({**asdict(space), "hash": space.hash, **ranges.as_dict()})
 
 
 def _stem(stem: "Stem") -> Iterator[_Cells]:

@@ -40,7 +40,7 @@ def command(as_json: bool) -> None:
                 "model_mape": model.error.rows_mape if model.error.networks else None,
             }
         )
-    header = ["name", "device", "runtime", "rows", "error"]
-    print_table("Targets", rows, header)
     if as_json:
         print_json({"targets": documents})
+    else:
+        print_table("Targets", rows, ["name", "device", "runtime", "rows", "error"])

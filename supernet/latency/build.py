@@ -1,6 +1,8 @@
 """Building a table: operators become rows, whole networks the correction and the error."""
 
+import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,14 +42,15 @@ def table_of(
         known: a table of the same target whose rows are kept where nothing newer is there.
 
     Raises:
-        ConfigError: results of different devices or settings, unfinished ones, or too few
-            networks for a correction.
+        ConfigError: results of different devices or settings, unfinished ones, the same
+            one twice, or too few networks for a correction.
     """
     first = results[0]
     for other in results[1:]:
         _check_same(first, other)
     for result in results:
         _check_complete(result, known)
+    _check_once(results)
     rows = dict(known.rows) if known else {}
     rows |= _rows(results)
     corrections = {result.plan.space: _correction(results, result, rows) for result in results}
@@ -138,6 +141,16 @@ def _check_same(first: KitResult, other: KitResult) -> None:
             f"{first.source} and {other.source} differ in {', '.join(differ)}",
             hint="one table is of one device, runtime and setting: build them one by one",
         )
+
+
+def _check_once(results: Sequence[KitResult]) -> None:
+    for first, other in itertools.combinations(results, 2):
+        if replace(first, source="") == replace(other, source=""):
+            raise ConfigError(
+                f"{first.source} and {other.source} are the same run, whose networks would count "
+                "twice in the correction and the error",
+                hint="give each result once",
+            )
 
 
 def _check_complete(result: KitResult, known: LatencyTable | None) -> None:

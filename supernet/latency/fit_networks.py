@@ -74,15 +74,9 @@ def fit_networks(
         progress: told about every fit.
 
     Raises:
-        ConfigError: fewer than 60 networks, or a latency that is none.
+        ConfigError: fewer than 60 networks, a latency that is none, or no such share.
     """
-    if len(genes) < FEWEST_NETWORKS:
-        raise ConfigError(
-            f"a table from whole networks needs at least {FEWEST_NETWORKS}, found {len(genes)}",
-            hint="with about ten, start from shipped tables: supernet latency fit --from shipped",
-        )
-    if not ((measured_ms > 0) & (measured_ms < 1e7)).all():
-        raise ConfigError("latencies must be above 0 and below 1e7 ms")
+    _check(measured_ms, hold_out)
     order = np.random.default_rng(_SEED).permutation(len(genes))
     held = order[: max(1, round(hold_out * len(genes)))]
     rest = order[len(held) :]
@@ -110,6 +104,19 @@ def fit_networks(
             networks=len(genes),
         ),
     )
+
+
+def _check(measured_ms: Values, hold_out: float) -> None:
+    if len(measured_ms) < FEWEST_NETWORKS:
+        raise ConfigError(
+            f"a table from whole networks needs at least {FEWEST_NETWORKS}, "
+            f"found {len(measured_ms)}",
+            hint="with about ten, start from shipped tables: supernet latency fit --from shipped",
+        )
+    if not ((measured_ms > 0) & (measured_ms < 1e7)).all():
+        raise ConfigError("latencies must be above 0 and below 1e7 ms")
+    if not 0 < hold_out < 1:
+        raise ConfigError(f"hold_out: must be above 0 and below 1, found {hold_out}")
 
 
 def _design(space: Space, genes: Genes) -> tuple[list[str], Values]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from supernet.errors import FileFormatError
@@ -49,8 +50,7 @@ def measure(
         return []
     backend = OnnxRuntime(threads=protocol.threads)
     tasks = [
-        Task(str(number), lambda model=model: backend.load_onnx(model))  # type: ignore[misc]
-        for number, model in enumerate(models)
+        Task(str(number), partial(backend.load_onnx, model)) for number, model in enumerate(models)
     ]
     found = measure_tasks(
         tasks,

@@ -11,6 +11,7 @@ from supernet.latency.build import IDENTITY
 from supernet.latency.measure import build_table, describe_device
 from supernet.latency.results import KitResult
 from supernet.latency.table import LatencyTable
+from supernet.presets import list_presets
 from supernet.progress import Progress, silent
 from supernet.space import Space
 
@@ -35,8 +36,7 @@ def own_tables() -> Path:
 
 def shipped_targets() -> list[str]:
     """Names of the tables that come with the library."""
-    shipped = resources.files("supernet.latency_tables").iterdir()
-    return sorted(file.name[:-5] for file in shipped if file.name.endswith(".json"))
+    return list_presets("supernet.latency_tables", ".json")
 
 
 def list_targets() -> list[str]:

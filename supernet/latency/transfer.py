@@ -97,21 +97,7 @@ def transfer(
             f"to start from known tables needs at least {FEWEST_FOR_TRANSFER} networks, "
             f"found {len(genes)}"
         )
-    counts = OperatorSum(space, lambda operator: 1.0)(genes)
-    mixtures = [
-        _mixture(candidate, counts, measured_ms)
-        for candidate in _combinations(space, genes, known)
-        if candidate.size <= len(genes) - 2
-    ]
-    if not mixtures:
-        raise ConfigError(
-            f"none of the tables {', '.join(table.target for table in known) or '(none)'} "
-            f"knows all operators of space {space.name!r}",
-            hint="give others by --from",
-        )
-    # models of two kinds have no average: the kind of the best combination is taken
-    kind = min(mixtures, key=lambda mixture: mixture.error).model.terms
-    found = _average([mixture for mixture in mixtures if mixture.model.terms == kind])
+    found = _average(_mixtures(space, genes, measured_ms, known))
     return LatencyTable(
         target=target,
         device={**device, "made_at": _now()},
@@ -131,6 +117,27 @@ def transfer(
         ),
         model=replace(found.model, networks=len(genes), operators=0, error=ModelError()),
     )
+
+
+def _mixtures(
+    space: Space, genes: Genes, measured_ms: Values, known: Sequence[LatencyTable]
+) -> "list[_Mixture]":
+    """All combinations that so few networks can tell, of models that can be averaged."""
+    counts = OperatorSum(space, lambda operator: 1.0)(genes)
+    mixtures = [
+        _mixture(candidate, counts, measured_ms)
+        for candidate in _combinations(space, genes, known)
+        if candidate.size <= len(genes) - 2
+    ]
+    if not mixtures:
+        raise ConfigError(
+            f"none of the tables {', '.join(table.target for table in known) or '(none)'} "
+            f"knows all operators of space {space.name!r}",
+            hint="give others by --from",
+        )
+    # models of two kinds have no average: the kind of the best combination is taken
+    kind = min(mixtures, key=lambda mixture: mixture.error).model.terms
+    return [mixture for mixture in mixtures if mixture.model.terms == kind]
 
 
 def _now() -> str:

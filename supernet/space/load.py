@@ -1,22 +1,22 @@
 """Search spaces from YAML: the shipped presets and the user's own files."""
 
 from dataclasses import asdict
-from importlib import resources
 from pathlib import Path
 
 from supernet.errors import ConfigError
-from supernet.files import nearest, read_as, write_document
+from supernet.files import read_as, write_document
+from supernet.presets import list_presets, load_preset
 from supernet.space.spec import Space
 
 __all__ = ["at_width", "list_spaces", "load_space", "save_space"]
 
 _VERSION = 1
+_PRESETS = "supernet.space.presets"
 
 
 def list_spaces() -> list[str]:
     """Names of the shipped spaces."""
-    files = resources.files("supernet.space.presets").iterdir()
-    return sorted(file.name[:-5] for file in files if file.name.endswith(".yaml"))
+    return list_presets(_PRESETS)
 
 
 def load_space(name: str | Path) -> Space:
@@ -27,15 +27,13 @@ def load_space(name: str | Path) -> Space:
             at once, each with its key path.
         FileFormatError: not a search space file.
     """
-    if isinstance(name, Path) or str(name).endswith((".yaml", ".yml")):
-        return read_as(Space, Path(name), "space", _VERSION)
-    if name not in list_spaces():
-        raise ConfigError(
-            f"unknown space {name!r}; {nearest(name, list_spaces())}",
-            hint="list them with `supernet spaces`, or give the path of a YAML file",
-        )
-    with resources.as_file(resources.files("supernet.space.presets") / f"{name}.yaml") as path:
-        return read_as(Space, path, "space", _VERSION)
+    return load_preset(
+        name,
+        lambda path: read_as(Space, path, "space", _VERSION),
+        package=_PRESETS,
+        kind="space",
+        hint="list them with `supernet spaces`",
+    )
 
 
 def save_space(space: Space, path: Path) -> None:

@@ -14,7 +14,7 @@ from supernet.errors import ConfigError
 from supernet.train.processes import Processes
 from supernet.train.sampling import step_rng
 
-__all__ = ["Batches"]
+__all__ = ["Batches", "steps_per_epoch"]
 
 
 class Batches:
@@ -46,12 +46,7 @@ class Batches:
         self._device = torch.device(self._processes.device)
         self._images, self._batch_size, self._seed = dataset.train, batch_size, seed
         self._views = augment.applied(dataset.views) if augment else dataset.views
-        self.steps_per_epoch = len(self._images) // batch_size
-        if not self.steps_per_epoch:
-            raise ConfigError(
-                f"batch_size: {batch_size} is more than the {len(self._images)} training images",
-                hint="give a smaller --batch-size",
-            )
+        self.steps_per_epoch = steps_per_epoch(len(self._images), batch_size)
         shares = parts * self._processes.count
         if batch_size % shares:
             raise ConfigError(
@@ -108,6 +103,20 @@ class Batches:
 
 
 _Raw = tuple[Tensor, Tensor, Draws]
+
+
+def steps_per_epoch(images: int, batch_size: int) -> int:
+    """Whole batches in so many training images.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if batch_size > images:
+        raise ConfigError(
+            f"batch_size: {batch_size} is more than the {images} training images",
+            hint="give a smaller --batch-size",
+        )
+    return images // batch_size
 
 
 @lru_cache(maxsize=2)

@@ -59,10 +59,18 @@ class Processes:
 
     @contextmanager
     def one_a_machine_first(self) -> Iterator[None]:
-        """The first process of each machine does it, then the others (who find it done)."""
+        """The first process of each machine does it, then the others (who find it done).
+
+        Where it fails, the others are let go on, to fail alike and not for want of the first.
+        """
         if self.local_rank:
             self.wait()
-        yield
+        try:
+            yield
+        except Exception:
+            if not self.local_rank:
+                self.wait()
+            raise
         if not self.local_rank:
             self.wait()
 

@@ -2,22 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path
 
 from supernet.errors import ConfigError
 from supernet.files import nearest, read_as
+from supernet.presets import list_presets, load_preset
 from supernet.train.recipe import Recipe
 
 __all__ = ["at_batch_size", "list_recipes", "load_recipe", "only_phases", "scaled"]
 
 _VERSION = 1
+_PRESETS = "supernet.train.presets"
 
 
 def list_recipes() -> list[str]:
     """Names of the shipped recipes."""
-    files = resources.files("supernet.train.presets").iterdir()
-    return sorted(file.name[:-5] for file in files if file.name.endswith(".yaml"))
+    return list_presets(_PRESETS)
 
 
 def load_recipe(name: str | Path) -> Recipe:
@@ -27,15 +27,13 @@ def load_recipe(name: str | Path) -> Recipe:
         ConfigError: an unknown name, or a file that breaks rules (all at once).
         FileFormatError: not a recipe file.
     """
-    if isinstance(name, Path) or str(name).endswith((".yaml", ".yml")):
-        return read_as(Recipe, Path(name), "recipe", _VERSION)
-    if name not in list_recipes():
-        raise ConfigError(
-            f"unknown recipe {name!r}; {nearest(name, list_recipes())}",
-            hint="give one of the shipped recipes, or the path of a YAML file",
-        )
-    with resources.as_file(resources.files("supernet.train.presets") / f"{name}.yaml") as path:
-        return read_as(Recipe, path, "recipe", _VERSION)
+    return load_preset(
+        name,
+        lambda path: read_as(Recipe, path, "recipe", _VERSION),
+        package=_PRESETS,
+        kind="recipe",
+        hint="give one of the shipped recipes",
+    )
 
 
 def scaled(recipe: Recipe, epochs: float) -> Recipe:
@@ -84,4 +82,8 @@ def only_phases(recipe: Recipe, names: Sequence[str]) -> Recipe:
             raise ConfigError(
                 f"recipe {recipe.name!r} has no phase {name!r}; {nearest(name, known)}"
             )
-    return replace(recipe, phases=tuple(p for p in recipe.phases if p.name in names))
+    try:
+        return replace(recipe, phases=tuple(p for p in recipe.phases if p.name in names))
+    except ConfigError as error:
+        way_out = "--init names them: a run folder or a weights file"
+        raise ConfigError(error.problems, hint=way_out) from None

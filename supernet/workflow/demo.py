@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -196,24 +196,17 @@ def run_demo(
     export = export_subnet(outcome.file, run, progress=progress)
     largest_export = _export_largest(run, outcome.space, progress)
     clock.lap("export")
-    random_genes = _random_subnets(outcome, seed)
-    onnx_ms, random_ms = _time_together(outcome, [largest_export, export], random_genes, progress)
-    random = RandomSubnets(
-        top1=_test_accuracies(run, random_genes, device, progress), latency_ms=random_ms
-    )
-    found = _measured(outcome.space, outcome.subnet, export, onnx_ms[1])
-    top = _measured(outcome.space, largest_subnet(outcome.space), largest_export, onnx_ms[0])
+    compared = _compare(outcome, largest_export, export, seed, device, progress)
     clock.lap("compare")
-    comparison = _comparison(outcome, export, top, found, random, random_genes)
-    report = write_report(outcome, comparison)
+    report = write_report(outcome, _comparison(outcome, export, compared))
     clock.lap("report")
     return DemoOutcome(
         run=run,
         search=outcome,
         export=export,
-        largest=top,
-        found=found,
-        random=random,
+        largest=compared.largest,
+        found=compared.found,
+        random=compared.random,
         stages_s=clock.stages,
         elapsed_s=clock.elapsed_s,
         report=report,
@@ -225,6 +218,37 @@ def _export_largest(run: Run, space: Space, progress: Progress) -> ExportOutcome
     path = folder / "largest.json"
     subnet_file(run, space, largest_subnet(space), folder).save(path)
     return export_subnet(path, run, progress=progress)
+
+
+class _Compared(NamedTuple):
+    """The found subnet beside others."""
+
+    largest: Measured
+    found: Measured
+    random: RandomSubnets
+    random_genes: Genes
+
+
+def _compare(
+    outcome: SearchOutcome,
+    largest: ExportOutcome,
+    found: ExportOutcome,
+    seed: int,
+    device: str,
+    progress: Progress,
+) -> _Compared:
+    """The two exported subnets and random ones, all timed in turn."""
+    run, space = outcome.run, outcome.space
+    genes = _random_subnets(outcome, seed)
+    onnx_ms, random_ms = _time_together(outcome, [largest, found], genes, progress)
+    return _Compared(
+        largest=_measured(space, largest_subnet(space), largest, onnx_ms[0]),
+        found=_measured(space, outcome.subnet, found, onnx_ms[1]),
+        random=RandomSubnets(
+            top1=_test_accuracies(run, genes, device, progress), latency_ms=random_ms
+        ),
+        random_genes=genes,
+    )
 
 
 def _measured(space: Space, subnet: Subnet, export: ExportOutcome, latency_ms: float) -> Measured:
@@ -271,21 +295,15 @@ def _test_accuracies(run: Run, genes: Genes, device: str, progress: Progress) ->
     return tuple(found)
 
 
-def _comparison(
-    outcome: SearchOutcome,
-    export: ExportOutcome,
-    top: Measured,
-    found: Measured,
-    random: RandomSubnets,
-    random_genes: Genes,
-) -> Comparison:
+def _comparison(outcome: SearchOutcome, export: ExportOutcome, compared: _Compared) -> Comparison:
     """What the report shows beside the search."""
+    found, random, random_genes = compared.found, compared.random, compared.random_genes
     verification, predicted = export.verification, outcome.predicted
     latency_mean = float(np.mean(random.latency_ms))
     difference = f"{verification.max_abs_diff:.2g}"
     return Comparison(
         networks=(
-            _row("largest", top, str(largest_subnet(outcome.space))),
+            _row("largest", compared.largest, str(largest_subnet(outcome.space))),
             _row("found", found, str(outcome.subnet)),
             NetworkRow(
                 name="random, same latency",

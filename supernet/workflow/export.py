@@ -1,6 +1,5 @@
 """From a ``subnet.json`` to an ONNX file that was seen working."""
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,9 @@ from typing import Any
 from supernet.errors import ConfigError, SupernetError
 from supernet.evaluate import Evaluator
 from supernet.export import Verification, model_card, to_onnx, verify
-from supernet.files import sha256, write_text
+from supernet.files import write_text
 from supernet.latency import Protocol, measure
+from supernet.models import Network
 from supernet.progress import Progress, silent
 from supernet.runs import Run, RunConfig, find_run
 from supernet.space import SubnetFile, check_operators
@@ -108,24 +108,14 @@ def export_subnet(
         dynamic_batch=dynamic_batch,
     )
     progress(2, steps, "exporting, check against torch")
-    labels = evaluator.images("test").labels
-    verification = verify(onnx, network, evaluator.views("test", subnet.resolution), labels)
-    if not verification.max_abs_diff <= TOLERANCE:
-        onnx.unlink()  # a file that computes something else must not be shipped
-        raise SupernetError(
-            f"{onnx}: ONNX Runtime and torch differ by {verification.max_abs_diff:.2g} in a "
-            f"logit, more than {TOLERANCE:g}",
-            hint="please report it with the subnet.json",
-        )
+    verification = _verified(onnx, network, evaluator, subnet.resolution)
     progress(3, steps, "exporting, time in ONNX Runtime")
     latency_ms = measure([onnx.read_bytes()], Protocol(rounds=20))[0].ms
     measured = file.with_measured(
         top1=verification.top1, latency_ms=latency_ms, max_abs_diff=verification.max_abs_diff
     )
     beside = onnx.with_suffix(".json")
-    weights = run.weights()
-    changed = (file.checkpoint or {}).get("sha256") != sha256(weights)
-    checkpoint = {"path": os.path.relpath(weights, beside.parent), "sha256": sha256(weights)}
+    checkpoint = run.checkpoint(beside.parent)
     replace(measured, checkpoint=checkpoint).save(beside)
     card = onnx.with_suffix(".md")
     write_text(card, model_card(measured, onnx.name, verification, _preprocessing(config)))
@@ -137,8 +127,22 @@ def export_subnet(
         verification=verification,
         latency_ms=latency_ms,
         size_bytes=onnx.stat().st_size,
-        weights_changed=changed,
+        weights_changed=(file.checkpoint or {}).get("sha256") != checkpoint["sha256"],
     )
+
+
+def _verified(onnx: Path, network: Network, evaluator: Evaluator, resolution: int) -> Verification:
+    """The comparison with torch; a file that fails it is removed, for it must not be shipped."""
+    labels = evaluator.images("test").labels
+    found = verify(onnx, network, evaluator.views("test", resolution), labels)
+    if not found.max_abs_diff <= TOLERANCE:
+        onnx.unlink()
+        raise SupernetError(
+            f"{onnx}: ONNX Runtime and torch differ by {found.max_abs_diff:.2g} in a "
+            f"logit, more than {TOLERANCE:g}",
+            hint="please report it with the subnet.json",
+        )
+    return found
 
 
 def _preprocessing(config: RunConfig) -> dict[str, Any]:

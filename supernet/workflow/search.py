@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from supernet.errors import ConfigError
-from supernet.files import sha256, write_text
+from supernet.files import write_text
 from supernet.latency import (
     LatencyPredictor,
     LatencyTable,
@@ -235,9 +234,7 @@ def _limit(latency: LatencyPredictor, share: float) -> float:
 
 def subnet_file(run: Run, space: Space, subnet: Subnet, folder: Path, **known: Any) -> SubnetFile:
     """The file of a subnet of a run, to be saved in `folder`."""
-    weights = run.weights()
-    checkpoint = {"path": os.path.relpath(weights, folder), "sha256": sha256(weights)}
-    return SubnetFile.of(space, subnet, checkpoint=checkpoint, **known)
+    return SubnetFile.of(space, subnet, checkpoint=run.checkpoint(folder), **known)
 
 
 def _write(

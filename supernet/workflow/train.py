@@ -27,6 +27,7 @@ from supernet.train import (
     list_checkpoints,
     phase_genes,
 )
+from supernet.train.batches import steps_per_epoch
 from supernet.train.sampling import admitted, step_rng
 from supernet.workflow.accuracies import CALIBRATION_IMAGES
 from supernet.workflow.start import absolute_sources, start_from
@@ -70,11 +71,11 @@ def train_supernet(
     check_device(processes.device)
     now = datetime.datetime.now(datetime.UTC)
     folder = processes.from_first(folder or new_run_folder(space, now))
-    if processes.first:
-        check_new(folder)
+    check_new(folder)  # in all processes: the first makes it when all of them have images
     recipe = processes.from_first(at_precision(recipe, processes.device))
     with processes.one_a_machine_first():
         dataset = load_dataset(data, resolution=space.resolutions[-1], seed=seed, progress=progress)
+    steps_per_epoch(len(dataset.train), recipe.batch_size)  # refused before anything is fetched
     config = RunConfig(
         data=absolute_source(data),
         classes=dataset.classes,

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 import pytest
 
 Command = Callable[..., Any]
+
+LATER = ("--recipe", "progressive_shrinking", "--phases", "kernel")
+TWICE = ("--subnet", "a.json", "--subnet", "b.json")
 
 pytestmark = pytest.mark.cli
 
@@ -34,7 +38,13 @@ def _one_line(stderr: str) -> str:
         (["recipes", "show", "dmo"], 2, "did you mean 'demo'"),
         (["train", "--recipe", "from_pretrained"], 2, "give --init torchvision:NAME"),
         (["train", "--batch-size", "20000"], 2, "batch_size: 20000 is more than the 10000"),
+        (["train", "--batch-size", "20000", "--init", "no.pth"], 2, "give a smaller --batch-size"),
         (["train", "--phases", "depht"], 2, "no phase 'depht'; did you mean 'depth'?"),
+        (
+            ["train", *LATER],
+            2,
+            "trained weights (--init names them: a run folder or a weights file)",
+        ),
         (["train", "--init", "nowhere.pth"], 2, "nowhere.pth"),
         (["train", "--resume", "--epochs", "2"], 2, "--epochs cannot be given with --resume"),
         (["train", "--resume"], 2, "no run below"),
@@ -45,6 +55,14 @@ def _one_line(stderr: str) -> str:
         (["spaces", "demo"], 2, "no command 'demo'; to show a space: supernet spaces show demo"),
         (["spaces", "show"], 2, "Missing argument 'NAME'"),
         (["spaces", "show", "dem"], 2, "did you mean 'demo'?"),
+        (["search", "--target", "a", "--target", "b"], 2, "--target may be given once, found ['a'"),
+        (["latency", "predict", "a.json"], 2, "Missing option '--target'"),
+        (["latency", "show", "mobile_cpu", *TWICE], 2, "--subnet may be given once, found ['a.js"),
+        (
+            ["import", "ofa", "--checkpoint=a", "--checkpoint=b"],
+            2,
+            "--checkpoint may be given once",
+        ),
     ],
 )
 def test_what_is_missing_or_misspelt_is_named(supernet: Command, arguments, code, text):
@@ -52,6 +70,37 @@ def test_what_is_missing_or_misspelt_is_named(supernet: Command, arguments, code
     assert result.code == code
     assert text in _one_line(result.stderr)
     assert not Path("runs").exists()
+
+
+def test_what_may_be_given_once_may_come_from_the_environment(
+    supernet: Command, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SUPERNET_LATENCY_PREDICT_TARGET", "my own.json")
+    result = supernet("latency", "predict", "a.json")
+    assert "my own.json: no such file" in _one_line(result.stderr)
+    result = supernet("latency", "predict", "a.json", "--target", "pixel9")
+    assert "unknown target 'pixel9'" in _one_line(result.stderr)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["train", "--data", "nowhere", "--json"], 2, False),
+        (["train", "--epoch", "3"], 2, False),
+        (["latency", "measure", "--space", "demo", "--backend", "openvino"], 3, True),
+    ],
+)
+def test_of_several_processes_the_first_tells_of_wrong_input(
+    supernet: Command, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, told: bool
+):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    other = supernet(*arguments)
+    assert (other.code, bool(other.stderr), bool(other.stdout)) == (code, told, False)
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    first = supernet(*arguments)
+    assert first.code == code
+    _one_line(first.stderr)
 
 
 def test_errors_are_json_too_when_asked_for(supernet: Command):

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from supernet.cli.main import main
-from supernet.latency import LatencyTable, load_target
+from supernet.latency import HeldOut, LatencyTable, load_target
 from supernet.space import (
     OperatorSum,
     Space,
@@ -34,11 +35,11 @@ def wide(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
 
 
-def write_subnets(space: Space, count: int) -> list[Path]:
+def write_subnets(space: Space, count: int, folder: Path = Path()) -> list[Path]:
     genes = sample(space, count, np.random.default_rng(0))
     paths = []
     for number, subnet in enumerate(decode(space, genes)):
-        paths.append(Path(f"{space.name}{number}.json"))
+        paths.append(folder / f"{space.name}{number}.json")
         file = SubnetFile(subnet=subnet, operators=tuple(operators(space, subnet)))
         file.save(paths[-1])
     return paths
@@ -123,13 +124,15 @@ def test_predictions_need_no_torch(tmp_path: Path):
 def test_the_list_is_that_of_targets(supernet: Command):
     listed, targets = supernet("latency", "list", "--json"), supernet("targets", "--json")
     assert listed.stdout == targets.stdout
+    assert listed.stdout.count("\n") == 1
     known = {target["name"]: target for target in listed.json["targets"]}
     assert set(known) == {*known} | {"mobile_cpu", "mobile_cpu_pixel1", "this_machine"}
     phone = known["mobile_cpu"]
     assert (phone["precision"], phone["threads"], phone["mape"]) == ("fp32", 1, None)
     assert phone["device"]["runtime"] == "TensorFlow Lite"
     assert 0 < phone["model_mape"] < 2
-    line = next(line for line in listed.stdout.splitlines() if " mobile_cpu " in line)
+    text = supernet("targets").stdout
+    line = next(line for line in text.splitlines() if " mobile_cpu " in line)
     assert "networks not known" in line
     assert not known["this_machine"]["measured"]
 
@@ -155,6 +158,24 @@ def test_subnets_are_predicted_with_interval_origins_and_stages(supernet: Comman
         assert list(found["stages_ms"]) == ["stem", *(f"stage{s}" for s in range(1, 7)), "head"]
         assert f"{expected.ms[index]:.4g}" in result.stdout
     assert "no whole network" in result.stdout
+
+
+def test_the_tables_fit_in_80_columns_and_cut_no_name(
+    supernet: Command, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("COLUMNS", "80")
+    space, folder = load_space("resnet50"), Path("runs/resnet50-20261121/searches/mobile_cpu")
+    paths = write_subnets(space, 6, folder)
+    result = supernet("latency", "predict", *paths, "--target", "mobile_cpu")
+    assert max(map(len, result.stdout.splitlines()[len(paths) :])) <= 80
+    assert f"6: {paths[5]}\n" in result.stdout
+    assert [line.split() for line in result.stdout.splitlines() if line.startswith(" stage2")]
+    shown = supernet("latency", "show", "mobile_cpu", "--space", "resnet50")
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+    assert "…" not in shown.stdout
+    assert " mobile_cpu_pixel1 " in supernet("targets").stdout
+    assert "operators, all fitted" in shown.stdout
+    assert shown.stdout.count(" %  █") > 20
 
 
 def test_an_error_that_is_not_known_is_said(supernet: Command):
@@ -214,6 +235,21 @@ def test_bars_say_where_the_time_goes(supernet: Command, which: str):
     assert "networks not known" in result.stdout
 
 
+def test_a_table_is_shown_by_a_space_that_it_was_built_for(supernet: Command):
+    table = load_target("mobile_cpu")
+    for spaces, drawn, note in (
+        ("tiny, proxyless, demo", "proxyless", ""),
+        ("tiny", "mobilenet_v3", "built for space 'tiny', which is not a shipped one; --space"),
+        ("", "mobilenet_v3", ""),
+    ):
+        held_out = HeldOut(predicted_ms=(1.0,), measured_ms=(1.0,), space=spaces)
+        replace(table, held_out=held_out).save(Path("own.json"))
+        result = supernet("latency", "show", "own.json")
+        assert f"the largest subnet of {drawn}: " in result.stdout
+        assert note in result.stderr
+        assert result.stderr.count("\n") == bool(note)
+
+
 # ------------------------------------------------------------------ fit and check
 
 
@@ -260,6 +296,11 @@ def test_a_refused_fit_keeps_what_was_there(supernet: Command):
     Path("own.json").write_text("precious")
     options = ["--space", "demo", "--column", "ms", "-o", "own.json"]
     assert "needs at least 60, found 10" in one_line(supernet("latency", "fit", networks, *options))
+    nan = supernet(
+        "latency", "fit", write_networks(load_space("demo"), 60), *options, "--hold-out=nan"
+    )
+    assert "hold_out: must be above 0 and below 1, found nan" in one_line(nan)
+    networks = write_networks(load_space("demo"), 10)
     networks.write_text(networks.read_text().replace(",", ",-", 3))
     options += ["--from", "shipped"]
     error = one_line(supernet("latency", "fit", networks, *options))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 import click
 import pytest
@@ -27,10 +28,10 @@ FEW = ("--fit-networks", 4, "--check-networks", 3)
 
 
 @pytest.mark.parametrize("module", FLAGS, ids=lambda module: module.__name__.split(".")[-1])
-def test_the_options_are_those_that_are_documented(module: object) -> None:
-    command: click.Command = module.command  # type: ignore[attr-defined]
+def test_the_options_are_those_that_are_documented(module: ModuleType) -> None:
+    command: click.Command = module.command
     found = {max(p.opts, key=len) for p in command.params if isinstance(p, click.Option)}
-    assert found == {*FLAGS[module], "--json", "--debug"}  # type: ignore[index]
+    assert found == {*FLAGS[module], "--json", "--debug"}
 
 
 def run_kit(folder: Path, *arguments: str) -> None:
@@ -85,6 +86,8 @@ def test_several_results_make_one_target(supernet: Command, tiny_yaml: Path) -> 
         (("kit", "--space", "tinny.yaml"), "tinny.yaml"),
         (("build", "missing.json"), "missing.json: no such file"),
         (("build", "tiny.yaml"), "expected format 'supernet.kit_result'"),
+        (("build", "a.json", "--name", "this_machine"), "'this_machine' is kept for the machine"),
+        (("build", "this_machine.json"), "give another with --name"),
         (("measure", "--space", "tiny.yaml", "--precision", "int3"), "measures fp32, int8"),
         (("measure", "--space", "tiny.yaml", "--backend", "tensorrt"), "no 'tensorrt' here"),
     ],
@@ -102,6 +105,9 @@ def test_a_name_that_is_no_file_name_is_refused(supernet: Command, tiny_yaml: Pa
     refused = supernet("latency", "build", "pi4.json", "--name", "../pi4")
     assert refused.code == 2
     assert "is not made of letters" in refused.stderr
+    twice = supernet("latency", "build", "pi4.json", "./pi4.json")
+    assert (twice.code, twice.stderr.count("\n")) == (2, 1)
+    assert "pi4.json and pi4.json are the same run" in twice.stderr
 
 
 def test_a_missing_runtime_exits_with_3(supernet: Command, monkeypatch: pytest.MonkeyPatch) -> None:

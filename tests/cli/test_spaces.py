@@ -1,5 +1,6 @@
 """`supernet spaces` lists the spaces, `supernet spaces show` says all of one."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -33,7 +34,15 @@ def test_every_shipped_space_is_listed_with_its_ranges(supernet: Command):
         assert (space["subnets"], *space["macs"]) == (ranges.subnets, *ranges.macs)
         assert tuple(space["params"]) == ranges.params
     resnet = "resnet50 128, 132 .. 224 4.1e+13 315.1 to 7491.6 6.54 to 48.11"
-    assert resnet in lines(listed.stdout)
+    assert resnet in lines(supernet("spaces").stdout)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["spaces"], ["spaces", "show", "demo"], ["recipes"], ["recipes", "show", "demo"], ["doctor"]],
+)
+def test_json_of_what_lists_or_shows_is_all_of_stdout(supernet: Command, arguments: list[str]):
+    assert isinstance(json.loads(supernet(*arguments, "--json").stdout), dict)
 
 
 def test_numbers_and_kinds_of_a_space_are_shown(supernet: Command):

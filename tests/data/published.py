@@ -104,7 +104,9 @@ def svhn(root: Path) -> None:
 def flowers102(root: Path) -> None:
     from scipy.io import savemat
 
-    base, labels, ids = root / "flowers-102", [], {"trnid": [], "valid": [], "tstid": []}  # type: ignore[var-annotated]
+    base = root / "flowers-102"
+    labels: list[int] = []
+    ids: dict[str, list[int]] = {"trnid": [], "valid": [], "tstid": []}
     for half, splits in (("train", ("trnid", "valid")), ("test", ("tstid",))):
         for number, label in numbered(half):
             labels.append(label + 1)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from supernet.data import Dataset, eval_view
+from supernet.data import Dataset, ImageSet, eval_view
 from supernet.evaluate import Evaluator, percent, recalibrate
+from supernet.evaluate.evaluator import Split
 from supernet.models import Supernet, extract
 from supernet.space import Space, decode, sample, smallest
 
@@ -55,12 +56,14 @@ def test_accuracy_is_that_of_the_asked_images_at_the_subnets_resolution(
 ) -> None:
     for subnet in decode(tiny_space, sample(tiny_space, 3, rng)):
         network = evaluator.network(subnet)
-        for split, images in (("holdout", dataset.holdout), ("test", dataset.test)):
+        splits: tuple[tuple[Split, ImageSet], ...]
+        splits = (("holdout", dataset.holdout), ("test", dataset.test))
+        for split, images in splits:
             pixels = torch.from_numpy(images.pixels(slice(None)))
             view = eval_view(pixels, subnet.resolution, dataset.views)
             with torch.no_grad():
                 hits = network(view).argmax(1).numpy() == images.labels
-            top1 = evaluator.subnet_top1(subnet, split)  # type: ignore[arg-type]
+            top1 = evaluator.subnet_top1(subnet, split)
             assert top1 == pytest.approx(100 * hits.mean())
 
 

@@ -15,7 +15,8 @@ def network() -> nn.Sequential:
     )
     norm = network[1]
     assert isinstance(norm, nn.BatchNorm2d)
-    torch.nn.init.normal_(norm.running_mean)  # type: ignore[arg-type]
+    assert norm.running_mean is not None
+    torch.nn.init.normal_(norm.running_mean)
     return network
 
 

@@ -123,6 +123,13 @@ def test_the_faster_of_two_measurements_of_an_operator_counts(result: KitResult)
     assert table_of([result, slower], "bench").rows == expected
 
 
+def test_a_result_that_is_given_twice_is_refused(result: KitResult) -> None:
+    first, copy = replace(result, source="a.json"), replace(result, source="b.json")
+    with pytest.raises(ConfigError, match=r"a\.json and b\.json are the same run") as caught:
+        table_of([first, copy], "bench")
+    assert caught.value.hint == "give each result once"
+
+
 @pytest.mark.parametrize("key", ["processor", "machine", "runtime_version", "provider"])
 def test_results_of_different_devices_are_not_merged(result: KitResult, key: str) -> None:
     other = replace(result, device=result.device | {key: "another"}, source="b.json")

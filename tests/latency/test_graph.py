@@ -242,7 +242,7 @@ def optimised(model: bytes, folder: Path) -> Counter[str]:
     return types(onnx.load(folder / "optimised.onnx"))
 
 
-class _Images(CalibrationDataReader):  # type: ignore[misc]
+class _Images(CalibrationDataReader):  # type: ignore[misc]  # its package has no types
     """Two random images."""
 
     def __init__(self, operator: Operator) -> None:

@@ -93,9 +93,22 @@ def test_times_that_are_no_numbers_are_refused(
         (lambda d: d.update(version=2), "version 2 is newer than 1"),
         (lambda d: d.update(format="supernet.subnet"), "expected format 'supernet.kit_result'"),
         (lambda d: d["plan"].update(version=7), "version 7 of a plan, known here is 1"),
-        (lambda d: d["plan"].pop("networks"), "the plan is damaged: KeyError"),
-        (lambda d: d["plan"].update(format="x"), "the plan of this kit is damaged"),
-        (lambda d: d["plan"]["operators"][0].append(1), "the plan is damaged"),
+        (lambda d: d["plan"].pop("networks"), r"board\.json: plan\.networks: missing"),
+        (lambda d: d["plan"].update(format="x"), "plan.format: expected 'supernet.kit_plan', fou"),
+        (lambda d: d["plan"].update(networks=3), r"plan\.networks: expected a list, found 3"),
+        (lambda d: d["plan"].update(space=[1]), r"plan\.space: expected text, found \[1\]"),
+        (lambda d: d["plan"].update(resolutions=["a"]), r"resolutions\[0\]: expected a whole num"),
+        (
+            lambda d: d["plan"]["operators"][0].append(1),
+            r"plan\.operators\[0\]: expected 4 to 13 values, found 14",
+        ),
+        (lambda d: d["plan"]["operators"].insert(1, "x"), r"operators\[1\]: expected a list, fou"),
+        (lambda d: d["plan"]["networks"].insert(0, []), r"networks\[0\]: expected a mapping"),
+        (lambda d: d["plan"]["networks"][1].pop("use"), r"plan\.networks\[1\]\.use: missing"),
+        (
+            lambda d: d["plan"]["networks"][1]["operators"].append(1.5),
+            r"plan\.networks\[1\]\.operators\[\d+\]: expected a whole number, found 1\.5",
+        ),
     ],
 )
 def test_another_kind_or_version_is_refused(

@@ -83,7 +83,7 @@ def test_extracted_equals_active_through_a_training_step(
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5, msg=name)
     out.square().mean().backward()
     plain.square().mean().backward()
-    stem, plain_stem = supernet.active_modules[0].conv.weight, network.layers[0].conv.weight  # type: ignore[union-attr]
+    stem, plain_stem = supernet.active_modules[0].conv.weight, network.layers[0].conv.weight  # type: ignore[union-attr]  # lists of modules do not tell their kinds
     assert isinstance(stem, nn.Parameter)
     assert isinstance(plain_stem, nn.Parameter)
     assert stem.grad is not None

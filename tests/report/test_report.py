@@ -281,7 +281,7 @@ def test_hover_text_tells_the_architecture() -> None:
 def test_operators_show_kernel_expansion_channels_and_share() -> None:
     stages = [s for s in plots(render(full())) if s.get("class") == "stage-picture"]
     texts = [[e.text for e in stage.iter("text")] for stage in stages]
-    assert texts[0] == ["stem", "32×32", "16", "k3", "10 %"]  # noqa: RUF001
+    assert texts[0] == ["stem", "32×32", "16", "k3", "10 %"]  # noqa: RUF001  # the sign as it is drawn
     assert texts[1][2:] == ["24", "k5 e4", "s2", "50 %", "24", "k9 e3", "SE", "30 %"]
     assert [len(list(stage.iter("path"))) for stage in stages] == [1, 2, 1]  # brackets, one arc
 

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -225,9 +226,9 @@ def test_a_limit_that_is_no_positive_number_is_refused(space: Space, limit: floa
     "changes",
     [{"population": 7}, {"generations": 0}, {"mutation": 0.0}, {"mutation": float("nan")}],
 )
-def test_an_impossible_search_is_refused(changes: dict[str, float]) -> None:
+def test_an_impossible_search_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="population >= 8, generations >= 1 and 0 < mutation"):
-        Evolution(**changes)  # type: ignore[arg-type]
+        Evolution(**changes)
 
 
 # ------------------------------------------------------------------ random subnets

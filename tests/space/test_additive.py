@@ -62,7 +62,7 @@ def test_large_populations_are_summed_as_small_ones_are(
 
 def test_a_value_is_asked_once_per_different_operator(tiny_space: Space) -> None:
     asked: list[Operator] = []
-    OperatorSum(tiny_space, lambda operator: asked.append(operator) or 0.0)  # type: ignore[func-returns-value]
+    OperatorSum(tiny_space, lambda operator: asked.append(operator) or 0.0)  # type: ignore[func-returns-value]  # None is what the `or` is for
     assert len(asked) == len(set(asked))
     assert asked == operators_of(tiny_space)
 

@@ -24,6 +24,7 @@ from supernet.space import (
     smallest,
     space_ranges,
 )
+from supernet.space.spec import BlockKind
 
 
 @pytest.fixture(scope="module")
@@ -103,9 +104,11 @@ def test_mnasnets_published_network_has_the_published_sizes() -> None:
     MobileNetV2's 96 that the paper's search space has, so it is a space of its own here.
     """
 
-    def stage(kind: str, width: int, depth: int, kernel: int, expand: float, **more: Any) -> Stage:
+    def stage(
+        kind: BlockKind, width: int, depth: int, kernel: int, expand: float, **more: Any
+    ) -> Stage:
         return Stage(
-            block=(kind,),  # type: ignore[arg-type]
+            block=(kind,),
             width=(width,),
             depth=(depth,),
             kernel=(kernel,),

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -92,6 +93,43 @@ def test_two_processes_give_the_weights_of_one(folder: Path):
     for name, value in one.items():
         torch.testing.assert_close(two[name], value, rtol=1e-9, atol=1e-11, msg=name)
     assert (folder / "2" / "metrics.jsonl").read_text().count("\n") == 3
+
+
+def test_wrong_input_ends_all_processes_alike_and_only_the_first_says_so(folder: Path):
+    (folder / "taken").mkdir()
+    (folder / "taken" / "config.yaml").touch()
+    for options, text in (
+        (("--data", "nowhere"), "error: nowhere: no such folder"),
+        (("--run-folder", "taken"), "error: taken holds a run already"),
+    ):
+        first, other = two_processes(folder, "-m", "supernet", "train", *options)
+        assert (first[0], other) == (2, (2, ""))
+        assert first[1].startswith(text)
+
+
+def two_processes(folder: Path, *arguments: str) -> list[tuple[int, str]]:
+    """Exit codes and stderr of processes as `torchrun` starts them; it would kill the slower."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    started = []
+    for rank in ("0", "1"):
+        own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+        own |= {"MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=folder,
+            env={**os.environ, **own},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+    try:
+        said = [process.communicate(timeout=120)[1] for process in started]
+    finally:
+        for process in started:
+            process.kill()
+    return [(process.returncode, text) for process, text in zip(started, said)]
 
 
 def test_a_training_of_two_processes_of_which_one_is_killed_goes_on(folder: Path):

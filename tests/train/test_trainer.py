@@ -230,7 +230,7 @@ def test_parts_of_a_step_give_the_gradient_of_their_mean(
         supernet = _supernet(space)
         for module in supernet.modules():
             if isinstance(module, ElasticBatchNorm):
-                module.train = lambda mode=True, m=module: m  # type: ignore[method-assign,misc]
+                module.train = lambda mode=True, m=module: m  # type: ignore[method-assign,misc]  # on purpose
                 module.training = False
         asked = replace(recipe, phases=phases, accumulate=parts)
         Trainer(supernet, dataset, asked, folder=tmp_path / str(parts)).train()

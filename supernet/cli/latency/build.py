@@ -7,6 +7,7 @@ import click
 
 from supernet.cli import options
 from supernet.cli.output import print_json, print_table
+from supernet.errors import ConfigError
 
 if TYPE_CHECKING:
     from supernet.latency import LatencyTable
@@ -30,9 +31,15 @@ def command(
 ) -> None:
     """Make a table of what kits measured on one device, and find its error."""
     from supernet.latency import read_result, store_table, table_of
+    from supernet.latency.targets import THIS_MACHINE
 
     if name is None:
         name = (output or results[0]).name.split(".")[0]
+    if name == THIS_MACHINE:
+        raise ConfigError(
+            f"name: {name!r} is kept for the machine that a command runs on",
+            hint="give another with --name, or measure here with `supernet latency measure`",
+        )
     found = [read_result(path) for path in results]
     table = table_of(found, name)
     path = store_table(table, output)

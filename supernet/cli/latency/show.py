@@ -13,6 +13,7 @@ from supernet.cli.latency.texts import (
     held_out_text,
     interval_text,
     runtime_text,
+    wrapped,
 )
 from supernet.cli.output import print_json, print_table
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from supernet.space import Operator, Subnet
 
 _WIDE = 20  # columns of the longest bar beside a text, half of that of one without
+_ROOMY = 110  # columns of a terminal where texts beside such bars need no second line
 
 
 @click.command(
@@ -28,8 +30,15 @@ _WIDE = 20  # columns of the longest bar beside a text, half of that of one with
     "--space proxyless --of smallest  |  supernet latency show mobile_cpu --subnet subnet.json"
 )
 @click.argument("target")
-@click.option("--subnet", type=click.Path(path_type=Path, dir_okay=False), help="Draw this one.")
-@click.option("--space", "space_name", help="Draw a subnet of this space; mobilenet_v3 by itself.")
+@click.option(
+    "--subnet",
+    cls=options.Once,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Draw this one.",
+)
+@click.option(
+    "--space", "space_name", help="Draw a subnet of this space; the table's own if known."
+)
 @click.option(
     "--of",
     "which",
@@ -50,15 +59,13 @@ def command(
     name, chosen, operators = _chosen(table, subnet, space_name, which)
     found = explain(table, chosen, operators)
     click.echo(f"\n{name}: {found.ms:.4g} ms ({interval_text(found)})")
-    click.echo(f"interval of {basis_text(found.basis)}\n")
-    _draw("operators", [(s.slot, s.ms, f"{s.operator.key}  {s.origin}") for s in found.shares])
+    click.echo(wrapped(f"interval of {basis_text(found.basis)}") + "\n")
+    _draw(*_operator_bars(found))
     click.echo()
     _draw("stages", [(stage, ms, "") for stage, ms in found.stages.items()])
     if table.model.terms == "choices" and table.model.coefficients:
-        click.echo(
-            "\nonly whole networks were measured: what all of them have alike is shared out "
-            "equally over their fixed parts"
-        )
+        note = "only whole networks were measured: what all of them have alike is shared out "
+        click.echo("\n" + wrapped(note + "equally over their fixed parts"))
     if as_json:
         print_json(_document(table, name, found))
 
@@ -108,7 +115,6 @@ def _chosen(
         SubnetFile,
         decode,
         largest,
-        list_spaces,
         load_space,
         operators,
         smallest,
@@ -119,10 +125,7 @@ def _chosen(
             raise ConfigError("--space is not for --subnet", hint="give one of the two")
         file = SubnetFile.load(path)
         return str(path), file.subnet, list(file.operators)
-    if space_name is None:
-        of_table = table.held_out.space
-        space_name = of_table if of_table in list_spaces() else _served(table)
-    space = load_space(space_name)
+    space = load_space(space_name or _space_of(table))
     predictor = table.predictor(space)
     ends = {"largest": largest, "smallest": smallest}
     genes = ends[which](space) if which in ends else predictor.fastest()
@@ -130,13 +133,31 @@ def _chosen(
     return f"the {which} subnet of {space.name}", subnet, operators(space, subnet)
 
 
-def _served(table: "LatencyTable") -> str:
-    """A shipped space that the table knows: mobilenet_v3 if possible."""
+def _space_of(table: "LatencyTable") -> str:
+    """A shipped space that the table was built for, else one that it knows."""
     from supernet.space import list_spaces, load_space
 
+    built_for = [name for name in (*table.held_out.space.split(", "), *table.corrections) if name]
+    own = [name for name in built_for if name in list_spaces()]
+    if own:
+        return own[0]
+    if built_for:
+        click.echo(
+            f"note: the table was built for space {built_for[0]!r}, which is not a shipped one; "
+            "--space FILE.yaml draws a subnet of it",
+            err=True,
+        )
     names = sorted(list_spaces(), key=lambda name: name != "mobilenet_v3")
     known = [name for name in names if not table.unknown(load_space(name))]
     return known[0] if known else names[0]
+
+
+def _operator_bars(found: "Explanation") -> tuple[str, list[tuple[str, float, str]]]:
+    """Title and bars; where all times come from one origin, only the title says so."""
+    if len({share.origin for share in found.shares}) == 1:
+        title = f"operators, all {found.shares[0].origin}"
+        return title, [(s.slot, s.ms, s.operator.key) for s in found.shares]
+    return "operators", [(s.slot, s.ms, f"{s.operator.key}  {s.origin}") for s in found.shares]
 
 
 def _draw(title: str, parts: list[tuple[str, float, str]]) -> None:
@@ -151,13 +172,16 @@ def _draw(title: str, parts: list[tuple[str, float, str]]) -> None:
     table.add_column(no_wrap=True, min_width=max(len(name) for name, _, _ in parts))
     table.add_column(justify="right", no_wrap=True, min_width=6)
     table.add_column(justify="right", no_wrap=True, min_width=6)
-    width = _WIDE if any(text for _, _, text in parts) else 2 * _WIDE
+    console = Console(highlight=False, markup=False)
+    width = 2 * _WIDE
+    if any(text for _, _, text in parts):  # which gets more room than the bars
+        width = _WIDE if console.width >= _ROOMY else _WIDE // 2
     table.add_column(no_wrap=True, min_width=width)
-    table.add_column(no_wrap=True, overflow="ellipsis")
+    table.add_column(overflow="fold")
     for name, ms, text in parts:
         bar = Bar(size=max(most, 1e-12), begin=0, end=max(ms, 0), width=width)
         table.add_row(name, f"{ms:.4g}", f"{100 * ms / total:.1f} %", bar, text)
-    Console(highlight=False, markup=False).print(table)
+    console.print(table)
 
 
 def _document(table: "LatencyTable", name: str, found: "Explanation") -> dict[str, Any]:

@@ -1,12 +1,15 @@
 """Words for latencies and errors that the latency commands share."""
 
 import math
+import shutil
 from typing import TYPE_CHECKING
+
+import click
 
 if TYPE_CHECKING:
     from supernet.latency import Explanation, HeldOut, LatencyTable
 
-__all__ = ["basis_text", "error_text", "held_out_text", "interval_text", "runtime_text"]
+__all__ = ["basis_text", "error_text", "held_out_text", "interval_text", "runtime_text", "wrapped"]
 
 
 def error_text(table: "LatencyTable") -> str:
@@ -41,6 +44,11 @@ def interval_text(found: "Explanation") -> str:
     if not math.isfinite(found.low_ms):
         return "error not known"
     return f"{found.low_ms:.4g} to {found.high_ms:.4g}"
+
+
+def wrapped(text: str) -> str:
+    """A line that a terminal would cut in the middle of words, cut between them."""
+    return click.wrap_text(text, shutil.get_terminal_size().columns)
 
 
 def basis_text(basis: str) -> str:

@@ -10,9 +10,12 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from supernet.errors import MissingPackageError, SupernetError
+from supernet.errors import ConfigError, FileFormatError, MissingPackageError, SupernetError
+
+if TYPE_CHECKING:
+    from supernet.latency.kit.plan import Plan
 
 __all__ = ["main"]
 
@@ -24,6 +27,7 @@ _EPILOG = """examples:
 An interrupted run goes on where it stopped when the same command is given again.
 Then take the result home:  supernet latency build pi4.json
 """
+_RANGES = (("threads", 1, 1024), ("batch", 1, 4096), ("patience", 0, 86400))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -92,11 +96,11 @@ def _journal(output: Path) -> Path:
 def _run(arguments: argparse.Namespace) -> int:
     from supernet.latency.backends import open_backend
     from supernet.latency.kit.machine import Machine
-    from supernet.latency.kit.plan import Plan
     from supernet.latency.kit.protocol import Protocol, quick_protocol
     from supernet.latency.kit.run import Teller, measure_plan, result_document
 
-    plan = Plan.of_document(json.loads(pkgutil.get_data(__package__, "plan.json") or b"null"))
+    _check_ranges(arguments)
+    plan = _plan()
     backend = open_backend(
         arguments.backend,
         threads=arguments.threads,
@@ -133,6 +137,24 @@ def _run(arguments: argparse.Namespace) -> int:
         _say(f"{marked} of {len(measured.timings)} models were never measured at full speed")
     _say(f"wrote {arguments.output}; at home:  supernet latency build {arguments.output.name}")
     return 0
+
+
+def _check_ranges(arguments: argparse.Namespace) -> None:
+    for name, low, high in _RANGES:
+        value = getattr(arguments, name)
+        if not low <= value <= high:  # "nan" is in no range
+            raise ConfigError(f"--{name}: must be from {low} to {high}, found {value}")
+
+
+def _plan() -> Plan:
+    from supernet.latency.kit.plan import Plan
+
+    try:
+        return Plan.of_document(json.loads(pkgutil.get_data(__package__, "plan.json") or b"null"))
+    except ValueError as error:  # not JSON, or not a plan
+        raise FileFormatError(
+            f"{Path(sys.argv[0]).name}, plan.json: {error}", hint="make the kit again"
+        ) from None
 
 
 def _introduce(

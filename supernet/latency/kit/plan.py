@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import reprlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -68,24 +69,56 @@ class Plan(NamedTuple):
         """A plan from plain values.
 
         Raises:
-            FileFormatError: not a plan, or one of a newer version.
+            FileFormatError: not a plan, or one of a newer version; names the key.
         """
-        if not isinstance(document, dict) or document.get("format") != FORMAT:
-            raise FileFormatError("the plan of this kit is damaged", hint="make the kit again")
+        _check(document, dict, "plan")
+        if document.get("format") != FORMAT:
+            found = reprlib.repr(document.get("format"))
+            raise FileFormatError(f"plan.format: expected {FORMAT!r}, found {found}")
         if document.get("version") != VERSION:
-            raise FileFormatError(
-                f"version {document.get('version')!r} of a plan, known here is {VERSION}"
-            )
-        try:
-            return cls(
-                space=str(document["space"]),
-                space_hash=str(document["space_hash"]),
-                resolutions=tuple(int(size) for size in document["resolutions"]),
-                operators=tuple(Spec(*row) for row in document["operators"]),
-                networks=tuple(
-                    Network(str(item["use"]), tuple(int(n) for n in item["operators"]))
-                    for item in document["networks"]
-                ),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise FileFormatError(f"the plan is damaged: {error!r}") from None
+            found = reprlib.repr(document.get("version"))
+            raise FileFormatError(f"version {found} of a plan, known here is {VERSION}")
+        operators, networks = (
+            enumerate(_part(document, key, list)) for key in ("operators", "networks")
+        )
+        return cls(
+            space=_part(document, "space", str),
+            space_hash=_part(document, "space_hash", str),
+            resolutions=_numbers(document, "resolutions", "plan"),
+            operators=tuple(_spec(row, f"plan.operators[{n}]") for n, row in operators),
+            networks=tuple(_network(item, f"plan.networks[{n}]") for n, item in networks),
+        )
+
+
+_KINDS = {str: "text", int: "a whole number", list: "a list", dict: "a mapping"}
+
+
+def _check(value: Any, kind: type, where: str) -> Any:
+    """`value`, which must be of a kind."""
+    if type(value) is not kind:
+        raise FileFormatError(f"{where}: expected {_KINDS[kind]}, found {reprlib.repr(value)}")
+    return value
+
+
+def _part(document: Any, key: str, kind: type, where: str = "plan") -> Any:
+    """What a mapping has under a key."""
+    if key not in _check(document, dict, where):
+        raise FileFormatError(f"{where}.{key}: missing")
+    return _check(document[key], kind, f"{where}.{key}")
+
+
+def _numbers(document: Any, key: str, where: str) -> tuple[int, ...]:
+    found = enumerate(_part(document, key, list, where))
+    return tuple(_check(number, int, f"{where}.{key}[{n}]") for n, number in found)
+
+
+def _spec(row: Any, where: str) -> Spec:
+    most = len(Spec._fields)
+    least = most - len(Spec._field_defaults)
+    if not least <= len(_check(row, list, where)) <= most:
+        raise FileFormatError(f"{where}: expected {least} to {most} values, found {len(row)}")
+    return Spec(*row)
+
+
+def _network(item: Any, where: str) -> Network:
+    return Network(_part(item, "use", str, where), _numbers(item, "operators", where))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -85,13 +86,13 @@ def tasks_of(plan: Plan, backend: Backend, skip: Sequence[int] = ()) -> list[Tas
     """The models of a plan, without the operators whose numbers are in `skip`."""
     known = set(skip)
     tasks = [
-        Task(f"o{number}", lambda spec=spec: backend.load([spec]))  # type: ignore[misc]  # mypy cannot infer such lambdas
+        Task(f"o{number}", partial(backend.load, [spec]))
         for number, spec in enumerate(plan.operators)
         if number not in known
     ]
     for number, network in enumerate(plan.networks):
         specs = plan.specs(network)
-        tasks.append(Task(f"n{number}", lambda specs=specs: backend.load(specs), LARGE))  # type: ignore[misc]  # likewise
+        tasks.append(Task(f"n{number}", partial(backend.load, specs), LARGE))
     return tasks
 
 
@@ -139,19 +140,13 @@ def measure_plan(
     }
     book = Journal(journal, header, fresh=fresh)
     try:
-        if book.contents.dropped:
-            teller.say(f"{journal}: dropped {book.contents.dropped} damaged bytes at its end")
-        visits = book.contents.visits
-        if visits:
-            count = sum(map(len, visits.values()))
-            book.event(f"continued after {count} visits")
-            teller.say(f"going on after {count} visits in {journal}")
+        _tell_what_is_known(book, teller.say)
         timings = measure_tasks(
             tasks,
             gauges,
             clock,
             protocol,
-            known=visits,
+            known=book.contents.visits,
             record=book.visit,
             watch=SpeedWatch(machine, _both(teller.say, book.event), patience_s=patience_s),
             progress=teller.progress,
@@ -159,6 +154,17 @@ def measure_plan(
     finally:
         book.close()
     return Measured(timings, list(book.contents.events))
+
+
+def _tell_what_is_known(book: Journal, say: Callable[[str], None]) -> None:
+    """What a journal brought from an interrupted run, and what of it was lost."""
+    contents = book.contents
+    if contents.dropped:
+        say(f"{book.path}: dropped {contents.dropped} damaged bytes at its end")
+    if contents.visits:
+        count = sum(map(len, contents.visits.values()))
+        book.event(f"continued after {count} visits")
+        say(f"going on after {count} visits in {book.path}")
 
 
 def _both(first: Callable[[str], None], second: Callable[[str], None]) -> Callable[[str], None]:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -171,7 +172,12 @@ def test_a_missing_package_is_one_line_with_the_way_out(
     ("arguments", "code", "text"),
     [
         (["--backend", "torch"], 2, "known: onnxruntime, openvino"),
-        (["--threads", "0"], 2, "threads and batch: must be at least 1"),
+        (["--threads", "0"], 2, "--threads: must be from 1 to 1024, found 0"),
+        (["--batch", "-4"], 2, "--batch: must be from 1 to 4096, found -4"),
+        (["--batch", "1000000"], 2, "--batch: must be from 1 to 4096, found 1000000"),
+        (["--patience", "nan"], 2, "--patience: must be from 0 to 86400, found nan"),
+        (["--patience", "-5"], 2, "--patience: must be from 0 to 86400, found -5.0"),
+        (["--patience", "inf"], 2, "--patience: must be from 0 to 86400, found inf"),
         (["--provider", "cuda"], 3, "has no CUDAExecutionProvider"),
         (["--precision", "int4"], 2, "invalid choice"),
         (["--thread", "1"], 2, "unrecognized arguments"),
@@ -183,6 +189,27 @@ def test_wrong_options_are_named(kit: Path, arguments: list[str], code: int, tex
     assert done.returncode == code, done.stderr
     assert text in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (b"[", "kit.pyz, plan.json: Expecting value"),
+        (b"null", "kit.pyz, plan.json: plan: expected a mapping, found None"),
+        (b'{"format": "supernet.kit_plan", "version": 1}', "plan.json: plan.operators: missing"),
+    ],
+)
+def test_a_kit_with_a_damaged_plan_names_it(
+    kit: Path, tmp_path: Path, text: bytes, told: str
+) -> None:
+    with zipfile.ZipFile(kit) as old, zipfile.ZipFile(tmp_path / "kit.pyz", "w") as new:
+        for name in old.namelist():
+            new.writestr(name, text if name.endswith("plan.json") else old.read(name))
+    done = run(tmp_path / "kit.pyz", "--check")
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "make the kit again" in done.stderr
 
 
 def test_a_finished_result_is_not_overwritten(kit: Path) -> None:

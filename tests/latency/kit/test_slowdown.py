@@ -1,6 +1,7 @@
 """A device that throttles midway is noticed, waited for and marked; its times still hold."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def measure(board: Board, patience_s: float = 60.0) -> tuple[dict[str, float], l
         Machine(), said.append, patience_s=patience_s, sleep=board.sleep, clock=board.clock_s
     )
     found = measure_tasks(
-        [Task(key, lambda ms=ms: board.model(ms)) for key, ms in TIMES.items()],  # type: ignore[misc]
+        [Task(key, partial(board.model, ms)) for key, ms in TIMES.items()],
         {SMALL: board.model(20.0)},
         board.clock_ns,
         Protocol(rounds=4, least=2, burst=4, visit_ms=0.0),

@@ -1,0 +1,115 @@
+"""Benchmarks write results of one form; what they measure is not run here."""
+
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
+
+if not FOLDER.is_dir():
+    pytest.skip("only in the repository", allow_module_level=True)
+
+Document = dict[str, Any]
+HEADING = ("command", "date", "hardware", "cores", "python", "numpy")
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[str], ModuleType]]:
+    """Opens a benchmark as a module; its results go to `tmp_path`."""
+    before = set(sys.modules)
+
+    def opened(name: str) -> ModuleType:
+        monkeypatch.syspath_prepend(str(FOLDER))
+        module = importlib.import_module(name)
+        monkeypatch.setattr(sys.modules["records"], "RESULTS", tmp_path)
+        monkeypatch.setattr(sys, "argv", [str(FOLDER / f"{name}.py")])
+        return module
+
+    yield opened
+    for name in set(sys.modules) - before:
+        if str(FOLDER) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+
+
+def stand_in(module: ModuleType, patch: pytest.MonkeyPatch, known: Document) -> None:
+    """What was measured once, in place of measuring it."""
+    match module.__name__:
+        case "demo":
+            patch.setattr(module, "run", lambda seed: known["runs"]["0"])
+        case "latency":
+            found = {key: value for key, value in known.items() if key not in HEADING}
+            patch.setattr(module, "run", lambda options: found)
+        case "latency_models":
+            patch.setattr(module, "PARTS", {k: lambda v=v: v for k, v in known["parts"].items()})
+            patch.setattr(module, "NEED_FILES", ())
+        case "populations":
+            patch.setattr(module, "measure", known["subnets_per_cpu_second"].__getitem__)
+            patch.setattr(module, "list_spaces", lambda: ["demo"])
+        case "ofa_referee":
+            patch.setattr(module, "measure", lambda name, *rest: known["spaces"][name])
+            patch.setattr(module.torch, "set_num_threads", lambda count: None)
+
+
+@pytest.mark.parametrize(
+    ("name", "result"),
+    [
+        ("demo", "demo_2cpu"),
+        ("latency", "latency_quiet_2cpu"),
+        ("latency_models", "latency_models_1cpu"),
+        ("populations", "populations_1cpu"),
+        ("ofa_referee", "ofa_referee_1cpu"),
+    ],
+)
+def test_a_result_has_all_keys_of_the_committed_one(
+    name: str,
+    result: str,
+    load: Callable[[str], ModuleType],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    if name == "ofa_referee":
+        pytest.importorskip("ofa")
+    known = json.loads(next((FOLDER / "results").glob(f"{result}_2*.json")).read_text())
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        monkeypatch.setenv(variable, "1")
+    module = load(name)
+    stand_in(module, monkeypatch, known)
+    module.main()
+    (path,) = tmp_path.iterdir()
+    written = json.loads(path.read_text())
+    assert path.name == f"{result}_{written['date']}.json"
+    assert next(iter(written)) == "command"
+    assert set(written) == set(known)
+    assert set(known["hardware"]) <= set(written["hardware"])
+    assert set(known.get("versions", ())) == set(written.get("versions", ()))
+
+
+def test_the_command_tells_threads_but_no_folders(
+    load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = load("records")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    monkeypatch.setattr(sys, "argv", ["/a/speed.py", "--data", "/home/someone/images"])
+    path = records.write_result("speed", "1cpu", ("numpy",), {"seconds": 1.5})
+    document = json.loads(path.read_text())
+    assert document["command"] == "OMP_NUM_THREADS=1 python benchmarks/speed.py --data images"
+    assert document["hardware"]["cores"] == os.cpu_count()
+    assert list(document["versions"]) == ["numpy"]
+    assert document["seconds"] == 1.5
+
+
+def test_one_thread_is_asked_for(
+    load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    with pytest.raises(SystemExit, match="OPENBLAS_NUM_THREADS=1: one core is measured"):
+        load("records").require_one_thread()
