@@ -13,6 +13,8 @@ from supernet.train.recipe import Recipe
 
 __all__ = ["Average", "Optimizer"]
 
+_FUSED = "cpu", "cuda"  # devices for which torch has an update in one pass over memory
+
 
 class Optimizer:
     """The optimiser of a recipe, with its clipping and, for fp16, its loss scaling.
@@ -31,13 +33,29 @@ class Optimizer:
             {"params": decayed, "weight_decay": recipe.weight_decay},
             {"params": rest, "weight_decay": 0.0},
         ]
+        self._fused = fused = device in _FUSED
         self.torch: torch.optim.Optimizer
         if recipe.optimizer == "sgd":
             momentum = recipe.momentum
-            self.torch = torch.optim.SGD(groups, 0.1, momentum, nesterov=momentum > 0)
+            self.torch = torch.optim.SGD(groups, 0.1, momentum, nesterov=momentum > 0, fused=fused)
         else:
-            self.torch = torch.optim.AdamW(groups, 0.1, (recipe.momentum, 0.999))
+            self.torch = torch.optim.AdamW(groups, 0.1, (recipe.momentum, 0.999), fused=fused)
+        self._begin_momenta()
         self._scaler = torch.amp.GradScaler(device, enabled=recipe.precision == "fp16")
+
+    def _begin_momenta(self) -> None:
+        """Momenta of zero where there are none yet, from which the first step is the same.
+
+        Fused SGD cannot take weights that have one together with weights that have not, as
+        when a phase begins to train kernels that were never active.
+        """
+        for group in self.torch.param_groups:
+            group["fused"] = self._fused
+            if "nesterov" in group and group["momentum"]:
+                for weight in group["params"]:
+                    state = self.torch.state[weight]
+                    if state.get("momentum_buffer") is None:
+                        state["momentum_buffer"] = torch.zeros_like(weight)
 
     def backward(self, loss: Tensor) -> None:
         """Add the gradients of `loss`."""
@@ -85,6 +103,7 @@ class Optimizer:
             self.torch.load_state_dict(state["optimizer"])
         except (ValueError, KeyError) as error:
             raise ConfigError(f"state of another optimiser or network: {error}") from None
+        self._begin_momenta()
         if state["scaler"]:
             self._scaler.load_state_dict(state["scaler"])
 
