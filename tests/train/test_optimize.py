@@ -1,5 +1,6 @@
 """The fused update is torch's plain one, also for weights that are trained later than others."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -33,7 +34,10 @@ def give_gradients(network: nn.Linear, step: int) -> None:
 
 
 def plain(network: nn.Linear, **changes: Any) -> torch.optim.Optimizer:
-    groups = [{"params": [network.weight], "weight_decay": 0.01}, {"params": [network.bias]}]
+    groups: list[dict[str, Any]] = [
+        {"params": [network.weight], "weight_decay": 0.01},
+        {"params": [network.bias]},
+    ]
     if changes.get("optimizer") == "adamw":
         return torch.optim.AdamW(groups, LR, (0.9, 0.999), weight_decay=0, foreach=False)
     momentum = changes.get("momentum", 0.9)
@@ -60,7 +64,7 @@ def test_a_state_in_which_some_weights_have_no_momentum_is_gone_on_from() -> Non
     give_gradients(theirs, 0)
     expected.step()
     ours.load_state_dict(theirs.state_dict())
-    optimizer.load({"optimizer": expected.state_dict(), "scaler": {}})
+    optimizer.load({"optimizer": copy.deepcopy(expected.state_dict()), "scaler": {}})
     for step in (1, 2, 3):
         give_gradients(ours, step)
         give_gradients(theirs, step)
