@@ -1,7 +1,7 @@
 r"""A supernet trained on CIFAR-10, and how good its subnets are beside the same trained alone.
 
     python benchmarks/cifar10.py --data FOLDER --epochs 6 --alone 2
-    python benchmarks/cifar10.py --data cifar10 --device cuda --precision bf16 --epochs 200 \\
+    python benchmarks/cifar10.py --data cifar10 --device cuda --epochs 200 \\
         --alone 7 --hardware h200
 
 Trains the space of the demo, in colour, by its recipe, then `supernet quality`. Writes the
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--recipe", default="demo")
     parser.add_argument("--epochs", type=float, default=6.0)
     parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--precision", default="auto")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--subnets", type=int, default=20, help="random ones that are measured")
     parser.add_argument("--alone", type=int, default=0, help="subnets that are trained alone too")

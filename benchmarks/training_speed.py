@@ -3,7 +3,7 @@
     python benchmarks/training_speed.py
 
 Each side has a process of its own, set up as its users' is: torch's defaults for
-Once-for-All, what `supernet train` sets for ours. Same weights, same images, same optimiser;
+Once-for-All, what `supernet train` sets for ours. Same weights, images of the same shape, SGD;
 forward, loss, backward and update, all threads, wall time. In every round all variants run
 once, in random order, one at a time; ratios are within rounds. ``bf16`` is autocast, for
 either side. Writes `benchmarks/results/training_speed_<hardware>_<date>.json`. Needs the
@@ -52,10 +52,27 @@ Step = Callable[[], None]
 
 
 def step_of(
-    network: nn.Module, images: Tensor, labels: Tensor, *, kernel: bool = True, bf16: bool = False
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    fused: bool,
+    kernel: bool = True,
+    bf16: bool = False,
 ) -> Step:
-    """One step of SGD; `kernel` says whether our own weight gradient may be taken."""
-    optimiser = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9, nesterov=True)
+    """One step.
+
+    Args:
+        network: in train mode.
+        images: shape ``(N, 3, H, W)``.
+        labels: shape ``(N,)``.
+        fused: whether torch's SGD updates in one pass, as in `supernet train`.
+        kernel: whether our own weight gradient may be taken.
+        bf16: whether to autocast.
+    """
+    optimiser = torch.optim.SGD(
+        network.parameters(), lr=1e-4, momentum=0.9, nesterov=True, fused=fused
+    )
     installed = depthwise.has_kernel()
 
     def step() -> None:
@@ -76,16 +93,16 @@ def steps_of(
     """The variants of a side, for `subnet`, which becomes active."""
     pair.activate(subnet)
     if side == "ofa":
-        step = functools.partial(step_of, pair.theirs, images, labels)
+        step = functools.partial(step_of, pair.theirs, images, labels, fused=False)
         return {"ofa": step(), "ofa_bf16": step(bf16=True)}
     images = images.to(memory_format=torch.channels_last)
-    step = functools.partial(step_of, pair.ours, images, labels)
+    step = functools.partial(step_of, pair.ours, images, labels, fused=True)
     plain = extract(pair.ours, subnet).to(memory_format=torch.channels_last).train()
     return {
         "ours": step(),
         "ours_bf16": step(bf16=True),
         "ours_without_numba": step(kernel=False),
-        "extracted": step_of(plain, images, labels),
+        "extracted": step_of(plain, images, labels, fused=True),
     }
 
 
