@@ -13,7 +13,6 @@ package `ofa`.
 import argparse
 import functools
 import multiprocessing
-import os
 import statistics
 import tempfile
 import time
@@ -33,6 +32,7 @@ from supernet.elastic import depthwise
 from supernet.memory import keep_freed_memory
 from supernet.models import extract
 from supernet.space import Genes, Subnet, decode, largest, load_space, sample
+from supernet.threads import limit_spinning
 
 BATCHES = {32: 128, 128: 32, 224: 16}  # images of a step on a CPU by their size
 BF16 = torch.bfloat16
@@ -141,7 +141,7 @@ class Sides:
         self._pipes: dict[str, Connection] = {}
         for side in SIDES:
             if side == "ours":
-                os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as the command line does
+                limit_spinning()
             here, there = context.Pipe()
             context.Process(target=work, args=(side, space, device, there), daemon=True).start()
             self._pipes[side] = here

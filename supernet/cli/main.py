@@ -1,6 +1,5 @@
 """The command `supernet`: one thin file a command, loaded when it is asked for."""
 
-import os
 import sys
 from typing import Any
 
@@ -8,6 +7,7 @@ import click
 
 from supernet import __version__
 from supernet.cli.lazy import LazyGroup
+from supernet.threads import limit_spinning
 
 __all__ = ["main"]
 
@@ -33,12 +33,7 @@ class _Commands(LazyGroup):
         """Run, and end with the exit code of whatever went wrong."""
         if not kwargs.get("standalone_mode", True):
             return super().main(*args, **kwargs)
-        # Threads of torch that wait for each other spin by default: beside any other busy
-        # process that makes training ten times slower. Not to spin at all lets the kernel
-        # put both threads on one core (a fifth to a third slower alone). A short spin is as
-        # good as none beside another training, and nearly as fast as the default alone.
-        if "OMP_WAIT_POLICY" not in os.environ:
-            os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+        limit_spinning()
         from supernet.cli.output import run_guarded
 
         arguments = kwargs.get("args") or (args[0] if args else None) or sys.argv[1:]
