@@ -4,7 +4,7 @@ import os
 
 __all__ = ["limit_spinning"]
 
-_ALONE, _BESIDE_OTHERS = 4000, 1000  # turns of libgomp's waiting loop, some 10 ns each
+_ALONE, _BESIDE_OTHERS = 4000, 1000  # turns of libgomp's waiting loop
 _QUIET = 0.25  # processes that want a core, for each core
 
 

@@ -7,8 +7,8 @@ Without Numba (``pip install 'supernet[fast]'``), on other devices, types and la
 for most 3x3 kernels, where oneDNN is as good, torch's own is taken. On small maps the
 weights that only ever meet padding are left out, everywhere.
 
-In bfloat16 oneDNN has no fast data gradient of strided convolutions either (27 times the
-time of float32): it is computed in float32.
+In bfloat16 oneDNN has no fast data gradient of strided convolutions either (27 to
+110 times the time of float32): it is computed in float32.
 """
 
 import itertools
