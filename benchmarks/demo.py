@@ -3,7 +3,8 @@
     python benchmarks/demo.py --seeds 0 1 2
 
 Runs `supernet demo --json` once a seed, one after another, each in a folder of its own,
-and writes `benchmarks/results/demo_<hardware>_<date>.json`. Keep the machine quiet.
+and writes `benchmarks/results/demo_<hardware>_<date>.json`. Keep the machine quiet; each
+run waits until the load of the one before has left the load average, which it looks at.
 """
 
 import argparse
@@ -13,10 +14,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from typing import Any
 
 from records import add_hardware, write_result
 
+from supernet.threads import is_quiet
+
+PATIENCE_S = 180
 PACKAGES = ("torch", "torchvision", "numpy", "onnx", "onnxruntime")
 
 Figures = dict[str, Any]
@@ -24,6 +29,9 @@ Figures = dict[str, Any]
 
 def run(seed: int) -> Figures:
     """The JSON object that the demo prints last."""
+    end = time.monotonic() + PATIENCE_S
+    while not is_quiet() and time.monotonic() < end:
+        time.sleep(1)
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
             [sys.executable, "-m", "supernet", "demo", "--seed", str(seed), "--json"],

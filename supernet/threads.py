@@ -2,7 +2,7 @@
 
 import os
 
-__all__ = ["limit_spinning"]
+__all__ = ["is_quiet", "limit_spinning"]
 
 _ALONE, _BESIDE_OTHERS = 4000, 1000  # turns of libgomp's waiting loop
 _QUIET = 0.25  # processes that want a core, for each core
@@ -20,11 +20,12 @@ def limit_spinning() -> None:
     What the environment says already is left as it is.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
-        turns = _ALONE if _is_quiet() else _BESIDE_OTHERS
+        turns = _ALONE if is_quiet() else _BESIDE_OTHERS
         os.environ.setdefault("GOMP_SPINCOUNT", str(turns))
 
 
-def _is_quiet() -> bool:
+def is_quiet() -> bool:
+    """Whether hardly anything ran in the last minute; no where the system cannot say."""
     try:
         load, *_ = os.getloadavg()
     except (AttributeError, OSError):  # Windows has none
