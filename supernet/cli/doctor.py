@@ -31,6 +31,7 @@ def command(as_json: bool) -> None:
     if not problems:
         facts |= describe_device()
         facts["gpu"] = _gpu()
+        facts["precision: auto"] = _precision()
     facts["numba"] = _numba()
     facts["cores"] = str(os.cpu_count())
     facts["free disk here"] = f"{shutil.disk_usage('.').free / 1e9:.1f} GB"
@@ -51,6 +52,13 @@ def _gpu() -> str:
     import torch
 
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+
+
+def _precision() -> str:
+    """What a training with ``--precision auto`` computes in here."""
+    from supernet.train.precision import auto_precision
+
+    return auto_precision(options.resolved_device("auto"))
 
 
 def _numba() -> str:
