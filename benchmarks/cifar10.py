@@ -63,6 +63,7 @@ def main() -> None:
     trained_s = time.perf_counter() - started
     options_of = ("--subnets", options.subnets, "--alone", options.alone)
     quality = command("quality", *where, *options_of)
+    del quality["files"]  # where they lie is nobody's business
     lines = (options.run / "metrics.jsonl").read_text().splitlines()
     records = [json.loads(line) for line in lines]
     keys = (*_COPIED, "top1_largest", "top1_smallest", "top1_random")
