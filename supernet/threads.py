@@ -12,11 +12,11 @@ def limit_spinning() -> None:
     """Let the threads of torch spin for a short time only, before torch is loaded.
 
     By default they do for milliseconds: beside another training of as many threads that
-    makes both several times slower. Not to spin at all makes a step on a quiet machine a
-    third slower, since a thread that sleeps is woken some thousand times a step. On two
-    cores, milliseconds of the demo's step alone, and of a step of ``mobilenet_v3`` at 32 px
-    beside the same: 1000 turns 180 and 370, 4000 turns 155 and 640, 10,000 turns 147 and
-    1180, 300,000 (libgomp's own) 142 and more. So it is 4000 where the machine is quiet.
+    makes both several times slower. Not to spin at all is slower alone. On two cores,
+    milliseconds of a step of ``mobilenet_v3`` at 32 px alone, and beside the same: 1000
+    turns 165 and 370, 2000 turns 157 and 460, 4000 turns 145 and 640, 10,000 turns 145 and
+    1180. So it is 4000 where the machine is quiet, else 1000; the median of three demos fell
+    from 332 to 264 s.
     What the environment says already is left as it is.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
