@@ -76,7 +76,7 @@ def rename_ofa(state: Mapping[str, Tensor], space: Space) -> dict[str, Tensor]:
     Raises:
         FileFormatError: a name that OFA's networks do not have.
     """
-    blocks = [slot.name for slot in layout_of(space).slots if slot.name.startswith("stage")]
+    blocks = [slot.name for slot in layout_of(space).slots if slot.place.stage]
     rules = [*_NAMES, *_FEATURE_MIX[bool(space.head.features)]]
     renamed = {}
     for name, value in state.items():

@@ -72,8 +72,8 @@ def _streams(supernet: Supernet) -> list[_Stream]:
         blocks = list(_blocks(place.module))
         if not blocks:  # pooling hands the channels on
             continue
-        stage, _, block = place.slot.name.partition(".")
-        inside = block.startswith("block") and (stage == "stem" or block != "block1")
+        block, part = place.slot.place.block, place.slot.place.part
+        inside = block > 1 or (block == 1 and part == "stem")
         stream.readers += blocks
         if not inside:
             before, stream = stream, _Stream()

@@ -84,7 +84,7 @@ def _combinations(
     index = np.indices(shape).reshape(len(shape), -1)
     skipped = np.zeros(shape, dtype=bool)
     for axis, dimension in enumerate(slot.dimensions):
-        if dimension.name.endswith(".depth"):
+        if dimension.kind == "depth":
             values = [other.choices[0] for other in slot.dimensions]
             for depth, blocks in enumerate(dimension.choices):
                 values[axis] = blocks

@@ -9,9 +9,9 @@ network itself come from the slots.
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +19,21 @@ import numpy.typing as npt
 from supernet.space.operators import Operator, Shortcut, round_channels
 from supernet.space.spec import EXPANDING, BlockKind, Space, Stage, Stem
 
-__all__ = ["Choice", "Dimension", "Genes", "Layout", "Slot", "StageDimensions", "layout_of"]
+__all__ = [
+    "Choice",
+    "Dimension",
+    "Genes",
+    "Layout",
+    "Part",
+    "Place",
+    "Slot",
+    "StageDimensions",
+    "layout_of",
+]
 
 Genes: TypeAlias = npt.NDArray[np.int8]
 Choice: TypeAlias = float | str
+Part: TypeAlias = Literal["input", "stem", "stage", "head"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +46,29 @@ class Dimension:
     """Allowed values, in the order of the space."""
     column: int
     """Its column in a row of genes; -1 when there is nothing to choose."""
+    place: "Place"
+    """Where in the network it is chosen."""
+    kind: str
+    """What is chosen: ``resolution``, ``kernel``, ``depth``, ..."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A part of a network, and the stage and block in it."""
+
+    part: Part
+    stage: int = 0
+    """From 1; 0 outside of stages."""
+    block: int = 0
+    """From 1; 0 where a whole stage, stem or head is meant."""
+
+    @property
+    def group(self) -> str:
+        """The stage, or the part outside of stages: ``stage2``, ``stem``."""
+        return f"{self.part}{self.stage or ''}"
+
+    def __str__(self) -> str:
+        return f"{self.group}.block{self.block}" if self.block else self.group
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +77,8 @@ class Slot:
 
     name: str
     """Such as ``stage2.block1``."""
+    place: Place
+    """The same as a value."""
     dimensions: tuple[Dimension, ...]
     """What its operator depends on; the resolution, where it is one of them, is first."""
     make: Callable[..., Operator | None]
@@ -51,7 +87,7 @@ class Slot:
     def operators(self, resolution: float | None = None) -> Iterator[Operator | None]:
         """The operators for all choices, the last dimension fastest; at one size if given."""
         choices = [dimension.choices for dimension in self.dimensions]
-        if resolution is not None and self.dimensions[0].name == "resolution":
+        if resolution is not None and self.dimensions[0].kind == "resolution":
             choices[0] = (resolution,)
         for values in itertools.product(*choices):
             yield self.make(*values)
@@ -98,45 +134,48 @@ class Layout:
     index there at which the first has an effect. No column twice in one array."""
 
 
+_INPUT, _STEM, _HEAD = Place("input"), Place("stem"), Place("head")
+
+
 class _Columns:
     """Hands out columns to the dimensions that have something to choose."""
 
     def __init__(self) -> None:
         self.genes: list[Dimension] = []
 
-    def add(self, name: str, choices: tuple[Choice, ...]) -> Dimension:
+    def add(self, place: Place, kind: str, choices: tuple[Choice, ...]) -> Dimension:
         column = len(self.genes) if len(choices) > 1 else -1
-        dimension = Dimension(name, choices, column)
+        name = kind if place == _INPUT else f"{place}.{kind}"
+        dimension = Dimension(name, choices, column, place, kind)
         if column >= 0:
             self.genes.append(dimension)
         return dimension
 
-    def per_block(self, stage: Stage, prefix: str, name: str) -> tuple[Dimension, ...]:
-        choices: tuple[Choice, ...] = getattr(stage, name)
+    def per_block(self, stage: Stage, place: Place, kind: str) -> tuple[Dimension, ...]:
+        choices: tuple[Choice, ...] = getattr(stage, kind)
         if stage.shared:
-            return (self.add(f"{prefix}.{name}", choices),) * stage.max_depth
+            return (self.add(place, kind, choices),) * stage.max_depth
         blocks = range(1, stage.max_depth + 1)
-        return tuple(self.add(f"{prefix}.block{b}.{name}", choices) for b in blocks)
+        return tuple(self.add(replace(place, block=b), kind, choices) for b in blocks)
 
 
 @lru_cache(maxsize=32)
 def layout_of(space: Space) -> Layout:
     """The layout of `space`; cached, so calling it is cheap."""
     columns = _Columns()
-    names = [f"stage{s + 1}" for s in range(len(space.stages))]
-    staged = list(zip(names, space.stages))
-    resolution = columns.add("resolution", space.resolutions)
-    stem_width = columns.add("stem.width", space.stem.width)
-    stem_depth = columns.add("stem.depth", space.stem.depth)
-    stem_out = columns.add("stem.out", space.stem.out or (0,))
-    width = [columns.add(f"{name}.width", stage.width) for name, stage in staged]
-    depth = [columns.add(f"{name}.depth", stage.depth) for name, stage in staged]
-    block = [columns.add(f"{name}.block", stage.block) for name, stage in staged]
-    se = [columns.add(f"{name}.se", stage.se) for name, stage in staged]
-    shortcut = [columns.add(f"{name}.shortcut", stage.shortcut) for name, stage in staged]
-    kernel = [columns.per_block(stage, name, "kernel") for name, stage in staged]
-    expand = [columns.per_block(stage, name, "expand") for name, stage in staged]
-    features = columns.add("head.features", space.head.features or (0,))
+    staged = [(Place("stage", s), stage) for s, stage in enumerate(space.stages, start=1)]
+    resolution = columns.add(_INPUT, "resolution", space.resolutions)
+    stem_width = columns.add(_STEM, "width", space.stem.width)
+    stem_depth = columns.add(_STEM, "depth", space.stem.depth)
+    stem_out = columns.add(_STEM, "out", space.stem.out or (0,))
+    width = [columns.add(place, "width", stage.width) for place, stage in staged]
+    depth = [columns.add(place, "depth", stage.depth) for place, stage in staged]
+    block = [columns.add(place, "block", stage.block) for place, stage in staged]
+    se = [columns.add(place, "se", stage.se) for place, stage in staged]
+    shortcut = [columns.add(place, "shortcut", stage.shortcut) for place, stage in staged]
+    kernel = [columns.per_block(stage, place, "kernel") for place, stage in staged]
+    expand = [columns.per_block(stage, place, "expand") for place, stage in staged]
+    features = columns.add(_HEAD, "features", space.head.features or (0,))
     stages = tuple(
         StageDimensions(*dimensions)
         for dimensions in zip(block, width, depth, se, shortcut, kernel, expand)
@@ -214,13 +253,14 @@ def _stem(
             width=size,
         )
 
-    yield Slot("stem", (resolution, width), first)
+    yield Slot("stem", _STEM, (resolution, width), first)
     for number in range(1, stem.depth[-1] + 1):
-        yield Slot(f"stem.block{number}", (resolution, width, depth), _stem_block(stem, number))
+        place = Place("stem", block=number)
+        yield Slot(str(place), place, (resolution, width, depth), _stem_block(stem, number))
     if stem.out:
-        yield Slot("stem.out", (resolution, width, out), last)
+        yield Slot("stem.out", _STEM, (resolution, width, out), last)
     if stem.maxpool:
-        yield Slot("stem.pool", (resolution, out if stem.out else width), pool)
+        yield Slot("stem.pool", _STEM, (resolution, out if stem.out else width), pool)
 
 
 def _stem_conv(stem: Stem, size: int, before: int, after: int, **other: Any) -> Operator:
@@ -268,7 +308,8 @@ def _blocks(
             )
             # a later block reads what its own stage writes: one width for both
             reads = (*dimensions, before) if b == 0 else dimensions
-            yield Slot(f"stage{s}.block{b + 1}", reads, _block(stage, b, strides))
+            place = Place("stage", s, b + 1)
+            yield Slot(str(place), place, reads, _block(stage, b, strides))
             if b == 0:
                 strides = (*strides, stage.stride)
         before = own.width
@@ -376,8 +417,8 @@ def _head(
         return Operator(op="linear", in_channels=read, out_channels=space.num_classes, bias=True)
 
     if head.width or head.expand:
-        yield Slot("head.conv", (resolution, width), conv)
-    yield Slot("head.pool", (resolution, width), pool)
+        yield Slot("head.conv", _HEAD, (resolution, width), conv)
+    yield Slot("head.pool", _HEAD, (resolution, width), pool)
     if head.features:
-        yield Slot("head.features", (width, features), mix)
-    yield Slot("head.classifier", (width, features), classifier)
+        yield Slot("head.features", _HEAD, (width, features), mix)
+    yield Slot("head.classifier", _HEAD, (width, features), classifier)

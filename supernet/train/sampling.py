@@ -36,7 +36,7 @@ def admitted(space: Space, elastic: Elastic) -> npt.NDArray[np.int64]:
         "se": elastic.operator,
         "shortcut": elastic.operator,
     }
-    allowed = np.array([counts[gene.name.split(".")[-1]] for gene in layout.genes], dtype=np.int64)
+    allowed = np.array([counts[gene.kind] for gene in layout.genes], dtype=np.int64)
     return np.where(allowed == 0, 0, np.maximum(layout.num_choices - allowed, 0))
 
 
