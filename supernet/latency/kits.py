@@ -16,8 +16,16 @@ from supernet.errors import ConfigError
 from supernet.files import atomic_path
 from supernet.latency.kit.plan import FIT, HOLD_OUT, Network, Plan
 from supernet.latency.kit.spec import Spec
-from supernet.space import Genes, Operator, Space, decode, operators, operators_of, sample
-from supernet.space import sample_spread as _spread
+from supernet.space import (
+    Domain,
+    Genes,
+    Operator,
+    Space,
+    decode,
+    operators,
+    operators_of,
+    sample,
+)
 
 __all__ = ["FIT_NETWORKS", "HOLD_OUT_NETWORKS", "files_of", "make_plan", "write_kit"]
 
@@ -60,7 +68,7 @@ def make_plan(
     found = operators_of(space)
     number = {operator: index for index, operator in enumerate(found)}
     rng = np.random.default_rng(seed)
-    networks = _networks(space, number, FIT, _spread(space, fit, rng))
+    networks = _networks(space, number, FIT, Domain.of(space).sample_spread(fit, rng))
     networks += _networks(space, number, HOLD_OUT, sample(space, hold_out, rng))
     return Plan(
         space=space.name,

@@ -20,7 +20,16 @@ from supernet.latency.estimate import SizeEstimator
 from supernet.latency.interval import Counts, Prediction, Values, with_interval
 from supernet.latency.model import OperatorModel
 from supernet.predict import kendall_tau, mean_absolute_percentage_error
-from supernet.space import Genes, Operator, OperatorSum, Space, extremes, operators_of
+from supernet.space import (
+    Domain,
+    Genes,
+    Operator,
+    OperatorSum,
+    Space,
+    minimum,
+    operator_costs,
+    operators_of,
+)
 
 __all__ = [
     "HeldOut",
@@ -324,21 +333,31 @@ class LatencyPredictor:
         table = self._table
         return OperatorSum(self.space, lambda o: table.row_ms(o) if table.is_unlike(o) else 0.0)
 
-    def fastest(self) -> Genes:
+    def line_ms(self, operator: Operator) -> float:
+        """What an operator adds to a latency by the correction's line.
+
+        The sum over a subnet and `intercept_ms` is its latency, or less where the
+        correction's floor overrules the line (see `Correction.apply`).
+        """
+        correction = self._table.correction_of(self.space.name)
+        own_ms = correction.slope * self._table.row_ms(operator) + correction.per_operator_ms
+        return own_ms + correction.per_mparam_ms * operator.params / 1e6
+
+    @property
+    def intercept_ms(self) -> float:
+        """What every subnet takes beside its operators."""
+        return self._table.correction_of(self.space.name).intercept_ms
+
+    def fastest(self, domain: Domain | None = None) -> Genes:
         """The subnet of the least predicted latency, shape ``(1, G)``.
 
         No subnet is faster: the correction's line is a sum over operators too. Only
-        where its floor overrules it (see `Correction.apply`) that is not proven, and
-        the better of the ends of the line and of the floor is taken.
+        where its floor overrules it that is not proven, and the better of the ends of the
+        line and of the floor is taken.
         """
-        table, correction = self._table, self._table.correction_of(self.space.name)
-
-        def line_ms(operator: Operator) -> float:
-            own_ms = correction.slope * table.row_ms(operator) + correction.per_operator_ms
-            return own_ms + correction.per_mparam_ms * operator.params / 1e6
-
-        by_line, _ = extremes(self.space, line_ms)
-        by_floor, _ = extremes(self.space, table.row_ms)
+        domain = domain or Domain.of(self.space)
+        by_line = minimum(domain, operator_costs(self.space, self.line_ms))
+        by_floor = minimum(domain, operator_costs(self.space, self._table.row_ms))
         ends = np.concatenate([by_line, by_floor])
         best = int(self.ms(ends).argmin())
         found: Genes = ends[best : best + 1]

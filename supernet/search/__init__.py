@@ -1,23 +1,52 @@
 """Objectives, limits, algorithms and the Pareto front."""
 
-from supernet.search.evolution import (
-    Evolution,
-    Found,
-    Latency,
-    check_limit,
-    random_of_latency,
-    search,
+from supernet.search.contract import Algorithm, Candidates, Evaluated, Factory, Start
+from supernet.search.driver import Budget, run_search
+from supernet.search.hypervolume import hypervolume
+from supernet.search.limits import check_limits, corners
+from supernet.search.objective import (
+    Accuracy,
+    Cost,
+    Objective,
+    file_size,
+    latency,
+    macs,
+    params,
+    peak_memory,
 )
-from supernet.search.pareto import crowding, front_rank, pareto_front
+from supernet.search.pareto import crowding, fronts, pareto_front
+from supernet.search.problem import Problem
+from supernet.search.registry import ALGORITHMS, DEFAULT, AlgorithmInfo, algorithm
+from supernet.search.result import Axis, ProblemRecord, SearchResult
 
 __all__ = [
-    "Evolution",
-    "Found",
-    "Latency",
-    "check_limit",
+    "ALGORITHMS",
+    "DEFAULT",
+    "Accuracy",
+    "Algorithm",
+    "AlgorithmInfo",
+    "Axis",
+    "Budget",
+    "Candidates",
+    "Cost",
+    "Evaluated",
+    "Factory",
+    "Objective",
+    "Problem",
+    "ProblemRecord",
+    "SearchResult",
+    "Start",
+    "algorithm",
+    "check_limits",
+    "corners",
     "crowding",
-    "front_rank",
+    "file_size",
+    "fronts",
+    "hypervolume",
+    "latency",
+    "macs",
+    "params",
     "pareto_front",
-    "random_of_latency",
-    "search",
+    "peak_memory",
+    "run_search",
 ]

@@ -1,58 +1,106 @@
-"""Two objectives: accuracy, the higher the better, and latency, the lower the better."""
-
-import bisect
+"""Dominance among points; every objective the less the better."""
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["crowding", "front_rank", "pareto_front"]
+__all__ = ["Index", "crowding", "fronts", "pareto_front"]
 
 Values = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
+
+_BLOCK = 512  # rows compared with all others at a time
 
 
-def pareto_front(top1: Values, latency_ms: Values) -> npt.NDArray[np.int64]:
-    """Indices of the points that no other point beats in both, fastest first.
+def pareto_front(losses: Values) -> Index:
+    """Indices of the points of ``(N, M)`` that no other beats in all objectives.
 
-    Of equal points only the first is kept. Both of shape ``(N,)``.
+    Ordered by the last objective, then the first; of equal points only the first is kept.
+    Points with an infinite loss are on no front.
     """
-    order = np.lexsort((-top1, latency_ms))
-    best_before = np.concatenate([[-np.inf], np.maximum.accumulate(top1[order])[:-1]])
-    return order[top1[order] > best_before]
+    finite = np.flatnonzero(np.isfinite(losses).all(axis=1))
+    points = losses[finite]
+    order = np.lexsort(np.concatenate([points.T, [np.arange(len(points))]])[::-1])
+    order = order[_first_of_equals(points[order])]
+    kept = order[_best(points[order])]
+    kept = kept[np.lexsort((points[kept, 0], points[kept, -1]))]
+    return finite[kept]
 
 
-def front_rank(top1: Values, latency_ms: Values) -> npt.NDArray[np.int64]:
-    """Number of the front that each point lies on, 0 for the best, shape ``(N,)``.
+def _first_of_equals(points: Values) -> npt.NDArray[np.bool_]:
+    """Where a sorted row differs from the one before."""
+    differ = (points[1:] != points[:-1]).any(axis=1)
+    return np.concatenate([np.ones(min(1, len(points)), dtype=bool), differ])
 
-    Points are visited from the fastest on; a point belongs to the first front whose
-    most accurate point so far it beats. Those accuracies descend from front to
-    front, so the place is found by bisection: O(N log N) (Jensen, IEEE Trans.
-    Evol. Comput. 2003, for two objectives).
+
+def _best(points: Values) -> npt.NDArray[np.bool_]:
+    """Which rows, in lexicographic order and without equals, are dominated by none."""
+    if points.shape[1] == 1:
+        return np.arange(len(points)) == 0
+    if points.shape[1] == 2:  # better than all before in the second
+        before = np.concatenate([[np.inf], np.minimum.accumulate(points[:, 1])[:-1]])
+        return points[:, 1] < before
+    kept = np.zeros((0, points.shape[1]))
+    found = np.zeros(len(points), dtype=bool)
+    for start in range(0, len(points), _BLOCK):  # only earlier rows dominate
+        block = points[start : start + _BLOCK]
+        alive = ~_dominated(block, kept)
+        alive[alive] = ~_dominated(block[alive], block[alive])
+        found[start : start + _BLOCK] = alive
+        kept = np.concatenate([kept, block[alive]])
+    return found
+
+
+def _dominated(points: Values, others: Values) -> npt.NDArray[np.bool_]:
+    """Which points some other point is at least as good as in all, and not equal to."""
+    found = np.zeros(len(points), dtype=bool)
+    for start in range(0, len(others), _BLOCK):
+        near = others[start : start + _BLOCK]
+        no_worse = (near[None] <= points[:, None]).all(axis=2)
+        better = (near[None] < points[:, None]).any(axis=2)
+        found |= (no_worse & better).any(axis=1)
+    return found
+
+
+def fronts(losses: Values, enough: int) -> npt.NDArray[np.int64]:
+    """Number of the front of each point of ``(N, M)``, 0 for the best (NSGA-II, Deb 2002).
+
+    Fronts are peeled off until they hold `enough` points; all others get the next number.
+    Equal points lie on one front after the other.
     """
-    rank = np.empty(len(top1), dtype=np.int64)
-    worst: list[float] = []  # minus the highest accuracy of each front so far, ascending
-    for index in np.lexsort((-top1, latency_ms)).tolist():
-        value = -float(top1[index])
-        place = bisect.bisect_right(worst, value)
-        if place == len(worst):
-            worst.append(value)
-        else:
-            worst[place] = value
-        rank[index] = place
+    rank = np.full(len(losses), -1, dtype=np.int64)
+    left = np.lexsort(losses.T[::-1])
+    number = done = 0
+    while len(left) and done < enough:
+        points = losses[left]
+        fresh = np.flatnonzero(_first_of_equals(points))
+        best = np.zeros(len(left), dtype=bool)
+        best[fresh[_best(points[fresh])]] = True
+        if not best.any():  # infinite losses
+            break
+        rank[left[best]] = number
+        done += int(best.sum())
+        left = left[~best]
+        number += 1
+    rank[left] = number
     return rank
 
 
-def crowding(top1: Values, latency_ms: Values, rank: npt.NDArray[np.int64]) -> Values:
-    """Distance to the neighbours on the same front (NSGA-II, Deb et al. 2002).
+def crowding(losses: Values, rank: Index) -> Values:
+    """Distance to the neighbours on the same front (NSGA-II), infinite for its ends.
 
-    Infinite for the ends of a front; shape ``(N,)``.
+    Args:
+        losses: shape ``(N, M)``.
+        rank: number of the front of each point, shape ``(N,)``.
     """
-    distance = np.zeros(len(top1))
-    for values in (top1, latency_ms):
+    distance = np.zeros(len(losses))
+    for values in losses.T:
         order = np.lexsort((values, rank))
-        ordered, fronts = values[order], rank[order]
+        ordered, numbers = values[order], rank[order]
         gap = np.full(len(values), np.inf)
-        inside = (fronts[2:] == fronts[1:-1]) & (fronts[1:-1] == fronts[:-2])
-        gap[1:-1][inside] = (ordered[2:] - ordered[:-2])[inside]
-        spread = float(np.ptp(values)) or 1.0
-        distance[order] += gap / spread
+        inside = (numbers[2:] == numbers[1:-1]) & (numbers[1:-1] == numbers[:-2])
+        with np.errstate(invalid="ignore"):
+            gap[1:-1][inside] = (ordered[2:] - ordered[:-2])[inside]
+        finite = values[np.isfinite(values)]
+        spread = float(np.ptp(finite)) if len(finite) else 1.0
+        distance[order] += np.nan_to_num(gap, nan=0.0, posinf=np.inf) / (spread or 1.0)
     return distance

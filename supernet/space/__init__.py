@@ -1,26 +1,32 @@
 """What may be chosen: spaces, subnets, genes, MACs and parameters. Never torch."""
 
 from supernet.space.additive import (
+    OperatorMax,
     OperatorSum,
     macs_of,
     operator_indices,
     operators_of,
     params_of,
 )
-from supernet.space.extremes import SpaceRanges, extremes, space_ranges
+from supernet.space.costs import Precision, file_bytes, peak_bytes
+from supernet.space.domain import Domain
+from supernet.space.extremes import (
+    CostTable,
+    SpaceRanges,
+    extremes,
+    minimum,
+    operator_costs,
+    space_ranges,
+)
 from supernet.space.genes import (
     canonical,
     count_subnets,
-    crossover,
     decode,
     encode,
     largest,
     largest_subnet,
-    mutate,
-    neighbours,
     one_hot,
     sample,
-    sample_spread,
     smallest,
     unique,
 )
@@ -40,10 +46,14 @@ from supernet.space.subnet import (
 
 __all__ = [
     "Block",
+    "CostTable",
+    "Domain",
     "Genes",
     "Head",
     "Operator",
+    "OperatorMax",
     "OperatorSum",
+    "Precision",
     "Space",
     "SpaceRanges",
     "Stage",
@@ -55,24 +65,24 @@ __all__ = [
     "canonical",
     "check_operators",
     "count_subnets",
-    "crossover",
     "decode",
     "encode",
     "extremes",
+    "file_bytes",
     "largest",
     "largest_subnet",
     "list_spaces",
     "load_space",
     "macs_of",
-    "mutate",
-    "neighbours",
+    "minimum",
     "one_hot",
+    "operator_costs",
     "operator_indices",
     "operators",
     "operators_of",
     "params_of",
+    "peak_bytes",
     "sample",
-    "sample_spread",
     "save_space",
     "smallest",
     "space_ranges",

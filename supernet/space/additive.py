@@ -17,6 +17,7 @@ from supernet.space.operators import Operator
 from supernet.space.spec import Space
 
 __all__ = [
+    "OperatorMax",
     "OperatorSum",
     "OperatorTables",
     "macs_of",
@@ -103,8 +104,8 @@ def operators_of(space: Space) -> list[Operator]:
     return list(operator_tables(space).operators)
 
 
-class OperatorSum:
-    """Sum of ``value(operator)`` over the operators of each subnet of a population."""
+class _OperatorValues:
+    """One value per slot of each subnet, reduced to one per subnet."""
 
     def __init__(self, space: Space, value: Callable[[Operator], float]) -> None:
         """Look the values up for all slots; `value` is called once per different operator."""
@@ -114,13 +115,30 @@ class OperatorSum:
         self._values = values[np.concatenate([table.ravel() for table in tables.slots])]
 
     def __call__(self, genes: Genes) -> npt.NDArray[np.float64]:
-        """The sums of a canonical population ``(N, G)``, shape ``(N,)``."""
-        sums = np.empty(len(genes))
+        """The results of a canonical population ``(N, G)``, shape ``(N,)``."""
+        found = np.empty(len(genes))
         for start in range(0, len(genes), _CHUNK):
             rows = genes[start : start + _CHUNK].astype(np.float32)
             index = (rows @ self._strides + self._offsets).astype(np.int32)
-            self._values.take(index).sum(axis=1, out=sums[start : start + _CHUNK])
-        return sums
+            self._reduce(self._values.take(index), found[start : start + _CHUNK])
+        return found
+
+    def _reduce(self, values: npt.NDArray[np.float64], out: npt.NDArray[np.float64]) -> None:
+        raise NotImplementedError
+
+
+class OperatorSum(_OperatorValues):
+    """Sum of ``value(operator)`` over the operators of each subnet of a population."""
+
+    def _reduce(self, values: npt.NDArray[np.float64], out: npt.NDArray[np.float64]) -> None:
+        values.sum(axis=1, out=out)
+
+
+class OperatorMax(_OperatorValues):
+    """Largest ``value(operator)``, at least 0, of each subnet of a population."""
+
+    def _reduce(self, values: npt.NDArray[np.float64], out: npt.NDArray[np.float64]) -> None:
+        values.max(axis=1, out=out)
 
 
 def _lookup(space: Space) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:

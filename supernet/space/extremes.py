@@ -1,4 +1,4 @@
-"""The cheapest and the dearest subnet of a space, exactly.
+"""The cheapest and the most expensive subnet of a space, exactly.
 
 A cost that is a sum of one value per operator is a sum of small tables, one per slot,
 each over the few genes on which its operator depends. Such a sum is minimised gene by
@@ -18,15 +18,23 @@ import numpy as np
 import numpy.typing as npt
 
 from supernet.space.additive import operator_tables
-from supernet.space.genes import canonical, count_subnets, decode
+from supernet.space.domain import Domain
+from supernet.space.genes import count_subnets, decode
 from supernet.space.layout import Genes, layout_of
 from supernet.space.operators import Operator, total_macs, total_params
 from supernet.space.spec import Space
 from supernet.space.subnet import operators
 
-__all__ = ["SpaceRanges", "extremes", "space_ranges"]
+__all__ = [
+    "CostTable",
+    "SpaceRanges",
+    "extremes",
+    "minimum",
+    "operator_costs",
+    "space_ranges",
+]
 
-_Table: TypeAlias = tuple[tuple[int, ...], npt.NDArray[np.float64]]
+CostTable: TypeAlias = tuple[tuple[int, ...], npt.NDArray[np.float64]]
 """Columns of genes, and the costs with one axis per column."""
 
 
@@ -40,39 +48,67 @@ def extremes(space: Space, value: Callable[[Operator], float]) -> tuple[Genes, G
     Returns:
         The genes of both, each of shape ``(1, G)``.
     """
+    tables = operator_costs(space, value)
+    domain = Domain.of(space)
+    negated = [(columns, -costs) for columns, costs in tables]
+    return minimum(domain, tables), minimum(domain, negated)
+
+
+def operator_costs(space: Space, value: Callable[[Operator], float]) -> list[CostTable]:
+    """Per slot the values of its operators, 0 where it is skipped.
+
+    `value` is called once per different operator.
+    """
     listed = operator_tables(space)
     values = listed.values(value)
-    tables: list[_Table] = []
+    tables: list[CostTable] = []
     for slot, index in zip(layout_of(space).slots, listed.slots):
         columns = tuple(d.column for d in slot.dimensions if d.column >= 0)
         shape = [len(d.choices) for d in slot.dimensions if d.column >= 0]
         tables.append((columns, values[index].reshape(shape)))
-    negated = [(columns, -costs) for columns, costs in tables]
-    return _cheapest(space, tables), _cheapest(space, negated)
+    return tables
 
 
-def _cheapest(space: Space, tables: list[_Table]) -> Genes:
-    """The genes of the least sum, canonical, shape ``(1, G)``."""
-    num_choices = layout_of(space).num_choices.tolist()
-    best: list[tuple[int, _Table]] = []
+def minimum(domain: Domain, tables: Sequence[CostTable]) -> Genes:
+    """The genes of the least sum of tables in a domain, canonical, shape ``(1, G)``.
+
+    Tables must give one cost to all rows that stand for one subnet: what a gene adds where
+    it has no effect must not depend on it. An infinite cost forbids a combination; where
+    everything is forbidden, some row is returned.
+    """
+    num_choices = layout_of(domain.space).num_choices.tolist()
+    best: list[tuple[int, CostTable]] = []
     left = set(range(len(num_choices)))
+    tables = [*tables, *_bans(domain, num_choices)]
     while left:
         column = _next(left, tables, num_choices)
         left.remove(column)
         touching = [table for table in tables if column in table[0]]
         others = tuple(sorted({c for columns, _ in touching for c in columns} - {column}))
         total = sum(_spread(table, (*others, column)) for table in touching)
-        assert isinstance(total, np.ndarray)
+        if not isinstance(total, np.ndarray):  # a gene that costs nothing
+            total = np.zeros(num_choices[column])
         best.append((column, (others, total.argmin(axis=-1))))
         tables = [table for table in tables if column not in table[0]]
         tables.append((others, total.min(axis=-1)))
     genes = np.zeros((1, len(num_choices)), dtype=np.int8)
     for column, (others, choice) in reversed(best):  # those that the choice hangs on are known
         genes[0, column] = choice[tuple(genes[0, list(others)])]
-    return canonical(space, genes)
+    return domain.canonical(genes)
 
 
-def _next(left: Collection[int], tables: Sequence[_Table], num_choices: Sequence[int]) -> int:
+def _bans(domain: Domain, num_choices: Sequence[int]) -> list[CostTable]:
+    """Infinite costs of choices that the domain does not allow."""
+    bans: list[CostTable] = []
+    for column, (choices, count) in enumerate(zip(domain.allowed, num_choices)):
+        if len(choices) < count:
+            costs = np.full(count, np.inf)
+            costs[list(choices)] = 0.0
+            bans.append(((column,), costs))
+    return bans
+
+
+def _next(left: Collection[int], tables: Sequence[CostTable], num_choices: Sequence[int]) -> int:
     """The gene whose elimination leaves the smallest table."""
     touched: dict[int, set[int]] = {column: set() for column in left}
     for columns, _ in tables:
@@ -81,7 +117,7 @@ def _next(left: Collection[int], tables: Sequence[_Table], num_choices: Sequence
     return min(left, key=lambda c: math.prod(num_choices[o] for o in touched[c] if o != c))
 
 
-def _spread(table: _Table, columns: Sequence[int]) -> npt.NDArray[np.float64]:
+def _spread(table: CostTable, columns: Sequence[int]) -> npt.NDArray[np.float64]:
     """The costs of `table` with one axis for each of `columns`, which hold its own."""
     own, costs = table
     order = sorted(range(len(own)), key=lambda axis: columns.index(own[axis]))

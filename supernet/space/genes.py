@@ -7,51 +7,65 @@ Every function here returns it.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from supernet.space.layout import Dimension, Genes, layout_of
-from supernet.space.spec import EXPANDING, BlockKind, Space, Stage
+from supernet.space.layout import Choice, Dimension, Genes, StageDimensions, layout_of
+from supernet.space.spec import EXPANDING, Space
 from supernet.space.subnet import Block, StageChoice, Subnet, subnet_values
 
 __all__ = [
     "canonical",
     "count_subnets",
-    "crossover",
     "decode",
     "encode",
     "largest",
     "largest_subnet",
-    "mutate",
-    "neighbours",
     "one_hot",
     "sample",
-    "sample_spread",
     "smallest",
     "unique",
 ]
 
 
-def count_subnets(space: Space) -> int:
-    """Number of different subnets, as an exact integer."""
+def count_subnets(space: Space, allowed: Sequence[Sequence[int]] | None = None) -> int:
+    """Number of different subnets, as an exact integer.
+
+    Args:
+        space: to choose from.
+        allowed: per gene the indices of the choices that are left; all when not given.
+    """
     layout = layout_of(space)
+
+    def left(dimension: Dimension) -> Sequence[int]:
+        if dimension.column < 0:
+            return (0,)
+        return range(len(dimension.choices)) if allowed is None else allowed[dimension.column]
+
     whole = (layout.resolution, layout.stem_width, layout.stem_depth, layout.stem_out)
-    total = math.prod(len(dimension.choices) for dimension in (*whole, layout.features))
-    for stage in space.stages:
-        total *= len(stage.width) * len(stage.se) * len(stage.shortcut)
-        total *= sum(_count_blocks(stage, kind) for kind in stage.block)
+    total = math.prod(len(left(dimension)) for dimension in (*whole, layout.features))
+    for own in layout.stages:
+        total *= math.prod(len(left(d)) for d in (own.width, own.se, own.shortcut))
+        total *= sum(_count_blocks(own, own.block.choices[i], left) for i in left(own.block))
     return total
 
 
-def _count_blocks(stage: Stage, kind: BlockKind) -> int:
+def _count_blocks(
+    own: StageDimensions, kind: Choice, left: Callable[[Dimension], Sequence[int]]
+) -> int:
     """Choices of depth, kernels and expand ratios in a stage of one kind of block."""
-    per_block = len(stage.kernel) * (len(stage.expand) if kind in EXPANDING else 1)
-    if stage.shared:
-        return per_block * len(stage.depth)
-    return sum(per_block**depth for depth in stage.depth)
+    expands = kind in EXPANDING
+    per_block = [
+        len(left(kernel)) * (len(left(expand)) if expands else 1)
+        for kernel, expand in zip(own.kernel, own.expand)
+    ]
+    depths = [int(own.depth.choices[i]) for i in left(own.depth)]
+    if own.shared:
+        return per_block[0] * len(depths)
+    return sum(math.prod(per_block[:depth]) for depth in depths)
 
 
 def canonical(space: Space, genes: Genes) -> Genes:
@@ -78,47 +92,6 @@ def sample(space: Space, count: int, rng: np.random.Generator) -> Genes:
     num_choices = layout_of(space).num_choices
     genes = rng.integers(0, num_choices, size=(count, len(num_choices)), dtype=np.int8)
     return canonical(space, genes)
-
-
-def sample_spread(space: Space, count: int, rng: np.random.Generator) -> Genes:
-    """`count` random subnets of all sizes alike, shape ``(count, G)``.
-
-    Uniform genes give subnets of middle size almost always. Here each subnet draws a
-    level from 0 to 1 first, and its genes then lie around that share of their choices.
-    """
-    num_choices = layout_of(space).num_choices
-    levels = rng.random((count, 1))
-    genes = rng.binomial(num_choices - 1, levels, size=(count, len(num_choices)))
-    return canonical(space, genes.astype(np.int8))
-
-
-def mutate(space: Space, genes: Genes, probability: float, rng: np.random.Generator) -> Genes:
-    """Each gene replaced by a different choice with `probability`, shape ``(N, G)``."""
-    num_choices = layout_of(space).num_choices
-    steps = rng.integers(1, num_choices, size=genes.shape, dtype=np.int16)
-    hit = rng.random(genes.shape, dtype=np.float32) < probability
-    changed = (genes + steps * hit) % num_choices
-    return canonical(space, changed.astype(np.int8))
-
-
-def crossover(space: Space, first: Genes, second: Genes, rng: np.random.Generator) -> Genes:
-    """Each gene from one of two parents with equal chance, shape ``(N, G)``."""
-    take = rng.random(first.shape, dtype=np.float32) < 0.5
-    return canonical(space, np.where(take, first, second))
-
-
-def neighbours(space: Space, genes: Genes) -> Genes:
-    """All subnets that differ from one subnet ``(1, G)`` in one gene, without repeats."""
-    num_choices = layout_of(space).num_choices
-    column = np.repeat(np.arange(len(num_choices)), num_choices - 1)
-    step = np.concatenate([np.arange(1, n) for n in (1, *num_choices)])
-    moved = np.repeat(genes[:1].astype(np.int64), len(column), axis=0)
-    moved[np.arange(len(column)), column] += step
-    moved[np.arange(len(column)), column] %= num_choices[column]
-    rows: Genes = unique(canonical(space, moved.astype(np.int8)))
-    differ = (rows != canonical(space, genes[:1])).any(axis=1)
-    found: Genes = rows[differ]
-    return found
 
 
 def unique(genes: Genes) -> Genes:

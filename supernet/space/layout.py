@@ -107,6 +107,11 @@ class StageDimensions:
     expand: tuple[Dimension, ...]
     """Per block; one and the same where the stage shares it."""
 
+    @property
+    def shared(self) -> bool:
+        """Whether all blocks have one kernel and one expand ratio."""
+        return len(self.kernel) > 1 and self.kernel[0] is self.kernel[1]
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -123,6 +128,8 @@ class Layout:
     stages: tuple[StageDimensions, ...]
     features: Dimension
     """Its only choice is 0 where the head has no such layer."""
+    dimensions: tuple[Dimension, ...]
+    """All of them, also those with one choice."""
     genes: tuple[Dimension, ...]
     """The dimensions with at least two choices, by column."""
     slots: tuple[Slot, ...]
@@ -142,11 +149,13 @@ class _Columns:
 
     def __init__(self) -> None:
         self.genes: list[Dimension] = []
+        self.all: list[Dimension] = []
 
     def add(self, place: Place, kind: str, choices: tuple[Choice, ...]) -> Dimension:
         column = len(self.genes) if len(choices) > 1 else -1
         name = kind if place == _INPUT else f"{place}.{kind}"
         dimension = Dimension(name, choices, column, place, kind)
+        self.all.append(dimension)
         if column >= 0:
             self.genes.append(dimension)
         return dimension
@@ -194,6 +203,7 @@ def layout_of(space: Space) -> Layout:
         stem_out=stem_out,
         stages=stages,
         features=features,
+        dimensions=tuple(columns.all),
         genes=tuple(columns.genes),
         slots=tuple(slots),
         num_choices=np.array([len(gene.choices) for gene in columns.genes], dtype=np.int64),

@@ -10,13 +10,13 @@ from supernet.files import sha256
 from supernet.progress import Progress
 from supernet.runs import Run
 from supernet.space import (
+    Domain,
     Genes,
     Space,
     count_subnets,
     decode,
     largest,
     sample,
-    sample_spread,
     smallest,
     unique,
 )
@@ -83,6 +83,6 @@ def random_pairs(space: Space, count: int, seed: int) -> Genes:
     rng = np.random.default_rng(seed)
     genes = np.concatenate([largest(space), smallest(space)])
     while len(genes) < min(count, count_subnets(space)):
-        more = [sample_spread(space, count, rng), sample(space, count // 8 + 1, rng)]
+        more = [Domain.of(space).sample_spread(count, rng), sample(space, count // 8 + 1, rng)]
         genes = unique(np.concatenate([genes, *more]))[:count]
     return genes

@@ -1,0 +1,194 @@
+"""What a search weighs: accuracy and costs of whole populations."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from supernet.latency import LatencyPredictor
+from supernet.space import (
+    CostTable,
+    Domain,
+    Genes,
+    Operator,
+    OperatorMax,
+    OperatorSum,
+    Precision,
+    Space,
+    file_bytes,
+    minimum,
+    operator_costs,
+    peak_bytes,
+)
+
+__all__ = [
+    "Accuracy",
+    "Cost",
+    "Objective",
+    "Values",
+    "file_size",
+    "latency",
+    "macs",
+    "params",
+    "peak_memory",
+]
+
+Values: TypeAlias = npt.NDArray[np.float64]
+
+
+class Objective(Protocol):
+    """One figure of every subnet; called by the driver, for whole populations."""
+
+    @property
+    def name(self) -> str:
+        """Such as ``top1``, ``macs`` or ``latency@mobile_cpu``."""
+
+    @property
+    def unit(self) -> str:
+        """Such as ``%`` or ``ms``."""
+
+    @property
+    def maximise(self) -> bool:
+        """Whether more is better."""
+
+    @property
+    def measured(self) -> bool:
+        """Whether each value costs a measurement: then it is asked for subnets within all
+        other limits only, and kept in a journal.
+        """
+
+    def __call__(self, genes: Genes) -> Values:
+        """Values of a canonical population ``(N, G)``, shape ``(N,)``; NaN where it failed."""
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Accuracy:
+    """Top-1 accuracy in percent, predicted or measured."""
+
+    function: Callable[[Genes], Values]
+    """Percent for a population ``(N, G)``, shape ``(N,)``."""
+    measured: bool = False
+    name: str = "top1"
+    unit: str = "%"
+    maximise: bool = True
+
+    def __call__(self, genes: Genes) -> Values:
+        """Percent, shape ``(N,)``."""
+        return self.function(genes)
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Cost:
+    """A figure that is known without a measurement, the less the better.
+
+    It is bounded from below by tables over few genes each, whose sum (`peak`: largest
+    entry) can be minimised exactly: so extremes and limits are answered before a search.
+    """
+
+    name: str
+    unit: str
+    function: Callable[[Genes], Values]
+    tables: Sequence[CostTable]
+    offset: float = 0.0
+    """Added to the sum of the tables."""
+    peak: bool = False
+    """Whether the cost is the largest entry of the tables, not their sum."""
+    maximise: bool = False
+    measured: bool = False
+
+    def __call__(self, genes: Genes) -> Values:
+        """In `unit`, shape ``(N,)``."""
+        return self.function(genes)
+
+    def lowest(self, domain: Domain, bans: Sequence[CostTable] = ()) -> Genes:
+        """The subnet of the least cost in a domain, shape ``(1, G)``.
+
+        Args:
+            domain: to choose from.
+            bans: tables that forbid combinations by infinite costs.
+        """
+        if not self.peak:
+            return minimum(domain, [*self.tables, *bans])
+        levels = np.unique(np.concatenate([costs.ravel() for _, costs in self.tables]))
+        low, high = 0, len(levels) - 1
+        while low < high:  # the least level that some subnet keeps
+            middle = (low + high) // 2
+            tables = [*self.bans(float(levels[middle])), *bans]
+            if total(minimum(domain, tables), tables)[0] == 0:
+                high = middle
+            else:
+                low = middle + 1
+        return minimum(domain, [*self.bans(float(levels[low])), *bans])
+
+    def bans(self, limit: float) -> list[CostTable]:
+        """Tables that forbid what breaks a limit by itself; of a peak, all of it."""
+        if not self.peak:
+            return []
+        return [(columns, np.where(costs > limit, np.inf, 0.0)) for columns, costs in self.tables]
+
+
+def total(genes: Genes, tables: Sequence[CostTable]) -> Values:
+    """Sums of tables over a population, shape ``(N,)``."""
+    sums = np.zeros(len(genes))
+    for columns, costs in tables:
+        sums += costs[tuple(genes[:, column] for column in columns)]
+    return sums
+
+
+def _cost(
+    space: Space, name: str, unit: str, value: Callable[[Operator], float], *, peak: bool = False
+) -> Cost:
+    return Cost(
+        name=name,
+        unit=unit,
+        function=(OperatorMax if peak else OperatorSum)(space, value),
+        tables=operator_costs(space, value),
+        peak=peak,
+    )
+
+
+def macs(space: Space) -> Cost:
+    """Multiply-adds for one image."""
+    return _cost(space, "macs", "", lambda operator: operator.macs)
+
+
+def params(space: Space) -> Cost:
+    """Learned values."""
+    return _cost(space, "params", "", lambda operator: operator.params)
+
+
+def file_size(space: Space, precision: Precision = "fp32") -> Cost:
+    """Bytes of the exported weights, batch norm folded; see `file_bytes`."""
+    name = "file_size" if precision == "fp32" else f"file_size@{precision}"
+    return _cost(space, name, "bytes", lambda operator: file_bytes(operator, precision))
+
+
+def peak_memory(space: Space, precision: Precision = "fp32") -> Cost:
+    """Bytes of the largest sum of live tensors of the exported graph; see `peak_bytes`."""
+    name = "peak_memory" if precision == "fp32" else f"peak_memory@{precision}"
+    width = 4 if precision == "fp32" else 1
+    return _cost(space, name, "bytes", lambda operator: peak_bytes(operator, width), peak=True)
+
+
+def latency(target: str, predictor: LatencyPredictor) -> Cost:
+    """Milliseconds on a target, by its latency table."""
+    return Cost(
+        name=f"latency@{target}",
+        unit="ms",
+        function=predictor.ms,
+        tables=operator_costs(predictor.space, predictor.line_ms),
+        offset=predictor.intercept_ms,
+    )
+
+
+COSTS: Mapping[str, Callable[[Space], Cost]] = {
+    "macs": macs,
+    "params": params,
+    "file_size": file_size,
+    "file_size@int8": lambda space: file_size(space, "int8"),
+    "peak_memory": peak_memory,
+    "peak_memory@int8": lambda space: peak_memory(space, "int8"),
+}
+"""Costs that need no target, by name."""

@@ -1,0 +1,87 @@
+"""What is searched for: a domain, objectives and limits, as one value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from supernet.errors import ConfigError
+from supernet.files import nearest
+from supernet.search.objective import Cost, Objective, Values
+from supernet.space import Domain, Genes
+
+__all__ = ["Problem"]
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Problem:
+    """Objectives over a domain, under limits."""
+
+    domain: Domain
+    """What may be chosen; a fixed choice is a gene with one allowed choice."""
+    objectives: tuple[Objective, ...]
+    """Axes of the front; the first decides which subnet is the best."""
+    others: tuple[Objective, ...] = ()
+    """Figures that are reported or limited and do not shape the front."""
+    limits: Mapping[str, float] = field(default_factory=dict)
+    """By the name of an objective: the most that is allowed, of one that is maximised the
+    least."""
+
+    def __post_init__(self) -> None:
+        names = [objective.name for objective in self.columns]
+        problems = [f"objectives: {n!r} is given twice" for n in {*names} if names.count(n) > 1]
+        if not self.objectives:
+            problems.append("objectives: at least one is needed")
+        for name, limit in self.limits.items():
+            if name not in names:
+                problems.append(f"limits: unknown objective {name[:60]!r}; {nearest(name, names)}")
+            elif not (np.isfinite(limit) and limit > 0):
+                problems.append(f"limits: {name}: must be above 0 and finite, found {limit}")
+        if problems:
+            raise ConfigError(problems)
+
+    @property
+    def columns(self) -> tuple[Objective, ...]:
+        """All figures that a result holds of a subnet."""
+        return self.objectives + self.others
+
+    def column(self, name: str) -> Objective:
+        """The objective of this name.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        for objective in self.columns:
+            if objective.name == name:
+                return objective
+        names = [objective.name for objective in self.columns]
+        raise ConfigError(f"unknown objective {name[:60]!r}; {nearest(name, names)}")
+
+    @property
+    def limited_costs(self) -> tuple[tuple[Cost, float], ...]:
+        """Limits on costs: those that are known before anything is measured."""
+        found = [(self.column(name), limit) for name, limit in self.limits.items()]
+        return tuple((of, limit) for of, limit in found if isinstance(of, Cost))
+
+    def cheap(self, genes: Genes) -> dict[str, Values]:
+        """The figures that need no measurement, by name, each of shape ``(N,)``."""
+        return {o.name: o(genes) for o in self.columns if not o.measured}
+
+    def violation(self, columns: Mapping[str, Values]) -> Values:
+        """How far limits are broken, as a sum of shares; 0 where all are met, ``(N,)``.
+
+        Limits on figures that are not in `columns`, or NaN there, do not count.
+        """
+        broken = np.zeros(len(next(iter(columns.values()))))
+        for name, limit in self.limits.items():
+            if name in columns:
+                share = columns[name] / limit - 1
+                share = -share if self.column(name).maximise else share
+                broken += np.maximum(np.nan_to_num(share, nan=0.0), 0.0)
+        return broken
+
+    def losses(self, columns: Mapping[str, Values]) -> Values:
+        """The objectives, all to be minimised, shape ``(N, M)``; NaN becomes infinite."""
+        signed = [-columns[o.name] if o.maximise else columns[o.name] for o in self.objectives]
+        found: Values = np.nan_to_num(np.stack(signed, axis=1), nan=np.inf, posinf=np.inf)
+        return found

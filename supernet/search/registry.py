@@ -1,0 +1,50 @@
+"""Algorithms by name; a new one is a file and a line here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from supernet.errors import ConfigError
+from supernet.files import nearest
+from supernet.search.algorithms.memetic import Memetic
+from supernet.search.algorithms.nsga2 import NSGA2
+from supernet.search.algorithms.random import Random
+from supernet.search.contract import Factory
+
+__all__ = ["ALGORITHMS", "DEFAULT", "AlgorithmInfo", "algorithm"]
+
+DEFAULT = "memetic"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlgorithmInfo:
+    """An algorithm as it is listed."""
+
+    name: str
+    factory: Factory
+    about: str
+    """One line."""
+
+
+_KNOWN = (
+    AlgorithmInfo(
+        name="memetic",
+        factory=Memetic,
+        about="evolution for the whole front, then local search by pairs of changes",
+    ),
+    AlgorithmInfo(name="nsga2", factory=NSGA2, about="multi-objective evolution (Deb et al. 2002)"),
+    AlgorithmInfo(name="random", factory=Random, about="random subnets of all sizes alike"),
+)
+
+ALGORITHMS: Mapping[str, AlgorithmInfo] = {info.name: info for info in _KNOWN}
+"""By name; the first is the default."""
+
+
+def algorithm(name: str) -> AlgorithmInfo:
+    """The algorithm of this name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if name not in ALGORITHMS:
+        raise ConfigError(f"unknown algorithm {name[:60]!r}; {nearest(name, ALGORITHMS)}")
+    return ALGORITHMS[name]

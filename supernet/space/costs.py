@@ -1,0 +1,134 @@
+"""What an exported operator takes: bytes in the file, bytes of live tensors while it runs."""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, TypeAlias
+
+from supernet.space.operators import Operator
+
+__all__ = ["Precision", "file_bytes", "peak_bytes"]
+
+Precision: TypeAlias = Literal["fp32", "int8"]
+
+_FLOAT = 4
+_Step: TypeAlias = tuple[int, tuple[int, ...]]
+"""Elements of a node's output, and which earlier tensors it reads: 0 is the input, k the
+output of step k."""
+
+
+def file_bytes(operator: Operator, precision: Precision = "fp32") -> float:
+    """Weights of an operator in an exported file, batch norm folded.
+
+    In int8 a weight has one byte, and each output channel a bias of 32 bits, a scale and a
+    zero point. The graph around the weights (some 200 bytes a node) is not counted.
+    """
+    if precision == "fp32":
+        return float(sum(_FLOAT * (weights + biases) for weights, _, biases in _products(operator)))
+    return float(
+        sum(weights + _FLOAT * biases + 5 * after for weights, after, biases in _products(operator))
+    )
+
+
+def _products(operator: Operator) -> Iterator[tuple[int, int, int]]:
+    """Weights, output channels and biases of each convolution and linear layer."""
+    o = operator
+    before, mid, after = o.in_channels, o.mid_channels, o.out_channels
+    if o.op in ("pool", "maxpool"):
+        return
+    if o.op == "linear":
+        yield before * after, after, after * o.bias
+        return
+    gated = after
+    if o.op == "conv":
+        yield o.kernel**2 * before * after, after, after
+    else:
+        gated = mid
+        if o.op != "dsconv":
+            yield before * mid, mid, mid
+        per_output = mid // o.groups if o.op == "bottleneck" else 1
+        yield o.kernel**2 * per_output * mid, mid, mid
+        yield mid * after, after, after
+    if o.se:
+        yield gated * o.se, o.se, o.se
+        yield o.se * gated, gated, gated
+    if o.shortcut_convolves:
+        yield before * after, after, after * (o.shortcut == "project_norm")
+
+
+def peak_bytes(operator: Operator, bytes_per_value: int = _FLOAT) -> float:
+    """Largest sum of live tensors while an operator of the exported graph runs.
+
+    Every node has an output of its own, and an input lives until its last reader has run:
+    what a runtime needs that neither fuses nodes nor works in place. Weights are not
+    counted. Between operators one tensor lives, so the peak of a network is the largest
+    peak of its operators.
+    """
+    steps = _steps(operator)
+    sizes = [operator.in_channels * operator.height * operator.width, *(s for s, _ in steps)]
+    last = [
+        max((k for k, (_, read) in enumerate(steps) if t in read), default=len(steps))
+        for t in range(len(sizes))
+    ]
+    peak = 0
+    for k in range(len(steps)):
+        peak = max(peak, sum(sizes[t] for t in range(k + 2) if last[t] >= k))
+    return float(peak * bytes_per_value)
+
+
+class _Nodes:
+    """The nodes of the exported graph of an operator, in order."""
+
+    def __init__(self, operator: Operator) -> None:
+        self._operator = operator
+        self.steps: list[_Step] = []
+
+    def add(self, size: int, *read: int) -> int:
+        self.steps.append((size, read))
+        return len(self.steps)
+
+    def act(self, size: int, x: int) -> int:
+        kind = self._operator.act
+        if kind == "none":
+            return x
+        return self.add(size, x, self.add(size, x)) if kind == "swish" else self.add(size, x)
+
+    def gate(self, channels: int, size: int, x: int) -> int:
+        hidden = self._operator.se
+        if not hidden:
+            return x
+        pooled = self.add(channels, x)
+        hidden_out = self.add(hidden, self.add(hidden, pooled))  # convolution, relu
+        return self.add(size, x, self.add(channels, self.add(channels, hidden_out)))
+
+    def shortcut(self, size: int, y: int) -> int:
+        o, x = self._operator, 0
+        if o.shortcut == "none":
+            return y
+        if o.shortcut == "pool" or o.stride > 1:
+            x = self.add(o.in_channels * o.out_height * o.out_width, x)
+        if o.shortcut_convolves:
+            x = self.add(size, x)
+        return self.add(size, x, y)
+
+
+def _steps(operator: Operator) -> Sequence[_Step]:
+    o, nodes = operator, _Nodes(operator)
+    out_area = o.out_height * o.out_width
+    out, wide, mid = (
+        o.out_channels * out_area,
+        o.mid_channels * o.height * o.width,
+        o.mid_channels * out_area,
+    )
+    if o.op in ("pool", "maxpool", "linear"):
+        y = nodes.add(out, 0)
+        if o.op == "linear":
+            nodes.act(out, y)
+    elif o.op == "conv":
+        y = nodes.gate(o.out_channels, out, nodes.act(out, nodes.add(out, 0)))
+        nodes.shortcut(out, y)
+    else:
+        x = 0 if o.op == "dsconv" else nodes.act(wide, nodes.add(wide, 0))
+        y = nodes.gate(o.mid_channels, mid, nodes.act(mid, nodes.add(mid, x)))
+        y = nodes.shortcut(out, nodes.add(out, y))
+        if o.op == "bottleneck":
+            nodes.act(out, y)
+    return nodes.steps

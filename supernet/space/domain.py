@@ -1,0 +1,254 @@
+"""What a search may choose from: a space, narrowed to some of its choices.
+
+Genes keep the meaning they have in the whole space, so predictors, latency tables and
+stored evaluations serve a narrowed space as they are.
+"""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from supernet.errors import ConfigError
+from supernet.files import nearest
+from supernet.space.genes import canonical, count_subnets, unique
+from supernet.space.layout import Choice, Dimension, Genes, Layout, layout_of
+from supernet.space.spec import Space
+
+__all__ = ["Domain", "fixed_choices"]
+
+_MOST_PROBLEMS = 5  # listed at once
+
+
+@dataclass(frozen=True, eq=False)
+class Domain:
+    """Subnets of a space whose genes take allowed choices only.
+
+    Populations are ``(N, G)`` and canonical, as everywhere: a gene without effect is 0,
+    whether 0 is allowed or not.
+    """
+
+    space: Space
+    allowed: tuple[tuple[int, ...], ...]
+    """Per gene the indices of the choices that are left, ascending."""
+
+    @classmethod
+    def of(cls, space: Space, fix: Mapping[str, Sequence[Choice]] | None = None) -> "Domain":
+        """The whole space, or what the fixed choices leave of it.
+
+        Args:
+            space: to choose from.
+            fix: allowed values by the name of a dimension (``resolution``,
+                ``stage2.block1.kernel``), or of all dimensions of one kind in a stage
+                (``stage2.kernel``) or in the space (``kernel``).
+
+        Raises:
+            ConfigError: an unknown name, or a value that is no choice there; all problems
+                at once.
+        """
+        return cls(space, fixed_choices(space, fix or {}))
+
+    @cached_property
+    def counts(self) -> npt.NDArray[np.int64]:
+        """Choices left of each gene, shape ``(G,)``."""
+        return np.array([len(choices) for choices in self.allowed], dtype=np.int64)
+
+    @cached_property
+    def is_whole(self) -> bool:
+        """Whether nothing is fixed."""
+        return bool((self.counts == layout_of(self.space).num_choices).all())
+
+    @cached_property
+    def free(self) -> npt.NDArray[np.int64]:
+        """Columns of the genes that still have something to choose."""
+        return np.flatnonzero(self.counts > 1)
+
+    @cached_property
+    def count(self) -> int:
+        """Number of different subnets, exactly."""
+        return count_subnets(self.space, self.allowed)
+
+    @cached_property
+    def _stride(self) -> int:
+        return int(layout_of(self.space).num_choices.max(initial=1))
+
+    @cached_property
+    def _choice_of_rank(self) -> npt.NDArray[np.int8]:
+        """Index of the r-th allowed choice of gene g at ``g * stride + r``."""
+        table = np.zeros((len(self.allowed), self._stride), dtype=np.int8)
+        for row, choices in zip(table, self.allowed):
+            row[: len(choices)] = choices
+        return table.ravel()
+
+    @cached_property
+    def _rank_of_choice(self) -> npt.NDArray[np.int8]:
+        """Rank of the allowed choice nearest to index i of gene g at ``g * stride + i``."""
+        table = np.zeros((len(self.allowed), self._stride), dtype=np.int8)
+        for row, choices in zip(table, self.allowed):
+            gaps = np.abs(np.arange(self._stride)[:, None] - np.array(choices))
+            row[:] = gaps.argmin(axis=1)
+        return table.ravel()
+
+    @cached_property
+    def _offsets(self) -> npt.NDArray[np.int32]:
+        return np.arange(len(self.allowed), dtype=np.int32) * self._stride
+
+    def canonical(self, genes: Genes) -> Genes:
+        """`genes` moved to the nearest allowed choices, without effect 0; a copy."""
+        if not self.is_whole:
+            genes = self._from_ranks(self._ranks(genes))
+        return canonical(self.space, genes)
+
+    def _ranks(self, genes: Genes) -> Genes:
+        return genes if self.is_whole else self._rank_of_choice.take(genes + self._offsets)
+
+    def _from_ranks(self, ranks: Genes) -> Genes:
+        return ranks if self.is_whole else self._choice_of_rank.take(ranks + self._offsets)
+
+    def contains(self, genes: Genes) -> npt.NDArray[np.bool_]:
+        """Which subnets of the whole space are left, shape ``(N,)``."""
+        found: npt.NDArray[np.bool_] = (self.canonical(genes) == genes).all(axis=1)
+        return found
+
+    def smallest(self) -> Genes:
+        """The subnet with the first allowed choice everywhere, shape ``(1, G)``."""
+        return self.canonical(np.array([[choices[0] for choices in self.allowed]], dtype=np.int8))
+
+    def largest(self) -> Genes:
+        """The subnet with the last allowed choice everywhere, shape ``(1, G)``."""
+        return self.canonical(np.array([[choices[-1] for choices in self.allowed]], dtype=np.int8))
+
+    def sample(self, count: int, rng: np.random.Generator) -> Genes:
+        """Subnets with every gene uniform and independent, shape ``(count, G)``."""
+        return self.canonical(self._from_ranks(_uniform(count, self.counts, rng)))
+
+    def sample_spread(self, count: int, rng: np.random.Generator) -> Genes:
+        """Random subnets of all sizes alike, shape ``(count, G)``.
+
+        Uniform genes give subnets of middle size almost always. Here each subnet draws a
+        level from 0 to 1 first, and its genes then lie around that share of their choices.
+        """
+        levels = rng.random((count, 1))
+        ranks = rng.binomial(self.counts - 1, levels, size=(count, len(self.counts)))
+        return self.canonical(self._from_ranks(ranks.astype(np.int8)))
+
+    def mutate(self, genes: Genes, probability: float, rng: np.random.Generator) -> Genes:
+        """Each gene replaced by a different allowed choice with `probability`."""
+        ranks = self._ranks(genes)
+        hit = np.flatnonzero(rng.random(genes.shape, dtype=np.float32) < probability)
+        counts = self.counts[hit % len(self.counts)]
+        steps = 1 + (rng.random(len(hit)) * (counts - 1)).astype(np.int64)
+        changed = ranks.copy()
+        changed.ravel()[hit] = (ranks.ravel()[hit] + steps) % counts
+        return self.canonical(self._from_ranks(changed))
+
+    def crossover(self, first: Genes, second: Genes, rng: np.random.Generator) -> Genes:
+        """Each gene from one of two parents with equal chance, shape ``(N, G)``."""
+        bits = np.frombuffer(rng.bytes(first.size // 8 + 1), dtype=np.uint8)
+        take = np.unpackbits(bits, count=first.size).reshape(first.shape).view(np.bool_)
+        return self.canonical(np.where(take, first, second))
+
+    @cached_property
+    def moves(self) -> npt.NDArray[np.int64]:
+        """All single changes as (column, choice), shape ``(M, 2)``."""
+        pairs = [(c, i) for c in self.free.tolist() for i in self.allowed[c]]
+        return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+
+    def apply(self, genes: Genes, moves: npt.NDArray[np.int64]) -> Genes:
+        """Each row of `genes` with its own changes made, shape ``(N, G)``.
+
+        Args:
+            genes: shape ``(N, G)``.
+            moves: (column, choice) pairs, shape ``(N, K, 2)``; K changes a row.
+        """
+        changed = genes.copy()
+        np.put_along_axis(changed, moves[..., 0], moves[..., 1].astype(np.int8), axis=1)
+        return self.canonical(changed)
+
+    def choice(
+        self, columns: npt.NDArray[np.int64], ranks: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int8]:
+        """The allowed choices of genes by their rank, of the shape of both."""
+        return self._choice_of_rank.take(columns * self._stride + ranks)
+
+    def neighbours(self, genes: Genes) -> Genes:
+        """All subnets that differ from one subnet ``(1, G)`` in one gene, without repeats."""
+        moved = np.repeat(genes[:1], len(self.moves), axis=0)
+        rows = unique(self.apply(moved, self.moves[:, None]))
+        found: Genes = rows[(rows != genes[:1]).any(axis=1)]
+        return found
+
+    def everything(self) -> Genes:
+        """All subnets, shape ``(count, G)``; for domains that are small enough."""
+        chunks = [np.array(rows, dtype=np.int8) for rows in [[*itertools.product(*self.allowed)]]]
+        return unique(self.canonical(np.concatenate(chunks).reshape(-1, len(self.allowed))))
+
+    @property
+    def combinations(self) -> int:
+        """Rows of choices, those of equal subnets counted apart: the work of `everything`."""
+        return math.prod(self.counts.tolist())
+
+    def as_dict(self) -> dict[str, list[Any]]:
+        """The narrowed dimensions by name, with the values that are left."""
+        genes = layout_of(self.space).genes
+        return {
+            gene.name: [gene.choices[i] for i in choices]
+            for gene, choices in zip(genes, self.allowed)
+            if len(choices) < len(gene.choices)
+        }
+
+
+def _uniform(count: int, counts: npt.NDArray[np.int64], rng: np.random.Generator) -> Genes:
+    """Ranks below `counts`, each alike to one in 65,536, shape ``(count, G)``."""
+    draws = rng.integers(0, 65536, size=(count, len(counts)), dtype=np.uint16)
+    ranks = draws.astype(np.uint32) * counts.astype(np.uint32) >> np.uint32(16)
+    return ranks.astype(np.int8)
+
+
+def fixed_choices(space: Space, fix: Mapping[str, Sequence[Choice]]) -> tuple[tuple[int, ...], ...]:
+    """Per gene the indices of the choices that `fix` leaves; see `Domain.of`."""
+    layout = layout_of(space)
+    allowed = [tuple(range(len(gene.choices))) for gene in layout.genes]
+    problems: list[str] = []
+    for name, values in fix.items():
+        chosen = [dimension for dimension in layout.dimensions if name in _names(dimension)]
+        if len(chosen) > 1:  # a name of many: where there is nothing to choose, nothing is fixed
+            chosen = [dimension for dimension in chosen if dimension.column >= 0] or chosen
+        problems += _wrong_fix(layout, name, values, chosen)
+        for column in {d.column for d in chosen if d.column >= 0}:
+            choices = layout.genes[column].choices
+            keep = {choices.index(value) for value in values if value in choices}
+            left = tuple(i for i in allowed[column] if i in keep)
+            if keep and not left:
+                problems.append(f"fix: {layout.genes[column].name}: two rules leave no choice")
+            allowed[column] = left or allowed[column]
+    if problems:
+        raise ConfigError(problems[:_MOST_PROBLEMS], hint="`supernet spaces show` lists them")
+    return tuple(allowed)
+
+
+def _wrong_fix(
+    layout: Layout, name: str, values: Sequence[Choice], chosen: Sequence[Dimension]
+) -> list[str]:
+    if not chosen:
+        known = {alias for dimension in layout.dimensions for alias in _names(dimension)}
+        return [f"fix: unknown dimension {name[:60]!r}; {nearest(name, known)}"]
+    if not values:
+        return [f"fix: {name}: needs at least one value"]
+    return [
+        f"fix: {dimension.name}: {value!r} is no choice; it has "
+        + ", ".join(f"{choice}" for choice in dimension.choices)
+        for dimension in chosen
+        for value in values
+        if value not in dimension.choices
+    ]
+
+
+def _names(dimension: Dimension) -> tuple[str, ...]:
+    """What a dimension may be called: by itself, with its stage, with all of its kind."""
+    return dimension.name, f"{dimension.place.group}.{dimension.kind}", dimension.kind
