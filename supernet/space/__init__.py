@@ -22,6 +22,7 @@ from supernet.space.genes import (
     sample,
     sample_spread,
     smallest,
+    subnet_keys,
     unique,
 )
 from supernet.space.layout import Genes
@@ -77,6 +78,7 @@ __all__ = [
     "smallest",
     "space_ranges",
     "stage_operators",
+    "subnet_keys",
     "total_macs",
     "total_params",
     "unique",

@@ -29,7 +29,6 @@ from supernet.train import (
 )
 from supernet.train.batches import steps_per_epoch
 from supernet.train.sampling import admitted, step_rng
-from supernet.workflow.accuracies import CALIBRATION_IMAGES
 from supernet.workflow.start import absolute_sources, start_from
 
 __all__ = ["resume_training", "train_supernet"]
@@ -160,9 +159,7 @@ def _trainer(
     processes: Processes,
     progress: Progress,
 ) -> Trainer:
-    evaluator = Evaluator(
-        supernet, dataset, device=processes.device, calibration_images=CALIBRATION_IMAGES
-    )
+    evaluator = Evaluator(supernet, dataset, device=processes.device)
     return Trainer(
         supernet,
         dataset,
