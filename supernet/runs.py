@@ -70,6 +70,8 @@ class RunConfig:
     """When, UTC."""
     images: int = 0
     """Training images, without those held out; 0 where that is not known."""
+    holdout_images: int = 0
+    """Images held out, capped by `supernet.data.HOLDOUT_IMAGES`; 0 where not known."""
     imported: dict[str, str] = field(default_factory=dict)
     """Where the weights came from (``source``, ``sha256``), if they were not trained here."""
 

@@ -82,6 +82,7 @@ def train_supernet(
         mean=dataset.views.mean,
         std=dataset.views.std,
         images=len(dataset.train),
+        holdout_images=len(dataset.holdout),
         recipe=asdict(absolute_sources(recipe)),
         seed=seed,
         device=processes.device,
