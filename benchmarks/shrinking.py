@@ -24,7 +24,6 @@ from typing import Any
 from records import add_hardware, write_result
 
 from supernet.cli.output import progress_bar
-from supernet.evaluate import Evaluator
 from supernet.space import decode, largest, load_space, sample, smallest
 from supernet.train import Elastic, Phase, Recipe, load_recipe, scaled
 from supernet.train.sampling import step_rng
@@ -63,7 +62,7 @@ def measure(recipe: Recipe, seed: int, progress: Any) -> dict[str, Any]:
     space = load_space("demo")
     with tempfile.TemporaryDirectory() as folder:
         run = train_supernet(space, recipe, folder=Path(folder), seed=seed, progress=progress)
-        evaluator = Evaluator(run.supernet(), run.dataset(), calibration_images=2000)
+        evaluator = run.evaluator()
         space = run.space()
         genes = sample(space, _RANDOM, step_rng(0, "shrinking", 0))
         chosen = [*decode(space, largest(space)), *decode(space, smallest(space))]

@@ -6,10 +6,10 @@
 ``metrics.jsonl``        one line an epoch
 ``checkpoints/``         weights and the state of training
 ``evaluations.sqlite``   subnet -> accuracy, with what it was measured on
-``predictor/``           the accuracy predictor, learned or imported
+``predictor/``           the accuracy predictor, learned or imported; ``pairs.npz``
 ``search/<target>/``     ``subnet.json``, ``front.csv``
 ``quality.json``         accuracies of subnets of all sizes
-``alone/<hash>/``        runs of single subnets that were trained alone, to compare
+``alone/<key>/``         runs of single subnets that were trained alone, to compare
 ``export/``              ONNX files and model cards
 ``report.html``          the report
 =======================  ======================================================
@@ -22,8 +22,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from supernet.data import Dataset, load_dataset
+from supernet.data import Dataset, absolute_source, load_dataset
 from supernet.errors import ConfigError, FileFormatError
+from supernet.evaluate import CALIBRATION_IMAGES, Condition, Evaluator, Split
 from supernet.files import read_as, sha256, write_document
 from supernet.models import Supernet, load_weights
 from supernet.progress import Progress, silent
@@ -69,6 +70,8 @@ class RunConfig:
     """When, UTC."""
     images: int = 0
     """Training images, without those held out; 0 where that is not known."""
+    holdout_images: int = 0
+    """Images held out, capped by `supernet.data.HOLDOUT_IMAGES`; 0 where not known."""
     imported: dict[str, str] = field(default_factory=dict)
     """Where the weights came from (``source``, ``sha256``), if they were not trained here."""
 
@@ -96,6 +99,36 @@ class Run:
     def checkpoints(self) -> Path:
         """Folder of the checkpoints."""
         return self.folder / "checkpoints"
+
+    @property
+    def evidence(self) -> Path:
+        """The database of evaluations (`supernet.evaluate.Evidence`)."""
+        return self.folder / "evaluations.sqlite"
+
+    @property
+    def pairs(self) -> Path:
+        """Subnets and their accuracies as arrays, for predictors."""
+        return self.folder / "predictor" / "pairs.npz"
+
+    @property
+    def predictor(self) -> Path:
+        """The accuracy predictor that was learned from this run's evaluations."""
+        return self.folder / "predictor" / "predictor.json"
+
+    @property
+    def searches(self) -> Path:
+        """Folder of the searches, one folder each."""
+        return self.folder / "search"
+
+    @property
+    def standalone(self) -> Path:
+        """Folder of the runs of single subnets, by `Subnet.key`."""
+        return self.folder / "alone"
+
+    @property
+    def exports(self) -> Path:
+        """Folder of the exported files."""
+        return self.folder / "export"
 
     @property
     def imported_predictor(self) -> Path:
@@ -157,6 +190,42 @@ class Run:
         """The newest weights as a ``subnet.json`` in `folder` names them."""
         weights = self.weights()
         return {"path": os.path.relpath(weights, folder), "sha256": sha256(weights)}
+
+    def condition(
+        self, split: Split = "holdout", *, images: int = 0, data: str | None = None
+    ) -> Condition:
+        """Under which the evaluations of `evaluator` are kept.
+
+        Args:
+            split: the images that are evaluated.
+            images: how many of them at most; 0 for all.
+            data: images instead of those of the run.
+        """
+        return Condition(
+            weights=sha256(self.weights()),
+            data=absolute_source(data) if data else self.config().data,
+            split=split,
+            images=images,
+            calibration_images=CALIBRATION_IMAGES,
+        )
+
+    def evaluator(
+        self, device: str = "cpu", *, data: str | None = None, progress: Progress = silent
+    ) -> Evaluator:
+        """What measures subnets of this run, the same for every command.
+
+        Args:
+            device: where to run.
+            data: images instead of those of the run.
+            progress: told about every decoded image.
+
+        Raises:
+            FileFormatError: nothing trained yet, or damaged weights.
+            DataError: the images are gone or damaged.
+            ConfigError: the classes have changed, or the run has no images.
+        """
+        dataset = self.dataset(progress, data=data)
+        return Evaluator(self.supernet().to(device), dataset, device=device)
 
     def dataset(self, progress: Progress = silent, *, data: str | None = None) -> Dataset:
         """The images it was trained on, split as then.

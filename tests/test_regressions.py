@@ -13,7 +13,7 @@ from PIL import Image
 from supernet.data import load_folder
 from supernet.data.decoding import _decode
 from supernet.errors import ConfigError, DataError, FileFormatError
-from supernet.evaluate import Evaluations, Score
+from supernet.evaluate import Condition, Evaluation, Evidence
 from supernet.files import atomic_path
 from supernet.latency import LatencyTable, Row, Timing, build_onnx, this_machine
 from supernet.latency.kit import run
@@ -228,15 +228,15 @@ def test_graphs_are_valid_onnx():
 def test_foreign_database(tmp_path):
     with contextlib.closing(sqlite3.connect(tmp_path / "e")) as database, database:
         database.execute("create table evaluations (a, b)")
-    found = Evaluations(tmp_path / "e", weights="w", split="test", calibration_images=1)
     with pytest.raises(FileFormatError):
-        found.get(largest_subnet(DEMO))
+        Evidence(tmp_path / "e")
 
 
 def test_a_nan_accuracy_does_not_blame_the_file(tmp_path):
-    found = Evaluations(tmp_path / "e", weights="w", split="test", calibration_images=1)
+    condition = Condition(weights="w", data="d", split="test", calibration_images=1)
+    row = Evaluation(key="a", genes=(0,), top1=float("nan"), loss=1.0, seconds=0.0)
     with pytest.raises(ConfigError):
-        found.put(largest_subnet(DEMO), Score(float("nan"), 1.0))
+        Evidence(tmp_path / "e").add(condition, [row])
 
 
 def test_errors_of_reading_inside_atomic_path_are_not_write_errors(tmp_path):

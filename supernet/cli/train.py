@@ -127,13 +127,21 @@ def _recipe(
 def _report(run: "Run", *, as_json: bool) -> None:
     phases = [record for record in run.metrics() if "top1_largest" in record]
     print_table(
-        "Accuracy on held-out images, percent",
+        f"Accuracy on {_held_out(run)} held-out images, percent",
         [_row(record) for record in phases],
         ["after phase", "largest", "smallest", "random, mean"],
     )
     click.echo(f"\nrun: {run.folder}")
     if as_json:
         print_json({"run": str(run.folder), "phases": phases})
+
+
+def _held_out(run: "Run") -> str:
+    """How many, and whether there would be more but for the cap."""
+    from supernet.data import HOLDOUT_IMAGES
+
+    count = run.config().holdout_images
+    return f"{count:,}" + " (the most that are held out)" * (count >= 0.99 * HOLDOUT_IMAGES)
 
 
 def _refuse_with_resume(context: click.Context) -> None:

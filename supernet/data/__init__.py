@@ -2,13 +2,14 @@
 
 from supernet.data.embedded import load_fashion_mnist
 from supernet.data.folder import load_folder
-from supernet.data.images import Augment, Dataset, ImageSet, Views, hold_out
+from supernet.data.images import HOLDOUT_IMAGES, Augment, Dataset, ImageSet, Views, hold_out
 from supernet.data.load import EMBEDDED, absolute_source, load_dataset
 from supernet.data.named import NAMED, load_named
 from supernet.data.views import Draws, draw_views, drawn_view, eval_view, train_view
 
 __all__ = [
     "EMBEDDED",
+    "HOLDOUT_IMAGES",
     "NAMED",
     "Augment",
     "Dataset",

@@ -1,5 +1,6 @@
 """Image sets in memory or memory-mapped, and their class-balanced split."""
 
+import math
 from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
@@ -8,7 +9,10 @@ import numpy.typing as npt
 
 from supernet.errors import ConfigError, DataError
 
-__all__ = ["Augment", "Dataset", "ImageSet", "Views", "hold_out"]
+__all__ = ["HOLDOUT_IMAGES", "Augment", "Dataset", "ImageSet", "Views", "hold_out"]
+
+HOLDOUT_IMAGES = 10_000
+"""Held out at most: the standard error of an accuracy of 75 % is then 0.43 points."""
 
 
 class Pixels(Protocol):
@@ -141,14 +145,24 @@ class Dataset:
         return self.train.channels
 
 
-def hold_out(images: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageSet]:
+def hold_out(
+    images: ImageSet, share: float, seed: int, *, most: int = HOLDOUT_IMAGES
+) -> tuple[ImageSet, ImageSet]:
     """Split into (rest, held out), the same share of every class, at random.
+
+    Args:
+        images: to split.
+        share: of every class that is held out.
+        seed: of the choice.
+        most: held out in all; beyond it every class gives fewer, one at least. These
+            are some of those that would be held out without it.
 
     Raises:
         DataError: a class has too few images to give one away.
     """
     rng = np.random.default_rng(seed)
     held = []
+    kept = min(1.0, most / max(1.0, share * len(images)))
     for label in np.unique(images.labels):
         members = np.flatnonzero(images.labels == label)
         count = max(1, round(share * len(members)))
@@ -157,7 +171,8 @@ def hold_out(images: ImageSet, share: float, seed: int) -> tuple[ImageSet, Image
                 f"class {label} has {len(members)} training images: too few to hold {count} out",
                 hint="every class needs at least 2 training images",
             )
-        held.append(rng.choice(members, count, replace=False))
+        chosen = rng.choice(members, count, replace=False)
+        held.append(chosen[: max(1, math.floor(count * kept))])
     mask = np.zeros(len(images), dtype=bool)
     mask[np.concatenate(held)] = True
     return images.take(np.flatnonzero(~mask)), images.take(np.flatnonzero(mask))

@@ -1,22 +1,31 @@
 """Real accuracy of subnets: extracted, recalibrated, run over images."""
 
-from collections.abc import Sequence
-from functools import lru_cache
-from typing import Literal, NamedTuple
+import time
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from supernet.data import Dataset, ImageSet, eval_view
+from supernet.data import Dataset, ImageSet
+from supernet.evaluate.batches import ViewBatches, ViewCache
 from supernet.evaluate.recalibrate import recalibrate
+from supernet.evaluate.task import Evaluation, EvaluationTask, Split
+from supernet.memory import keep_freed_memory
 from supernet.models import Network, Supernet, extract
 from supernet.space import Subnet
 
-__all__ = ["Evaluator", "Score", "Split"]
+__all__ = ["CALIBRATION_IMAGES", "Evaluator", "Score", "percent"]
 
-Split = Literal["holdout", "test"]
+CALIBRATION_IMAGES = 1000
+"""Training images for the batch norm statistics of a subnet, at most, wherever one is
+evaluated, exported or a teacher. `benchmarks/README.md` has the error over their number."""
+
+_BATCH_SIZE = 100
+_KEPT_BYTES = 1 << 30  # of views, on the device
+_SEED = 937162211  # the same images for every subnet
 
 
 class Score(NamedTuple):
@@ -31,12 +40,16 @@ class Score(NamedTuple):
 class Evaluator:
     """Takes recalibrated networks from a supernet and measures their accuracy.
 
+    On a CPU it tells the C library to keep freed memory (`supernet.memory`). Images are
+    held as pixels; of their views only small sets are kept.
+
     Args:
         supernet: where the weights are.
         dataset: statistics come from its training images.
         device: where to run.
         calibration_images: training images for the batch norm statistics, at most.
         batch_size: images at a time; statistics are averaged over batches.
+        kept_bytes: of views that are kept on the device for the next subnet.
     """
 
     def __init__(
@@ -45,72 +58,113 @@ class Evaluator:
         dataset: Dataset,
         *,
         device: str = "cpu",
-        calibration_images: int = 2000,
-        batch_size: int = 250,
+        calibration_images: int = CALIBRATION_IMAGES,
+        batch_size: int = _BATCH_SIZE,
+        kept_bytes: int = _KEPT_BYTES,
     ) -> None:
         self.supernet, self.dataset = supernet, dataset
         self._device, self._batch_size = torch.device(device), batch_size
-        count = min(calibration_images, len(dataset.train))
-        rng = np.random.default_rng(937162211)  # the same images for every subnet
-        index = np.sort(rng.choice(len(dataset.train), count, replace=False))
-        self._calibration = dataset.train.take(index)
-        self._views = lru_cache(maxsize=4)(self._make_views)
+        if self._device.type == "cpu":
+            keep_freed_memory()
+        self._calibration = _some(dataset.train, calibration_images)
+        self._cache = ViewCache(kept_bytes)
 
     def network(self, subnet: Subnet) -> Network:
         """The plain network of `subnet`, recalibrated, in eval mode."""
         network = extract(self.supernet, subnet).to(memory_format=torch.channels_last)
         batches = self._views("calibration", subnet.resolution)
-        whole = [batch for batch in batches if len(batch) == len(batches[0])]
-        recalibrate(network, whole)
+        count = max(1, len(self._calibration) // self._batch_size)  # the whole ones
+        recalibrate(network, (batches[index] for index in range(count)))
         return network.eval()
+
+    def evaluate(self, task: EvaluationTask) -> Evaluation:
+        """Measure one subnet."""
+        start = time.perf_counter()
+        score = self.subnet_score(task.subnet, task.split, images=task.images)
+        return Evaluation(
+            key=task.subnet.key,
+            genes=task.genes,
+            top1=score.top1,
+            loss=score.loss,
+            seconds=time.perf_counter() - start,
+        )
 
     def top1(self, network: nn.Module, resolution: int, split: Split) -> float:
         """Accuracy of a network in percent."""
-        return percent(self.logits(network, resolution, split), self.images(split).labels)
+        return self.score(network, resolution, split).top1
 
     def subnet_top1(self, subnet: Subnet, split: Split) -> float:
         """Accuracy of `subnet`, recalibrated, in percent."""
         return self.subnet_score(subnet, split).top1
 
-    def subnet_score(self, subnet: Subnet, split: Split) -> Score:
-        """Accuracy and loss of `subnet`, recalibrated."""
-        logits = self.logits(self.network(subnet), subnet.resolution, split)
-        labels = self.images(split).labels
-        loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(labels))
-        return Score(percent(logits, labels), float(loss))
+    def subnet_score(self, subnet: Subnet, split: Split, *, images: int = 0) -> Score:
+        """Accuracy and loss of `subnet`, recalibrated.
 
-    @torch.inference_mode()
+        Args:
+            subnet: to measure.
+            split: on which images.
+            images: how many of them at most; 0 for all.
+        """
+        return self.score(self.network(subnet), subnet.resolution, split, images=images)
+
+    def score(self, network: nn.Module, resolution: int, split: Split, *, images: int = 0) -> Score:
+        """Accuracy and loss of a network; its logits are never held for a whole split."""
+        labels = torch.from_numpy(self.images(split, images).labels)
+        hits, loss, start = 0, 0.0, 0
+        for logits in self._logits(network, resolution, split, images):
+            own = labels[start : start + len(logits)]
+            hits += int((logits.argmax(dim=1) == own).sum())
+            loss += float(nn.functional.cross_entropy(logits, own, reduction="sum"))
+            start += len(logits)
+        return Score(100.0 * hits / start, loss / start)
+
     def logits(self, network: nn.Module, resolution: int, split: Split) -> Tensor:
         """Outputs for all images of a split, shape ``(N, classes)``."""
-        return torch.cat([network(batch).cpu() for batch in self._views(split, resolution)])
+        return torch.cat(list(self._logits(network, resolution, split, 0)))
 
     def views(self, split: Split, resolution: int) -> Sequence[Tensor]:
-        """What the network sees of a split, in batches."""
+        """What the network sees of a split, in batches that are made when asked for."""
         return self._views(split, resolution)
 
-    def images(self, split: str) -> ImageSet:
-        """The images of a split."""
+    def images(self, split: str, count: int = 0) -> ImageSet:
+        """The images of a split, or `count` of them at random, always the same."""
         sets = {
             "calibration": self._calibration,
             "holdout": self.dataset.holdout,
             "test": self.dataset.test,
         }
-        return sets[split]
+        return _some(sets[split], count) if count else sets[split]
 
-    def _make_views(self, split: str, resolution: int) -> list[Tensor]:
-        images = self.images(split)
-        starts = range(0, len(images), self._batch_size)
-        return [
-            eval_view(
-                torch.from_numpy(images.pixels(slice(i, i + self._batch_size))).to(self._device),
+    @torch.inference_mode()
+    def _logits(
+        self, network: nn.Module, resolution: int, split: Split, images: int
+    ) -> Iterator[Tensor]:
+        for batch in self._views(split, resolution, images):
+            yield network(batch).float().cpu()
+
+    def _views(self, split: str, resolution: int, images: int = 0) -> Sequence[Tensor]:
+        def make() -> ViewBatches:
+            return ViewBatches(
+                self.images(split, images),
                 resolution,
                 self.dataset.views,
+                batch_size=self._batch_size,
+                device=self._device,
             )
-            for i in starts
-        ]
+
+        return self._cache.get((split, resolution, images), make)
 
 
 def percent(logits: Tensor, labels: npt.NDArray[np.int64]) -> float:
     """Share of images whose largest logit is at their label, in percent."""
     hits = logits.argmax(dim=1).numpy() == labels
     return 100.0 * float(hits.mean())
+
+
+def _some(images: ImageSet, count: int) -> ImageSet:
+    """At most `count` images, drawn at random: always the same ones, in their order.
+
+    A larger count holds those of a smaller one.
+    """
+    order = np.random.default_rng(_SEED).permutation(len(images))
+    return images.take(np.sort(order[:count]))

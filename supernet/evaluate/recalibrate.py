@@ -4,7 +4,7 @@ The statistics in a supernet belong to no subnet; without this step accuracy can
 be near chance.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ __all__ = ["recalibrate"]
 
 
 @torch.no_grad()
-def recalibrate(network: nn.Module, batches: Sequence[Tensor]) -> None:
+def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
     """Set every batch norm's statistics to the mean over `batches`; in place.
 
     Means and (biased) variances of the batches, weighted by their sizes, as in

@@ -28,6 +28,7 @@ from supernet.space.genes import (
     one_hot,
     sample,
     smallest,
+    subnet_keys,
     unique,
 )
 from supernet.space.layout import Genes
@@ -87,6 +88,7 @@ __all__ = [
     "smallest",
     "space_ranges",
     "stage_operators",
+    "subnet_keys",
     "total_macs",
     "total_params",
     "unique",

@@ -27,6 +27,7 @@ __all__ = [
     "one_hot",
     "sample",
     "smallest",
+    "subnet_keys",
     "unique",
 ]
 
@@ -152,6 +153,11 @@ def decode(space: Space, genes: Genes) -> list[Subnet]:
             )
         )
     return subnets
+
+
+def subnet_keys(space: Space, genes: Genes) -> list[str]:
+    """`Subnet.key` of every row of a population."""
+    return [subnet.key for subnet in decode(space, genes)]
 
 
 def largest_subnet(space: Space) -> Subnet:

@@ -1,5 +1,7 @@
 """A subnet: one point of a space, as a value and as a file."""
 
+import hashlib
+import json
 import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -68,12 +70,30 @@ class Subnet:
     features: int
     """Outputs of the linear layer before the classifier; 0 where the space has none."""
 
+    @property
+    def key(self) -> str:
+        """16 hex digits over the space's hash and all choices: what storage knows it by.
+
+        Equal subnets have equal keys, in every process and however a subnet is printed.
+        """
+        stem = (self.stem_width, self.stem_depth, self.stem_out)
+        chosen = [self.resolution, stem, [_plain(s) for s in self.stages], self.features]
+        text = json.dumps([self.space_hash, chosen], separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
     def __str__(self) -> str:
         stem = "-".join(str(width) for width in (self.stem_width, self.stem_out) if width)
         stem += f"x{self.stem_depth + 1}" * (self.stem_depth > 0)
         features = [f"features {self.features}"] * (self.features > 0)
         stages = [_line(stage) for stage in self.stages]
         return " | ".join([f"{self.resolution}px, stem {stem}", *stages, *features])
+
+
+def _plain(stage: StageChoice) -> list[Any]:
+    """The choices of a stage for `Subnet.key`; expand ratios only where blocks expand."""
+    expands = stage.block in EXPANDING
+    blocks = [[b.kernel, float(b.expand) if expands else 0.0] for b in stage.blocks]
+    return [stage.width, stage.block, float(stage.se), stage.shortcut, blocks]
 
 
 def _line(stage: StageChoice) -> str:

@@ -38,7 +38,6 @@ __all__ = ["Trainer"]
 
 _CHECK_EVERY = 20  # steps between looks at the loss, each of which waits for the device
 _MOST_SKIPPED = 50  # steps in a row
-_CALIBRATION = {"calibration_images": 2000, "batch_size": 200}
 
 
 class Trainer:
@@ -199,9 +198,7 @@ class Trainer:
         self._optimizer = self._new_optimizer()
         if stretch.start == 0 and self._teachers.at_start:
             # statistics of a supernet that was trained before belong to no subnet
-            evaluator = Evaluator(
-                self.supernet, self._dataset, device=self._processes.device, **_CALIBRATION
-            )
+            evaluator = Evaluator(self.supernet, self._dataset, device=self._processes.device)
             self._keep_teacher(evaluator.network(self.supernet.largest))
         if stretch.phase.sort_channels:
             # but for the channels of widths that the phases before trained

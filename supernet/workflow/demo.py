@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from supernet.evaluate import Evaluator
 from supernet.latency import build_onnx, measure_beside
 from supernet.progress import Progress, silent
 from supernet.report import FrontPoint, NetworkRow
@@ -29,7 +28,7 @@ from supernet.space import (
     total_params,
 )
 from supernet.train import load_recipe, scaled
-from supernet.workflow.accuracies import CALIBRATION_IMAGES
+from supernet.workflow.accuracies import Accuracies
 from supernet.workflow.export import ExportOutcome, export_subnet
 from supernet.workflow.report import Comparison, write_report
 from supernet.workflow.search import SearchOutcome, search_target, subnet_file
@@ -214,7 +213,7 @@ def run_demo(
 
 
 def _export_largest(run: Run, space: Space, progress: Progress) -> ExportOutcome:
-    folder = run.folder / "export"
+    folder = run.exports
     path = folder / "largest.json"
     subnet_file(run, space, largest_subnet(space), folder).save(path)
     return export_subnet(path, run, progress=progress)
@@ -282,17 +281,8 @@ def _time_together(
 
 
 def _test_accuracies(run: Run, genes: Genes, device: str, progress: Progress) -> tuple[float, ...]:
-    evaluator = Evaluator(
-        run.supernet().to(device),
-        run.dataset(),
-        device=device,
-        calibration_images=CALIBRATION_IMAGES,
-    )
-    found = []
-    for done, subnet in enumerate(decode(run.space(), genes), start=1):
-        found.append(evaluator.subnet_top1(subnet, "test"))
-        progress(done, len(genes), "evaluating random subnets")
-    return tuple(found)
+    top1, _ = Accuracies(run, device, progress, split="test").measure(genes)
+    return tuple(top1.tolist())
 
 
 def _comparison(outcome: SearchOutcome, export: ExportOutcome, compared: _Compared) -> Comparison:

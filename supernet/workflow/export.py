@@ -91,13 +91,12 @@ def export_subnet(
     file, space, config = SubnetFile.load(path), run.space(), run.config()
     subnet = file.subnet
     check_operators(space, file)
-    dataset = run.dataset(progress, data=data)
-    config = replace(config, classes=dataset.classes)
-    evaluator = Evaluator(run.supernet(), dataset)
+    evaluator = run.evaluator(data=data, progress=progress)
+    config = replace(config, classes=evaluator.dataset.classes)
     steps = 4
     progress(0, steps, "exporting, statistics of the subnet")
     network = evaluator.network(subnet)
-    onnx = output or run.folder / "export" / f"{path.stem}.onnx"
+    onnx = output or run.exports / f"{path.stem}.onnx"
     progress(1, steps, "exporting, to ONNX")
     to_onnx(
         network,

@@ -1,12 +1,13 @@
 """How good a supernet is: its subnets as they are, and against the same trained alone."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from supernet.errors import ConfigError, FileFormatError
-from supernet.evaluate import Evaluations, Score, Split
+from supernet.evaluate import CALIBRATION_IMAGES, Evidence, Score, Split
 from supernet.files import fill, sha256
 from supernet.models import Supernet, extract, load_pretrained, save_weights
 from supernet.progress import Progress, silent
@@ -14,7 +15,7 @@ from supernet.runs import Run
 from supernet.space import Space, Subnet, decode, largest, operators, total_macs, total_params
 from supernet.space.identify import fixed_space
 from supernet.train import Phase, Recipe
-from supernet.workflow.accuracies import CALIBRATION_IMAGES, Accuracies, random_pairs
+from supernet.workflow.accuracies import Accuracies, random_pairs
 from supernet.workflow.quality_file import (
     QualityFile,
     SubnetQuality,
@@ -62,7 +63,7 @@ def measure_quality(
     _check(run, subnets, alone)
     space = run.space()
     genes = random_pairs(space, subnets + len(_NAMES), seed)
-    accuracies = Accuracies(run, space, device, progress, split=split)
+    accuracies = Accuracies(run, device, progress, split=split)
     scores = [Score(*pair) for pair in accuracies.measure(genes).T.tolist()]
     chosen = decode(space, genes)
     lone = _train_alone(run, chosen[:alone], split, device, progress)
@@ -186,7 +187,7 @@ def _train_alone(
         dropout = run.space().head.dropout if number == 1 else 0.0
         space = alone_space(run.space(), subnet, dropout=dropout)
         own = decode(space, largest(space))[0]
-        place = Run(run.folder / "alone" / hashlib.sha256(str(subnet).encode()).hexdigest()[:12])
+        place = Run(run.standalone / subnet.key)
         score = _known(place, own, split)
         if score is None:
             telling = _prefixed(progress, f"alone {number} of {len(chosen)}")
@@ -194,7 +195,7 @@ def _train_alone(
                 resume_training(place, device=device, progress=telling)
             else:
                 _begin(run, place, space, subnet, number == 1, device, telling)
-            measured = Accuracies(place, place.space(), device, telling, split=split)
+            measured = Accuracies(place, device, telling, split=split)
             score = Score(*measured.measure(largest(space)).T.tolist()[0])
         scores.append(score)
     return scores
@@ -203,16 +204,11 @@ def _train_alone(
 def _known(place: Run, subnet: Subnet, split: Split) -> Score | None:
     """The score that was measured after a training that had ended."""
     try:
-        weights = place.weights()
+        condition = place.condition(split)
     except FileFormatError:  # not begun, or stopped before the first checkpoint
         return None
-    known = Evaluations(
-        place.folder / "evaluations.sqlite",
-        weights=sha256(weights),
-        split=split,
-        calibration_images=CALIBRATION_IMAGES,
-    )
-    return known.get(subnet)
+    known = Evidence(place.evidence).lookup(condition, [subnet.key])
+    return None if np.isnan(known.top1[0]) else Score(float(known.top1[0]), float(known.loss[0]))
 
 
 def _begin(

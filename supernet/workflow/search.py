@@ -137,7 +137,7 @@ def search_target(
         looked = _look_by_imported(run, space, look)
     else:
         _check_images(run)
-        accuracies = Accuracies(run, space, device, progress)
+        accuracies = Accuracies(run, device, progress)
         random = random_pairs(space, pairs, seed)
         promising = partial(_promising, limit_ms=limit_ms, count=candidates)
         looked = _look_and_learn(accuracies, random, look, promising, rounds)
@@ -188,7 +188,7 @@ def _look_and_learn(
     for number in range(1, rounds + 1):
         predictor = _learn(predictor, promising(found, predictor.genes), accuracies)
         found = look(predictor.predict, predictor.genes, number)
-    predictor.save(run.folder / "predictor" / "predictor.json")
+    predictor.save(run.predictor)
     validation = cross_validate(space, random, *scores)
     return _Looked(found=found, pairs=random, validation=validation)
 
@@ -246,7 +246,7 @@ def _write(
     validation: CrossValidation | None,
     output: Path | None,
 ) -> Path:
-    folder = run.folder / "search" / table.target
+    folder = run.searches / table.target
     best = found.genes[[found.best]]
     interval = latency.predict(best)
     predicted: dict[str, Any] = {

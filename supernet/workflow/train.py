@@ -29,7 +29,6 @@ from supernet.train import (
 )
 from supernet.train.batches import steps_per_epoch
 from supernet.train.sampling import admitted, step_rng
-from supernet.workflow.accuracies import CALIBRATION_IMAGES
 from supernet.workflow.start import absolute_sources, start_from
 
 __all__ = ["resume_training", "train_supernet"]
@@ -83,6 +82,7 @@ def train_supernet(
         mean=dataset.views.mean,
         std=dataset.views.std,
         images=len(dataset.train),
+        holdout_images=len(dataset.holdout),
         recipe=asdict(absolute_sources(recipe)),
         seed=seed,
         device=processes.device,
@@ -160,9 +160,7 @@ def _trainer(
     processes: Processes,
     progress: Progress,
 ) -> Trainer:
-    evaluator = Evaluator(
-        supernet, dataset, device=processes.device, calibration_images=CALIBRATION_IMAGES
-    )
+    evaluator = Evaluator(supernet, dataset, device=processes.device)
     return Trainer(
         supernet,
         dataset,

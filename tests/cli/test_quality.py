@@ -13,7 +13,6 @@ from click import Option
 
 from supernet.cli.quality import command
 from supernet.errors import ConfigError, FileFormatError
-from supernet.evaluate import Evaluator
 from supernet.models import Supernet
 from supernet.runs import Run, find_run
 from supernet.space import decode, largest, load_space, operators, sample, total_macs
@@ -68,7 +67,7 @@ def test_subnets_are_measured_drawn_and_compared_with_training_alone(supernet: C
 
 def test_accuracies_are_real(supernet: Command, run: Run):
     quality, *_ = measure_quality(run, subnets=1, split="holdout")
-    evaluator = Evaluator(run.supernet(), run.dataset(), calibration_images=1000)
+    evaluator = run.evaluator()
     space = run.space()
     expected = evaluator.subnet_score(decode(space, largest(space))[0], "holdout")
     row = quality.subnets[-1]

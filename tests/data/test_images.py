@@ -57,3 +57,13 @@ def test_a_class_of_one_image_cannot_give_it_away() -> None:
     with pytest.raises(DataError, match="class 1 has 1 training images: too few to hold 1") as e:
         hold_out(images([0, 0, 1]), 0.1, 0)
     assert e.value.hint == "every class needs at least 2 training images"
+
+
+def test_a_large_hold_out_is_capped_and_its_images_are_those_of_the_uncapped_one() -> None:
+    whole = images([0, 1, 2, 2] * 60)
+    _, uncapped = hold_out(whole, 0.5, 3)
+    rest, held = hold_out(whole, 0.5, 3, most=60)
+    assert (len(uncapped), len(held), len(rest)) == (120, 60, 180)
+    assert set(numbers(held)) < set(numbers(uncapped))  # so older runs never trained on them
+    assert np.bincount(held.labels).tolist() == [15, 15, 30]
+    assert len(hold_out(whole, 0.5, 3, most=1)[1]) == 3  # one of every class

@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from supernet.data import Dataset, ImageSet, eval_view
-from supernet.evaluate import Evaluator, percent, recalibrate
-from supernet.evaluate.evaluator import Split
+from supernet.evaluate import Evaluator, Split, percent, recalibrate
 from supernet.models import Supernet, extract
 from supernet.space import Space, decode, sample, smallest
 

@@ -23,6 +23,8 @@ from supernet.space import (
     operators,
     sample,
     stage_operators,
+    subnet_keys,
+    unique,
 )
 
 
@@ -145,3 +147,30 @@ def test_operators_that_are_not_those_of_the_subnet_are_refused(
         check_operators(tiny_space, replace(file, operators=file.operators[:-1]))
     with pytest.raises(ConfigError, match="the subnet is of space 'tiny'"):
         check_operators(demo_space, file)
+
+
+def test_keys_tell_all_subnets_apart_and_do_not_depend_on_text(any_space: Space) -> None:
+    genes = unique(sample(any_space, 300, np.random.default_rng(0)))
+    subnets = decode(any_space, genes)
+    keys = subnet_keys(any_space, genes)
+    assert keys == [subnet.key for subnet in subnets]
+    assert len(set(keys)) == len(genes)
+    assert {len(key) for key in keys} == {16}
+    assert replace(subnets[0], space="renamed").key == keys[0]
+    assert replace(subnets[0], space_hash="another").key != keys[0]
+
+
+def test_a_key_is_the_same_in_every_process_and_version(tiny_space: Space) -> None:
+    # a change here loses every evaluation that users have
+    assert largest_subnet(tiny_space).key == "d604dc28c3a0d831"
+    as_whole = replace(largest_subnet(tiny_space), features=24)
+    assert as_whole.key == "d604dc28c3a0d831"
+
+
+def test_a_key_does_not_depend_on_choices_without_effect(subnet: Subnet) -> None:
+    def with_expand(expand: float) -> str:
+        (first, *rest), block = subnet.stages, Block(kernel=3, expand=expand)
+        first = replace(first, block="dsconv", blocks=(block,))
+        return replace(subnet, stages=(first, *rest)).key
+
+    assert with_expand(1) == with_expand(3.0)

@@ -1,0 +1,73 @@
+"""`supernet predictor collect`: accuracies of subnets, for a predictor to learn from."""
+
+from pathlib import Path
+
+import click
+
+from supernet.cli import options
+from supernet.cli.output import print_json, progress_bar
+
+
+@click.command(
+    epilog="What was stopped goes on when the same command is given again. Examples:  supernet "
+    "predictor collect  |  supernet predictor collect --subnets 500 --images 2000 --workers 4"
+)
+@options.run()
+@click.option(
+    "--subnets",
+    type=click.IntRange(2, 100_000),
+    default=100,
+    show_default=True,
+    help="To measure: the largest, the smallest, and random ones of all sizes.",
+)
+@click.option(
+    "--images",
+    type=click.IntRange(1),
+    help="Hold-out images for each, always the same ones; all when not given.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Processes that measure at the same time; they share the processors.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Of the arrays (.npz); predictor/pairs.npz of the run when not given.",
+)
+@options.seed
+@options.device
+@options.common
+def command(
+    run_folder: Path | None,
+    subnets: int,
+    images: int | None,
+    workers: int,
+    output: Path | None,
+    seed: int,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Measure subnets of a run on its hold-out images, and write them as arrays."""
+    from supernet.runs import find_run
+    from supernet.workflow.collect import collect_pairs, write_pairs
+
+    run = find_run(run_folder)
+    with progress_bar() as progress:
+        pairs = collect_pairs(
+            run,
+            subnets,
+            images=images,
+            workers=workers,
+            seed=seed,
+            device=options.resolved_device(device),
+            progress=progress,
+        )
+    path = write_pairs(output or run.pairs, run, pairs)
+    low, high = float(pairs.top1.min()), float(pairs.top1.max())
+    click.echo(f"{len(pairs.top1)} subnets, top-1 {low:.2f} to {high:.2f} %\n\npairs: {path}")
+    if as_json:
+        print_json({"subnets": len(pairs.top1), "top1": [low, high], "pairs": str(path)})

@@ -1,0 +1,50 @@
+"""What is to be evaluated, and what came out."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from supernet.space import Genes, Space, Subnet, decode
+
+__all__ = ["Evaluation", "EvaluationTask", "Split", "tasks_of"]
+
+Split: TypeAlias = Literal["holdout", "test"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationTask:
+    """One subnet to measure."""
+
+    subnet: Subnet
+    genes: tuple[int, ...]
+    """The same as a row of genes."""
+    split: Split = "holdout"
+    images: int = 0
+    """How many of the split's images at most; 0 for all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What was measured of one subnet; NaN where the measuring failed."""
+
+    key: str
+    """`Subnet.key`."""
+    genes: tuple[int, ...]
+    top1: float
+    """Percent."""
+    loss: float
+    """Mean cross-entropy in nats."""
+    seconds: float
+    """Wall time of calibration and evaluation."""
+
+
+def tasks_of(
+    space: Space, genes: Genes, *, split: Split = "holdout", images: int = 0
+) -> list[EvaluationTask]:
+    """One task for every row of a population ``(N, G)``."""
+    rows = np.asarray(genes).tolist()
+    return [
+        EvaluationTask(subnet=subnet, genes=tuple(row), split=split, images=images)
+        for subnet, row in zip(decode(space, genes), rows)
+    ]

@@ -1,0 +1,150 @@
+"""Conformance of engines: the same rows as in process, and a killed worker costs its task."""
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from supernet.data import Dataset
+from supernet.errors import DataError
+from supernet.evaluate import Engine, Evaluation, EvaluationTask, Evaluator, InProcess, Workers
+from supernet.evaluate.task import tasks_of
+from supernet.models import Supernet
+from supernet.space import Space, sample, unique
+
+Make = Callable[[], Evaluator]
+
+
+class Standing(Evaluator):
+    """Measures nothing: what it does depends on the subnet; writes down every try."""
+
+    def __init__(self, folder: Path, deadly: str = "", broken: str = "", tries: int = 9) -> None:
+        self._folder, self._deadly, self._broken, self._tries = folder, deadly, broken, tries
+
+    def evaluate(self, task: EvaluationTask) -> Evaluation:
+        key = task.subnet.key
+        with (self._folder / key).open("a") as handle:
+            handle.write(".")
+        if key == self._broken:
+            raise DataError("images are gone")
+        if key == self._deadly and len((self._folder / key).read_text()) <= self._tries:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return Evaluation(key=key, genes=task.genes, top1=1.0, loss=2.0, seconds=0.0)
+
+
+@pytest.fixture
+def tasks(tiny_space: Space, rng: np.random.Generator) -> list[EvaluationTask]:
+    return tasks_of(tiny_space, unique(sample(tiny_space, 6, rng)), images=20)
+
+
+@pytest.fixture(params=["in process", "workers"])
+def engine(request: pytest.FixtureRequest) -> Iterator[Callable[[Make], Engine]]:
+    opened: list[Engine] = []
+
+    def open_engine(make: Make) -> Engine:
+        opened.append(InProcess(make) if request.param == "in process" else Workers(make, 2))
+        return opened[-1]
+
+    yield open_engine
+    for engine in opened:
+        engine.close()
+    assert multiprocessing.active_children() == []
+
+
+def made(space: Space, dataset: Dataset) -> Evaluator:
+    torch.manual_seed(0)
+    return Evaluator(Supernet(space), dataset, calibration_images=50)
+
+
+def test_the_same_rows_as_in_process(
+    engine: Callable[[Make], Engine],
+    tiny_space: Space,
+    dataset: Dataset,
+    tasks: list[EvaluationTask],
+) -> None:
+    found = {row.key: row for row in engine(partial(made, tiny_space, dataset)).submit(tasks)}
+    assert set(found) == {task.subnet.key for task in tasks}
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, before // 2))  # as each of two workers has
+    try:
+        for task in tasks:
+            expected = made(tiny_space, dataset).evaluate(task)
+            row = found[task.subnet.key]
+            assert (row.genes, row.top1) == (task.genes, expected.top1)
+            assert row.loss == pytest.approx(expected.loss, rel=1e-5)
+            assert row.seconds > 0
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_an_engine_takes_several_submissions(
+    engine: Callable[[Make], Engine], tasks: list[EvaluationTask], tmp_path: Path
+) -> None:
+    opened = engine(partial(Standing, tmp_path))
+    assert list(opened.submit([])) == []
+    for some in (tasks[:2], tasks[2:]):
+        assert {row.key for row in opened.submit(some)} == {task.subnet.key for task in some}
+
+
+def test_an_error_of_the_evaluator_is_raised(
+    engine: Callable[[Make], Engine], tasks: list[EvaluationTask], tmp_path: Path
+) -> None:
+    opened = engine(partial(Standing, tmp_path, broken=tasks[3].subnet.key))
+    with pytest.raises(DataError, match="images are gone"):
+        list(opened.submit(tasks))
+
+
+@pytest.mark.parametrize(("kills", "top1"), [(1, 1.0), (2, np.nan)])
+def test_a_killed_worker_costs_its_task_alone_which_is_tried_once_more(
+    tasks: list[EvaluationTask], tmp_path: Path, kills: int, top1: float
+) -> None:
+    deadly = tasks[2].subnet.key
+    with Workers(partial(Standing, tmp_path, deadly=deadly, tries=kills), 2) as workers:
+        found = {row.key: row for row in workers.submit(tasks)}
+    assert len(found) == len(tasks)
+    assert found.pop(deadly).top1 == pytest.approx(top1, nan_ok=True)
+    assert {row.top1 for row in found.values()} == {1.0}
+    assert len((tmp_path / deadly).read_text()) == 2
+    assert multiprocessing.active_children() == []
+
+
+def test_who_stops_listening_leaves_nothing_running(
+    tasks: list[EvaluationTask], tmp_path: Path
+) -> None:
+    workers = Workers(partial(Standing, tmp_path), 2)
+    results = workers.submit(tasks)
+    next(results)
+    results.close()  # type: ignore[attr-defined]  # a generator
+    workers.close()
+    assert multiprocessing.active_children() == []
+
+
+def _submit(folder: Path, tasks: list[EvaluationTask]) -> None:
+    (folder / "begun").touch()
+    with Workers(partial(Standing, folder), 2) as workers:
+        for _ in range(10_000):
+            list(workers.submit(tasks))
+
+
+def test_ctrl_c_leaves_nothing_running(tasks: list[EvaluationTask], tmp_path: Path) -> None:
+    parent = multiprocessing.get_context("spawn").Process(target=_submit, args=(tmp_path, tasks))
+    parent.start()
+    while len(list(tmp_path.iterdir())) < 3:
+        time.sleep(0.05)
+    assert parent.pid
+    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+    if not children.exists():
+        pytest.skip("the system does not list children")
+    pids = children.read_text().split()
+    os.kill(parent.pid, signal.SIGINT)
+    parent.join(30)
+    assert parent.exitcode == 1
+    left = [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+    assert left == []
