@@ -33,7 +33,7 @@ from supernet.latency import (
 )
 from supernet.latency.backends.onnxruntime import OnnxRuntime
 from supernet.latency.kit.plan import FIT, HOLD_OUT
-from supernet.predict import kendall_tau, mean_absolute_percentage_error
+from supernet.metrics import kendall_tau, mean_absolute_percentage_error
 from supernet.space import Operator, load_space, total_macs
 
 FIVE = (128, 160, 176, 192, 224)

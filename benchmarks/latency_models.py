@@ -38,7 +38,7 @@ from supernet.latency import (
 from supernet.latency.estimate import SizeEstimator
 from supernet.latency.ofa import read_ofa_tables
 from supernet.latency.targets import shipped_targets
-from supernet.predict import kendall_tau
+from supernet.metrics import kendall_tau
 from supernet.space import (
     Genes,
     Operator,

@@ -11,7 +11,7 @@ from supernet.latency.model import ModelError, OperatorModel, activation_class, 
 from supernet.latency.solve import nonnegative_least_squares
 from supernet.latency.table import LatencyTable
 from supernet.latency.work import WORK_TERMS, work_terms
-from supernet.predict import mean_absolute_percentage_error
+from supernet.metrics import mean_absolute_percentage_error
 from supernet.space import (
     Operator,
     OperatorSum,

@@ -19,7 +19,7 @@ from supernet.latency.correction import Correction
 from supernet.latency.estimate import SizeEstimator
 from supernet.latency.interval import Counts, Prediction, Values, with_interval
 from supernet.latency.model import OperatorModel
-from supernet.predict import kendall_tau, mean_absolute_percentage_error
+from supernet.metrics import kendall_tau, mean_absolute_percentage_error
 from supernet.space import (
     Domain,
     Genes,

@@ -1,20 +1,27 @@
-"""Accuracy predictors, and how well predictions agree with measurements."""
+"""Accuracy predictors: fitted to measured pairs, or imported."""
 
-from supernet.predict.gaussian import AccuracyPredictor, CrossValidation, cross_validate
-from supernet.predict.metrics import (
-    kendall_tau,
-    mean_absolute_percentage_error,
-    root_mean_square_error,
+from supernet.predict.contract import (
+    AccuracyPairs,
+    AccuracyPredictor,
+    Additive,
+    Predicted,
+    Validation,
 )
+from supernet.predict.fitted import FittedPredictor
 from supernet.predict.mlp import Input, MLPPredictor
+from supernet.predict.registry import fit_predictor, load_predictor
+from supernet.predict.validate import cross_validate
 
 __all__ = [
+    "AccuracyPairs",
     "AccuracyPredictor",
-    "CrossValidation",
+    "Additive",
+    "FittedPredictor",
     "Input",
     "MLPPredictor",
+    "Predicted",
+    "Validation",
     "cross_validate",
-    "kendall_tau",
-    "mean_absolute_percentage_error",
-    "root_mean_square_error",
+    "fit_predictor",
+    "load_predictor",
 ]

@@ -8,16 +8,18 @@ tutorial (kernels, expand ratios, then the input size) and that of the search pa
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from supernet.errors import FileFormatError
+from supernet.errors import ConfigError, FileFormatError
+from supernet.files import sha256
 from supernet.predict.mlp import Input, MLPPredictor
 from supernet.space import Space, load_space
 from supernet.space.layout import Dimension, layout_of
 
-__all__ = ["from_ofa"]
+__all__ = ["from_ofa", "load_ofa"]
 
 _TUTORIAL_SIZES = (0, 0, 0, 160, 176, 192, 208, 224)
 """The published file has inputs for 112, 128 and 144 as well, but was never trained with
@@ -74,6 +76,22 @@ def from_ofa(
     of_size = [Input(dimension="resolution" if size else "", value=size) for size in sizes]
     inputs = [*choices, *of_size] if tutorial else [*of_size, *choices]
     return MLPPredictor(space, inputs, layers, source)
+
+
+def load_ofa(path: Path, space: Space, sizes: Sequence[int] | None = None) -> MLPPredictor:
+    """The predictor in a published ``.pth``.
+
+    Raises:
+        FileFormatError: not such a predictor, damaged, or of another space.
+    """
+    from supernet.models.weights import load_tensors
+
+    state = {name: value.float().numpy() for name, value in load_tensors(path).items()}
+    origin = {"source": path.name, "sha256": sha256(path)}
+    try:
+        return from_ofa(state, space, origin, sizes)
+    except (ConfigError, FileFormatError) as error:
+        raise FileFormatError(f"{path}: {error}", hint=error.hint) from None
 
 
 def _layers(

@@ -13,7 +13,7 @@ from supernet.evaluate import Pairs
 from supernet.files import write_bytes
 from supernet.progress import Progress, silent
 from supernet.runs import Run
-from supernet.space import Genes, canonical, count_subnets, sample_spread, unique
+from supernet.space import Domain, Genes, canonical, count_subnets, unique
 from supernet.workflow.accuracies import Accuracies, check_count, random_pairs
 
 __all__ = ["Checked", "check_predictor", "collect_pairs", "write_pairs"]
@@ -160,7 +160,7 @@ def _fresh(run: Run, known: Genes, count: int, seed: int) -> Genes:
     rng = np.random.default_rng([seed, 1])
     chosen: list[npt.NDArray[np.int8]] = []
     while len(chosen) < count:
-        for row in sample_spread(space, count, rng):
+        for row in Domain.of(space).sample_spread(count, rng):
             if row.tobytes() not in seen:
                 seen.add(row.tobytes())
                 chosen.append(row)

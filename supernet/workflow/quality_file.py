@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from supernet.files import read_as, write_document
-from supernet.predict.metrics import kendall_tau
+from supernet.metrics import kendall_tau
 
 __all__ = [
     "FILE_NAME",

@@ -9,7 +9,7 @@ import pytest
 
 from supernet.errors import ConfigError
 from supernet.latency import LatencyTable, fit_networks, read_networks
-from supernet.predict import kendall_tau, mean_absolute_percentage_error
+from supernet.metrics import kendall_tau, mean_absolute_percentage_error
 from supernet.space import (
     Genes,
     Operator,

@@ -5,7 +5,7 @@ import pytest
 
 from supernet.errors import ConfigError
 from supernet.latency import LatencyTable, OperatorModel, load_target, transfer
-from supernet.predict import kendall_tau, mean_absolute_percentage_error
+from supernet.metrics import kendall_tau, mean_absolute_percentage_error
 from supernet.space import OperatorSum, Space, load_space, sample
 
 

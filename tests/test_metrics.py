@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supernet.predict import (
+from supernet.metrics import (
     kendall_tau,
     mean_absolute_percentage_error,
     root_mean_square_error,
