@@ -24,7 +24,7 @@ import numpy as np
 from supernet import __version__
 from supernet.errors import ConfigError, FileFormatError
 from supernet.files import read_as, sha256, storage_error, write_document, write_text
-from supernet.latency import LatencyTable
+from supernet.latency import LatencyPredictor
 from supernet.search._document import Body, SpaceId, impossible
 from supernet.search._scored import HINT, read_scored, write_scored
 from supernet.search.records import PredictorRecord, TargetRecord
@@ -35,7 +35,8 @@ from supernet.space import (
     decode,
     load_space,
     macs_of,
-    operators,
+    operator_indices,
+    operators_of,
     params_of,
     save_space,
 )
@@ -142,7 +143,7 @@ def save_result(
     request: Mapping[str, Any],
     chosen: int | None = None,
     predictor: PredictorRecord | None = None,
-    tables: Mapping[str, LatencyTable] | None = None,
+    latencies: Mapping[str, LatencyPredictor] | None = None,
 ) -> Path:
     """Write a result into a folder of its own; the path of ``result.json``.
 
@@ -152,7 +153,7 @@ def save_result(
         request: what was asked for, as plain values.
         chosen: index of the chosen subnet; the best of the front when not given.
         predictor: how accuracies were known.
-        tables: latency tables by target, as named in ``latency@<target>``.
+        latencies: what predicts each target, by the name in ``latency@<target>``.
 
     Raises:
         ConfigError: the folder holds a result already, or a request that is no plain values.
@@ -161,7 +162,7 @@ def save_result(
     folder = Path(folder)
     if (folder / _RESULT).exists():
         raise ConfigError(f"{folder} holds a result already", hint="take another folder")
-    targets = _targets(result, tables or {})
+    targets = _targets(result, latencies or {})
     try:
         write_scored(folder / _SCORED, result.genes, result.columns)
         save_space(result.problem.space, folder / _SPACE)
@@ -179,14 +180,15 @@ def save_result(
     return folder / _RESULT
 
 
-def _targets(result: SearchResult, tables: Mapping[str, LatencyTable]) -> tuple[TargetRecord, ...]:
-    """The records of tables, with the times of all operators that the front needs."""
+def _targets(
+    result: SearchResult, latencies: Mapping[str, LatencyPredictor]
+) -> tuple[TargetRecord, ...]:
+    """The records of targets, with the times of all operators that the front needs."""
     space = result.problem.space
-    needed = {}
-    if tables:
-        for subnet in decode(space, result.genes[result.front]):
-            needed.update(dict.fromkeys(operators(space, subnet)))
-    return tuple(TargetRecord.of(name, table, space, [*needed]) for name, table in tables.items())
+    used = np.unique(operator_indices(space, result.genes[result.front]))
+    known = operators_of(space)
+    needed = [known[index] for index in used.tolist() if index >= 0]
+    return tuple(TargetRecord.of(name, latency, needed) for name, latency in latencies.items())
 
 
 def _remove(folder: Path) -> None:
