@@ -356,7 +356,7 @@ def test_limits_on_figures_off_the_front_pick_among_all_scored() -> None:
         ("latency<=nan", "'nan' is no number"),
         ("energy<=3", "names 0 figures; this result has top1, latency@mobile_cpu"),
         ("latency<=0.1", "no scored subnet within the limits has latency@mobile_cpu <= 0.1"),
-        ("latency<=7, macs>=400e6", "together"),
+        ("latency<=7, macs>=150e6", "together"),
     ],
 )
 def test_a_pick_that_names_nothing_says_why(text: str, message: str) -> None:
