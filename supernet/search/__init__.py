@@ -17,8 +17,16 @@ from supernet.search.objective import (
 )
 from supernet.search.pareto import crowding, fronts, pareto_front
 from supernet.search.problem import Problem
+from supernet.search.records import PredictorRecord, TargetRecord
 from supernet.search.registry import ALGORITHMS, DEFAULT, AlgorithmInfo, algorithm
 from supernet.search.result import Axis, ProblemRecord, SearchResult
+from supernet.search.saved import (
+    SavedResult,
+    load_result,
+    new_result_folder,
+    result_folders,
+    save_result,
+)
 
 __all__ = [
     "ALGORITHMS",
@@ -33,10 +41,13 @@ __all__ = [
     "Evaluated",
     "Factory",
     "Objective",
+    "PredictorRecord",
     "Problem",
     "ProblemRecord",
+    "SavedResult",
     "SearchResult",
     "Start",
+    "TargetRecord",
     "algorithm",
     "check_limits",
     "cost_of",
@@ -46,9 +57,13 @@ __all__ = [
     "fronts",
     "hypervolume",
     "latency",
+    "load_result",
     "macs",
+    "new_result_folder",
     "params",
     "pareto_front",
     "peak_memory",
+    "result_folders",
     "run_search",
+    "save_result",
 ]

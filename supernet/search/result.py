@@ -2,16 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
-from supernet.errors import ConfigError, InfeasibleError
+from supernet.errors import ConfigError, InfeasibleError, MissingPackageError
 from supernet.search.contract import Evaluated
 from supernet.search.objective import Values
 from supernet.search.pareto import Index, pareto_front
+from supernet.search.pick import picked
 from supernet.search.problem import Problem
 from supernet.space import Genes, Space, Subnet, decode
+
+if TYPE_CHECKING:
+    from supernet.report import FrontPlot
 
 __all__ = ["Axis", "ProblemRecord", "SearchResult"]
 
@@ -28,6 +33,32 @@ class Axis:
     """Whether it is an axis of the front."""
     limit: float | None = None
     """The most that is allowed, of one that is maximised the least."""
+
+    def breaks(self, values: Values) -> npt.NDArray[np.bool_]:
+        """Which values break the limit, of the shape of `values`; none where there is none."""
+        share = values / (self.limit or np.inf) - 1
+        return (-share if self.maximise else share) > 0
+
+    def text(self, value: float) -> str:
+        """A value in words, such as ``latency@note10 12.3 ms``."""
+        return f"{self.name} {_number(self.unit, value)}"
+
+    @property
+    def bound_text(self) -> str:
+        """The limit in words, such as ``<= 12 ms``; empty where there is none."""
+        if self.limit is None:
+            return ""
+        return f"{'>=' if self.maximise else '<='} {_number(self.unit, self.limit)}"
+
+
+def _number(unit: str, value: float) -> str:
+    """A value with its unit; large counts with a prefix."""
+    if unit == "%":
+        return f"{value:.2f} %"
+    for size, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.4g} {prefix}{'B' if unit == 'bytes' else unit}"
+    return f"{value:.4g} {unit}".rstrip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +101,15 @@ class ProblemRecord:
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class SearchResult:
-    """Every scored subnet with its figures, and the front among them."""
+    """Every scored subnet with its figures, and the front among them.
+
+    Example::
+
+        result = run_search(problem)
+        print(result)                                # a few lines
+        subnet = result.subnet(result.pick("latency<=12"))
+        result.to_dataframe(), result.plot("macs")   # the front
+    """
 
     problem: ProblemRecord
     genes: Genes
@@ -114,6 +153,107 @@ class SearchResult:
 
     def __len__(self) -> int:
         return len(self.genes)
+
+    def __repr__(self) -> str:
+        """A few lines: what was searched, and the ends of the front."""
+        best, cheapest = self.best(), int(self.front[0])
+        words = [f"{len(self)} subnets of space {self.problem.space.name!r} scored"]
+        words.append(f"{len(self.front)} on the front, {self.seconds:.3g} s")
+        lines = [f"SearchResult: {', '.join(words)}"]
+        lines += [f"  best:     {self._words(best)}"]
+        lines += [f"  cheapest: {self._words(cheapest)}"] * (cheapest != best)
+        limits = [f"{a.name} {a.bound_text}" for a in self.problem.axes if a.limit is not None]
+        lines += [f"  limits:   {', '.join(limits)}"] * bool(limits)
+        if self.bound is not None:
+            lines.append(f"  no subnet within the limits is predicted above {self.bound:.2f}")
+        return "\n".join(lines)
+
+    def _words(self, index: int) -> str:
+        found = self.figures(index)
+        return ", ".join(a.text(found[a.name]) for a in self.problem.axes if a.name in found)
+
+    def _repr_html_(self) -> str:
+        """In a notebook: a short table and the front."""
+        return self.plot(table=True)._repr_html_()
+
+    def plot(self, cost: str | None = None, *, table: bool = False) -> "FrontPlot":
+        """The front as on the report's page; a notebook shows it, ``save`` writes a file.
+
+        Args:
+            cost: the figure along the axis to the right; the last objective when not given.
+            table: with a few subnets of the front as a table below it.
+
+        Raises:
+            ConfigError: no such figure.
+
+        Example::
+
+            result.plot("macs").save(Path("front.html"))
+        """
+        from supernet.report import front_plot
+
+        return front_plot(self, cost, table=table)
+
+    def to_dataframe(self, *, scored: bool = False) -> Any:
+        """The front as a `pandas.DataFrame`, the cheapest first.
+
+        Figures by their names, then ``subnet`` and ``key``; the index is that of the scored
+        subnets.
+
+        Args:
+            scored: all scored subnets instead, with their figures and ``front`` only.
+
+        Raises:
+            MissingPackageError: pandas is not installed.
+
+        Example::
+
+            result.to_dataframe().sort_values("top1").tail(3)
+        """
+        try:
+            import pandas as pd
+        except ImportError:
+            raise MissingPackageError(
+                "a data frame needs the package pandas", hint="pip install pandas"
+            ) from None
+        index = np.arange(len(self)) if scored else self.front
+        columns: dict[str, Any] = {name: values[index] for name, values in self.columns.items()}
+        if scored:
+            columns["front"] = np.isin(index, self.front)
+        else:
+            subnets = decode(self.problem.space, self.genes[index])
+            columns["subnet"] = [str(subnet) for subnet in subnets]
+            columns["key"] = [subnet.key for subnet in subnets]
+        return pd.DataFrame(columns, index=index)
+
+    @property
+    def within_limits(self) -> Index:
+        """Indices of the scored subnets that meet all limits with every objective known."""
+        kept = np.ones(len(self), dtype=bool)
+        for axis in self.problem.axes:
+            values = self.columns[axis.name]
+            if axis.objective:
+                kept &= np.isfinite(values)
+            if axis.limit is not None:  # what is not known breaks no limit, as in a search
+                kept &= np.isnan(values) | ~axis.breaks(values)
+        return np.flatnonzero(kept)
+
+    def pick(self, text: str) -> int:
+        """Index of the scored subnet that a few characters name.
+
+        Args:
+            text: ``"3"`` for the third of the front, the cheapest being the first;
+                ``"best"``; ``"latency<=12"`` or ``"latency<=12, macs<=300e6"`` for the
+                best in the first objective among those within all limits and these.
+
+        Raises:
+            ConfigError: not one of these, an unknown figure, or nothing is within.
+
+        Example::
+
+            result.subnet(result.pick("latency<=12"))
+        """
+        return picked(self, text)
 
     def best(self, objective: str | None = None) -> int:
         """Index of the best subnet of the front in one objective; the first if None."""

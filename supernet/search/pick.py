@@ -1,0 +1,75 @@
+"""One subnet of a result, named by a few characters."""
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from supernet.errors import ConfigError
+
+if TYPE_CHECKING:
+    from supernet.search.objective import Values
+    from supernet.search.result import SearchResult
+
+__all__ = ["picked"]
+
+_BOUND = re.compile(r"\s*([^<>=,\s]+)\s*(<=|>=)\s*([^<>=,\s]+)\s*")
+_HINT = "such as 3, best, 'latency<=12' or 'latency<=12, macs<=300e6'"
+
+
+def picked(result: "SearchResult", text: str) -> int:
+    """As `SearchResult.pick`."""
+    words = text.strip()
+    if words == "best":
+        return result.best()
+    if re.fullmatch(r"[+-]?\d+", words):
+        return _number(result, int(words[:20]))
+    bounds = [_BOUND.fullmatch(part) for part in words.split(",")]
+    if not all(bounds):
+        raise ConfigError(f"cannot pick {text[:60]!r}: neither a number nor limits", hint=_HINT)
+    return _best_within(result, [(b[1], b[2], _value(text, b[3])) for b in bounds if b])
+
+
+def _number(result: "SearchResult", number: int) -> int:
+    count = len(result.front)
+    if not 1 <= number <= count:
+        raise ConfigError(
+            f"cannot pick {number}: the front has {count} subnets, counted from 1 (the cheapest)"
+        )
+    return int(result.front[number - 1])
+
+
+def _value(text: str, number: str) -> float:
+    try:
+        value = float(number)
+    except ValueError:
+        value = np.nan
+    if not np.isfinite(value):
+        raise ConfigError(f"cannot pick {text[:60]!r}: {number[:20]!r} is no number", hint=_HINT)
+    return value
+
+
+def _best_within(result: "SearchResult", bounds: list[tuple[str, str, float]]) -> int:
+    """The best in the first objective; equals are told apart by the other objectives."""
+    within = result.within_limits
+    kept = np.ones(len(within), dtype=bool)
+    for name, sign, value in bounds:
+        axis = result.problem.axis(name)
+        values = result.columns[axis.name][within]
+        own = values <= value if sign == "<=" else values >= value
+        if not own.any():
+            least = np.nanmin(values) if sign == "<=" else np.nanmax(values)
+            raise ConfigError(
+                f"no scored subnet within the limits has {axis.name} {sign} {value:g}; "
+                f"the {'least' if sign == '<=' else 'most'} is {least:.4g}"
+            )
+        kept &= own
+    if not kept.any():
+        raise ConfigError("no scored subnet meets all of these limits together")
+    index = within[kept]
+    losses: list[Values] = [
+        -result.columns[a.name][index] if a.maximise else result.columns[a.name][index]
+        for a in result.problem.axes
+        if a.objective
+    ]
+    return int(index[np.lexsort(losses[::-1])[0]])

@@ -1,0 +1,294 @@
+"""Results of searches in folders: written whole or not at all, checked when they are read.
+
+=================  ============================================================
+``result.json``    request, figures, front, choice, predictor, targets
+``scored.npz``     every scored subnet: genes, and one array a figure
+``space.yaml``     the space
+``front.csv``      the front for a spreadsheet
+``subnet.json``    the chosen subnet, by whoever searched
+=================  ============================================================
+
+``result.json`` is written last: a folder without it is no result.
+"""
+
+import csv
+import datetime
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from supernet import __version__
+from supernet.errors import ConfigError, FileFormatError
+from supernet.files import read_as, sha256, storage_error, write_document, write_text
+from supernet.latency import LatencyTable
+from supernet.search._document import Body, SpaceId, impossible
+from supernet.search._scored import HINT, read_scored, write_scored
+from supernet.search.records import PredictorRecord, TargetRecord
+from supernet.search.result import ProblemRecord, SearchResult
+from supernet.space import (
+    Space,
+    Subnet,
+    decode,
+    load_space,
+    macs_of,
+    operators,
+    params_of,
+    save_space,
+)
+from supernet.space.layout import layout_of
+
+__all__ = [
+    "SavedResult",
+    "load_result",
+    "new_result_folder",
+    "result_folders",
+    "save_result",
+]
+
+_KIND, _VERSION = "search_result", 1
+_RESULT, _SCORED, _SPACE, _FRONT = "result.json", "scored.npz", "space.yaml", "front.csv"
+_MOST_FOLDERS = 10_000
+_LONGEST_NAME = 100
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class SavedResult:
+    """A search as it lies in a folder."""
+
+    folder: Path
+    result: SearchResult
+    request: Mapping[str, Any]
+    """What was asked for, as the command or the caller gave it."""
+    chosen: int
+    """Index of the chosen subnet among the scored ones."""
+    predictor: PredictorRecord | None = None
+    """How accuracies were known; None where they were measured only."""
+    targets: tuple[TargetRecord, ...] = ()
+    """One for every latency, in the order of the request."""
+    created: str = ""
+    """When, UTC."""
+
+    @property
+    def name(self) -> str:
+        """That of its folder."""
+        return self.folder.name
+
+    @property
+    def subnet(self) -> Subnet:
+        """The chosen one."""
+        return self.result.subnet(self.chosen)
+
+    def target(self, name: str) -> TargetRecord | None:
+        """What is known of a target, by its name."""
+        return next((target for target in self.targets if target.name == name), None)
+
+
+# ---------------------------------------------------------------- folders
+
+
+def new_result_folder(parent: Path, name: str) -> Path:
+    """Make a folder for a result that nobody else has: ``name``, ``name-2``, ``name-3``...
+
+    Raises:
+        ConfigError: a name that is no name of a folder.
+        StorageError: it cannot be made.
+    """
+    parent = Path(parent)
+    if not _is_name(name):
+        raise ConfigError(
+            f"a result's name is a folder's: letters, digits and signs other than / and \\, at "
+            f"most {_LONGEST_NAME}, not starting with a dot; found {name[:60]!r}"
+        )
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(parent, error) from error
+    for number in range(1, _MOST_FOLDERS):
+        folder = parent / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise storage_error(folder, error) from error
+        return folder
+    raise ConfigError(f"{parent}: holds {_MOST_FOLDERS} results named {name!r}; remove some")
+
+
+def _is_name(name: str) -> bool:
+    usable = name.isprintable() and not set(name) & set('/\\:*?"<>|')
+    return (
+        usable and 0 < len(name) <= _LONGEST_NAME and name[0] not in ". " and name[-1] not in ". "
+    )
+
+
+def result_folders(parent: Path) -> list[Path]:
+    """The folders below `parent` that hold a result, the oldest first."""
+    found = [path.parent for path in Path(parent).glob(f"*/{_RESULT}")]
+    return sorted(found, key=lambda folder: ((folder / _RESULT).stat().st_mtime, folder.name))
+
+
+# ---------------------------------------------------------------- writing
+
+
+def save_result(
+    result: SearchResult,
+    folder: Path,
+    *,
+    request: Mapping[str, Any],
+    chosen: int | None = None,
+    predictor: PredictorRecord | None = None,
+    tables: Mapping[str, LatencyTable] | None = None,
+) -> Path:
+    """Write a result into a folder of its own; the path of ``result.json``.
+
+    Args:
+        result: of a search.
+        folder: a new one; see `new_result_folder`.
+        request: what was asked for, as plain values.
+        chosen: index of the chosen subnet; the best of the front when not given.
+        predictor: how accuracies were known.
+        tables: latency tables by target, as named in ``latency@<target>``.
+
+    Raises:
+        ConfigError: the folder holds a result already, or a request that is no plain values.
+        StorageError: it cannot be written; then nothing is left of it.
+    """
+    folder = Path(folder)
+    if (folder / _RESULT).exists():
+        raise ConfigError(f"{folder} holds a result already", hint="take another folder")
+    targets = _targets(result, tables or {})
+    try:
+        write_scored(folder / _SCORED, result.genes, result.columns)
+        save_space(result.problem.space, folder / _SPACE)
+        write_text(folder / _FRONT, _front_csv(result))
+        body = _body(result, request, chosen, predictor, targets, sha256(folder / _SCORED))
+        write_document(folder / _RESULT, _KIND, _VERSION, asdict(body))
+    except (TypeError, ValueError) as error:
+        _remove(folder)
+        if isinstance(error, ConfigError | FileFormatError):
+            raise
+        raise ConfigError(f"request: must hold plain, finite values: {error}") from error
+    except BaseException:
+        _remove(folder)
+        raise
+    return folder / _RESULT
+
+
+def _targets(result: SearchResult, tables: Mapping[str, LatencyTable]) -> tuple[TargetRecord, ...]:
+    """The records of tables, with the times of all operators that the front needs."""
+    space = result.problem.space
+    needed = {}
+    if tables:
+        for subnet in decode(space, result.genes[result.front]):
+            needed.update(dict.fromkeys(operators(space, subnet)))
+    return tuple(TargetRecord.of(name, table, space, [*needed]) for name, table in tables.items())
+
+
+def _remove(folder: Path) -> None:
+    for name in (_SCORED, _SPACE, _FRONT, _RESULT):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _front_csv(result: SearchResult) -> str:
+    space, genes = result.problem.space, result.genes[result.front]
+    counts = {"macs": macs_of(space, genes), "params": params_of(space, genes)}
+    columns = {name: values[result.front] for name, values in result.columns.items()}
+    columns |= {name: values for name, values in counts.items() if name not in columns}
+    subnets = decode(space, genes)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*columns, "key", "subnet"])
+    for row, subnet in zip(zip(*(values.tolist() for values in columns.values())), subnets):
+        writer.writerow([*(f"{value:.10g}" for value in row), subnet.key, subnet])
+    return text.getvalue()
+
+
+def _body(
+    result: SearchResult,
+    request: Mapping[str, Any],
+    chosen: int | None,
+    predictor: PredictorRecord | None,
+    targets: Sequence[TargetRecord],
+    digest: str,
+) -> Body:
+    problem = result.problem
+    now = datetime.datetime.now(datetime.UTC)
+    return Body(
+        created=f"{now:%Y-%m-%d %H:%M:%S}",
+        supernet=__version__,
+        space=SpaceId.of(problem.space),
+        request=dict(request),
+        fixed=dict(problem.fixed),
+        axes=problem.axes,
+        scored=len(result),
+        scored_sha256=digest,
+        front=tuple(result.front.tolist()),
+        chosen=result.best() if chosen is None else int(chosen),
+        seconds=result.seconds,
+        bound=result.bound,
+        predictor=predictor,
+        targets=tuple(targets),
+    )
+
+
+# ---------------------------------------------------------------- reading
+
+
+def load_result(folder: Path) -> SavedResult:
+    """Read and check a result.
+
+    Raises:
+        FileFormatError: not a result, damaged, or edited.
+        ConfigError: values that break rules; all problems at once.
+    """
+    folder = Path(folder)
+    path = folder / _RESULT
+    if not path.is_file():
+        raise FileFormatError(
+            f"{folder}: no result of a search (no {_RESULT} in it)",
+            hint="list them with `supernet results`",
+        )
+    body = read_as(Body, path, _KIND, _VERSION)
+    space = _read_space(folder / _SPACE, body.space)
+    genes, columns = read_scored(
+        folder / _SCORED,
+        body.scored_sha256,
+        (body.scored, len(layout_of(space).genes)),
+        [axis.name for axis in body.axes],
+    )
+    result = SearchResult(
+        problem=ProblemRecord(space=space, fixed=body.fixed, axes=body.axes),
+        genes=genes,
+        columns=columns,
+        front=np.array(body.front, dtype=np.int64),
+        seconds=body.seconds,
+        bound=body.bound,
+    )
+    wrong = next(impossible(result, body), "")
+    if wrong:
+        raise FileFormatError(f"{path}: {wrong}; was it edited?", hint=HINT)
+    return SavedResult(
+        folder=folder,
+        result=result,
+        request=body.request,
+        chosen=body.chosen,
+        predictor=body.predictor,
+        targets=body.targets,
+        created=body.created,
+    )
+
+
+def _read_space(path: Path, known: SpaceId) -> Space:
+    space = load_space(path)
+    if SpaceId.of(space) != known:
+        raise FileFormatError(
+            f"{path}: not the space of {_RESULT}: {asdict(SpaceId.of(space))}, expected "
+            f"{asdict(known)}; was it edited?",
+            hint=HINT,
+        )
+    return space
