@@ -57,8 +57,7 @@ class Ensemble:
         """Kind, weight and state of each member."""
         return {
             "members": [
-                {"kind": m.kind, "weight": m.weight, "state": m.model.state()}
-                for m in self.members
+                {"kind": m.kind, "weight": m.weight, "state": m.model.state()} for m in self.members
             ]
         }
 

@@ -57,9 +57,7 @@ class GaussianProcess:
         self._parameters = parameters
         self._split = self._kernel.split(parameters)
         self._cholesky = np.linalg.cholesky(self._kernel.matrix(parameters))
-        self._weights = np.linalg.solve(
-            self._cholesky.T, np.linalg.solve(self._cholesky, normal)
-        )
+        self._weights = np.linalg.solve(self._cholesky.T, np.linalg.solve(self._cholesky, normal))
         self._lengths = np.sqrt(self._split.relevance)
         self._near: npt.NDArray[np.float32] = (self._features * self._lengths).astype(np.float32)
         self._near_weights = (self._scale * self._split.signal * self._weights).astype(np.float32)
@@ -123,7 +121,7 @@ def load_gp(pairs: AccuracyPairs, state: Mapping[str, Any]) -> GaussianProcess:
     if values is None:
         return GaussianProcess(pairs)
     if not isinstance(values, list | tuple) or not all(
-        isinstance(value, int | float) and -30 <= value <= 30 for value in values
+        isinstance(value, int | float) and -20 <= value <= 10 for value in values
     ):
-        raise ConfigError("state.parameters: must be numbers from -30 to 30")
+        raise ConfigError("state.parameters: must be numbers from -20 to 10")
     return GaussianProcess(pairs, np.array(values, dtype=np.float64))

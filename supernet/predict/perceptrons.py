@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import itertools
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -108,7 +109,7 @@ def _train(pairs: AccuracyPairs, seed: int) -> list[tuple[Weights, Weights]]:
     generator = torch.Generator().manual_seed(seed)
     layers = []
     widths = (x.shape[1], *_HIDDEN, 1)
-    for before, after in zip(widths, widths[1:]):
+    for before, after in itertools.pairwise(widths):
         weight = torch.randn(_MEMBERS, before, after, generator=generator) * (2 / before) ** 0.5
         weight *= 1.0 if after > 1 else 0.1
         layers.append((weight.requires_grad_(), torch.zeros(_MEMBERS, 1, after).requires_grad_()))

@@ -53,9 +53,7 @@ class Ridge:
         self._scale[:singles] = 1.0
         self._centre = features.mean(0)
         target = pairs.target
-        solved = _solve(
-            (features - self._centre) * self._scale, target - target.mean(), strength
-        )
+        solved = _solve((features - self._centre) * self._scale, target - target.mean(), strength)
         self.loo, self.strength, self.pair_share = solved.loo, solved.strength, pair_share
         self._basis, self._shrunk = solved.basis, solved.shrunk
         weights = solved.weights * self._scale

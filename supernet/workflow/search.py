@@ -21,7 +21,13 @@ from supernet.latency import (
     this_machine,
 )
 from supernet.latency.targets import THIS_MACHINE
-from supernet.predict import AccuracyPredictor, CrossValidation, MLPPredictor, cross_validate
+from supernet.predict import (
+    AccuracyPairs,
+    AccuracyPredictor,
+    MLPPredictor,
+    Validation,
+    fit_predictor,
+)
 from supernet.progress import Progress, silent
 from supernet.runs import Run
 from supernet.search import Evolution, Found, check_limit, search
@@ -53,7 +59,7 @@ class SearchOutcome:
     pairs: Genes
     """Random subnets that the predictor was validated on, shape ``(M, G)``; none for an
     imported predictor."""
-    validation: CrossValidation | None
+    validation: Validation | None
     """Of the accuracy predictor; None for an imported one, whose error is not known here."""
     known_sizes: tuple[int, ...] = ()
     """Input sizes that an imported predictor knows; others it inter- or extrapolates."""
@@ -162,7 +168,7 @@ class _Looked:
 
     found: Found
     pairs: Genes
-    validation: CrossValidation | None = None
+    validation: Validation | None = None
     sizes: tuple[int, ...] = ()
 
 
@@ -170,7 +176,7 @@ def _look_by_imported(run: Run, space: Space, look: Callable[..., Found]) -> _Lo
     """Search by the accuracy predictor that was imported."""
     known = MLPPredictor.load(run.imported_predictor, space)
     nothing = np.zeros((0, len(layout_of(space).genes)), dtype=np.int8)
-    return _Looked(found=look(known.predict), pairs=nothing, sizes=known.sizes)
+    return _Looked(found=look(known.mean), pairs=nothing, sizes=known.sizes)
 
 
 def _look_and_learn(
@@ -183,13 +189,17 @@ def _look_and_learn(
     """Search, measure the most promising subnets, learn from them, and search again."""
     space, run = accuracies.space, accuracies.run
     scores = accuracies.measure(random)
-    predictor = AccuracyPredictor(space, random, *scores)
-    found = look(predictor.predict, predictor.genes)
+    top1, loss = scores
+    known = AccuracyPairs(space=space, genes=random, top1=top1, loss=loss)
+    predictor: AccuracyPredictor = fit_predictor(known, "gp")
+    validation = predictor.validation
+    found = look(predictor.mean, known.genes)
     for number in range(1, rounds + 1):
-        predictor = _learn(predictor, promising(found, predictor.genes), accuracies)
-        found = look(predictor.predict, predictor.genes, number)
+        promising_genes = promising(found, known.genes)
+        known = known.joined(promising_genes, *accuracies.measure(promising_genes))
+        predictor = fit_predictor(known, "gp")
+        found = look(predictor.mean, known.genes, number)
     predictor.save(run.folder / "predictor" / "predictor.json")
-    validation = cross_validate(space, random, *scores)
     return _Looked(found=found, pairs=random, validation=validation)
 
 
@@ -213,18 +223,6 @@ def _promising(found: Found, measured: Genes, *, limit_ms: float, count: int) ->
     return np.array(fresh[:count], dtype=np.int8).reshape(-1, measured.shape[1])
 
 
-def _learn(predictor: AccuracyPredictor, genes: Genes, accuracies: Accuracies) -> AccuracyPredictor:
-    """A predictor that also knows the measured scores of `genes`."""
-    assert predictor.loss is not None
-    top1, loss = accuracies.measure(genes)
-    return AccuracyPredictor(
-        predictor.space,
-        np.concatenate([predictor.genes, genes]),
-        np.concatenate([predictor.top1, top1]),
-        np.concatenate([predictor.loss, loss]),
-    )
-
-
 def _limit(latency: LatencyPredictor, share: float) -> float:
     """A share of the largest subnet's latency, or a little above that of the fastest."""
     ends = np.concatenate([largest(latency.space), latency.fastest()])
@@ -243,7 +241,7 @@ def _write(
     table: LatencyTable,
     latency: LatencyPredictor,
     found: Found,
-    validation: CrossValidation | None,
+    validation: Validation | None,
     output: Path | None,
 ) -> Path:
     folder = run.folder / "search" / table.target
