@@ -92,7 +92,7 @@ def _check_percent(path: Path, top1: Values) -> None:
             raise ConfigError(
                 f"{path}: top1[{row}]: {rule}, found {top1[row]:g} "
                 f"(as in {int(wrong.sum())} of {len(top1)} rows)",
-                hint=hint or None,
+                hint=hint,
             )
 
     refuse(np.isnan(top1), "must be a number")

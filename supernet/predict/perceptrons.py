@@ -43,7 +43,8 @@ class Perceptrons:
 
     def mean(self, genes: Genes) -> Values:
         """Percent, shape ``(N,)``."""
-        return self._each(genes).mean(0)
+        found: Values = self._each(genes).mean(0)
+        return found
 
     def std(self, genes: Genes) -> Values:
         """Spread of the members, and a constant part, in percentage points."""
@@ -83,8 +84,8 @@ class _Inputs:
 
     def __call__(self, genes: Genes) -> Weights:
         """Shape ``(N, inputs)``."""
-        parts = [self._standardised(genes), one_hot(self._space, genes)]
-        return np.concatenate(parts, axis=1).astype(np.float32)
+        features = self._standardised(genes).astype(np.float32)
+        return np.concatenate([features, one_hot(self._space, genes)], axis=1)
 
 
 def fit_mlp(pairs: AccuracyPairs, seed: int = 0) -> Perceptrons:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,14 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@lru_cache
+def fit_once(space: Space, kind: str) -> FittedPredictor:
+    return fit_predictor(pairs_of(space, 100), kind, folds=3)
+
+
 @pytest.fixture
 def fitted(kind: str, tiny_space: Space) -> FittedPredictor:
-    return fit_predictor(pairs_of(tiny_space, 120), kind)
+    return fit_once(tiny_space, kind)
 
 
 def test_it_predicts_subnets_that_it_has_not_seen(
@@ -73,8 +79,7 @@ def test_it_comes_back_from_its_file(
     fitted.save(tmp_path / "p.json")
     again = load_predictor(tmp_path / "p.json", tiny_space)
     genes = sample(tiny_space, 100, rng)
-    # accuracies are kept to 4 decimals
-    np.testing.assert_allclose(again.mean(genes), fitted.mean(genes), atol=0.02)
+    np.testing.assert_allclose(again.mean(genes), fitted.mean(genes), rtol=1e-6)
     assert again.validation is not None
     assert fitted.validation is not None
     assert again.kind == fitted.kind
@@ -92,9 +97,9 @@ def test_another_space_is_refused(
 @pytest.mark.filterwarnings("error")
 def test_constant_labels_and_eight_pairs_are_enough(kind: str, tiny_space: Space) -> None:
     pairs = pairs_of(tiny_space, 8)
-    constant = fit_predictor(replace(pairs, top1=np.full(8, 50.0)), kind)
+    constant = fit_predictor(replace(pairs, top1=np.full(8, 50.0)), kind, folds=2)
     assert constant.mean(pairs.genes) == pytest.approx(50.0)
-    found = fit_predictor(pairs, kind).predict(pairs.genes)
+    found = fit_predictor(pairs, kind, folds=2).predict(pairs.genes)
     assert np.isfinite(found.mean).all()
     assert np.isfinite(found.std if found.std is not None else 0).all()
 
@@ -138,19 +143,19 @@ def test_the_same_seed_gives_the_same_predictor(kind: str, tiny_space: Space) ->
 
 def test_auto_is_no_worse_than_the_best_kind(tiny_space: Space) -> None:
     pairs = pairs_of(tiny_space, 60)
-    found = fit_predictor(pairs, "auto")
-    best = min(cross_validate(pairs, kind).rmse for kind in ("ridge", "gp"))
+    found = fit_predictor(pairs, "auto", folds=3)
+    best = min(cross_validate(pairs, kind, folds=3).rmse for kind in ("ridge", "gp"))
     assert found.validation is not None
     assert found.validation.rmse <= 1.0001 * best
 
 
 def test_an_ensemble_comes_back_from_its_file(tiny_space: Space, tmp_path: Path) -> None:
     pairs = pairs_of(tiny_space, 40)
-    found = fit_predictor(pairs, "ensemble")
+    found = fit_predictor(pairs, "ensemble", folds=2)
     found.save(tmp_path / "p.json")
     again = load_predictor(tmp_path / "p.json", tiny_space)
     assert again.kind == "ensemble"
-    np.testing.assert_allclose(again.mean(pairs.genes), found.mean(pairs.genes), atol=0.02)
+    np.testing.assert_allclose(again.mean(pairs.genes), found.mean(pairs.genes), rtol=1e-6)
 
 
 def test_an_unknown_kind_lists_the_known_ones(tiny_space: Space) -> None:
