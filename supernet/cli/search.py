@@ -82,7 +82,9 @@ _LIMITS = {
     help="Subnets whose accuracy is measured for the predictor.",
 )
 @click.option(
-    "--images", type=click.IntRange(1), help="Hold-out images of each measurement; all if not given."
+    "--images",
+    type=click.IntRange(1),
+    help="Hold-out images of each measurement; all if not given.",
 )
 @click.option(
     "--workers",
@@ -192,7 +194,6 @@ def _result(outcome: "SearchOutcome") -> dict[str, Any]:
             "result": str(outcome.folder),
             "subnet": str(outcome.file),
             "front": str(outcome.folder / "front.csv"),
-            **({"report": str(outcome.report)} if outcome.report else {}),
         },
     }
 
@@ -214,8 +215,6 @@ def _print(outcome: "SearchOutcome", result: dict[str, Any]) -> None:
         click.echo(f"measured: {words}" + ("" if one.within else " (over the limit)"))
     click.echo(f"\nthe found subnet: {outcome.subnet}")
     click.echo(f"subnet: {outcome.file}")
-    if outcome.report:
-        click.echo(f"report: {outcome.report}")
     if outcome.run:
         click.echo(f"next: supernet export {outcome.file} --onnx")
     validation = outcome.predictor.validation

@@ -10,7 +10,7 @@ import numpy as np
 from supernet.errors import ConfigError
 from supernet.latency import LatencyTable
 from supernet.latency.targets import THIS_MACHINE
-from supernet.predict import AccuracyPredictor, load_predictor
+from supernet.predict import AccuracyPredictor, FittedPredictor, MLPPredictor, load_predictor
 from supernet.progress import Progress, silent
 from supernet.runs import Run
 from supernet.search import (
@@ -26,6 +26,7 @@ from supernet.search import (
 )
 from supernet.search.api import proven
 from supernet.search.objective import Values
+from supernet.search.records import PredictorRecord
 from supernet.search.setup import problem_of, tables_of
 from supernet.space import Genes, Space, Subnet, SubnetFile, decode
 from supernet.workflow.confirm import Confirmed, confirm
@@ -198,7 +199,7 @@ def _search(
         folder,
         request=request.as_dict(),
         chosen=chosen,
-        predictor=predictor,
+        predictor=_record(predictor),
         tables=tables,
     )
     for path in (folder / "subnet.json", *([output] if output else [])):
@@ -212,6 +213,16 @@ def _search(
         confirmed=confirmed,
         run=run,
     )
+
+
+def _record(predictor: AccuracyPredictor) -> PredictorRecord:
+    pairs = predictor.pairs if isinstance(predictor, FittedPredictor) else None
+    validation, known = predictor.validation, {}
+    if isinstance(predictor, MLPPredictor):
+        known = {"sizes": predictor.sizes, "source": predictor.source.get("source", "")}
+    if validation is not None and pairs is not None and len(pairs) == len(validation.measured):
+        known["labels"] = tuple(str(subnet) for subnet in decode(predictor.space, pairs.genes))
+    return PredictorRecord.of(predictor.kind, validation, **known)
 
 
 def subnet_file(run: Run | None, space: Space, subnet: Subnet, path: Path, **known: Any) -> None:
