@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from supernet import search
     from supernet.latency import LatencyTable
     from supernet.models import Supernet, extract
     from supernet.space import Subnet, SubnetFile, load_space
@@ -22,6 +23,7 @@ __all__ = [
     "__version__",
     "extract",
     "load_space",
+    "search",
 ]
 
 _WHERE = {
@@ -31,13 +33,15 @@ _WHERE = {
     "Supernet": "supernet.models",
     "extract": "supernet.models",
     "load_space": "supernet.space",
+    "search": "supernet.search",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _WHERE:
         raise AttributeError(f"module 'supernet' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_WHERE[name]), name)
+    room = importlib.import_module(_WHERE[name])
+    value = room if name == "search" else getattr(room, name)  # a room that can be called
     globals()[name] = value
     return value
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from supernet.errors import ConfigError, FileFormatError
 from supernet.latency import HeldOut, LatencyTable, ModelError, OperatorModel, Row
 from supernet.latency.ofa import read_ofa_tables
-from supernet.predict import AccuracyPredictor, Input, MLPPredictor
+from supernet.predict import AccuracyPairs, Input, MLPPredictor, fit_predictor, load_predictor
 from supernet.space import (
     Space,
     SubnetFile,
@@ -70,9 +70,9 @@ def formats(tmp_path_factory: pytest.TempPathFactory, tiny_space: Space) -> dict
         paths["latency_table"]
     )
     rng = np.random.default_rng(0)
-    AccuracyPredictor(tiny_space, sample(tiny_space, 8, rng), rng.uniform(50, 90, 8)).save(
-        paths["predictor"]
-    )
+    genes, top1 = sample(tiny_space, 8, rng), rng.uniform(50, 90, 8)
+    pairs = AccuracyPairs(space=tiny_space, genes=genes, top1=top1)
+    fit_predictor(pairs, "ridge").save(paths["predictor"])
     inputs = [Input(dimension="resolution", value=16), Input(dimension="stem.width", value=8)]
     layers = [(np.ones((n, 2), np.float32), np.ones(n, np.float32)) for n in (2, 1)]
     MLPPredictor(tiny_space, inputs, layers, {"source": "a"}).save(paths["mlp_predictor"])
@@ -80,7 +80,7 @@ def formats(tmp_path_factory: pytest.TempPathFactory, tiny_space: Space) -> dict
         "space": load_space,
         "subnet": SubnetFile.load,
         "latency_table": LatencyTable.load,
-        "predictor": lambda path: AccuracyPredictor.load(path, tiny_space),
+        "predictor": lambda path: load_predictor(path, tiny_space),
         "mlp_predictor": lambda path: MLPPredictor.load(path, tiny_space),
     }
     return {kind: Kind(paths[kind], paths[kind].read_text(), loaders[kind]) for kind in KINDS}

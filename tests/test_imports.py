@@ -19,7 +19,17 @@ LEVELS = (
     ("predict", "latency", "evaluate", "models", "data", "runs"),
     ("elastic",),
     ("space",),
-    ("errors", "fetch", "files", "latency_tables", "memory", "metrics", "presets", "progress", "threads"),
+    (
+        "errors",
+        "fetch",
+        "files",
+        "latency_tables",
+        "memory",
+        "metrics",
+        "presets",
+        "progress",
+        "threads",
+    ),
 )
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 

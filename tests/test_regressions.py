@@ -17,7 +17,7 @@ from supernet.evaluate import Condition, Evaluation, Evidence
 from supernet.files import atomic_path
 from supernet.latency import LatencyTable, Row, Timing, build_onnx, this_machine
 from supernet.latency.kit import run
-from supernet.predict import AccuracyPredictor, cross_validate
+from supernet.predict import AccuracyPairs, cross_validate, fit_predictor, load_predictor
 from supernet.search import search
 from supernet.space import (
     Head,
@@ -132,13 +132,17 @@ def test_billion_laughs(tmp_path):
         load_space(tmp_path / "a.yaml")
 
 
+def measured(genes, top1):
+    return AccuracyPairs(space=DEMO, genes=genes, top1=top1)
+
+
 def test_huge_gene(tmp_path):
-    AccuracyPredictor(DEMO, *pairs()).save(tmp_path / "p.json")
+    fit_predictor(measured(*pairs()), "gp").save(tmp_path / "p.json")
     body = json.loads((tmp_path / "p.json").read_text())
     body["pairs"][0]["genes"][0] = 2**63
     (tmp_path / "p.json").write_text(json.dumps(body))
     with pytest.raises(OURS):
-        AccuracyPredictor.load(tmp_path / "p.json", DEMO)
+        load_predictor(tmp_path / "p.json", DEMO)
 
 
 def test_huge_resolution(tmp_path):
@@ -206,12 +210,13 @@ def test_space_of_one_subnet():
 @pytest.mark.filterwarnings("error")
 def test_equal_accuracies():
     genes, _ = pairs()
-    assert AccuracyPredictor(DEMO, genes, np.full(12, 50.0)).predict(genes) == pytest.approx(50.0)
+    predictor = fit_predictor(measured(genes, np.full(12, 50.0)), "gp")
+    assert predictor.mean(genes) == pytest.approx(50.0)
 
 
 def test_cross_validation_says_how_many_pairs_it_needs():
-    with pytest.raises(ConfigError, match="at least 10 accuracy pairs, found 8"):
-        cross_validate(DEMO, *pairs(8))
+    with pytest.raises(ConfigError, match="at least 8 accuracy pairs, found 7"):
+        cross_validate(measured(*pairs(7)))
 
 
 def test_only_operators_that_some_subnet_has():

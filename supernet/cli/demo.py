@@ -10,7 +10,7 @@ from supernet.cli import options
 from supernet.cli.output import print_json, print_table, progress_bar
 
 if TYPE_CHECKING:
-    from supernet.workflow import DemoOutcome
+    from supernet.workflow.demo import DemoOutcome
 
 
 @click.command(
@@ -37,7 +37,7 @@ def command(
 ) -> None:
     """Train, measure this machine, search, export and compare, on embedded images."""
     started = time.perf_counter()
-    from supernet.workflow import run_demo  # takes seconds, which count
+    from supernet.workflow.demo import run_demo  # takes seconds, which count
 
     with progress_bar() as progress:
         outcome = run_demo(

@@ -16,7 +16,7 @@ _COMMANDS = {
     "train": "train a supernet",
     "quality": "measure subnets, also against the same trained alone",
     "search": "find the best subnet for a target",
-    "predictor": "accuracy predictors: collect what they learn from",
+    "predictor": "accuracy predictors: collect, fit, check, predict",
     "latency": "latency tables: predict, show, check, fit, import",
     "export": "export a subnet to ONNX, verified",
     "import": "bring in published supernets, networks, predictors, tables",

@@ -1,4 +1,4 @@
-"""`supernet search`: the best subnet for a target."""
+"""`supernet search`: the best subnet for targets."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,24 +7,72 @@ import click
 
 from supernet.cli import options
 from supernet.cli.output import print_json, print_table, progress_bar
+from supernet.cli.quantities import BYTES, COUNT, FIX, LATENCY, merged
 
 if TYPE_CHECKING:
-    from supernet.workflow import SearchOutcome
+    from supernet.workflow.request import SearchRequest
+    from supernet.workflow.search import SearchOutcome
+
+_EPILOG = """Examples:
+
+\b
+  supernet search --max-latency-ms 0.2
+  supernet search --target mobile_cpu --max-latency-ms 20 --max-params 5M --max-peak-memory 4MiB
+  supernet search --target mobile_cpu --target x86_server_cpu \\
+      --max-latency-ms mobile_cpu=20 --max-latency-ms x86_server_cpu=6
+  supernet search --fix resolution=192,224 --fix stage2.kernel=3
+  supernet search --space mobilenet_v3_w1.2 --predictor acc.json --target note10 \\
+      --max-latency-ms 20
+"""
+_LIMITS = {
+    "max_macs": "macs",
+    "max_params": "params",
+    "max_file_size": "file_size",
+    "max_peak_memory": "peak_memory",
+}
 
 
-@click.command(
-    epilog="Examples:  supernet search  |  supernet search --target this_machine "
-    "--max-latency-ms 0.2"
+@click.command(epilog=_EPILOG)
+@click.option("--target", "targets", multiple=True, help="Name or table (.json); repeatable.")
+@click.option(
+    "--max-latency-ms",
+    "latencies",
+    type=LATENCY,
+    multiple=True,
+    help="Limit; half of the largest subnet's when there is no limit at all.",
+)
+@click.option("--max-macs", cls=options.Once, type=COUNT, help="Multiply-adds, such as 300M.")
+@click.option("--max-params", cls=options.Once, type=COUNT, help="Parameters, such as 5M.")
+@click.option("--max-file-size", cls=options.Once, type=BYTES, help="Of the weights, fp32: 12MB.")
+@click.option(
+    "--max-peak-memory", cls=options.Once, type=BYTES, help="Live tensors, fp32, such as 4MiB."
 )
 @click.option(
-    "--target",
+    "--objective",
+    "objectives",
+    multiple=True,
+    help="One more axis of the front: macs, params, file_size, peak_memory.",
+)
+@click.option("--fix", type=FIX, multiple=True, help="Narrow the space: stage2.kernel=3,5.")
+@click.option("--space", "space_name", cls=options.Once, help="Search without a run.")
+@click.option(
+    "--predictor",
     cls=options.Once,
-    default="this_machine",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Accuracy predictor: ours (.json) or Once-for-All's (.pth).",
+)
+@click.option("--algorithm", cls=options.Once, help="How to search.  [default: memetic]")
+@click.option(
+    "--budget",
+    type=click.IntRange(1),
+    default=60_000,
     show_default=True,
-    help="Name or table (.json).",
+    help="Subnets to score, at most.",
 )
 @click.option(
-    "--max-latency-ms", type=float, help="Limit; half of the largest subnet's when not given."
+    "--budget-seconds",
+    type=click.FloatRange(0, min_open=True),
+    help="Wall time of the search, at most.",
 )
 @click.option(
     "--pairs",
@@ -34,12 +82,26 @@ if TYPE_CHECKING:
     help="Subnets whose accuracy is measured for the predictor.",
 )
 @click.option(
-    "--generations",
-    type=click.IntRange(1, 100000),
-    default=60,
-    show_default=True,
-    help="How long to search.",
+    "--images",
+    type=click.IntRange(1),
+    help="Hold-out images of each measurement; all if not given.",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Processes that measure accuracies.",
+)
+@click.option(
+    "--confirm",
+    type=click.IntRange(0, 1000),
+    default=0,
+    show_default=True,
+    help="Finalists to measure before the winner is named.",
+)
+@click.option("--certify", is_flag=True, help="Fail unless a bound on the accuracy is proven.")
+@click.option("--name", cls=options.Once, help="Of the result; that of the targets if not given.")
 @click.option("--remeasure", is_flag=True, help="Measure this machine again.")
 @click.option(
     "-o",
@@ -52,87 +114,126 @@ if TYPE_CHECKING:
 @options.device
 @options.common
 def command(
-    target: str,
-    max_latency_ms: float | None,
-    pairs: int,
-    generations: int,
-    remeasure: bool,
+    space_name: str | None,
     output: Path | None,
     run_folder: Path | None,
-    seed: int,
-    device: str,
     as_json: bool,
+    **asked: Any,
 ) -> None:
-    """Find the Pareto front for a target, and the best subnet under a latency limit."""
-    from supernet.runs import find_run
-    from supernet.search import Evolution
-    from supernet.workflow.report import write_report
-    from supernet.workflow.search import search_target
+    """Find the Pareto front for targets, and the best subnet under limits."""
+    from supernet.workflow.search import search_run, search_space
 
+    if space_name and run_folder:
+        raise click.UsageError("--space searches without a run; leave out one of --space and --run")
+    request = _request(asked, "cpu" if space_name else options.resolved_device(asked["device"]))
     with progress_bar() as progress:
-        outcome = search_target(
-            find_run(run_folder),
-            target,
-            max_latency_ms=max_latency_ms,
-            pairs=pairs,
-            evolution=Evolution(generations=generations),
-            fresh_table=remeasure,
-            seed=seed,
-            device=options.resolved_device(device),
-            output=output,
-            progress=progress,
-        )
-    report = write_report(outcome)
-    result = _result(outcome, report)
+        if space_name:
+            from supernet.space import load_space
+
+            space = load_space(space_name)
+            outcome = search_space(space, request, output=output, progress=progress)
+        else:
+            from supernet.runs import find_run
+
+            run = find_run(run_folder)
+            outcome = search_run(run, request, output=output, progress=progress)
+    result = _result(outcome)
     _print(outcome, result)
     if as_json:
         print_json(result)
 
 
-def _result(outcome: "SearchOutcome", report: Path) -> dict[str, Any]:
-    validation = outcome.validation
+def _request(asked: dict[str, Any], device: str) -> "SearchRequest":
+    import numpy as np
+
+    from supernet.search import DEFAULT, algorithm
+    from supernet.workflow.request import SearchRequest
+
+    limits = merged("--max-latency-ms", asked["latencies"])
+    limits |= {cost: asked[key] for key, cost in _LIMITS.items() if asked[key] is not None}
+    return SearchRequest(
+        targets=tuple(asked["targets"]),
+        objectives=tuple(asked["objectives"]),
+        limits=limits,
+        limit_share=0.0 if limits else 0.5,
+        fix=merged("--fix", asked["fix"]),
+        algorithm=algorithm(asked["algorithm"] or DEFAULT).name,
+        budget=asked["budget"],
+        seconds=asked["budget_seconds"] or np.inf,
+        predictor=asked["predictor"],
+        pairs=asked["pairs"],
+        images=asked["images"] or 0,
+        workers=asked["workers"],
+        confirm=asked["confirm"],
+        certify=asked["certify"],
+        fresh_table=asked["remeasure"],
+        name=asked["name"] or "",
+        seed=asked["seed"],
+        device=device,
+    )
+
+
+def _result(outcome: "SearchOutcome") -> dict[str, Any]:
+    result, validation = outcome.result, outcome.predictor.validation
+    limits = {axis.name: axis.limit for axis in result.problem.axes if axis.limit is not None}
     return {
         "subnet": str(outcome.subnet),
-        "max_latency_ms": outcome.max_latency_ms,
+        "limits": limits,
         "predicted": dict(outcome.predicted),
+        "bound": result.bound,
         "predictor": {"kendall": validation.kendall, "rmse": validation.rmse}
         if validation
         else None,
-        "searched": len(outcome.found.top1),
-        "front": len(outcome.found.front),
+        "confirmed": [
+            {"index": one.index, "within": one.within, **one.measured} for one in outcome.confirmed
+        ],
+        "scored": len(result),
+        "seconds": result.seconds,
+        "front": len(result.front),
         "files": {
-            "run": str(outcome.run.folder),
+            "result": str(outcome.folder),
             "subnet": str(outcome.file),
-            "front": str(outcome.file.with_name("front.csv")),
-            "report": str(report),
+            "front": str(outcome.folder / "front.csv"),
         },
     }
 
 
 def _print(outcome: "SearchOutcome", result: dict[str, Any]) -> None:
-    predicted = result["predicted"]
-    interval = "error not known"
-    if "latency_low_ms" in predicted:
-        interval = f"{predicted['latency_low_ms']:.4f} to {predicted['latency_high_ms']:.4f}"
-    print_table(
-        f"Best subnet within {outcome.max_latency_ms:.4g} ms on {outcome.table.target}",
-        [
-            ["predicted latency", f"{predicted['latency_ms']:.4f} ms ({interval})"],
-            ["predicted top-1", f"{predicted['top1']:.2f} %"],
-            _predictor_row(outcome),
-            ["subnets looked at", f"{result['searched']}, {result['front']} on the front"],
-        ],
-    )
-    files = result["files"]
+    figures = outcome.result.figures(outcome.chosen)
+    axes = {axis.name: axis for axis in outcome.result.problem.axes}
+    rows = [[name, _figure(axes[name], figures[name])] for name in axes if name in figures]
+    if outcome.result.bound is not None:
+        gap = outcome.result.bound - outcome.result.figures(outcome.result.best())["top1"]
+        rows.append(
+            ["proven", f"no subnet is predicted above {outcome.result.bound:.2f} % (gap {gap:.2f})"]
+        )
+    rows += [_predictor_row(outcome)]
+    rows += [["subnets scored", f"{result['scored']:,}, {result['front']} on the front"]]
+    print_table("Best subnet within the limits, predicted", rows)
+    for one in outcome.confirmed:
+        words = ", ".join(f"{name} {value:.4g}" for name, value in one.measured.items())
+        click.echo(f"measured: {words}" + ("" if one.within else " (over the limit)"))
     click.echo(f"\nthe found subnet: {outcome.subnet}")
-    click.echo(f"subnet: {files['subnet']}\nreport: {files['report']}")
-    click.echo(f"next: supernet export {files['subnet']} --onnx")
+    click.echo(f"subnet: {outcome.file}")
+    if outcome.run:
+        click.echo(f"next: supernet export {outcome.file} --onnx")
+    validation = outcome.predictor.validation
+    if validation and validation.poor:
+        click.echo(f"warning: {validation.poor}", err=True)
+
+
+def _figure(axis: Any, value: float) -> str:
+    text = f"{value:.2f}" if axis.name == "top1" else f"{value:,.4g}"
+    if axis.unit == "" or abs(value) >= 1e5:
+        text = f"{value:,.0f}" if abs(value) >= 1e3 else text
+    text += f" {axis.unit}" if axis.unit else ""
+    return text + (f" (limit {axis.limit:,.6g})" if axis.limit is not None else "")
 
 
 def _predictor_row(outcome: "SearchOutcome") -> list[str]:
-    validation = outcome.validation
+    validation = outcome.predictor.validation
     if validation is None:
-        sizes = outcome.known_sizes
+        sizes = getattr(outcome.predictor, "sizes", ())
         knows = f", knows {sizes[0]} to {sizes[-1]} px" if sizes else ""
         return ["accuracy predictor", f"imported, error not known{knows}"]
     return [

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from supernet.data import Dataset, ImageSet
 from supernet.evaluate.batches import ViewBatches, ViewCache
+from supernet.evaluate.fold import fold_norms
 from supernet.evaluate.recalibrate import recalibrate
 from supernet.evaluate.task import Evaluation, EvaluationTask, Split
 from supernet.memory import keep_freed_memory
@@ -105,7 +106,9 @@ class Evaluator:
             split: on which images.
             images: how many of them at most; 0 for all.
         """
-        return self.score(self.network(subnet), subnet.resolution, split, images=images)
+        network = self.network(subnet)
+        fold_norms(network)
+        return self.score(network, subnet.resolution, split, images=images)
 
     def score(self, network: nn.Module, resolution: int, split: Split, *, images: int = 0) -> Score:
         """Accuracy and loss of a network; its logits are never held for a whole split."""

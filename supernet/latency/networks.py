@@ -22,11 +22,10 @@ import numpy.typing as npt
 
 from supernet.errors import ConfigError, FileFormatError
 from supernet.files import nearest
-from supernet.space import Genes, Space, Stage, SubnetFile, canonical, encode
-from supernet.space.layout import Dimension, layout_of
-from supernet.space.spec import EXPANDING
+from supernet.space import Genes, Space, SubnetFile, encode
+from supernet.space.encodings import STAGE_CHOICES, encode_choices, encode_stage_choices
 
-__all__ = ["MeasuredNetworks", "encode_choices", "read_networks"]
+__all__ = ["MeasuredNetworks", "encode_choices", "read_columns", "read_networks"]
 
 Numbers = npt.NDArray[np.float64]
 
@@ -42,7 +41,6 @@ _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
 )
-_TOLD = re.compile(r"resolution|stage\d+\.(block\d+\.)?(depth|kernel|expand)")
 _SEPARATORS = re.compile(r"[\s,;|]+")
 
 
@@ -68,8 +66,7 @@ def read_networks(path: Path, space: Space, column: str) -> MeasuredNetworks:
         FileFormatError: not such a file, or a column or an array is missing.
         ConfigError: a network that the space has not, or a latency that is none.
     """
-    read = _read_npz if path.suffix == ".npz" else _read_csv
-    columns = read(path)
+    columns = read_columns(path)
     if column not in columns:
         known = [name for name in columns if name not in (*_CHOICES, "subnet")]
         raise FileFormatError(f"{path}: no column {column!r}; {nearest(column, known)}")
@@ -90,9 +87,23 @@ def read_networks(path: Path, space: Space, column: str) -> MeasuredNetworks:
     return MeasuredNetworks(genes=genes, ms=ms)
 
 
+def read_columns(path: Path) -> dict[str, Any]:
+    """All arrays of an ``.npz``, or all columns of a ``.csv``, by name.
+
+    Raises:
+        FileFormatError: neither of them, or damaged.
+    """
+    return _read_npz(path) if path.suffix == ".npz" else _read_csv(path)
+
+
 def _genes(path: Path, space: Space, columns: Mapping[str, Any], count: int) -> Genes:
     if "subnet" in columns:
         return _from_files(path, space, columns["subnet"])
+    if "ks" not in columns and {"k", "l"} <= set(columns):
+        given = [name for name in (*STAGE_CHOICES, "r") if name in columns]
+        return encode_stage_choices(
+            space, {name: _numbers(path, name, columns[name]) for name in given}
+        )
     missing = [name for name in _CHOICES if name not in columns]
     if missing:
         raise FileFormatError(
@@ -116,85 +127,6 @@ def _from_files(path: Path, space: Space, names: Sequence[str]) -> Genes:
             raise FileFormatError(f"{path}: {name[:80]!r} is outside the folder of the file")
         found.append(SubnetFile.load(file).subnet)
     return encode(space, found)
-
-
-# ------------------------------------------------------------------ encodings
-
-
-def encode_choices(space: Space, ks: Numbers, e: Numbers, d: Numbers, r: Numbers) -> Genes:
-    """Genes of networks written as kernels, expand ratios, depths and sizes.
-
-    Args:
-        space: that has them.
-        ks: kernel of every block of every stage with more than one choice, ``(N, B)``.
-        e: expand ratios, ``(N, B)``.
-        d: depths of these stages, ``(N, S)``; those of stages with one depth may be left out.
-        r: input sizes, ``(N,)``.
-
-    Raises:
-        ConfigError: wrong shapes, or a value that the space has not; names the first.
-    """
-    layout = layout_of(space)
-    untold = [g.name for g in layout.genes if not _TOLD.fullmatch(g.name)]
-    if untold:
-        raise ConfigError(
-            f"space {space.name!r} has choices that ks, e, d and r do not tell: "
-            f"{', '.join(untold[:4])}{', …' * (len(untold) > 4)}",
-            hint="write a CSV that names subnet.json files in a column `subnet`",
-        )
-    chosen = [(own, stage) for own, stage in zip(layout.stages, space.stages) if _open(stage)]
-    blocks = sum(stage.max_depth for _, stage in chosen)
-    elastic = [own.depth for own, stage in chosen if len(stage.depth) > 1]
-    depths = elastic if d.ndim == 2 and d.shape[1] == len(elastic) else [s.depth for s, _ in chosen]
-    shapes = {"ks": (ks, blocks), "e": (e, blocks), "d": (d, len(depths))}
-    for name, (values, width) in shapes.items():
-        if values.shape != (len(r), width):
-            raise ConfigError(
-                f"{name}: space {space.name!r} needs the shape ({len(r)}, {width}), "
-                f"found {values.shape}"
-            )
-    genes: Genes = np.zeros((len(r), len(layout.genes)), dtype=np.int8)
-    _put(genes, layout.resolution, r, "r")
-    for index, dimension in enumerate(depths):
-        _put(genes, dimension, d[:, index], f"d[{index}]")
-    at = 0
-    for own, stage in chosen:
-        # the depth of a stage with one choice is that
-        depth = np.array(stage.depth)[genes[:, own.depth.column] if own.depth.column >= 0 else 0]
-        for block, (kernel, expand) in enumerate(zip(own.kernel, own.expand)):
-            there = np.broadcast_to(block < depth, len(r))
-            _put(genes, kernel, ks[:, at], f"ks[{at}]", there)
-            if set(stage.block) & set(EXPANDING):
-                _put(genes, expand, e[:, at], f"e[{at}]", there)
-            at += 1
-    return canonical(space, genes)
-
-
-def _open(stage: Stage) -> bool:
-    """Whether there is anything to choose: other stages are not written."""
-    return max(len(stage.depth), len(stage.kernel), len(stage.expand)) > 1
-
-
-def _put(
-    genes: Genes,
-    dimension: Dimension,
-    values: Numbers,
-    name: str,
-    there: npt.NDArray[np.bool_] | None = None,
-) -> None:
-    """Write the indices of `values` into their column, where the block is there."""
-    choices = np.array(dimension.choices, dtype=np.float64)
-    same = np.isclose(values[:, None], choices, rtol=1e-4, atol=0)  # float32 holds 0.35 nearly
-    wrong = ~same.any(axis=1) & (True if there is None else there)
-    if wrong.any():
-        row = int(wrong.argmax())
-        allowed = ", ".join(f"{choice:g}" for choice in choices)
-        raise ConfigError(
-            f"row {row}: {name}: must be one of {allowed}, found {values[row]:g} "
-            f"(as in {int(wrong.sum())} rows)"
-        )
-    if dimension.column >= 0:
-        genes[:, dimension.column] = same.argmax(axis=1)
 
 
 # ------------------------------------------------------------------ files
@@ -241,7 +173,7 @@ def _read_array(stream: Any, size: int) -> npt.NDArray[Any]:
     if version not in read:
         raise ValueError(f"version {version} of the array format")
     shape, fortran, kind = read[version](stream)
-    if kind.hasobject or kind.kind not in "iuf":
+    if kind.hasobject or kind.kind not in "biuf":
         raise ValueError(f"it holds {kind}, not numbers")
     count = int(np.prod([int(length) for length in shape], dtype=object)) if shape else 1
     if count * kind.itemsize > size:
@@ -275,7 +207,7 @@ def _read_csv(path: Path) -> dict[str, Any]:
     columns: dict[str, list[Any]] = {
         name: [row[i].strip() for row in rows[1:]] for i, name in enumerate(names)
     }
-    for name in ("ks", "e", "d"):
+    for name in ("ks", "e", "d", "k", "l", "se"):
         if name in columns:
             columns[name] = [_list(cell) for cell in columns[name]]
         else:

@@ -114,7 +114,7 @@ class AccuracyPairs:
             space=self.space,
             genes=np.concatenate([self.genes, genes]),
             top1=np.concatenate([self.top1, top1]),
-            loss=np.concatenate([self.loss, loss]) if both else None,  # type: ignore[list-item]
+            loss=np.concatenate([self.loss, loss]) if both else None,
         )
 
     def merged(self) -> "AccuracyPairs":

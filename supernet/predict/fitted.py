@@ -70,7 +70,7 @@ class FittedPredictor:
             "state": self.model.state(),
             "validation": _validation_body(self.validation),
             "pairs": [
-                {"genes": row, "top1": round(top1, 4), "loss": loss}
+                {"genes": row, "top1": top1, "loss": loss}
                 for row, top1, loss in zip(pairs.genes.tolist(), pairs.top1.tolist(), losses)
             ],
         }

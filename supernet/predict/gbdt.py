@@ -13,8 +13,8 @@ from supernet.space import Genes, Space, one_hot
 __all__ = ["Boosted", "fit_gbdt", "load_gbdt"]
 
 _SETTINGS: Mapping[str, Any] = {
-    "learning_rate": 0.07,
-    "max_iter": 300,
+    "learning_rate": 0.1,
+    "max_iter": 200,
     "max_leaf_nodes": 12,
     "l2_regularization": 1.0,
     "max_features": 0.3,

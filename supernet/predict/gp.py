@@ -121,7 +121,7 @@ def load_gp(pairs: AccuracyPairs, state: Mapping[str, Any]) -> GaussianProcess:
     if values is None:
         return GaussianProcess(pairs)
     if not isinstance(values, list | tuple) or not all(
-        isinstance(value, int | float) and -30 <= value <= 30 for value in values
+        isinstance(value, int | float) and -20 <= value <= 10 for value in values
     ):
-        raise ConfigError("state.parameters: must be numbers from -30 to 30")
+        raise ConfigError("state.parameters: must be numbers from -20 to 10")
     return GaussianProcess(pairs, np.array(values, dtype=np.float64))

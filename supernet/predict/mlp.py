@@ -17,17 +17,18 @@ from safetensors.numpy import load, save
 
 from supernet.errors import ConfigError, FileFormatError
 from supernet.files import read_as, sha256, write_bytes, write_document
-from supernet.space import Genes, Space, one_hot
+from supernet.predict._terms import single_terms
+from supernet.predict.contract import Predicted, Values
+from supernet.space import Genes, Space
 from supernet.space.layout import layout_of
 
 __all__ = ["Input", "MLPPredictor"]
 
 _VERSION = 1
-_CHUNK = 8192
+_CHUNK = 1024  # rows whose hidden units stay in the cache
 _MOST_UNITS = 16384  # of a layer: what a chunk needs stays below a gigabyte
 _RESOLUTION = "resolution"
 
-Values: TypeAlias = npt.NDArray[np.float64]
 Weights: TypeAlias = npt.NDArray[np.float32]
 
 
@@ -68,12 +69,23 @@ class MLPPredictor:
         self.space, self.inputs, self.layers = space, tuple(inputs), list(layers)
         self.source = dict(source)
         self._check()
-        sizes = {i: entry.value for i, entry in enumerate(inputs) if entry.dimension == _RESOLUTION}
-        self._sizes = np.array(sorted(sizes.values()))
-        self._size_inputs = np.array([i for i, _ in sorted(sizes.items(), key=lambda kv: kv[1])])
-        self._columns, self._from = self._gather()
+        sizes = {entry.value: i for i, entry in enumerate(inputs) if entry.dimension == _RESOLUTION}
+        self._sizes = np.array(sorted(sizes))
+        self._first = _FirstLayer(space, self.inputs, *self.layers[0], sizes)
 
-    def predict(self, genes: Genes) -> Values:
+    kind = "imported"
+    """Trained elsewhere."""
+    validation = None
+    """Not known: the pairs that it learned from are not."""
+
+    def predict(self, genes: Genes) -> Predicted:
+        """Accuracies of a population ``(N, G)``; how far off they are is not known."""
+        return Predicted(mean=self.mean(genes))
+
+    def additive(self) -> None:
+        """None."""
+
+    def mean(self, genes: Genes) -> Values:
         """Accuracies of a population ``(N, G)`` in percent, shape ``(N,)``.
 
         Between two input sizes that the network knows, its answers for both are
@@ -81,63 +93,61 @@ class MLPPredictor:
         that no size is better than a larger one; above the largest the largest counts.
         """
         out = np.empty(len(genes))
+        lower, share = self._places(genes)
+        count = min(_CHUNK, len(genes))
+        buffers = [np.empty((count, len(weight)), dtype=np.float32) for weight, _ in self.layers]
         for start in range(0, len(genes), _CHUNK):
-            out[start : start + _CHUNK] = self._predict(genes[start : start + _CHUNK])
-        return 100 * out
+            part = slice(start, start + _CHUNK)
+            out[part] = self._predict(genes[part], lower[part], share[part], buffers)
+        out *= 100
+        return out
 
-    def _predict(self, genes: Genes) -> Values:
-        features = np.zeros((len(genes), len(self.inputs)), dtype=np.float32)
-        features[:, self._columns] = one_hot(self.space, genes)[:, self._from]
-        if not len(self._sizes):
-            return self._forward(features)
+    def _places(self, genes: Genes) -> tuple[npt.NDArray[np.int64], Values]:
+        """The known size at or below that of each subnet, and how far the next one is."""
+        count = len(self._sizes)
+        if not count:
+            return np.zeros(len(genes), dtype=np.int64), np.zeros(len(genes))
         resolution = layout_of(self.space).resolution
-        choices = np.array(resolution.choices, dtype=np.float64)
-        chosen = (
-            genes[:, resolution.column] if resolution.column >= 0 else np.zeros(len(genes), int)
-        )
-        size = choices[chosen]
-        position = np.interp(size, self._sizes, np.arange(len(self._sizes)))
-        if len(self._sizes) > 1:
+        size = np.array(resolution.choices, dtype=np.float64)
+        position = np.interp(size, self._sizes, np.arange(count))
+        if count > 1:
             step = self._sizes[1] - self._sizes[0]
             position = np.where(position > 0, position, (size - self._sizes[0]) / step)
         lower = np.maximum(np.floor(position), 0).astype(np.int64)
-        rows, share = np.arange(len(genes)), position - lower
-        features[rows, self._size_inputs[lower]] = 1
-        below = self._forward(features)
+        chosen = (
+            genes[:, resolution.column] if resolution.column >= 0 else np.zeros(len(genes), int)
+        )
+        return lower[chosen], (position - lower)[chosen]
+
+    def _predict(
+        self,
+        genes: Genes,
+        lower: npt.NDArray[np.int64],
+        share: Values,
+        buffers: Sequence[Weights],
+    ) -> Values:
+        """Accuracies of a chunk as shares of 1."""
+        inputs = self._first.inputs(genes)
+        below = self._forward(inputs, lower, buffers)
         between = np.flatnonzero(share)
         if not len(between):
             return below
-        features[rows, self._size_inputs[lower]] = 0
-        upper = np.minimum(lower + 1, len(self._sizes) - 1)
-        features[rows, self._size_inputs[upper]] = 1
-        above = below.copy()
-        above[between] = self._forward(features[between])
-        gain = above - below
-        found: Values = below + share * np.where(share < 0, np.maximum(gain, 0), gain)
-        return found
+        upper = np.minimum(lower[between] + 1, len(self._sizes) - 1)
+        gain = self._forward(inputs[between], upper, buffers) - below[between]
+        below[between] += share[between] * np.where(share[between] < 0, np.maximum(gain, 0), gain)
+        return below
 
-    def _forward(self, x: Weights) -> Values:
-        *hidden, (weight, bias) = self.layers
-        for w, b in hidden:
-            x = np.maximum(x @ w.T + b, 0)
-        return (x @ weight.T + bias)[:, 0].astype(np.float64)
-
-    def _gather(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Inputs, and for each the column of `one_hot` that it is."""
-        layout = layout_of(self.space)
-        first = np.cumsum(layout.num_choices) - layout.num_choices
-        column_of: dict[tuple[str, object], int] = {}
-        for gene in layout.genes:
-            for index, choice in enumerate(gene.choices):
-                column_of[gene.name, choice] = int(first[gene.column]) + index
-        found: dict[tuple[str, object], tuple[int, int]] = {}
-        for number, entry in enumerate(self.inputs):
-            key = (entry.dimension, entry.value)
-            if entry.dimension != _RESOLUTION and key in column_of:
-                # of two inputs for one choice (equal widths), the first
-                found.setdefault(key, (number, column_of[key]))
-        pairs = np.array(list(found.values()), dtype=np.int64).reshape(-1, 2)
-        return pairs[:, 0], pairs[:, 1]
+    def _forward(
+        self, inputs: Weights, place: npt.NDArray[np.int64], buffers: Sequence[Weights]
+    ) -> Values:
+        """The network at known input sizes; whatever is in the buffers is overwritten."""
+        hidden = np.matmul(inputs, self._first.weight, out=buffers[0][: len(inputs)])
+        hidden += self._first.bias[place]
+        for (weight, bias), buffer in zip(self.layers[1:], buffers[1:]):
+            np.maximum(hidden, 0, out=hidden)
+            hidden = np.matmul(hidden, weight.T, out=buffer[: len(inputs)])
+            hidden += bias
+        return hidden[:, 0].astype(np.float64)
 
     def _check(self) -> None:
         known = {gene.name for gene in layout_of(self.space).genes} | {_RESOLUTION, ""}
@@ -236,6 +246,59 @@ class MLPPredictor:
             raise FileFormatError(f"{weights}: cannot be read: {reason}") from None
         inputs = [Input(dimension=name, value=value) for name, value in body.inputs]
         return cls(space, inputs, layers, body.source)
+
+
+class _FirstLayer:
+    """The first layer with its rows in the order of genes, which makes its inputs cheap.
+
+    The one-hot choices of a gene are one row of a small table; which row is one product of
+    the genes with a matrix. The input size, of which a subnet has one, is a bias.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        inputs: Sequence[Input],
+        weight: Weights,
+        bias: Weights,
+        sizes: Mapping[float, int],
+    ) -> None:
+        genes = layout_of(space).genes
+        terms = [t for t, g in zip(single_terms(space), genes) if g.name != _RESOLUTION]
+        named = [gene for gene in genes if gene.name != _RESOLUTION]
+        # of two inputs for one choice (equal widths), the first
+        number_of = {(e.dimension, e.value): i for i, e in reversed(list(enumerate(inputs)))}
+        self._wide = max((len(gene.choices) for gene in named), default=1)
+        self.weight: Weights = np.zeros((len(named) * self._wide, len(weight)), dtype=np.float32)
+        self._strides = np.zeros((len(genes), len(named)), dtype=np.float32)
+        self._offsets = np.zeros(len(named), dtype=np.float32)
+        tables: list[Weights] = [np.zeros((0, self._wide), dtype=np.float32)]
+        for place, (gene, term) in enumerate(zip(named, terms)):
+            for index, choice in enumerate(gene.choices):
+                number = number_of.get((gene.name, choice))  # type: ignore[arg-type]
+                if number is not None:
+                    self.weight[place * self._wide + index] = weight[:, number]
+            *shape, features = term.basis.shape
+            table = np.zeros((int(np.prod(shape)), self._wide), dtype=np.float32)
+            table[:, : features - 1] = term.basis[..., :-1].reshape(len(table), -1)
+            self._offsets[place] = sum(map(len, tables))
+            tables.append(table)
+            for column, stride in zip(term.columns, _strides(shape)):
+                self._strides[column, place] = stride
+        self._rows = np.concatenate(tables)
+        self.bias: Weights = np.stack(
+            [bias + weight[:, sizes[size]] for size in sorted(sizes)] or [bias]
+        )
+
+    def inputs(self, genes: Genes) -> Weights:
+        """Shape ``(N, inputs)``, for `weight`."""
+        index = (genes.astype(np.float32) @ self._strides + self._offsets).astype(np.intp)
+        return self._rows.take(index, axis=0).reshape(len(genes), -1)
+
+
+def _strides(shape: Sequence[int]) -> list[int]:
+    """Of an array in C order, in elements."""
+    return [int(np.prod(shape[axis + 1 :])) for axis in range(len(shape))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

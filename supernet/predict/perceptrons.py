@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import itertools
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -42,7 +43,8 @@ class Perceptrons:
 
     def mean(self, genes: Genes) -> Values:
         """Percent, shape ``(N,)``."""
-        return self._each(genes).mean(0)
+        found: Values = self._each(genes).mean(0)
+        return found
 
     def std(self, genes: Genes) -> Values:
         """Spread of the members, and a constant part, in percentage points."""
@@ -82,8 +84,8 @@ class _Inputs:
 
     def __call__(self, genes: Genes) -> Weights:
         """Shape ``(N, inputs)``."""
-        parts = [self._standardised(genes), one_hot(self._space, genes)]
-        return np.concatenate(parts, axis=1).astype(np.float32)
+        features = self._standardised(genes).astype(np.float32)
+        return np.concatenate([features, one_hot(self._space, genes)], axis=1)
 
 
 def fit_mlp(pairs: AccuracyPairs, seed: int = 0) -> Perceptrons:
@@ -108,7 +110,7 @@ def _train(pairs: AccuracyPairs, seed: int) -> list[tuple[Weights, Weights]]:
     generator = torch.Generator().manual_seed(seed)
     layers = []
     widths = (x.shape[1], *_HIDDEN, 1)
-    for before, after in zip(widths, widths[1:]):
+    for before, after in itertools.pairwise(widths):
         weight = torch.randn(_MEMBERS, before, after, generator=generator) * (2 / before) ** 0.5
         weight *= 1.0 if after > 1 else 0.1
         layers.append((weight.requires_grad_(), torch.zeros(_MEMBERS, 1, after).requires_grad_()))

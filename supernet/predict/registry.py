@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +14,9 @@ from supernet.predict.fitted import FittedPredictor, load_fitted
 from supernet.predict.mlp import MLPPredictor
 from supernet.predict.ofa import load_ofa
 from supernet.predict.validate import calibrated, check_count, held_out
-from supernet.space import Space
+from supernet.space import Space, list_spaces
 
-__all__ = ["CHOICES", "fit_predictor", "load_predictor"]
+__all__ = ["CHOICES", "fit_predictor", "load_predictor", "named_space"]
 
 CHOICES = ("auto", "ridge", "gp", "mlp", "gbdt", "ensemble")
 """What `fit_predictor` takes."""
@@ -103,11 +104,25 @@ def load_predictor(path: Path, space: Space) -> AccuracyPredictor:
     return load_fitted(path, space)
 
 
+def named_space(path: Path) -> str | None:
+    """The shipped space that a predictor's file names; None where it names none of them."""
+    own = _document(path).get("space")
+    name = own.get("name") if isinstance(own, dict) else None
+    return name if isinstance(name, str) and name in list_spaces() else None
+
+
 def _format_of(path: Path) -> str:
     """What the document says it is; empty where it is none, which its reader then says."""
+    found = _document(path).get("format")
+    return found if isinstance(found, str) else ""
+
+
+def _document(path: Path) -> dict[str, Any]:
+    """A JSON file as it is; empty where it is none."""
+    if path.suffix in (".pth", ".pt"):
+        return {}
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        return ""
-    found = document.get("format") if isinstance(document, dict) else None
-    return found if isinstance(found, str) else ""
+        return {}
+    return document if isinstance(document, dict) else {}

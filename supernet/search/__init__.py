@@ -1,5 +1,11 @@
 """Objectives, limits, algorithms and the Pareto front."""
 
+import sys
+from types import ModuleType
+from typing import Any
+
+from supernet.search.api import search as _search
+from supernet.search.bound import accuracy_bound
 from supernet.search.contract import Algorithm, Candidates, Evaluated, Factory, Start
 from supernet.search.driver import Budget, run_search
 from supernet.search.hypervolume import hypervolume
@@ -8,6 +14,7 @@ from supernet.search.objective import (
     Accuracy,
     Cost,
     Objective,
+    cost_of,
     file_size,
     latency,
     macs,
@@ -47,9 +54,11 @@ __all__ = [
     "SearchResult",
     "Start",
     "TargetRecord",
+    "accuracy_bound",
     "algorithm",
     "check_limits",
     "corners",
+    "cost_of",
     "crowding",
     "file_size",
     "fronts",
@@ -65,3 +74,13 @@ __all__ = [
     "run_search",
     "save_result",
 ]
+
+
+class _Callable(ModuleType):
+    """Makes ``supernet.search(...)`` the search, beside ``supernet.search.Problem`` and so on."""
+
+    def __call__(self, *args: Any, **options: Any) -> SearchResult:
+        return _search(*args, **options)
+
+
+sys.modules[__name__].__class__ = _Callable

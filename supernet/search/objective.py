@@ -1,12 +1,14 @@
 """What a search weighs: accuracy and costs of whole populations."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from supernet.errors import ConfigError
+from supernet.files import nearest
 from supernet.latency import LatencyPredictor
 from supernet.space import (
     CostTable,
@@ -24,10 +26,12 @@ from supernet.space import (
 )
 
 __all__ = [
+    "COSTS",
     "Accuracy",
     "Cost",
     "Objective",
     "Values",
+    "cost_of",
     "file_size",
     "latency",
     "macs",
@@ -192,3 +196,22 @@ COSTS: Mapping[str, Callable[[Space], Cost]] = {
     "peak_memory@int8": lambda space: peak_memory(space, "int8"),
 }
 """Costs that need no target, by name."""
+
+
+def cost_of(name: str, space: Space, latencies: Collection[str] = ()) -> Cost:
+    """The cost of this name that needs no target.
+
+    Args:
+        name: in `COSTS`.
+        space: of the subnets.
+        latencies: names of the latencies that there are, for the message.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if name not in COSTS:
+        raise ConfigError(
+            f"unknown cost {name[:60]!r}; {nearest(name, [*COSTS, *latencies])}",
+            hint="a latency needs its target: --target NAME",
+        )
+    return COSTS[name](space)

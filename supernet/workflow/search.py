@@ -1,200 +1,131 @@
-"""From a trained supernet to the best subnet for a target."""
+"""From a trained supernet, or a predictor and a table, to the best subnet for targets."""
 
-import csv
-import io
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from supernet.errors import ConfigError
-from supernet.files import write_text
-from supernet.latency import (
-    LatencyPredictor,
-    LatencyTable,
-    Prediction,
-    load_target,
-    this_machine,
-)
+from supernet.latency import LatencyTable
 from supernet.latency.targets import THIS_MACHINE
-from supernet.predict import AccuracyPredictor, CrossValidation, MLPPredictor, cross_validate
+from supernet.predict import AccuracyPredictor, FittedPredictor, MLPPredictor, load_predictor
 from supernet.progress import Progress, silent
 from supernet.runs import Run
-from supernet.search import Evolution, Found, check_limit, search
-from supernet.space import (
-    Genes,
-    Space,
-    Subnet,
-    SubnetFile,
-    decode,
-    largest,
-    macs_of,
-    params_of,
+from supernet.search import (
+    Accuracy,
+    Budget,
+    Problem,
+    SearchResult,
+    algorithm,
+    check_limits,
+    new_result_folder,
+    run_search,
+    save_result,
 )
-from supernet.space.layout import layout_of
-from supernet.workflow.accuracies import Accuracies, random_pairs
+from supernet.search.api import proven
+from supernet.search.objective import Values
+from supernet.search.records import PredictorRecord
+from supernet.search.setup import problem_of, tables_of
+from supernet.space import Genes, Space, Subnet, SubnetFile, decode
+from supernet.workflow.confirm import Confirmed, confirm
+from supernet.workflow.learn import learn_predictor
+from supernet.workflow.request import SearchRequest
 
-Values = npt.NDArray[np.float64]
+__all__ = ["SEARCHES", "SearchOutcome", "search_run", "search_space", "subnet_file"]
 
-__all__ = ["SearchOutcome", "search_target", "subnet_file"]
+SEARCHES = Path("searches")
+"""Where searches without a run are kept, below the working directory."""
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class SearchOutcome:
-    """What a search found, and what it was based on."""
+    """A saved result, and what it was based on."""
 
-    run: Run
-    space: Space
-    table: LatencyTable
-    pairs: Genes
-    """Random subnets that the predictor was validated on, shape ``(M, G)``; none for an
-    imported predictor."""
-    validation: CrossValidation | None
-    """Of the accuracy predictor; None for an imported one, whose error is not known here."""
-    known_sizes: tuple[int, ...] = ()
-    """Input sizes that an imported predictor knows; others it inter- or extrapolates."""
-    found: Found
-    max_latency_ms: float
-    subnet: Subnet
-    file: Path
-    """The ``subnet.json``."""
+    folder: Path
+    """Of the saved result."""
+    result: SearchResult
+    chosen: int
+    """Index of the best subnet in the result."""
+    tables: Mapping[str, LatencyTable]
+    """By target."""
+    predictor: AccuracyPredictor
+    confirmed: tuple[Confirmed, ...] = ()
+    """Finalists that were measured, the winner first."""
+    run: Run | None = None
+
+    @property
+    def subnet(self) -> Subnet:
+        """The best one."""
+        return self.result.subnet(self.chosen)
+
+    @property
+    def file(self) -> Path:
+        """The ``subnet.json`` of the best one."""
+        return self.folder / "subnet.json"
 
     @property
     def predicted(self) -> Mapping[str, Any]:
-        """What is predicted of the subnet, as in ``subnet.json``."""
+        """What is predicted of the best one, as in ``subnet.json``."""
         return SubnetFile.load(self.file).predicted
 
 
-def search_target(
-    run: Run,
-    target: str = THIS_MACHINE,
-    *,
-    max_latency_ms: float | None = None,
-    limit_share: float = 0.5,
-    pairs: int = 100,
-    rounds: int = 2,
-    candidates: int = 16,
-    evolution: Evolution | None = None,
-    fresh_table: bool = False,
-    seed: int = 0,
-    device: str = "cpu",
-    output: Path | None = None,
-    progress: Progress = silent,
+def search_run(
+    run: Run, request: SearchRequest, *, output: Path | None = None, progress: Progress = silent
 ) -> SearchOutcome:
-    """Find the front for a target and the best subnet under a latency limit.
+    """Find the front for the targets of a request, and the best subnet under its limits.
 
-    Measures what is not known yet: the table of this machine, and the accuracy of
-    some subnets on the held-out images, unless a predictor was imported. Writes
-    ``subnet.json`` and ``front.csv`` into the run's ``search/<target>/``.
+    Measures what is not known yet: the table of this machine, and the accuracy of some
+    subnets on the held-out images, unless the run has a predictor. Keeps everything in a
+    new folder of the run's ``search/``.
 
     Args:
         run: a trained one.
-        target: name of a target, or path of a table.
-        max_latency_ms: the limit.
-        limit_share: the limit as a share of the largest subnet's latency, where
-            `max_latency_ms` is not given; raised to what the fastest subnet needs.
-        pairs: random subnets whose accuracy the predictor learns from.
-        rounds: times that the most promising subnets are measured and learned from
-            before the last search (as in DyNAS-T's LINAS, arXiv:2202.12954).
-        candidates: subnets measured in each of these rounds.
-        evolution: how long to search.
-        fresh_table: measure this machine again even if it is known.
-        seed: of every random choice.
-        device: where to evaluate.
+        request: what to search for.
         output: also write ``subnet.json`` there.
         progress: told about all long work.
 
     Raises:
-        InfeasibleError: no subnet meets the limit; names the fastest.
-        ConfigError: an unknown target, or one that lacks operators of the space.
+        InfeasibleError: no subnet meets the limits; names the nearest.
+        ConfigError: an unknown target, objective or dimension.
     """
     space = run.space()
-    if target == THIS_MACHINE:
-        table = this_machine(space, fresh=fresh_table, progress=progress)
-    else:
-        table = load_target(target)
-    latency = table.predictor(space)
-    limit_ms = _limit(latency, limit_share) if max_latency_ms is None else max_latency_ms
-    check_limit(space, latency, limit_ms)
+    tables = _tables(space, request, progress)
+    problem = _problem(space, request, tables)
+    check_limits(problem)
+    predictor = _predictor_of(run, request)
+    if predictor is None:
+        predictor = learn_predictor(run, request, problem, progress)
+    return _search(run, space, request, tables, predictor, output, progress)
 
-    def look(top1: Callable[[Genes], Values], start: Genes | None = None, number: int = 0) -> Found:
-        return search(
-            space,
-            top1=top1,
-            latency=latency,
-            max_latency_ms=limit_ms,
-            evolution=evolution,
-            start=start,
-            seed=seed + number,
-            progress=progress,
+
+def search_space(
+    space: Space, request: SearchRequest, *, output: Path | None = None, progress: Progress = silent
+) -> SearchOutcome:
+    """As `search_run`, without a run: by a predictor file alone, measuring nothing.
+
+    Raises:
+        ConfigError: the request names no predictor, or wants measurements.
+    """
+    if request.predictor is None:
+        raise ConfigError(
+            "a search without a run needs an accuracy predictor",
+            hint="give --predictor FILE, or --run",
         )
+    if request.confirm:
+        raise ConfigError("confirm: finalists can be measured in a run only", hint="give --run")
+    tables = _tables(space, request, progress)
+    predictor = load_predictor(request.predictor, space)
+    return _search(None, space, request, tables, predictor, output, progress)
 
+
+def _predictor_of(run: Run, request: SearchRequest) -> AccuracyPredictor | None:
+    """The predictor that is there already; None where one has to be learned."""
+    if request.predictor is not None:
+        return load_predictor(request.predictor, run.space())
     if run.imported_predictor.is_file():
-        looked = _look_by_imported(run, space, look)
-    else:
-        _check_images(run)
-        accuracies = Accuracies(run, device, progress)
-        random = random_pairs(space, pairs, seed)
-        promising = partial(_promising, limit_ms=limit_ms, count=candidates)
-        looked = _look_and_learn(accuracies, random, look, promising, rounds)
-    found = looked.found
-    return SearchOutcome(
-        run=run,
-        space=space,
-        table=table,
-        pairs=looked.pairs,
-        validation=looked.validation,
-        known_sizes=looked.sizes,
-        found=found,
-        max_latency_ms=limit_ms,
-        subnet=decode(space, found.genes[[found.best]])[0],
-        file=_write(run, space, table, latency, found, looked.validation, output),
-    )
-
-
-@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
-class _Looked:
-    """What was found by a predictor, and what that is known of; as in `SearchOutcome`."""
-
-    found: Found
-    pairs: Genes
-    validation: CrossValidation | None = None
-    sizes: tuple[int, ...] = ()
-
-
-def _look_by_imported(run: Run, space: Space, look: Callable[..., Found]) -> _Looked:
-    """Search by the accuracy predictor that was imported."""
-    known = MLPPredictor.load(run.imported_predictor, space)
-    nothing = np.zeros((0, len(layout_of(space).genes)), dtype=np.int8)
-    return _Looked(found=look(known.predict), pairs=nothing, sizes=known.sizes)
-
-
-def _look_and_learn(
-    accuracies: Accuracies,
-    random: Genes,
-    look: Callable[..., Found],
-    promising: Callable[[Found, Genes], Genes],
-    rounds: int,
-) -> _Looked:
-    """Search, measure the most promising subnets, learn from them, and search again."""
-    space, run = accuracies.space, accuracies.run
-    scores = accuracies.measure(random)
-    predictor = AccuracyPredictor(space, random, *scores)
-    found = look(predictor.predict, predictor.genes)
-    for number in range(1, rounds + 1):
-        predictor = _learn(predictor, promising(found, predictor.genes), accuracies)
-        found = look(predictor.predict, predictor.genes, number)
-    predictor.save(run.predictor)
-    validation = cross_validate(space, random, *scores)
-    return _Looked(found=found, pairs=random, validation=validation)
-
-
-def _check_images(run: Run) -> None:
-    """Refuse a search that could neither measure nor predict an accuracy."""
+        return load_predictor(run.imported_predictor, run.space())
     if not run.config().data:
         raise ConfigError(
             f"{run.folder}: the supernet was imported without images, so no accuracy can be "
@@ -202,87 +133,134 @@ def _check_images(run: Run) -> None:
             hint="supernet import ofa --accuracy-predictor FILE --run RUN, or import the "
             "supernet again with --data",
         )
+    return None
 
 
-def _promising(found: Found, measured: Genes, *, limit_ms: float, count: int) -> Genes:
-    """The most accurate subnets by prediction within the limit that were not measured."""
-    order = np.argsort(-found.top1, kind="stable")
-    within = found.genes[order[found.latency_ms[order] <= limit_ms]]
-    known = {row.tobytes() for row in measured}
-    fresh = [row for row in within[: count + len(measured)] if row.tobytes() not in known]
-    return np.array(fresh[:count], dtype=np.int8).reshape(-1, measured.shape[1])
+def _tables(space: Space, request: SearchRequest, progress: Progress) -> dict[str, LatencyTable]:
+    names = request.targets or (() if request.objectives else (THIS_MACHINE,))
+    return tables_of(space, names, fresh=request.fresh_table, progress=progress)
 
 
-def _learn(predictor: AccuracyPredictor, genes: Genes, accuracies: Accuracies) -> AccuracyPredictor:
-    """A predictor that also knows the measured scores of `genes`."""
-    assert predictor.loss is not None
-    top1, loss = accuracies.measure(genes)
-    return AccuracyPredictor(
-        predictor.space,
-        np.concatenate([predictor.genes, genes]),
-        np.concatenate([predictor.top1, top1]),
-        np.concatenate([predictor.loss, loss]),
-    )
-
-
-def _limit(latency: LatencyPredictor, share: float) -> float:
-    """A share of the largest subnet's latency, or a little above that of the fastest."""
-    ends = np.concatenate([largest(latency.space), latency.fastest()])
-    slowest_ms, fastest_ms = latency.ms(ends).tolist()
-    return max(share * float(slowest_ms), 1.05 * float(fastest_ms))
-
-
-def subnet_file(run: Run, space: Space, subnet: Subnet, folder: Path, **known: Any) -> SubnetFile:
-    """The file of a subnet of a run, to be saved in `folder`."""
-    return SubnetFile.of(space, subnet, checkpoint=run.checkpoint(folder), **known)
-
-
-def _write(
-    run: Run,
+def _problem(
     space: Space,
-    table: LatencyTable,
-    latency: LatencyPredictor,
-    found: Found,
-    validation: CrossValidation | None,
+    request: SearchRequest,
+    tables: Mapping[str, LatencyTable],
+    predictor: AccuracyPredictor | None = None,
+) -> Problem:
+    return problem_of(
+        space,
+        tables,
+        Accuracy(function=predictor.mean if predictor else _unknown),
+        objectives=request.objectives,
+        limits=request.limits,
+        limit_share=request.limit_share,
+        fix=request.fix,
+    )
+
+
+def _unknown(genes: Genes) -> Values:
+    return np.full(len(genes), np.nan)
+
+
+def _search(
+    run: Run | None,
+    space: Space,
+    request: SearchRequest,
+    tables: Mapping[str, LatencyTable],
+    predictor: AccuracyPredictor,
     output: Path | None,
-) -> Path:
-    folder = run.searches / table.target
-    best = found.genes[[found.best]]
-    interval = latency.predict(best)
-    predicted: dict[str, Any] = {
-        "target": table.target,
-        "latency_ms": float(interval.ms[0]),
-        **_interval(interval),
-        "top1": float(found.top1[found.best]),
-    }
-    if validation is not None:
-        predicted["top1_rmse"] = validation.rmse
+    progress: Progress,
+) -> SearchOutcome:
+    problem = _problem(space, request, tables, predictor)
+    bound, start = proven(problem, predictor)
+    if request.certify and bound is None:
+        raise ConfigError(
+            f"certify: a predictor of kind {predictor.kind!r} has no additive part, so nothing "
+            "can be proven",
+            hint="fit one with `supernet predictor fit --kind ridge`",
+        )
+    found = run_search(
+        problem,
+        factory=algorithm(request.algorithm).factory,
+        budget=Budget(scored=request.budget, seconds=request.seconds),
+        start=start,
+        seed=request.seed,
+        progress=progress,
+    )
+    result = replace(found, bound=bound)
+    confirmed: tuple[Confirmed, ...] = ()
+    if request.confirm and run is not None:
+        confirmed = confirm(run, request, problem, result, tables, progress)
+    chosen = confirmed[0].index if confirmed else result.best()
+    parent = run.searches if run else SEARCHES
+    folder = new_result_folder(parent, request.name or "-".join(tables) or "costs")
+    save_result(
+        result,
+        folder,
+        request=request.as_dict(),
+        chosen=chosen,
+        predictor=_record(predictor),
+        tables=tables,
+    )
     for path in (folder / "subnet.json", *([output] if output else [])):
-        known = subnet_file(run, space, decode(space, best)[0], path.parent, predicted=predicted)
-        known.save(path)
-    write_text(folder / "front.csv", _front_csv(space, found))
-    return folder / "subnet.json"
-
-
-def _interval(prediction: Prediction) -> dict[str, float]:
-    """What is known of the interval: nothing where no network was held out."""
-    ends = {"low": float(prediction.low_ms[0]), "high": float(prediction.high_ms[0])}
-    return {f"latency_{k}_ms": v for k, v in ends.items() if np.isfinite(v)}
-
-
-def _front_csv(space: Space, found: Found) -> str:
-    genes = found.genes[found.front]
-    columns = zip(
-        found.latency_ms[found.front].tolist(),
-        found.top1[found.front].tolist(),
-        macs_of(space, genes).tolist(),
-        params_of(space, genes).tolist(),
-        decode(space, genes),
+        _subnet_file(run, problem, result, chosen, tables, predictor, confirmed, path)
+    return SearchOutcome(
+        folder=folder,
+        result=result,
+        chosen=chosen,
+        tables=tables,
+        predictor=predictor,
+        confirmed=confirmed,
+        run=run,
     )
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["latency_ms", "top1", "macs", "params", "subnet"])
-    writer.writerows(
-        [f"{ms:.6g}", f"{top1:.4f}", macs, params, s] for ms, top1, macs, params, s in columns
-    )
-    return text.getvalue()
+
+
+def _record(predictor: AccuracyPredictor) -> PredictorRecord:
+    pairs = predictor.pairs if isinstance(predictor, FittedPredictor) else None
+    validation, known = predictor.validation, {}
+    if isinstance(predictor, MLPPredictor):
+        known = {"sizes": predictor.sizes, "source": predictor.source.get("source", "")}
+    if validation is not None and pairs is not None and len(pairs) == len(validation.measured):
+        known["labels"] = tuple(str(subnet) for subnet in decode(predictor.space, pairs.genes))
+    return PredictorRecord.of(predictor.kind, validation, **known)
+
+
+def subnet_file(run: Run | None, space: Space, subnet: Subnet, path: Path, **known: Any) -> None:
+    """Write the file of a subnet, with the run's checkpoint where there is a run."""
+    checkpoint = run.checkpoint(path.parent) if run else None
+    SubnetFile.of(space, subnet, checkpoint=checkpoint, **known).save(path)
+
+
+def _subnet_file(
+    run: Run | None,
+    problem: Problem,
+    result: SearchResult,
+    chosen: int,
+    tables: Mapping[str, LatencyTable],
+    predictor: AccuracyPredictor,
+    confirmed: tuple[Confirmed, ...],
+    path: Path,
+) -> None:
+    genes, space = result.genes[[chosen]], problem.domain.space
+    predicted: dict[str, Any] = {"top1": result.figures(chosen)["top1"]}
+    if predictor.validation is not None:
+        predicted["top1_rmse"] = predictor.validation.rmse
+    for number, (target, table) in enumerate(tables.items()):
+        known = _latency(table, space, genes)
+        if number == 0:
+            predicted |= {"target": target, **known}
+        else:
+            predicted |= {f"{key}@{target}": value for key, value in known.items()}
+    others = ("top1", *(f"latency@{target}" for target in tables))
+    predicted |= {k: v for k, v in result.figures(chosen).items() if k not in others}
+    measured = confirmed[0].measured if confirmed else {}
+    subnet = decode(space, genes)[0]
+    subnet_file(run, space, subnet, path, predicted=predicted, measured=measured)
+
+
+def _latency(table: LatencyTable, space: Space, genes: Genes) -> dict[str, float]:
+    """Predicted milliseconds, with the interval where networks were held out."""
+    found = table.predict_ms(space, genes)
+    ends = {"latency_low_ms": found.low_ms[0], "latency_high_ms": found.high_ms[0]}
+    known = {key: float(value) for key, value in ends.items() if np.isfinite(value)}
+    return {"latency_ms": float(found.ms[0]), **known}

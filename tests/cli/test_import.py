@@ -396,7 +396,7 @@ def test_a_predictor_in_any_form_may_stand_alone(supernet: Command, form: Any):
     assert result.code == 0, result.stderr
     space = load_space("tiny.yaml")
     # one kernel, one expand ratio, one size and the bias, twice
-    assert MLPPredictor.load(Path("out/p.json"), space).predict(smallest(space)) == [800]
+    assert MLPPredictor.load(Path("out/p.json"), space).mean(smallest(space)) == [800]
 
 
 @pytest.mark.parametrize(

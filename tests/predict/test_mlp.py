@@ -53,7 +53,7 @@ def test_it_computes_what_its_layers_say(tiny_space: Space) -> None:
     for number, (weight, bias) in enumerate(own):
         x = x @ weight.T.astype(np.float64) + bias
         x = np.maximum(x, 0) if number < 2 else x
-    found = MLPPredictor(tiny_space, inputs, own, {}).predict(genes)
+    found = MLPPredictor(tiny_space, inputs, own, {}).mean(genes)
     np.testing.assert_allclose(found, 100 * x[:, 0], rtol=1e-5)
 
 
@@ -61,12 +61,12 @@ def test_inputs_may_stand_in_any_order_and_be_unknown(tiny_space: Space) -> None
     """A value that the space has not, and an input without a dimension, are never 1."""
     inputs, genes = all_inputs(tiny_space), genes_of(tiny_space)
     (weight, bias), *rest = layers(len(inputs), 7, 1)
-    expected = MLPPredictor(tiny_space, inputs, [(weight, bias), *rest], {}).predict(genes)
+    expected = MLPPredictor(tiny_space, inputs, [(weight, bias), *rest], {}).mean(genes)
     order = np.random.default_rng(2).permutation(len(inputs))
     more = [Input(dimension="stem.width", value=12), Input(dimension="", value=8)]
     wide = np.hstack([np.full((7, 2), 1e6, np.float32), weight[:, order]])
     shuffled = [*more, *(inputs[i] for i in order)]
-    found = MLPPredictor(tiny_space, shuffled, [(wide, bias), *rest], {}).predict(genes)
+    found = MLPPredictor(tiny_space, shuffled, [(wide, bias), *rest], {}).mean(genes)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
@@ -74,7 +74,7 @@ def test_of_two_inputs_for_one_choice_the_first_counts(tiny_space: Space) -> Non
     twice = [Input(dimension="stem.width", value=8)] * 2
     ones = [(np.array([[0.25, 0.5]], np.float32), np.zeros(1, np.float32))]
     genes = genes_of(tiny_space)
-    found = MLPPredictor(tiny_space, twice, ones, {}).predict(genes)
+    found = MLPPredictor(tiny_space, twice, ones, {}).mean(genes)
     widths = np.array([subnet.stem_width for subnet in decode(tiny_space, genes)])
     np.testing.assert_array_equal(found, 25.0 * (widths == 8))
 
@@ -94,7 +94,7 @@ def test_between_two_known_sizes_answers_are_interpolated(
     chosen = replace(tiny_space, resolutions=tuple(sorted({size, 40, 56})))
     for space in (alone, chosen):
         genes = genes_of(space)
-        found = MLPPredictor(space, SIZES, OF_SIZE, {}).predict(genes)
+        found = MLPPredictor(space, SIZES, OF_SIZE, {}).mean(genes)
         at = [subnet.resolution == size for subnet in decode(space, genes)]
         np.testing.assert_allclose(found[at], expected, rtol=1e-6)
 
@@ -104,10 +104,10 @@ def test_order_and_number_of_sizes_do_not_matter(tiny_space: Space) -> None:
     expected = MLPPredictor(tiny_space, SIZES, OF_SIZE, {})
     backwards = [(OF_SIZE[0][0][:, ::-1].copy(), OF_SIZE[0][1])]
     found = MLPPredictor(tiny_space, SIZES[::-1], backwards, {})
-    np.testing.assert_array_equal(found.predict(genes), expected.predict(genes))
+    np.testing.assert_array_equal(found.mean(genes), expected.mean(genes))
     assert found.sizes == expected.sizes == (16, 32, 64)
     one = MLPPredictor(tiny_space, sizes(64), [(np.ones((1, 1), "f4"), np.zeros(1, "f4"))], {})
-    assert one.predict(genes).tolist() == [100.0] * len(genes)
+    assert one.mean(genes).tolist() == [100.0] * len(genes)
 
 
 def test_populations_of_any_number_are_predicted_alike(
@@ -116,12 +116,12 @@ def test_populations_of_any_number_are_predicted_alike(
     inputs = [*SIZES, *all_inputs(tiny_space)]
     predictor = MLPPredictor(tiny_space, inputs, layers(len(inputs), 9, 1), {})
     genes = genes_of(tiny_space)
-    expected = predictor.predict(genes)
+    expected = predictor.mean(genes)
     monkeypatch.setattr("supernet.predict.mlp._CHUNK", 7)
     # single precision of sums of thousands, some of which nearly cancel
     tolerance = 1e-6 * float(np.abs(expected).max())
-    np.testing.assert_allclose(predictor.predict(genes), expected, rtol=0, atol=tolerance)
-    assert predictor.predict(genes[:0]).shape == (0,)
+    np.testing.assert_allclose(predictor.mean(genes), expected, rtol=0, atol=tolerance)
+    assert predictor.mean(genes[:0]).shape == (0,)
 
 
 def kept(space: Space, folder: Path) -> Path:
@@ -138,7 +138,7 @@ def test_it_comes_back_bit_for_bit(tiny_space: Space, tmp_path: Path) -> None:
     found = MLPPredictor.load(tmp_path / "new" / "p.json", tiny_space)
     assert (found.inputs, found.source) == (own.inputs, own.source)
     genes = genes_of(tiny_space)
-    assert (found.predict(genes) == own.predict(genes)).all()
+    assert (found.mean(genes) == own.mean(genes)).all()
     files = {path.name: path.read_bytes() for path in (tmp_path / "new").iterdir()}
     found.save(tmp_path / "new" / "p.json")
     assert files == {path.name: path.read_bytes() for path in (tmp_path / "new").iterdir()}

@@ -94,7 +94,7 @@ def test_the_tutorials_predictor_gives_the_referees_accuracies(tutorial: ModuleT
     genes, subnets = at_sizes(space, (160, 176, 192, 208, 224))
     asked = [choices(space, subnet, 1) | {"r": [subnet.resolution]} for subnet in subnets]
     expected = 100 * theirs.predict_accuracy(asked).numpy()[:, 0]
-    found = ours(TUTORIAL, space).predict(genes)
+    found = ours(TUTORIAL, space).mean(genes)
     np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
     assert 70 < found.min() < found.max() < 85
 
@@ -127,7 +127,7 @@ def test_the_resnets_predictor_gives_the_referees_accuracies(package: Any, capsy
     genes, subnets = at_sizes(space, tuple(encoder.image_size_list))
     with torch.no_grad():
         expected = 100 * theirs.predict_acc([resnet_choices(space, s) for s in subnets]).numpy()
-    found = ours(RESNET, space).predict(genes)
+    found = ours(RESNET, space).mean(genes)
     np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
     assert 70 < found.min() < found.max() < 85
 
@@ -151,14 +151,14 @@ def test_predictors_of_the_package_give_the_referees_accuracies(
     asked = [choices(space, s, 1) | {"image_size": s.resolution} for s in subnets]
     with torch.no_grad():
         expected = 100 * theirs.predict_acc(asked).numpy()
-    again = from_ofa(state, space_at, {}, sizes).predict(genes)
+    again = from_ofa(state, space_at, {}, sizes).mean(genes)
     np.testing.assert_allclose(again, expected, rtol=0, atol=TOLERANCE)
 
 
 @needs_files
 def test_published_predictors_are_of_one_space_at_any_input_sizes() -> None:
     small = replace(load_space("mobilenet_v3_w1.2"), resolutions=(176, 200))
-    ours(TUTORIAL, small).predict(sample(small, 3, np.random.default_rng(0)))
+    ours(TUTORIAL, small).mean(sample(small, 3, np.random.default_rng(0)))
     for path, name, known in (
         (TUTORIAL, "mobilenet_v3", "mobilenet_v3_w1.2"),
         (TUTORIAL, "resnet50", "mobilenet_v3_w1.2"),
@@ -264,5 +264,5 @@ def test_any_state_is_a_predictor_or_refused_in_one_line(data: st.DataObject) ->
         message = str(error)
     else:
         message = ""
-        assert np.isfinite(found.predict(sample(SPACE, 2, np.random.default_rng(0)))).all()
+        assert np.isfinite(found.mean(sample(SPACE, 2, np.random.default_rng(0)))).all()
     assert message.isprintable()

@@ -1,4 +1,4 @@
-"""`supernet predictor`: accuracy pairs, and what is learned from them."""
+"""`supernet predictor`: accuracy pairs, predictors learned from them, and their error."""
 
 import click
 
@@ -8,6 +8,9 @@ __all__ = ["command"]
 
 _COMMANDS = {
     "collect": "measure subnets of all sizes, to learn from",
+    "fit": "fit a predictor to a file of measured subnets",
+    "check": "measure fresh subnets and compare with the predictions",
+    "predict": "predict the accuracy of the subnets in a file",
 }
 
 
@@ -15,7 +18,10 @@ _COMMANDS = {
     cls=LazyGroup,
     package="supernet.cli.predictor",
     about=_COMMANDS,
-    epilog="Examples:  supernet predictor collect --subnets 200 --workers 2",
+    epilog="Examples:  supernet predictor collect --subnets 200 --workers 2  |  "
+    "supernet predictor fit --space mobilenet_v3 --pairs pairs.npz -o acc.json  |  "
+    "supernet predictor predict --predictor acc.json --space mobilenet_v3 --pairs new.csv "
+    "-o out.csv",
 )
 def command() -> None:
     """Accuracy predictors: what they learn from, and how wrong they are."""

@@ -1,0 +1,124 @@
+"""Numbers with units on the command line: ``4MiB``, ``12MB``, ``300M``, ``mobile_cpu=20``."""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+__all__ = ["BYTES", "COUNT", "FIX", "LATENCY", "merged"]
+
+_NUMBER = re.compile(r"\s*([+-]?[0-9.]+(?:e[+-]?[0-9]+)?)\s*([a-z]*)\s*", re.IGNORECASE)
+_COUNTS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
+_BYTES = {
+    "b": 1.0,
+    "kb": 1e3,
+    "mb": 1e6,
+    "gb": 1e9,
+    "kib": 2.0**10,
+    "mib": 2.0**20,
+    "gib": 2.0**30,
+}
+
+
+class _Quantity(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+    """A number above 0 with one of some units."""
+
+    def __init__(self, name: str, units: dict[str, float], example: str) -> None:
+        self.name, self._units, self._example = name, units, example
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number in the base unit."""
+        if isinstance(value, float):
+            return value
+        found = _NUMBER.fullmatch(value)
+        unit = found[2].lower() if found else ""
+        if not found or unit not in self._units:
+            units = ", ".join(filter(None, self._units))
+            self.fail(
+                f"{value!r} is not a number with a unit such as {self._example}; units: {units}",
+                param,
+                ctx,
+            )
+        try:
+            number = float(found[1]) * self._units[unit]
+        except ValueError:
+            number = math.nan
+        if not 0 < number < math.inf:
+            self.fail(f"{value!r}: must be above 0 and finite", param, ctx)
+        return number
+
+
+COUNT = _Quantity("count", _COUNTS, "300M")
+"""Multiply-adds and parameters: 300e6, 300M."""
+BYTES = _Quantity("bytes", _BYTES, "4MiB")
+"""Bytes, with their unit: 12MB, 4MiB."""
+
+
+class _Latency(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+    """``MS`` or ``TARGET=MS``."""
+
+    name = "[target=]ms"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, float]:
+        """Name of the limited objective, and milliseconds."""
+        if isinstance(value, tuple):
+            return value
+        target, _, text = value.rpartition("=")
+        try:
+            ms = float(text.removesuffix("ms"))
+        except ValueError:
+            ms = math.nan
+        if not 0 < ms < math.inf:
+            self.fail(
+                f"{value!r}: must be milliseconds above 0, such as 20 or mobile_cpu=20", param, ctx
+            )
+        return (f"latency@{target}" if target else "latency"), ms
+
+
+class _Fix(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+    """``DIMENSION=VALUE,VALUE``."""
+
+    name = "name=values"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, tuple[float | str, ...]]:
+        """Name and values."""
+        if isinstance(value, tuple):
+            return value
+        name, equals, text = value.partition("=")
+        if not name or not equals or not text:
+            self.fail(f"{value!r}: must be like resolution=192,224", param, ctx)
+        return name, tuple(_choice(word) for word in text.split(","))
+
+
+def _choice(word: str) -> float | str:
+    try:
+        return float(word)
+    except ValueError:
+        return word
+
+
+LATENCY = _Latency()
+"""A limit on a latency."""
+FIX = _Fix()
+"""Choices that are left of a dimension."""
+
+
+def merged(option: str, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Pairs as a mapping.
+
+    Raises:
+        click.UsageError: a name is given twice.
+    """
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise click.UsageError(f"{option}: {name.removeprefix('latency@')} is given twice")
+    return dict(pairs)

@@ -1,0 +1,107 @@
+"""Problems from what a user says: targets, limits, fixed choices."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from supernet.errors import ConfigError
+from supernet.latency import LatencyTable, load_target, this_machine
+from supernet.latency.targets import THIS_MACHINE
+from supernet.progress import Progress, silent
+from supernet.search.objective import Cost, Objective, cost_of, latency
+from supernet.search.problem import Problem
+from supernet.space import Domain, Space
+
+__all__ = ["problem_of", "tables_of"]
+
+_SLACK = 1.05  # of the fastest subnet's latency: a share of the largest's is never below it
+
+
+def tables_of(
+    space: Space, targets: Sequence[str], *, fresh: bool = False, progress: Progress = silent
+) -> dict[str, LatencyTable]:
+    """The latency tables of targets, by their names.
+
+    Args:
+        space: that this machine is measured for, where it is a target.
+        targets: names, or paths of tables.
+        fresh: measure this machine again even if it is known.
+        progress: told about measuring.
+
+    Raises:
+        ConfigError: an unknown target, or two tables of one name.
+    """
+    tables: dict[str, LatencyTable] = {}
+    for name in targets:
+        if name == THIS_MACHINE:
+            table = this_machine(space, fresh=fresh, progress=progress)
+        else:
+            table = load_target(name)
+        if table.target in tables:
+            raise ConfigError(f"targets: {table.target!r} is given twice")
+        tables[table.target] = table
+    return tables
+
+
+def problem_of(
+    space: Space,
+    tables: Mapping[str, LatencyTable],
+    top1: Objective,
+    *,
+    objectives: Sequence[str] = (),
+    limits: Mapping[str, float] | None = None,
+    limit_share: float = 0.0,
+    fix: Mapping[str, Sequence[Any]] | None = None,
+) -> Problem:
+    """A problem with the accuracy first, then the latencies and more costs.
+
+    Args:
+        space: to choose from.
+        tables: by target; their latencies are objectives.
+        top1: the accuracy.
+        objectives: names of more costs that shape the front.
+        limits: the most that is allowed, by cost; ``latency`` will do where there is one
+            target. Of ``top1`` the least.
+        limit_share: where no limit is given, one on the first latency: this share of the
+            largest subnet's, never below what the fastest needs; 0 for none.
+        fix: see `Domain.of`.
+
+    Raises:
+        ConfigError: an unknown cost or dimension; a limit without its target.
+    """
+    domain = Domain.of(space, fix)
+    latencies = [latency(target, table.predictor(space)) for target, table in tables.items()]
+    named = _named(limits or {}, [cost.name for cost in latencies])
+    costs = {cost.name: cost for cost in latencies}
+    for name in (*objectives, *named):
+        if name not in costs and name != top1.name:
+            costs[name] = cost_of(name, space, costs)
+    if not named and limit_share and latencies:
+        named[latencies[0].name] = _share(latencies[0], domain, limit_share)
+    axes = {cost.name for cost in latencies} | set(objectives)
+    return Problem(
+        domain=domain,
+        objectives=(top1, *(cost for name, cost in costs.items() if name in axes)),
+        others=tuple(cost for name, cost in costs.items() if name not in axes),
+        limits=named,
+    )
+
+
+def _named(limits: Mapping[str, float], latencies: Sequence[str]) -> dict[str, float]:
+    """Limits by the full names of objectives."""
+    named = dict(limits)
+    if "latency" not in named:
+        return named
+    if len(latencies) != 1:
+        known = ", ".join(name.removeprefix("latency@") for name in latencies) or "none"
+        raise ConfigError(
+            f"a latency limit needs the name of its target; targets: {known}",
+            hint="such as --max-latency-ms mobile_cpu=20",
+        )
+    named[latencies[0]] = named.pop("latency")
+    return named
+
+
+def _share(cost: Cost, domain: Domain, share: float) -> float:
+    """A share of the largest subnet's cost, or a little above the least."""
+    largest = float(cost(domain.largest())[0])
+    return max(share * largest, _SLACK * float(cost(cost.lowest(domain))[0]))

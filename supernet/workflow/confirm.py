@@ -1,0 +1,82 @@
+"""Finalists of a search are measured before the winner is named."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from supernet.latency import LatencyTable, build_onnx, measure_beside
+from supernet.latency.targets import THIS_MACHINE
+from supernet.progress import Progress
+from supernet.runs import Run
+from supernet.search import Problem, SearchResult
+from supernet.search.pareto import Index
+from supernet.space import decode, operators
+from supernet.workflow.accuracies import Accuracies
+from supernet.workflow.request import SearchRequest
+
+__all__ = ["Confirmed", "confirm"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmed:
+    """A finalist and what was measured of it."""
+
+    index: int
+    """In the result."""
+    measured: Mapping[str, float]
+    """``top1`` on the hold-out images; ``latency_ms`` where this machine is the target."""
+    within: bool
+    """Whether the measured figures meet the limits."""
+
+
+def confirm(
+    run: Run,
+    request: SearchRequest,
+    problem: Problem,
+    result: SearchResult,
+    tables: Mapping[str, LatencyTable],
+    progress: Progress,
+) -> tuple[Confirmed, ...]:
+    """Measure the subnets that are predicted best within the limits; the winner first.
+
+    Those whose measured latency breaks its limit come last.
+
+    Args:
+        run: that holds the weights.
+        request: how many finalists.
+        problem: with the limits.
+        result: of the search.
+        tables: of the targets.
+        progress: told about every measurement.
+    """
+    index = _finalists(problem, result, request.confirm)
+    genes = result.genes[index]
+    with Accuracies(
+        run, request.device, progress, images=request.images, workers=request.workers
+    ) as accuracies:
+        top1 = accuracies.measure(genes)[0]
+    measured = [{"top1": float(value)} for value in top1]
+    within = np.ones(len(index), dtype=bool)
+    own = [table for table in tables.values() if table.target == THIS_MACHINE]
+    for table in own:
+        space = problem.domain.space
+        models = [build_onnx(operators(space, subnet)) for subnet in decode(space, genes)]
+        ms = measure_beside(table, space, models, progress=progress, what="finalists")
+        limit = problem.limits.get(f"latency@{table.target}", np.inf)
+        within = ms <= limit
+        for values, value in zip(measured, ms.tolist()):
+            values["latency_ms"] = value
+    found = [
+        Confirmed(index=int(i), measured=values, within=bool(ok))
+        for i, values, ok in zip(index, measured, within)
+    ]
+    return tuple(sorted(found, key=lambda one: (not one.within, -one.measured["top1"])))
+
+
+def _finalists(problem: Problem, result: SearchResult, count: int) -> Index:
+    """The subnets that are predicted best within the limits."""
+    feasible = np.flatnonzero(problem.violation(result.columns) <= 0)
+    best = np.argsort(-result.columns["top1"][feasible], kind="stable")[:count]
+    found: Index = feasible[best]
+    return found

@@ -1,0 +1,86 @@
+"""Fit accuracy predictors to files of measured subnets, and ask them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from supernet.errors import ConfigError
+from supernet.predict import FittedPredictor, Predicted, fit_predictor, load_predictor
+from supernet.predict.files import read_genes, read_pairs, write_predictions
+from supernet.predict.registry import named_space
+from supernet.runs import Run
+from supernet.space import Space, load_space
+
+__all__ = ["PredictedFile", "fit_file", "predict_file", "space_of"]
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class PredictedFile:
+    """Predictions that were written to a CSV."""
+
+    predicted: Predicted
+    """In the order of the file."""
+    kind: str
+    """Of the predictor."""
+    output: Path
+    """The CSV."""
+
+
+def space_of(name: str | None, run: Path | None, predictor: Path | None = None) -> Space:
+    """The space that was named, that of a run, or the shipped one that a predictor names.
+
+    Raises:
+        ConfigError: both were given, or none says which space it is.
+    """
+    if name is not None and run is not None:
+        raise ConfigError("give --space NAME or --run FOLDER, not both")
+    if run is not None:
+        return Run(run).space()
+    if name is None and predictor is not None:
+        name = named_space(predictor)
+    if name is None:
+        raise ConfigError("give --space NAME or --run FOLDER: the space of the subnets")
+    return load_space(name)
+
+
+def fit_file(
+    path: Path, space: Space, *, kind: str = "auto", seed: int = 0, output: Path
+) -> FittedPredictor:
+    """Fit a predictor to the pairs of a file, and write it.
+
+    Args:
+        path: NPZ or CSV with the choices of the subnets and their ``top1``.
+        space: of the subnets.
+        kind: as for `fit_predictor`.
+        seed: of everything random.
+        output: the ``.json`` to write.
+
+    Raises:
+        FileFormatError: a file that holds no such pairs.
+        ConfigError: pairs that the space has not, an unknown kind, another suffix.
+    """
+    if output.suffix != ".json":
+        raise ConfigError(f"--output: must end in .json, found {output.name[:60]!r}")
+    predictor = fit_predictor(read_pairs(path, space), kind, seed=seed)
+    predictor.save(output)
+    return predictor
+
+
+def predict_file(predictor: Path, path: Path, space: Space, *, output: Path) -> PredictedFile:
+    """Predict the subnets of a file, and write its columns with the predictions.
+
+    Args:
+        predictor: ours, or a published ``.pth`` of Once-for-All.
+        path: NPZ or CSV with the choices of the subnets.
+        space: of both.
+        output: the ``.csv`` to write.
+
+    Raises:
+        FileFormatError: a predictor of another space, or files that are damaged.
+        ConfigError: a subnet that the space has not, or another suffix.
+    """
+    if output.suffix != ".csv":
+        raise ConfigError(f"--output: must end in .csv, found {output.name[:60]!r}")
+    known = load_predictor(predictor, space)
+    predicted = known.predict(read_genes(path, space))
+    write_predictions(output, path, predicted)
+    return PredictedFile(predicted=predicted, kind=known.kind, output=output)

@@ -1,0 +1,99 @@
+"""What a search is asked for, before anything is loaded."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from supernet.errors import ConfigError
+from supernet.search import DEFAULT
+
+__all__ = ["SearchRequest"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchRequest:
+    """Everything that decides what a search does and finds."""
+
+    targets: tuple[str, ...] = ()
+    """Names of targets or paths of tables; their latencies are objectives."""
+    objectives: tuple[str, ...] = ()
+    """More costs that shape the front: ``macs``, ``params``, ``file_size``, ``peak_memory``."""
+    limits: Mapping[str, float] = field(default_factory=dict)
+    """The most that is allowed, by cost; ``latency@TARGET`` or, with one target, ``latency``."""
+    limit_share: float = 0.0
+    """A limit on the first latency as a share of the largest subnet's, where no limit is
+    given; 0 for none. Raised to what the fastest subnet needs."""
+    fix: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    """Allowed values by dimension, stage and kind, or kind (see `Domain.of`)."""
+    algorithm: str = DEFAULT
+    """Name in `supernet.search.ALGORITHMS`."""
+    budget: int = 60_000
+    """Subnets scored by the predictor, at most."""
+    seconds: float = np.inf
+    """Wall time of the search on predictions, at most."""
+    predictor: Path | None = None
+    """A file of an accuracy predictor; else that of the run, else one is learned."""
+    kind: str = "gp"
+    """Kind of predictor that is learned."""
+    pairs: int = 100
+    """Subnets whose accuracy a predictor is learned from."""
+    rounds: int = 2
+    """Times that the most promising subnets are measured and learned from before the last
+    search (as in DyNAS-T's LINAS, arXiv:2202.12954)."""
+    candidates: int = 16
+    """Subnets measured in each of these rounds."""
+    images: int = 0
+    """Hold-out images of each measurement; 0 for all."""
+    workers: int = 1
+    """Processes that measure accuracies."""
+    confirm: int = 0
+    """Finalists that are measured before the winner is named."""
+    certify: bool = False
+    """Fail where no bound on the predicted accuracy can be proven."""
+    fresh_table: bool = False
+    """Measure this machine again even if it is known."""
+    name: str = ""
+    """Of the folder of the result; made of the targets when empty."""
+    seed: int = 0
+    """Of every random choice."""
+    device: str = "cpu"
+    """Where accuracies are measured."""
+
+    def __post_init__(self) -> None:
+        problems = [
+            f"{name}: must be {least} or more, found {getattr(self, name)}"
+            for name, least in _LEAST.items()
+            if getattr(self, name) < least
+        ]
+        if len(set(self.targets)) < len(self.targets):
+            problems.append(f"targets: one is given twice: {', '.join(self.targets)}")
+        for name, limit in self.limits.items():
+            if not 0 < limit < np.inf:
+                problems.append(f"limits: {name}: must be above 0 and finite, found {limit:g}")
+        if not 0 <= self.limit_share <= 1:
+            problems.append(f"limit_share: must be from 0 to 1, found {self.limit_share}")
+        if self.name and not self.name.replace("_", "").replace("-", "").isalnum():
+            problems.append(f"name: letters, digits, '_' and '-' only, found {self.name!r}")
+        if problems:
+            raise ConfigError(problems)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, as kept with a result."""
+        plain = asdict(self)
+        plain["predictor"] = str(self.predictor) if self.predictor else None
+        plain["seconds"] = self.seconds if np.isfinite(self.seconds) else None
+        return plain
+
+
+_LEAST = {
+    "budget": 1,
+    "pairs": 10,
+    "rounds": 0,
+    "candidates": 1,
+    "images": 0,
+    "workers": 1,
+    "confirm": 0,
+}
