@@ -223,6 +223,12 @@ class LatencyTable:
         shares: Values = own * (total / own.sum())
         return shares
 
+    def line_ms(self, operator: Operator, space_name: str = "") -> float:
+        """See `LatencyPredictor.line_ms`."""
+        correction = self.correction_of(space_name)
+        own_ms = correction.slope * self.row_ms(operator) + correction.per_operator_ms
+        return own_ms + correction.per_mparam_ms * operator.params / 1e6
+
     def save(self, path: Path) -> None:
         """Write the table as JSON, whole or not at all."""
         own = self.corrections
@@ -288,7 +294,7 @@ class LatencyPredictor:
 
     def __init__(self, table: LatencyTable, space: Space) -> None:
         self.space = space
-        self.table = table
+        self._table = table
         self._sum = OperatorSum(space, table.row_ms)
         self._count = OperatorSum(space, lambda operator: 1.0)
         self._params = OperatorSum(space, lambda operator: float(operator.params))
@@ -298,7 +304,7 @@ class LatencyPredictor:
         return self._corrected(genes, self._sum(genes))
 
     def _corrected(self, genes: Genes, sums: Values) -> Values:
-        correction = self.table.correction_of(self.space.name)
+        correction = self._table.correction_of(self.space.name)
         params = self._params(genes) if correction.per_mparam_ms else 0.0
         counts = self._count(genes) if correction.per_operator_ms else 0.0
         return correction.apply(sums, counts, params)
@@ -306,7 +312,7 @@ class LatencyPredictor:
     @cached_property
     def _origins(self) -> OperatorSum:
         """Counts of the three origins, as digits."""
-        table = self.table
+        table = self._table
 
         def digits(operator: Operator) -> float:
             origin = table.origin(operator)
@@ -318,19 +324,19 @@ class LatencyPredictor:
     @cached_property
     def _fitted(self) -> OperatorSum:
         """What the model prices, in milliseconds."""
-        table = self.table
+        table = self._table
         return OperatorSum(
             self.space, lambda o: table.row_ms(o) if table.origin(o) == "fitted" else 0.0
         )
 
     @cached_property
     def _any_unlike(self) -> bool:
-        return any(self.table.is_unlike(operator) for operator in operators_of(self.space))
+        return any(self._table.is_unlike(operator) for operator in operators_of(self.space))
 
     @cached_property
     def _unlike(self) -> OperatorSum:
         """What the model prices though it saw nothing like it, in milliseconds."""
-        table = self.table
+        table = self._table
         return OperatorSum(self.space, lambda o: table.row_ms(o) if table.is_unlike(o) else 0.0)
 
     def line_ms(self, operator: Operator) -> float:
@@ -339,14 +345,12 @@ class LatencyPredictor:
         The sum over a subnet and `intercept_ms` is its latency, or less where the
         correction's floor overrules the line (see `Correction.apply`).
         """
-        correction = self.table.correction_of(self.space.name)
-        own_ms = correction.slope * self.table.row_ms(operator) + correction.per_operator_ms
-        return own_ms + correction.per_mparam_ms * operator.params / 1e6
+        return self._table.line_ms(operator, self.space.name)
 
     @property
     def intercept_ms(self) -> float:
         """What every subnet takes beside its operators."""
-        return self.table.correction_of(self.space.name).intercept_ms
+        return self._table.correction_of(self.space.name).intercept_ms
 
     def fastest(self, domain: Domain | None = None) -> Genes:
         """The subnet of the least predicted latency, shape ``(1, G)``.
@@ -357,7 +361,7 @@ class LatencyPredictor:
         """
         domain = domain or Domain.of(self.space)
         by_line = minimum(domain, operator_costs(self.space, self.line_ms))
-        by_floor = minimum(domain, operator_costs(self.space, self.table.row_ms))
+        by_floor = minimum(domain, operator_costs(self.space, self._table.row_ms))
         ends = np.concatenate([by_line, by_floor])
         best = int(self.ms(ends).argmin())
         found: Genes = ends[best : best + 1]
@@ -370,11 +374,11 @@ class LatencyPredictor:
         fitted, unlike = np.zeros(len(sums)), np.zeros(len(sums))
         if counts[2].any():
             fitted = (
-                self._fitted(genes) / np.maximum(sums, 1e-12) if self.table.rows else fitted + 1
+                self._fitted(genes) / np.maximum(sums, 1e-12) if self._table.rows else fitted + 1
             )
             if self._any_unlike:
                 unlike = self._unlike(genes) / np.maximum(sums, 1e-12)
-        return with_interval(self.table, self._corrected(genes, sums), fitted, counts, unlike)
+        return with_interval(self._table, self._corrected(genes, sums), fitted, counts, unlike)
 
 
 def _digits(numbers: Values) -> list[Counts]:

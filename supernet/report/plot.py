@@ -14,6 +14,7 @@ __all__ = ["FrontPlot", "front_plot"]
 
 _HEIGHT = 500  # pixels in a notebook, without a table
 _ROW = 42
+_DETAIL = 0.4  # of the points that the page draws
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -68,7 +69,7 @@ def front_plot(result: SearchResult, cost: str | None = None, *, table: bool = F
             replace(point, values=tuple(point.values[i] for i in order)) for point in view.front
         ),
     )
-    parts = [plots(turned, "front", 1.0)]
+    parts = [plots(turned, "front", _DETAIL)]
     parts += [short_table(view)] if table else []
     rows = 10 if table else 0
     return FrontPlot(page(repr(result).splitlines()[0], parts), _HEIGHT + _ROW * rows)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from supernet.errors import ConfigError
-from supernet.latency import LatencyPredictor
+from supernet.latency import LatencyTable
 from supernet.predict import Validation
 from supernet.space import Operator
 
@@ -97,16 +97,17 @@ class TargetRecord:
 
     @classmethod
     def of(
-        cls, name: str, latency: LatencyPredictor, operators: Sequence[Operator] = ()
+        cls, name: str, table: LatencyTable, operators: Sequence[Operator] = (), space: str = ""
     ) -> "TargetRecord":
-        """The record of what predicts a latency.
+        """The record of a table.
 
         Args:
             name: of the target in this search.
-            latency: by its table.
+            table: of the target.
             operators: to keep the times of.
+            space: name of the space that they are of.
         """
-        table, held_out = latency.table, latency.table.held_out
+        held_out = table.held_out
         known = held_out.networks > 0
         return cls(
             name=name,
@@ -119,7 +120,7 @@ class TargetRecord:
             kendall=_finite(held_out.kendall) if known else None,
             measured_ms=held_out.measured_ms,
             predicted_ms=held_out.predicted_ms,
-            operators_ms={o.key: float(latency.line_ms(o)) for o in dict.fromkeys(operators)},
+            operators_ms={o.key: float(table.line_ms(o, space)) for o in dict.fromkeys(operators)},
         )
 
     @property

@@ -24,7 +24,7 @@ import numpy as np
 from supernet import __version__
 from supernet.errors import ConfigError, FileFormatError
 from supernet.files import read_as, sha256, storage_error, write_document, write_text
-from supernet.latency import LatencyPredictor
+from supernet.latency import LatencyTable
 from supernet.search._document import Body, SpaceId, impossible
 from supernet.search._scored import HINT, read_scored, write_scored
 from supernet.search.records import PredictorRecord, TargetRecord
@@ -143,7 +143,7 @@ def save_result(
     request: Mapping[str, Any],
     chosen: int | None = None,
     predictor: PredictorRecord | None = None,
-    latencies: Mapping[str, LatencyPredictor] | None = None,
+    tables: Mapping[str, LatencyTable] | None = None,
 ) -> Path:
     """Write a result into a folder of its own; the path of ``result.json``.
 
@@ -153,7 +153,7 @@ def save_result(
         request: what was asked for, as plain values.
         chosen: index of the chosen subnet; the best of the front when not given.
         predictor: how accuracies were known.
-        latencies: what predicts each target, by the name in ``latency@<target>``.
+        tables: of the targets, by the name in ``latency@<target>``.
 
     Raises:
         ConfigError: the folder holds a result already, or a request that is no plain values.
@@ -162,7 +162,7 @@ def save_result(
     folder = Path(folder)
     if (folder / _RESULT).exists():
         raise ConfigError(f"{folder} holds a result already", hint="take another folder")
-    targets = _targets(result, latencies or {})
+    targets = _targets(result, tables or {})
     try:
         write_scored(folder / _SCORED, result.genes, result.columns)
         save_space(result.problem.space, folder / _SPACE)
@@ -180,15 +180,13 @@ def save_result(
     return folder / _RESULT
 
 
-def _targets(
-    result: SearchResult, latencies: Mapping[str, LatencyPredictor]
-) -> tuple[TargetRecord, ...]:
+def _targets(result: SearchResult, tables: Mapping[str, LatencyTable]) -> tuple[TargetRecord, ...]:
     """The records of targets, with the times of all operators that the front needs."""
     space = result.problem.space
     used = np.unique(operator_indices(space, result.genes[result.front]))
     known = operators_of(space)
     needed = [known[index] for index in used.tolist() if index >= 0]
-    return tuple(TargetRecord.of(name, latency, needed) for name, latency in latencies.items())
+    return tuple(TargetRecord.of(name, table, needed, space.name) for name, table in tables.items())
 
 
 def _remove(folder: Path) -> None:

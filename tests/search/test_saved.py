@@ -37,7 +37,8 @@ from supernet.space import Domain, Genes, load_space, macs_of, operators, params
 
 SPACE = replace(load_space("mobilenet_v3"), num_classes=10)
 MACS = macs(SPACE)
-LATENCY = load_target("mobile_cpu").predictor(SPACE)
+TABLE = load_target("mobile_cpu")
+LATENCY = TABLE.predictor(SPACE)
 LIMITS = {"latency@mobile_cpu": 40.0, "params": 6.5e6}
 
 
@@ -68,9 +69,7 @@ REQUEST = {"target": ["mobile_cpu"], "limits": {"latency": 40.0}, "seed": 0}
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     path = new_result_folder(tmp_path, "mobile_cpu")
-    save_result(
-        RESULT, path, request=REQUEST, predictor=PREDICTOR, latencies={"mobile_cpu": LATENCY}
-    )
+    save_result(RESULT, path, request=REQUEST, predictor=PREDICTOR, tables={"mobile_cpu": TABLE})
     return path
 
 
@@ -95,8 +94,8 @@ def test_facts_of_a_target_are_kept_with_the_times_of_the_front(folder: Path) ->
     saved = load_result(folder)
     target = saved.target("mobile_cpu")
     assert target is not None
-    assert target.device == LATENCY.table.device
-    assert target.measured_ms == LATENCY.table.held_out.measured_ms
+    assert target.device == TABLE.device
+    assert target.measured_ms == TABLE.held_out.measured_ms
     for index in RESULT.front.tolist():
         parts = operators(SPACE, RESULT.subnet(index))
         total = LATENCY.intercept_ms + sum(target.operators_ms[o.key] for o in parts)
