@@ -247,7 +247,7 @@ _PAGE = """
     };
     const row = document.createElement("div");
     row.className = "walk";
-    row.append(button("\\u2039 cheaper", () => walk(-1)), button("dearer \\u203a", () => walk(1)),
+    row.append(button("\\u2039 previous", () => walk(-1)), button("next \\u203a", () => walk(1)),
       button("the chosen one", () => choose(search, detail.dataset.number)));
     detail.querySelector(".which").before(row);
     const box = detail.querySelector(".commands");

@@ -130,8 +130,8 @@ def _view(saved: SavedResult, where: str, comparison: Comparison | None) -> Sear
         chosen=saved.chosen,
         prices=first.operators_ms if first else None,
         subtitle=_aim(saved),
-        commands=f"supernet results show {name}{where} --pick {{number}} -o subnet.json\n"
-        "supernet export subnet.json --onnx" + where * where.startswith(" --run"),
+        commands=f"supernet results show {name}{where} --pick {{number}} -o subnet.json"
+        + f"\nsupernet export subnet.json --onnx{where}" * where.startswith(" --run"),
         predictor=_predictor(saved.predictor) if saved.predictor else None,
         latencies={target.name: _latency(target) for target in saved.targets if target.mape},
         facts=_facts(saved),
