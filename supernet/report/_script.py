@@ -68,8 +68,9 @@ _HOVER = """
 """
 
 _DRAW = """
+  const space = document.querySelector("svg")?.namespaceURI;
   const make = (parent, name, attributes, text) => {
-    const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+    const element = document.createElementNS(space, name);
     for (const [key, value] of Object.entries(attributes)) {
       const short = typeof value === "number" ? String(+value.toFixed(1)) : value;
       element.setAttribute(key, short);

@@ -17,8 +17,8 @@ from supernet.report import (
     Scatter,
     SearchView,
     render,
-    result_view,
 )
+from supernet.report.result_view import result_view
 from supernet.runs import Run, RunConfig
 from supernet.search import PredictorRecord, SavedResult, TargetRecord, load_result, result_folders
 from supernet.workflow.comparison import Comparison, read_comparison
