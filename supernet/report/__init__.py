@@ -1,7 +1,7 @@
 """One HTML page with every result of a run: tables, plots and the networks of the front.
 
-The page is a single file of plain HTML, SVG and a small script of our own. Never torch; only `result_view` and `plot` know results of searches,
-and are imported by their own names.
+The page is a single file of plain HTML, SVG and a small script of our own. Never torch: only
+`result_view` and `plot`, which are imported by their own names, know results of searches.
 """
 
 from supernet.report.contents import Curve, NetworkRow, Quality, QualityPoint, Report
