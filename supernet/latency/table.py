@@ -223,6 +223,12 @@ class LatencyTable:
         shares: Values = own * (total / own.sum())
         return shares
 
+    def line_ms(self, operator: Operator, space_name: str = "") -> float:
+        """See `LatencyPredictor.line_ms`."""
+        correction = self.correction_of(space_name)
+        own_ms = correction.slope * self.row_ms(operator) + correction.per_operator_ms
+        return own_ms + correction.per_mparam_ms * operator.params / 1e6
+
     def save(self, path: Path) -> None:
         """Write the table as JSON, whole or not at all."""
         own = self.corrections
@@ -339,9 +345,7 @@ class LatencyPredictor:
         The sum over a subnet and `intercept_ms` is its latency, or less where the
         correction's floor overrules the line (see `Correction.apply`).
         """
-        correction = self._table.correction_of(self.space.name)
-        own_ms = correction.slope * self._table.row_ms(operator) + correction.per_operator_ms
-        return own_ms + correction.per_mparam_ms * operator.params / 1e6
+        return self._table.line_ms(operator, self.space.name)
 
     @property
     def intercept_ms(self) -> float:

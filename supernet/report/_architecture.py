@@ -11,10 +11,10 @@ from itertools import groupby
 
 from supernet.report._figure import figure, key, picture, tip
 from supernet.report._markup import Markup, clip, compact, escape, join, significant, tag
-from supernet.report.contents import OperatorRow
+from supernet.report.views import OperatorRow
 from supernet.space.operators import Operator
 
-__all__ = ["architecture_figure"]
+__all__ = ["architecture_figure", "operator_colour", "operator_lines"]
 
 _COLUMN, _WIDEST_COLUMN, _PAGE = 58.0, 84.0, 1060.0
 _HEAD, _BODY, _TEXT, _BARS = 46.0, 112.0, 48.0, 62.0
@@ -33,8 +33,13 @@ class _Extent:
     """Pixels between operators: a short network is drawn wider."""
     channels: int
     """The most channels anywhere."""
-    total_ms: float
-    longest_ms: float
+    total: float
+    """Cost of all operators, as `longest` that of one."""
+    longest: float
+    what: str
+    """What costs are: ``latency`` in milliseconds, or ``MACs``."""
+    prefix: str
+    """Of the pictures' ids."""
 
     @property
     def box(self) -> float:
@@ -47,33 +52,47 @@ class _Extent:
 
     def share(self, row: OperatorRow) -> float:
         """Part of the latency, from 0 to 1."""
-        return row.latency_ms / self.total_ms if self.total_ms else 0.0
+        return row.cost / self.total if self.total else 0.0
 
 
-def architecture_figure(rows: Sequence[OperatorRow]) -> Markup:
-    """The drawing, or nothing where there are no operators."""
+def architecture_figure(
+    rows: Sequence[OperatorRow], *, cost: str = "latency", id_: str = "stage"
+) -> Markup:
+    """The drawing, or nothing where there are no operators.
+
+    Args:
+        rows: the operators in network order.
+        cost: what their costs are: ``latency`` in milliseconds, or ``MACs``.
+        id_: what the ids of the pictures start with.
+    """
     if not rows:
         return Markup("")
     extent = _Extent(
         column=min(_WIDEST_COLUMN, max(_COLUMN, _PAGE // len(rows))),
         channels=max(max(r.operator.out_channels, r.operator.mid_channels) for r in rows),
-        total_ms=sum(row.latency_ms for row in rows),
-        longest_ms=max(row.latency_ms for row in rows),
+        total=sum(row.cost for row in rows),
+        longest=max(row.cost for row in rows),
+        what=cost,
+        prefix=id_,
     )
     stages = [
         _stage(name, list(group), extent, index)
-        for index, (name, group) in enumerate(groupby(rows, key=lambda r: r.slot.partition(".")[0]))
+        for index, (name, group) in enumerate(groupby(rows, key=lambda row: row.group))
     ]
     macs = sum(row.operator.macs for row in rows)
+    latencies = f", sum of latencies {significant(extent.total)} ms" if cost == "latency" else ""
     caption = (
-        f"n = {len(rows)} operators, {compact(macs)} MACs, sum of latencies "
-        f"{significant(extent.total_ms)} ms. Box height: output channels, and paler behind it "
-        "the expanded channels, both on a square-root scale. Over each stage: output size. "
+        f"n = {len(rows)} operators, {compact(macs)} MACs{latencies}. Box height: output "
+        "channels, and paler behind it the expanded channels, both on a square-root scale. "
+        "Over each stage: output size. "
         "Under each box: output channels, "
-        "kernel k and expansion e, stride s and squeeze-excite SE. Bars: share of latency."
+        f"kernel k and expansion e, stride s and squeeze-excite SE. Bars: share of {cost}."
     )
     return figure(
-        tag("div", *stages, class_="network"), legend=_legend(rows), caption=caption, kind="wide"
+        tag("div", *stages, class_="network"),
+        legend=_legend(rows, cost),
+        caption=caption,
+        kind="wide",
     )
 
 
@@ -92,10 +111,10 @@ def _stage(name: str, rows: Sequence[OperatorRow], extent: _Extent, index: int) 
     description = ". ".join(f"{row.slot}: {row.operator.key}" for row in rows)
     return picture(
         join(parts),
-        id_=f"stage-{index}",
+        id_=f"{extent.prefix}-{index}",
         kind="stage-picture",
         size=(width, _HEIGHT),
-        title=f"{name}: {count}, {100 * share:.0f} % of the latency",
+        title=f"{name}: {count}, {100 * share:.0f} % of the {extent.what}",
         description=description,
     )
 
@@ -104,11 +123,15 @@ def _size(operator: Operator) -> str:
     return f"{operator.out_height}{_TIMES}{operator.out_width}"
 
 
-def _column(row: OperatorRow, x: float, extent: _Extent) -> Markup:
-    operator = row.operator
-    colour = f"kernel{operator.kernel}" if operator.kernel in _KERNELS else "kernel-other"
+def operator_colour(operator: Operator) -> str:
+    """The class of its box."""
     if operator.op in _WITHOUT_KERNEL:
-        colour = "kernel-none"
+        return "kernel-none"
+    return f"kernel{operator.kernel}" if operator.kernel in _KERNELS else "kernel-other"
+
+
+def _column(row: OperatorRow, x: float, extent: _Extent) -> Markup:
+    operator, colour = row.operator, operator_colour(row.operator)
     tallest = extent.height(max(operator.out_channels, operator.mid_channels))
     parts = [_arc(x, tallest, extent.column / 2 - 4)] if operator.shortcut != "none" else []
     if operator.mid_channels > 0:
@@ -117,7 +140,7 @@ def _column(row: OperatorRow, x: float, extent: _Extent) -> Markup:
     parts.append(_box(x, extent.box, extent.height(operator.out_channels), colour))
     if operator.se:
         parts.append(tag("circle", class_="squeeze", cx=x, cy=_MIDDLE, r=3.2))
-    first, second, third = _lines(operator)
+    first, second, third = operator_lines(operator)
     base = _HEAD + _BODY
     for text, kind, y in ((first, "channels", 16), (second, "minor", 30), (third, "minor", 42)):
         if text:
@@ -141,8 +164,8 @@ def _arc(x: float, height: float, reach: float) -> Markup:
     return tag("path", class_="shortcut", d=path)
 
 
-def _lines(operator: Operator) -> tuple[str, str, str]:
-    """Three short lines under the box."""
+def operator_lines(operator: Operator) -> tuple[str, str, str]:
+    """Three short lines under its box."""
     second = f"k{operator.kernel}"
     if operator.op == "mbconv":
         expand = operator.mid_channels / operator.in_channels
@@ -157,7 +180,7 @@ def _lines(operator: Operator) -> tuple[str, str, str]:
 
 def _bar(row: OperatorRow, x: float, extent: _Extent) -> Markup:
     top = _HEAD + _BODY + _TEXT + 4
-    length = (_BARS - 24) * (row.latency_ms / extent.longest_ms if extent.longest_ms else 0.0)
+    length = (_BARS - 24) * (row.cost / extent.longest if extent.longest else 0.0)
     share = 100 * extent.share(row)
     text = f"{share:.0f} %" if share >= 9.95 else f"{share:.1f} %"
     return join(
@@ -177,12 +200,14 @@ def _bar(row: OperatorRow, x: float, extent: _Extent) -> Markup:
 
 def _tip(row: OperatorRow, extent: _Extent) -> str:
     operator = row.operator
-    cost = f"{significant(row.latency_ms)} ms, {100 * extent.share(row):.1f} % of the latency"
+    cost = f"{100 * extent.share(row):.1f} % of the {extent.what}"
+    if extent.what == "latency":
+        cost = f"{significant(row.cost)} ms, {cost}"
     counts = f"{compact(operator.macs)} MACs, {compact(operator.params)} parameters"
     return tip(row.slot, f"{operator.key}\n{cost}\n{counts}")
 
 
-def _legend(rows: Sequence[OperatorRow]) -> list[Markup]:
+def _legend(rows: Sequence[OperatorRow], cost: str) -> list[Markup]:
     with_kernel = [row.operator for row in rows if row.operator.op not in _WITHOUT_KERNEL]
     found = sorted({operator.kernel for operator in with_kernel})
     entries = []
@@ -200,6 +225,6 @@ def _legend(rows: Sequence[OperatorRow]) -> list[Markup]:
         ring = tag("circle", class_="squeeze", cx=9, cy=7, r=3.2)
         entries.append(key(ring, "squeeze-excite"))
     entries.append(
-        key(tag("rect", class_="share", x=2, y=3, width=12, height=8), "share of latency")
+        key(tag("rect", class_="share", x=2, y=3, width=12, height=8), f"share of {cost}")
     )
     return entries

@@ -1,132 +1,202 @@
-"""Accuracy against latency: what was evaluated, the front, and what was measured."""
+"""One figure against another: what was scored, the front, and what was measured."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from supernet.report._axes import Frame, domain
 from supernet.report._figure import figure, key, picture, star, thin, tip
 from supernet.report._labels import Box, place
 from supernet.report._markup import Markup, clip, escape, join, number, significant, tag
-from supernet.report.contents import FrontPoint, Report
+from supernet.report.views import FrontPoint, PlotAxis, SearchView
 
-__all__ = ["front_figure"]
+__all__ = ["drawn_front", "front_figure", "value_text"]
 
 _SIZE = (680.0, 440.0)
 _SHADES = 5
 _MAX_SEARCHED, _MAX_RANDOM, _MAX_FRONT = 500, 250, 150
 
 
-def front_figure(report: Report, detail: float = 1.0) -> Markup:
-    """The figure, or nothing where the report has no points.
+def value_text(axis: PlotAxis, value: float) -> str:
+    """A value with its unit, such as ``12.3 ms``."""
+    if axis.unit == "%":
+        return f"{value:.2f} %"
+    return f"{significant(value / axis.divisor)} {axis.unit}".rstrip()
 
-    `detail`, at most 1, scales how many points are drawn.
+
+def drawn_front(view: SearchView, detail: float = 1.0) -> list[FrontPoint]:
+    """The points of the front that are drawn, the chosen one always among them."""
+    kept = dict(thin(view.front, max(2, round(_MAX_FRONT * detail))))
+    if view.chosen is not None:
+        kept[view.chosen] = view.front[view.chosen]
+    return [kept[index] for index in sorted(kept)]
+
+
+def front_figure(view: SearchView, cost: int, id_: str, detail: float = 1.0) -> Markup:
+    """The plot against one of the figures, or nothing where no point has it.
+
+    Args:
+        view: of the search.
+        cost: index of the axis to the right.
+        id_: of the picture.
+        detail: at most 1, scales how many points are drawn.
     """
-    points = (*report.searched, *report.random, *report.front, *report.measured_front)
-    if not points:
+    plot = _Plot(view, cost, detail)
+    if not plot.spots:
         return Markup("")
-    limit = [] if report.limit_ms is None else [report.limit_ms]
-    frame = Frame.around(
-        *_SIZE, domain([p.latency_ms for p in points] + limit), domain([p.top1 for p in points])
-    )
-    caption = _caption(report, detail)
+    frame, limits = plot.frame, (view.axes[cost].limit, view.axes[0].limit)
     body = join(
         [
-            _beyond(frame, report.limit_ms),
-            frame.axes("latency (ms)", "top-1 accuracy (%)"),
-            _random(frame, report.random, round(_MAX_RANDOM * detail)),
-            _searched(frame, report.searched, round(_MAX_SEARCHED * detail)),
-            _front(frame, report.front, round(_MAX_FRONT * detail)),
-            _limit(frame, report.limit_ms),
-            _measured(frame, report),
+            _beyond(frame, view.axes[cost]),
+            frame.axes(view.axes[cost].title, view.axes[0].title),
+            _random(plot),
+            _searched(plot),
+            _front(plot),
+            _limit(frame, view.axes[cost]) if limits[0] is not None else Markup(""),
+            _level(frame, view.axes[0]) if limits[1] is not None else Markup(""),
+            _measured(plot),
         ]
     )
-    plot = picture(
+    caption = _caption(view, detail)
+    picture_ = picture(
         body,
-        id_="front",
+        id_=id_,
         kind="plot hero",
         size=_SIZE,
-        title="Top-1 accuracy against latency",
-        description=_description(report, caption),
+        title=f"{view.axes[0].label} against {view.axes[cost].label}",
+        description=_description(view, cost, caption),
     )
-    return figure(plot, legend=_legend(report), caption=caption, kind="beside")
+    return figure(picture_, legend=_legend(view, cost), caption=caption, kind="beside")
 
 
-def _head(kind: str, point: FrontPoint) -> str:
-    return f"{kind}: {point.top1:.2f} %, {significant(point.latency_ms)} ms"
+class _Plot:
+    """One pair of axes of a view, in pixels."""
+
+    def __init__(self, view: SearchView, cost: int, detail: float) -> None:
+        self.view, self.cost, self.detail = view, cost, detail
+        self.up, self.right = view.axes[0], view.axes[cost]
+        self.cloud = [row for _, row in thin(view.searched, max(2, round(_MAX_SEARCHED * detail)))]
+        points = (*view.front, *view.random, *view.measured)
+        rows: list[Sequence[float | None]] = [*self.cloud, *(point.values for point in points)]
+        self.spots = [spot for row in rows if (spot := self._scaled(row))]
+        if self.spots:
+            x, y = zip(*self.spots, strict=True)
+            marks = [[axis.limit / axis.divisor] if axis.limit else [] for axis in self._both]
+            self.frame = Frame.around(*_SIZE, domain([*x, *marks[0]]), domain([*y, *marks[1]]))
+
+    @property
+    def _both(self) -> tuple[PlotAxis, PlotAxis]:
+        return self.right, self.up
+
+    def _scaled(self, row: Sequence[float | None]) -> tuple[float, float] | None:
+        x, y = row[self.cost], row[0]
+        if x is None or y is None:
+            return None
+        return x / self.right.divisor, y / self.up.divisor
+
+    def at(self, row: Sequence[float | None]) -> tuple[float, float] | None:
+        """The pixel of a point; None where it has no such figures."""
+        spot = self._scaled(row)
+        return (self.frame.x(spot[0]), self.frame.y(spot[1])) if spot else None
+
+    def placed(self, points: Iterable[FrontPoint]) -> list[tuple[FrontPoint, tuple[float, float]]]:
+        """Points with their pixels, without those that have none."""
+        found = ((point, self.at(point.values)) for point in points)
+        return [(point, spot) for point, spot in found if spot]
+
+    def head(self, kind: str, point: FrontPoint) -> str:
+        """The first line of a hover text."""
+        known = [(self.up, point.values[0]), (self.right, point.values[self.cost])]
+        return f"{kind}: " + ", ".join(value_text(a, v) for a, v in known if v is not None)
 
 
-def _dot(frame: Frame, point: FrontPoint, *, kind: str, radius: float, head: str) -> Markup:
-    return tag(
-        "circle",
-        class_=kind,
-        cx=frame.x(point.latency_ms),
-        cy=frame.y(point.top1),
-        r=radius,
-        data_tip=tip(_head(head, point), point.label),
-    )
-
-
-def _searched(frame: Frame, points: Sequence[FrontPoint], limit: int) -> Markup:
+def _searched(plot: _Plot) -> Markup:
+    """The cloud: one path of round dots a shade, since hundreds of circles weigh too much."""
+    paths: list[list[str]] = [[] for _ in range(_SHADES)]
+    for i, row in enumerate(plot.cloud):
+        spot = plot.at(row)
+        if spot:
+            dot = f"M{number(spot[0])} {number(spot[1])}h0"
+            paths[i * _SHADES // len(plot.cloud)].append(dot)
     return join(
-        _dot(
-            frame,
-            point,
-            kind=f"s{i * _SHADES // len(points)}",
-            radius=3,
-            head=f"no. {i + 1:,} of {len(points):,}",
+        tag("path", class_=f"cloud d{shade}", d="".join(dots))
+        for shade, dots in enumerate(paths)
+        if dots
+    )
+
+
+def _random(plot: _Plot) -> Markup:
+    drawn = [p for _, p in thin(plot.view.random, max(2, round(_MAX_RANDOM * plot.detail)))]
+    return join(
+        tag(
+            "circle",
+            class_="random",
+            cx=x,
+            cy=y,
+            r=3,
+            data_tip=tip(plot.head("random", point), point.label),
         )
-        for i, point in thin(points, limit)
+        for point, (x, y) in plot.placed(drawn)
     )
 
 
-def _random(frame: Frame, points: Sequence[FrontPoint], limit: int) -> Markup:
-    return join(
-        _dot(frame, point, kind="random", radius=3, head="random")
-        for _, point in thin(points, limit)
-    )
-
-
-def _front(frame: Frame, points: Sequence[FrontPoint], limit: int) -> Markup:
-    if not points:
+def _front(plot: _Plot) -> Markup:
+    placed = plot.placed(plot.view.front)
+    if not placed:
         return Markup("")
-    ordered = sorted(points, key=lambda p: (p.latency_ms, p.top1))
-    x, y = frame.x(ordered[0].latency_ms), frame.y(ordered[0].top1)
-    path = f"M{number(x)} {number(y)}"
-    for point in ordered[1:]:
-        path += f"H{number(frame.x(point.latency_ms))}V{number(frame.y(point.top1))}"
+    kept = {id(point) for point in drawn_front(plot.view, plot.detail)}
+    chosen = plot.view.front[plot.view.chosen] if plot.view.chosen is not None else None
+    starred = chosen if not _starred(plot.view) else None
     dots = [
-        _dot(frame, point, kind="front-dot", radius=2.6, head="predicted front")
-        for _, point in thin(ordered, limit)
+        _dot(plot, point, spot, point is starred) for point, spot in placed if id(point) in kept
     ]
-    return join([tag("path", class_="front", d=path), *dots])
+    return join([tag("path", class_="front", d=_staircase(plot, placed)), *dots])
 
 
-def _beyond(frame: Frame, limit_ms: float | None) -> Markup:
+def _dot(plot: _Plot, point: FrontPoint, spot: tuple[float, float], is_star: bool) -> Markup:
+    """A point of the front; its hover text is made by the script from the page's data."""
+    x, y = spot
+    where = str(point.number) if point.operators else None
+    hover = None if where else tip(plot.head(f"front, no. {point.number}", point), point.label)
+    if is_star:
+        shape = star(x, y, 11)
+        return tag("path", class_="found", d=shape, data_point=where, data_tip=hover)
+    return tag("circle", class_="front-dot", cx=x, cy=y, r=2.8, data_point=where, data_tip=hover)
+
+
+def _staircase(plot: _Plot, placed: Sequence[tuple[FrontPoint, tuple[float, float]]]) -> str:
+    """The path along the points that are best of all with at most their cost.
+
+    Of more than two objectives only these points are a front in this picture.
+    """
+    sign = 1 if plot.up.maximise else -1
+    ordered = sorted((x, sign * y) for _, (x, y) in placed)  # pixels go down
+    best: list[tuple[float, float]] = []
+    for x, y in ordered:
+        if not best or y < best[-1][1]:
+            best.append((x, y))
+    path = f"M{number(best[0][0])} {number(sign * best[0][1])}"
+    return path + "".join(f"H{number(x)}V{number(sign * y)}" for x, y in best[1:])
+
+
+def _beyond(frame: Frame, axis: PlotAxis) -> Markup:
     """Shade of what the limit rules out."""
-    if limit_ms is None:
+    if axis.limit is None:
         return Markup("")
-    x, top = frame.x(limit_ms), frame.y.stop
+    x, top = frame.x(axis.limit / axis.divisor), frame.y.stop
     return tag(
-        "rect",
-        class_="beyond",
-        x=x,
-        y=top,
-        width=frame.x.stop - x,
-        height=frame.y.start - top,
+        "rect", class_="beyond", x=x, y=top, width=frame.x.stop - x, height=frame.y.start - top
     )
 
 
-def _limit(frame: Frame, limit_ms: float | None) -> Markup:
-    if limit_ms is None:
-        return Markup("")
-    x, top, bottom = frame.x(limit_ms), frame.y.stop, frame.y.start
+def _limit(frame: Frame, axis: PlotAxis) -> Markup:
+    assert axis.limit is not None
+    x, top, bottom = frame.x(axis.limit / axis.divisor), frame.y.stop, frame.y.start
     near_end = x > frame.width * 0.75
-    text = escape(f"limit {significant(limit_ms)} ms")
     return join(
         [
             tag("line", class_="limit", x1=x, x2=x, y1=top, y2=bottom),
             tag(
                 "text",
-                text,
+                escape(f"limit {value_text(axis, axis.limit)}"),
                 class_="halo note end" if near_end else "halo note",
                 x=x - 7 if near_end else x + 7,
                 y=bottom - 10,
@@ -135,21 +205,42 @@ def _limit(frame: Frame, limit_ms: float | None) -> Markup:
     )
 
 
-def _measured(frame: Frame, report: Report) -> Markup:
+def _level(frame: Frame, axis: PlotAxis) -> Markup:
+    """The limit of the figure that goes up."""
+    assert axis.limit is not None
+    y, left, right = frame.y(axis.limit / axis.divisor), frame.x.start, frame.x.stop
+    text = escape(f"limit {value_text(axis, axis.limit)}")
+    return join(
+        [
+            tag("line", class_="limit", x1=left, x2=right, y1=y, y2=y),
+            tag("text", text, class_="halo note", x=left + 7, y=y - 6),
+        ]
+    )
+
+
+def _is_found(view: SearchView, point: FrontPoint) -> bool:
+    return point.title.casefold() == view.found.casefold()
+
+
+def _starred(view: SearchView) -> bool:
+    """Whether what the search chose was measured: then the star is there."""
+    return any(_is_found(view, point) for point in view.measured)
+
+
+def _measured(plot: _Plot) -> Markup:
     """Large markers with names; the found subnet last, on top, as a star."""
-    points = sorted(report.measured_front, key=lambda p: report.is_found(p.title))
-    cloud = [
-        (frame.x(p.latency_ms), frame.y(p.top1))
-        for p in (*report.searched, *report.random, *report.front)
-    ]
-    spots = [(frame.x(p.latency_ms), frame.y(p.top1)) for p in points]
-    texts = [clip(p.title, 28) for p in points]
+    view = plot.view
+    placed = plot.placed(sorted(view.measured, key=lambda p: _is_found(view, p)))
+    others = plot.placed((*view.random, *view.front))
+    cloud = [spot for spot in map(plot.at, plot.cloud) if spot] + [spot for _, spot in others]
+    texts = [clip(point.title, 28) for point, _ in placed]
+    frame = plot.frame
     inside = Box(frame.x.start, frame.y.stop - 10, frame.width, frame.y.start)
-    labels = place(spots, texts, inside=inside, avoid=cloud)
+    labels = place([spot for _, spot in placed], texts, inside=inside, avoid=cloud)
     marks, names = [], []
-    for point, (x, y), text, label in zip(points, spots, texts, labels, strict=True):
-        hover = tip(_head(f"{clip(point.title, 40)}, measured", point), point.label)
-        if report.is_found(point.title):
+    for (point, (x, y)), text, label in zip(placed, texts, labels, strict=True):
+        hover = tip(plot.head(f"{clip(point.title, 40)}, measured", point), point.label)
+        if _is_found(view, point):
             marks.append(tag("path", class_="found", d=star(x, y, 11), data_tip=hover))
         else:
             marks.append(tag("circle", class_="measured", cx=x, cy=y, r=6, data_tip=hover))
@@ -158,28 +249,29 @@ def _measured(frame: Frame, report: Report) -> Markup:
     return join([*names, *marks])
 
 
-def _legend(report: Report) -> list[Markup]:
+def _legend(view: SearchView, cost: int) -> list[Markup]:
     entries = []
-    if report.measured_front:
-        if any(report.is_found(p.title) for p in report.measured_front):
-            mark = tag("path", class_="found", d=star(9, 7.5, 7.5))
-            entries.append(key(mark, f"{report.found}, measured"))
-        if not all(report.is_found(p.title) for p in report.measured_front):
-            entries.append(key(tag("circle", class_="measured", cx=9, cy=7, r=5), "measured"))
-    if report.front:
+    mark = tag("path", class_="found", d=star(9, 7.5, 7.5))
+    if _starred(view):
+        entries.append(key(mark, f"{view.found}, measured"))
+    elif view.chosen is not None:
+        entries.append(key(mark, "chosen, predicted"))
+    if not all(_is_found(view, point) for point in view.measured):
+        entries.append(key(tag("circle", class_="measured", cx=9, cy=7, r=5), "measured"))
+    if view.front:
         line = tag("path", class_="front", d="M1 11H9V3H17")
         entries.append(key(line, "Pareto front, predicted"))
-    if report.searched:
+    if view.searched:
         shades = [
-            tag("circle", class_=f"s{i}", cx=4 + 5.5 * i, cy=7, r=3.5) for i in range(_SHADES)
+            tag("path", class_=f"cloud d{i}", d=f"M{4 + 5.5 * i:g} 7h0") for i in range(_SHADES)
         ]
-        entries.append(key(join(shades), "evaluated by the search, first to last", width=30))
-    if report.random:
+        entries.append(key(join(shades), "scored by the search, first to last", width=30))
+    if view.random:
         mark = tag("circle", class_="random", cx=9, cy=7, r=3.5)
         entries.append(key(mark, "random subnets"))
-    if report.limit_ms is not None:
+    if view.axes[cost].limit is not None:
         line = tag("line", class_="limit", x1=9, x2=9, y1=0, y2=14)
-        entries.append(key(line, "latency limit"))
+        entries.append(key(line, "limit"))
     return entries
 
 
@@ -187,22 +279,30 @@ def _shown(count: int, limit: int, what: str) -> str:
     return f"{count:,} {what}" + (f" ({limit:,} drawn)" if count > limit else "")
 
 
-def _caption(report: Report, detail: float) -> str:
+def _caption(view: SearchView, detail: float) -> str:
     parts = []
-    if report.searched:
-        parts.append(_shown(len(report.searched), round(_MAX_SEARCHED * detail), "evaluated"))
-    if report.random:
-        parts.append(_shown(len(report.random), round(_MAX_RANDOM * detail), "random"))
-    if report.front:
-        parts.append(f"{len(report.front):,} on the predicted front")
-    if report.measured_front:
-        parts.append(f"{len(report.measured_front):,} measured")
-    return f"n: {', '.join(parts)}. Up and to the left is better; hover for the architecture."
+    scored = max(view.scored, len(view.searched))
+    if scored:
+        parts.append(
+            _shown(scored, min(len(view.searched), round(_MAX_SEARCHED * detail)), "scored")
+        )
+    if view.random:
+        parts.append(_shown(len(view.random), round(_MAX_RANDOM * detail), "random"))
+    if view.front:
+        drawn = len(drawn_front(view, detail))
+        parts.append(_shown(len(view.front), drawn, "on the predicted front"))
+    if view.measured:
+        parts.append(f"{len(view.measured):,} measured")
+    better = "Up" if view.axes[0].maximise else "Down"
+    end = "hover for figures, click a point of the front for its architecture."
+    return f"n: {', '.join(parts)}. {better} and to the left is better; {end}"
 
 
-def _description(report: Report, caption: str) -> str:
+def _description(view: SearchView, cost: int, caption: str) -> str:
     named = "; ".join(
-        f"{p.title}: {p.top1:.2f} % at {significant(p.latency_ms)} ms"
-        for p in report.measured_front
+        f"{p.title}: {value_text(view.axes[0], p.values[0])} at "
+        f"{value_text(view.axes[cost], p.values[cost])}"
+        for p in view.measured
+        if p.values[0] is not None and p.values[cost] is not None
     )
     return f"Each mark is a subnet. {caption}" + (f" Measured: {named}." if named else "")

@@ -3,7 +3,7 @@
 from supernet.report._axes import Frame, domain
 from supernet.report._figure import figure, key, picture, thin, tip
 from supernet.report._markup import Markup, join, number, significant, tag
-from supernet.report.contents import Scatter
+from supernet.report.views import Scatter
 
 __all__ = ["accuracy_figure", "latency_figure"]
 
@@ -12,29 +12,38 @@ _MAX_PAIRS = 300
 _BAND = 0.05
 
 
-def latency_figure(scatter: Scatter | None, detail: float = 1.0) -> Markup:
+def latency_figure(
+    scatter: Scatter, detail: float = 1.0, *, target: str = "", id_: str = "predicted-latency"
+) -> Markup:
     """Table sums against whole networks, with a band of ±5 %.
 
     `detail`, at most 1, scales how many pairs are drawn.
     """
-    if scatter is None or not scatter.measured:
+    if not scatter.measured:
         return Markup("")
     close = sum(
         abs(p - m) <= _BAND * abs(m)
         for m, p in zip(scatter.measured, scatter.predicted, strict=True)
     )
     within = f"{close:,} of {len(scatter.measured):,} within ±5 %"
-    return _figure(scatter, name="latency", band=_BAND, remark=within, detail=detail)
+    heading = f"Latency table{f' of {target}' * bool(target)}, held out"
+    return _figure(scatter, ("latency", id_, heading), band=_BAND, remark=within, detail=detail)
 
 
-def accuracy_figure(scatter: Scatter | None, detail: float = 1.0) -> Markup:
+def accuracy_figure(
+    scatter: Scatter | None, detail: float = 1.0, *, id_: str = "predicted-accuracy"
+) -> Markup:
     """The accuracy predictor on subnets it has not seen."""
     if scatter is None or not scatter.measured:
         return Markup("")
-    return _figure(scatter, name="accuracy", band=0.0, remark="", detail=detail)
+    names = ("accuracy", id_, "Accuracy predictor, held out")
+    return _figure(scatter, names, band=0.0, remark="", detail=detail)
 
 
-def _figure(scatter: Scatter, *, name: str, band: float, remark: str, detail: float) -> Markup:
+def _figure(
+    scatter: Scatter, names: tuple[str, str, str], *, band: float, remark: str, detail: float
+) -> Markup:
+    name, id_, heading = names
     unit, limit = "ms" if name == "latency" else "%", round(_MAX_PAIRS * detail)
     extent = domain([*scatter.measured, *scatter.predicted])
     frame = Frame.around(*_SIZE, extent, extent, x_ticks=5, y_ticks=5)
@@ -47,13 +56,12 @@ def _figure(scatter: Scatter, *, name: str, band: float, remark: str, detail: fl
     caption = "".join(f"{sentence}. " for sentence in sentences if sentence).rstrip()
     plot = picture(
         join(parts),
-        id_=f"predicted-{name}",
+        id_=id_,
         kind="plot square",
         size=_SIZE,
         title=f"Predicted against measured {name}",
         description=f"One dot per network. {caption}",
     )
-    heading = "Latency table, held out" if name == "latency" else "Accuracy predictor, held out"
     return figure(plot, legend=_legend(band), caption=caption, heading=heading)
 
 

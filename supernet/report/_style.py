@@ -174,6 +174,53 @@ svg .minor { fill: var(--soft); font-size: 11px; text-anchor: middle; }
 .operator.hot rect { stroke: var(--ink); stroke-width: 1.2; }
 """
 
+_SEARCHES = """
+.search > h2 { text-transform: none; letter-spacing: 0; font-size: 17px; color: var(--ink); }
+.aim { margin: -10px 0 18px; color: var(--soft); max-width: 72em; overflow-wrap: anywhere; }
+.part { margin-top: 34px; }
+.part > h3 { margin-bottom: 10px; }
+.tabs { margin-top: 44px; display: flex; flex-wrap: wrap; gap: 0 4px; }
+.tabs + .search, .tabs ~ .search { margin-top: 0; }
+.tabs { border-bottom: 1px solid var(--hair); }
+.search > h2 { border-top: 0; }
+.tabs button {
+  border: 0; border-bottom: 2px solid transparent; border-radius: 0; padding: 8px 14px;
+  margin-bottom: -1px; background: none; color: var(--soft); font-size: 14px;
+}
+.tabs button[aria-selected=true] { color: var(--ink); border-color: var(--accent); }
+button {
+  font: inherit; font-size: 13px; color: var(--ink); background: var(--raised); cursor: pointer;
+  border: 1px solid var(--hair); border-radius: 6px; padding: 3px 11px;
+}
+button:hover { border-color: var(--axis); }
+button:focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; }
+.axes, .walk { display: flex; flex-wrap: wrap; gap: 6px; margin: 0 0 14px; }
+.axes button[aria-selected=true] { background: var(--ink); color: var(--paper); }
+.axes::before { content: "against"; color: var(--soft); font-size: 13px; align-self: center; }
+.plots { margin-top: 26px; }
+.against + .against { margin-top: 30px; }
+.chosen { max-width: 760px; }
+.chosen th, .chosen td { padding: 6px 20px 6px 0; border-bottom: 1px solid var(--hair); }
+.chosen thead th { color: var(--soft); font-size: 13px; }
+.chosen td { color: var(--soft); }
+.chosen td.value { color: var(--ink); }
+.which { margin: 0; font-weight: 600; overflow-wrap: anywhere; }
+.label-text { margin: 2px 0 12px; }
+.commands { position: relative; margin: 0 0 22px; max-width: 900px; }
+pre {
+  margin: 0; padding: 10px 84px 10px 14px; background: var(--raised); border-radius: 6px;
+  font: 12.5px/1.6 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace;
+  white-space: pre-wrap; overflow-wrap: anywhere;
+}
+.copy { position: absolute; right: 8px; top: 8px; background: var(--paper); }
+[data-point] { cursor: pointer; }
+.cloud { fill: none; stroke-width: 6; stroke-linecap: round; }
+.d0 { stroke: var(--s0); } .d1 { stroke: var(--s1); } .d2 { stroke: var(--s2); }
+.d3 { stroke: var(--s3); } .d4 { stroke: var(--s4); }
+.front-dot.shown { fill: var(--accent); stroke: var(--accent); r: 5px; }
+.found.shown { stroke: var(--ink); }
+"""
+
 _NARROW = """
 @media (max-width: 860px) {
   .columns, .beside { display: block; }
@@ -206,7 +253,7 @@ _NARROW = """
   .headline tr.is-found { background: var(--accent-wash); }
   dl { grid-template-columns: 1fr; }
 }
-@media print { #tip { display: none; } figure, table { break-inside: avoid; } }
+@media print { #tip, button { display: none; } figure, table { break-inside: avoid; } }
 """
 
-STYLE = _COLOURS + _PAGE + _TABLES + _FIGURES + _MARKS + _NARROW
+STYLE = _COLOURS + _PAGE + _TABLES + _FIGURES + _MARKS + _SEARCHES + _NARROW

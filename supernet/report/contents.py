@@ -3,65 +3,19 @@
 Accuracies are in percent (0 to 100), latencies in milliseconds.
 """
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from supernet.errors import ConfigError
-from supernet.space.operators import Operator
+from supernet.report._checks import MAX_SIZE, raise_problems, unusable, unusable_in
+from supernet.report.views import SearchView
 
 __all__ = [
     "Curve",
-    "FrontPoint",
     "NetworkRow",
-    "OperatorRow",
     "Quality",
     "QualityPoint",
     "Report",
-    "Scatter",
 ]
-
-_MAX_SIZE = 1e12
-
-
-def _unusable(where: str, value: float) -> list[str]:
-    if math.isfinite(value) and abs(value) <= _MAX_SIZE:
-        return []
-    return [f"{where}: must be finite and at most {_MAX_SIZE:g} in size, found {value}"]
-
-
-def _unusable_in(where: str, values: Sequence[float]) -> list[str]:
-    return [line for i, value in enumerate(values) for line in _unusable(f"{where}[{i}]", value)]
-
-
-def _raise(problems: Sequence[str]) -> None:
-    if problems:
-        raise ConfigError(problems, hint="leave out what was not measured")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scatter:
-    """Pairs of measured and predicted values of the same networks."""
-
-    measured: tuple[float, ...]
-    """What was measured; milliseconds for a latency, percent for an accuracy."""
-    predicted: tuple[float, ...]
-    """What was predicted for the same networks, in the same unit and order."""
-    labels: tuple[str, ...] = ()
-    """Text shown on hover, one per pair; empty for none."""
-    caption: str
-    """Such as ``n = 120, 5-fold, Kendall tau 0.71, RMSE 0.52 points``."""
-
-    def __post_init__(self) -> None:
-        problems = _unusable_in("Scatter.measured", self.measured)
-        problems += _unusable_in("Scatter.predicted", self.predicted)
-        if len(self.measured) != len(self.predicted):
-            lengths = f"{len(self.measured)} and {len(self.predicted)}"
-            problems.append(f"Scatter.predicted: must be as long as measured, found {lengths}")
-        if self.labels and len(self.labels) != len(self.measured):
-            lengths = f"{len(self.labels)} for {len(self.measured)} pairs"
-            problems.append(f"Scatter.labels: must be empty or one per pair, found {lengths}")
-        _raise(problems)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,37 +31,12 @@ class Curve:
 
     def __post_init__(self) -> None:
         where = f"Curve {self.name!r}"
-        problems = _unusable_in(f"{where}: x", self.x) + _unusable_in(f"{where}: y", self.y)
+        problems = unusable_in(f"{where}: x", self.x) + unusable_in(f"{where}: y", self.y)
         if len(self.x) != len(self.y):
             problems.append(
                 f"{where}: y: must be as long as x, found {len(self.y)} and {len(self.x)}"
             )
-        _raise(problems)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FrontPoint:
-    """One subnet in the plot of accuracy against latency."""
-
-    latency_ms: float
-    """Measured or predicted latency."""
-    top1: float
-    """Measured or predicted top-1 accuracy in percent."""
-    label: str
-    """The architecture as text, shown on hover."""
-    name: str = ""
-    """Written beside the marker of a measured subnet; a short label when empty."""
-
-    def __post_init__(self) -> None:
-        _raise(
-            _unusable("FrontPoint.latency_ms", self.latency_ms)
-            + _unusable("FrontPoint.top1", self.top1)
-        )
-
-    @property
-    def title(self) -> str:
-        """Its name, or its label where it has none."""
-        return self.name or self.label
+        raise_problems(problems)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +58,7 @@ class NetworkRow:
 
     def __post_init__(self) -> None:
         where = f"NetworkRow {self.name!r}"
-        problems = _unusable(f"{where}: latency_ms", self.latency_ms)
+        problems = unusable(f"{where}: latency_ms", self.latency_ms)
         if not 0 <= self.top1 <= 100:
             problems.append(f"{where}: top1: must be a percentage, found {self.top1}")
         for name, value in (
@@ -139,25 +68,7 @@ class NetworkRow:
         ):
             if value < 0:
                 problems.append(f"{where}: {name}: must not be negative, found {value}")
-        _raise(problems)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorRow:
-    """One operator of the drawn network."""
-
-    slot: str
-    """Where it stands, such as ``stage2.block1``; the part before the dot is the group."""
-    operator: Operator
-    """What stands there."""
-    latency_ms: float
-    """Its latency in the table."""
-
-    def __post_init__(self) -> None:
-        problems = _unusable(f"OperatorRow {self.slot!r}: latency_ms", self.latency_ms)
-        if self.latency_ms < 0:
-            problems.append(f"OperatorRow {self.slot!r}: latency_ms: must not be negative")
-        _raise(problems)
+        raise_problems(problems)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,9 +93,9 @@ class QualityPoint:
                 problems.append(
                     f"QualityPoint {self.name!r}: {name}: must be a percentage, found {value}"
                 )
-        if not 0 <= self.macs <= _MAX_SIZE:
+        if not 0 <= self.macs <= MAX_SIZE:
             problems.append(f"QualityPoint {self.name!r}: macs: must not be negative")
-        _raise(problems)
+        raise_problems(problems)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,35 +124,14 @@ class Report:
     """Losses over epochs."""
     validation: tuple[Curve, ...] = ()
     """Top-1 accuracies in percent over epochs, such as of smallest and largest."""
-    predictor: Scatter | None = None
-    """The accuracy predictor on subnets held out from its fit, in percent."""
-    latency: Scatter | None = None
-    """Sums of the latency table against whole networks, in milliseconds."""
     quality: Quality | None = None
     """Real accuracies of subnets of all sizes."""
-    searched: tuple[FrontPoint, ...] = ()
-    """Subnets the search evaluated, in order; at most 500 of them are drawn."""
-    random: tuple[FrontPoint, ...] = ()
-    """Random subnets as a baseline; at most 250 of them are drawn."""
-    front: tuple[FrontPoint, ...] = ()
-    """The predicted Pareto front."""
-    measured_front: tuple[FrontPoint, ...] = ()
-    """Subnets that were really measured, drawn large and with their names."""
-    limit_ms: float | None = None
-    """Latency limit of the search, drawn as a vertical line."""
-    architecture: tuple[OperatorRow, ...] = ()
-    """Operators of the found subnet, in network order."""
+    searches: tuple[SearchView, ...] = ()
+    """What was searched for, each a tab; the first is shown first."""
     figures: Mapping[str, str] = field(default_factory=dict)
     """Other results as a table, such as ``{"ONNX Runtime against torch": "1.2e-06"}``."""
     found: str = "found"
     """Name of the network the search chose: starred in the plot, marked in the table."""
-
-    def __post_init__(self) -> None:
-        if self.limit_ms is not None:
-            problems = _unusable("Report.limit_ms", self.limit_ms)
-            if self.limit_ms <= 0:
-                problems.append(f"Report.limit_ms: must be above 0, found {self.limit_ms}")
-            _raise(problems)
 
     def is_found(self, name: str) -> bool:
         """Whether `name` is that of the network the search chose."""

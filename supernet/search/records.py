@@ -9,7 +9,7 @@ import numpy as np
 from supernet.errors import ConfigError
 from supernet.latency import LatencyTable
 from supernet.predict import Validation
-from supernet.space import Operator, Space
+from supernet.space import Operator
 
 __all__ = ["PredictorRecord", "TargetRecord"]
 
@@ -97,19 +97,18 @@ class TargetRecord:
 
     @classmethod
     def of(
-        cls, name: str, table: LatencyTable, space: Space, operators: Sequence[Operator] = ()
+        cls, name: str, table: LatencyTable, operators: Sequence[Operator] = (), space: str = ""
     ) -> "TargetRecord":
         """The record of a table.
 
         Args:
             name: of the target in this search.
             table: of the target.
-            space: that was searched.
             operators: to keep the times of.
+            space: name of the space that they are of.
         """
         held_out = table.held_out
         known = held_out.networks > 0
-        price = table.predictor(space).line_ms
         return cls(
             name=name,
             device={key: str(value) for key, value in table.device.items()},
@@ -121,7 +120,7 @@ class TargetRecord:
             kendall=_finite(held_out.kendall) if known else None,
             measured_ms=held_out.measured_ms,
             predicted_ms=held_out.predicted_ms,
-            operators_ms={o.key: float(price(o)) for o in dict.fromkeys(operators)},
+            operators_ms={o.key: float(table.line_ms(o, space)) for o in dict.fromkeys(operators)},
         )
 
     @property

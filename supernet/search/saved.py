@@ -35,7 +35,8 @@ from supernet.space import (
     decode,
     load_space,
     macs_of,
-    operators,
+    operator_indices,
+    operators_of,
     params_of,
     save_space,
 )
@@ -152,7 +153,7 @@ def save_result(
         request: what was asked for, as plain values.
         chosen: index of the chosen subnet; the best of the front when not given.
         predictor: how accuracies were known.
-        tables: latency tables by target, as named in ``latency@<target>``.
+        tables: of the targets, by the name in ``latency@<target>``.
 
     Raises:
         ConfigError: the folder holds a result already, or a request that is no plain values.
@@ -180,13 +181,12 @@ def save_result(
 
 
 def _targets(result: SearchResult, tables: Mapping[str, LatencyTable]) -> tuple[TargetRecord, ...]:
-    """The records of tables, with the times of all operators that the front needs."""
+    """The records of targets, with the times of all operators that the front needs."""
     space = result.problem.space
-    needed = {}
-    if tables:
-        for subnet in decode(space, result.genes[result.front]):
-            needed.update(dict.fromkeys(operators(space, subnet)))
-    return tuple(TargetRecord.of(name, table, space, [*needed]) for name, table in tables.items())
+    used = np.unique(operator_indices(space, result.genes[result.front]))
+    known = operators_of(space)
+    needed = [known[index] for index in used.tolist() if index >= 0]
+    return tuple(TargetRecord.of(name, table, needed, space.name) for name, table in tables.items())
 
 
 def _remove(folder: Path) -> None:

@@ -42,6 +42,7 @@ from supernet.space.subnet import (
     SubnetFile,
     check_operators,
     operators,
+    slot_operators,
     stage_operators,
 )
 
@@ -85,6 +86,7 @@ __all__ = [
     "peak_bytes",
     "sample",
     "save_space",
+    "slot_operators",
     "smallest",
     "space_ranges",
     "stage_operators",

@@ -10,7 +10,7 @@ from typing import Any
 
 from supernet.errors import ConfigError, FileFormatError
 from supernet.files import read_as, write_document
-from supernet.space.layout import Choice, Dimension, Layout, layout_of
+from supernet.space.layout import Choice, Dimension, Layout, Slot, layout_of
 from supernet.space.operators import Operator, Shortcut, total_macs, total_params
 from supernet.space.spec import EXPANDING, BlockKind, Space
 
@@ -21,6 +21,7 @@ __all__ = [
     "SubnetFile",
     "check_operators",
     "operators",
+    "slot_operators",
     "stage_operators",
     "subnet_values",
 ]
@@ -118,13 +119,18 @@ def operators(space: Space, subnet: Subnet) -> list[Operator]:
 
 def stage_operators(space: Space, subnet: Subnet) -> list[tuple[str, Operator]]:
     """As `operators`, each with the name of its slot (``stage2.block1``)."""
+    return [(slot.name, operator) for slot, operator in slot_operators(space, subnet)]
+
+
+def slot_operators(space: Space, subnet: Subnet) -> list[tuple[Slot, Operator]]:
+    """As `operators`, each with its slot."""
     layout = layout_of(space)
     values = subnet_values(layout, subnet)
     found = []
     for slot in layout.slots:
         operator = slot.make(*(values[dimension.name] for dimension in slot.dimensions))
         if operator is not None:
-            found.append((slot.name, operator))
+            found.append((slot, operator))
     return found
 
 

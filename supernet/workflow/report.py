@@ -1,116 +1,245 @@
-"""The report of a run, from what its training, search and comparison left."""
+"""The page of a run, or of results without one: a view of what lies in their folder."""
 
+import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from supernet.errors import ConfigError, SupernetError
 from supernet.files import write_text
 from supernet.report import (
     Curve,
     FrontPoint,
-    NetworkRow,
-    OperatorRow,
     Quality,
     QualityPoint,
     Report,
     Scatter,
+    SearchView,
     render,
-    with_quality,
+    result_view,
 )
 from supernet.runs import Run, RunConfig
-from supernet.space import decode, stage_operators
+from supernet.search import PredictorRecord, SavedResult, TargetRecord, load_result, result_folders
+from supernet.workflow.comparison import Comparison, read_comparison
 from supernet.workflow.quality_file import QualityFile, read_quality
-from supernet.workflow.search import SearchOutcome
 
-__all__ = ["Comparison", "show_quality", "write_report"]
+__all__ = ["report_results", "report_run"]
 
-_SHOWN = 1500  # searched subnets drawn, at most
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """What was measured beside the search, where it was."""
-
-    networks: Sequence[NetworkRow] = ()
-    random: Sequence[FrontPoint] = ()
-    figures: Mapping[str, str] = field(default_factory=dict)
+_MOST_SEARCHES = 12  # tabs
+_FILE_NAME = "report.html"
 
 
-def write_report(outcome: SearchOutcome, comparison: Comparison | None = None) -> Path:
-    """Write ``report.html`` into the run; its path."""
-    comparison = comparison or Comparison()
-    config, device = outcome.run.config(), outcome.table.device
-    curves = _curves(outcome.run)
-    report = Report(
-        title=f"supernet: {outcome.space.name} on {config.data or 'no images'}",
-        subtitle=f"the best subnet within {outcome.max_latency_ms:.3g} ms on "
-        f"{outcome.table.target}",
-        facts={
-            "Device": device.get("processor", "unknown"),
-            "Runtime": f"{device.get('runtime')} {device.get('runtime_version')}, "
-            f"{outcome.table.threads} thread, {outcome.table.precision}",
-            "Latency": str(outcome.table.protocol.get("statistic", "")),
-            **_origin(config),
-            "Versions": ", ".join(f"{key} {value}" for key, value in config.versions.items()),
-            "Run": str(outcome.run.folder),
-        },
-        networks=tuple(comparison.networks),
-        training=curves["training"],
-        validation=curves["validation"],
-        quality=_quality(read_quality(outcome.run.folder)),
-        predictor=_predictor(outcome),
-        latency=_latency(outcome),
-        searched=_points(outcome, _subsample(len(outcome.found.top1))),
-        random=tuple(comparison.random),
-        front=_points(outcome, outcome.found.front),
-        measured_front=tuple(
-            FrontPoint(latency_ms=row.latency_ms, top1=row.top1, label=row.note, name=row.name)
-            for row in comparison.networks
-            if not row.name.startswith("random")
-        ),
-        limit_ms=outcome.max_latency_ms,
-        architecture=_architecture(outcome),
-        figures=comparison.figures,
-    )
-    path = outcome.run.folder / "report.html"
-    write_text(path, render(report))
-    return path
+def report_run(run: Run) -> Path:
+    """Write ``report.html`` of a run anew, from all that lies in it; its path.
 
-
-def show_quality(run: Run, quality: QualityFile) -> Path:
-    """Put the quality of a supernet into the run's report; the path of that.
-
-    What a search wrote into the report stays; without one, the report is of the training.
+    Raises:
+        FileFormatError: a file of the run is damaged; a damaged search is named on the page
+            and left out.
+        StorageError: it cannot be written.
     """
-    path, shown = run.folder / "report.html", _quality(quality)
-    assert shown is not None
-    if path.is_file():
-        write_text(path, with_quality(path.read_text(encoding="utf-8"), shown))
-        return path
-    config, curves = run.config(), _curves(run)
+    config, metrics = run.config(), run.metrics()
+    comparison, quality = read_comparison(run.folder), read_quality(run.folder)
+    where = f" --run {shlex.quote(str(run.folder))}"
+    views, remarks = _views(run.searches, where, comparison)
+    space = run.space().name
     report = Report(
-        title=f"supernet: {quality.space} on {config.data or 'no images'}",
-        subtitle="no subnet was searched for yet",
+        title=f"supernet: {space} on {config.data or 'no images'}",
+        subtitle=_subtitle(views),
         facts={
             **_origin(config),
             "Versions": ", ".join(f"{key} {value}" for key, value in config.versions.items()),
             "Run": str(run.folder),
+            **remarks,
         },
-        networks=(),
-        training=curves["training"],
-        validation=curves["validation"],
-        quality=shown,
+        networks=comparison.networks if comparison else (),
+        training=_curve(metrics, {"loss": "loss"}),
+        validation=_curve(
+            metrics,
+            {
+                "largest subnet": "top1_largest",
+                "random subnets, mean": "top1_random",
+                "smallest subnet": "top1_smallest",
+            },
+        ),
+        quality=_quality(quality) if quality else None,
+        searches=views,
+        figures=comparison.figures if comparison else {},
     )
+    path = run.folder / _FILE_NAME
     write_text(path, render(report))
     return path
 
 
-def _quality(found: QualityFile | None) -> Quality | None:
-    if found is None:
+def report_results(folder: Path) -> Path:
+    """Write ``report.html`` of the results below a folder, which need no run; its path.
+
+    Raises:
+        ConfigError: there is none.
+        StorageError: it cannot be written.
+    """
+    views, remarks = _views(folder, f" --results {shlex.quote(str(folder))}", None)
+    if not views and not remarks:
+        raise ConfigError(f"{folder}: no result of a search below it", hint="supernet search")
+    report = Report(
+        title="supernet: results of searches",
+        subtitle=_subtitle(views),
+        facts={"Folder": str(folder), **remarks},
+        networks=(),
+        searches=views,
+    )
+    path = folder / _FILE_NAME
+    write_text(path, render(report))
+    return path
+
+
+def _subtitle(views: Sequence[SearchView]) -> str:
+    if not views:
+        return "no subnet was searched for yet"
+    return f"{len(views)} search{'es' * (len(views) > 1)}, the newest first"
+
+
+def _views(
+    parent: Path, where: str, comparison: Comparison | None
+) -> tuple[tuple[SearchView, ...], dict[str, str]]:
+    """The newest searches, and what is to be said of those that are not shown."""
+    views, remarks = [], {}
+    folders = result_folders(parent)[::-1]
+    for folder in folders[:_MOST_SEARCHES]:
+        try:
+            saved = load_result(folder)
+        except SupernetError as error:
+            remarks[f"Search {folder.name}, left out"] = str(error)
+            continue
+        own = comparison if comparison and comparison.search == saved.name else None
+        views.append(_view(saved, where, own))
+    if len(folders) > _MOST_SEARCHES:
+        remarks["Older searches"] = f"{len(folders) - _MOST_SEARCHES}; see `supernet results`"
+    return tuple(views), remarks
+
+
+# ---------------------------------------------------------------- one search
+
+
+def _view(saved: SavedResult, where: str, comparison: Comparison | None) -> SearchView:
+    first = saved.targets[0] if saved.targets else None
+    name = shlex.quote(saved.name)
+    view = result_view(
+        saved.result,
+        saved.name,
+        chosen=saved.chosen,
+        prices=first.operators_ms if first else None,
+        subtitle=_aim(saved),
+        commands=f"supernet results show {name}{where} --pick {{number}} -o subnet.json\n"
+        "supernet export subnet.json --onnx" + where * where.startswith(" --run"),
+        predictor=_predictor(saved.predictor) if saved.predictor else None,
+        latencies={target.name: _latency(target) for target in saved.targets if target.mape},
+        facts=_facts(saved),
+    )
+    return _compared(view, comparison) if comparison else view
+
+
+def _aim(saved: SavedResult) -> str:
+    """What was searched for, in a line."""
+    record = saved.result.problem
+    words = [
+        f"{axis.name} {axis.bound_text}" for axis in record.axes if axis.limit is not None
+    ] or ["no limit"]
+    words += [f"{name} fixed to {_listed(values)}" for name, values in record.fixed.items()][:6]
+    if len(record.fixed) > 6:
+        words.append(f"and {len(record.fixed) - 6} more fixed")
+    if saved.result.bound is not None:
+        words.append(
+            f"no subnet within the limits is predicted above {saved.result.bound:.2f} "
+            f"{record.axes[0].unit}".rstrip()
+        )
+    return f"space {record.space.name}; {'; '.join(words)}"
+
+
+def _listed(values: Any) -> str:
+    return ", ".join(map(str, values)) if isinstance(values, list | tuple) else str(values)
+
+
+def _facts(saved: SavedResult) -> dict[str, str]:
+    found = {"Searched": f"{saved.created} UTC, {saved.result.seconds:.3g} s"}
+    for target in saved.targets:
+        title = target.name if len(saved.targets) > 1 else "Device"
+        found[title] = f"{target.device.get('processor', 'unknown')}; {target.runtime}"
+        if target.statistic:
+            found[f"Latency{f' of {title}' * (title != 'Device')}"] = target.statistic
+    if saved.predictor and saved.predictor.kind:
+        known = saved.predictor
+        source = f", from {known.source}" * bool(known.source)
+        sizes = f", knows {known.sizes[0]} to {known.sizes[-1]} px" if known.sizes else ""
+        found["Accuracy predictor"] = f"{known.kind}{source}{sizes}"
+    found |= {f"Asked: {name}": _listed(value) for name, value in _asked(saved.request).items()}
+    return found
+
+
+def _asked(request: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a request says something: not what was left at nothing."""
+    return {name: value for name, value in request.items() if value not in (None, [], {}, "")}
+
+
+def _predictor(known: PredictorRecord) -> Scatter | None:
+    if not known.measured:
         return None
+    words = [f"n = {len(known.measured)} subnets on held-out images, each predicted without itself"]
+    words[0] += f" ({known.folds}-fold)" * bool(known.folds)
+    if known.kendall is not None:
+        words.append(f"Kendall tau {known.kendall:.2f}")
+    if known.rmse is not None:
+        words.append(f"RMSE {known.rmse:.2f} points")
+    if known.coverage is not None:
+        words.append(f"{100 * known.coverage:.0f} % inside their 90 % interval")
+    return Scatter(
+        measured=known.measured,
+        predicted=known.predicted,
+        labels=known.labels,
+        caption="; ".join(words),
+    )
+
+
+def _latency(target: TargetRecord) -> Scatter:
+    kendall = f", Kendall tau {target.kendall:.2f}" if target.kendall is not None else ""
+    return Scatter(
+        measured=target.measured_ms,
+        predicted=target.predicted_ms,
+        caption=f"n = {len(target.measured_ms)} whole networks that had no part in the table; "
+        f"mean error {target.mape:.1f} %{kendall}",
+    )
+
+
+def _compared(view: SearchView, comparison: Comparison) -> SearchView:
+    """The view with what was measured beside the search."""
+    names = [axis.name for axis in view.axes]
+
+    def values(top1: float, latency_ms: float, **known: float) -> tuple[float | None, ...]:
+        own = {"top1": top1, f"latency@{comparison.target}": latency_ms, **known}
+        return tuple(own.get(name) for name in names)
+
+    return replace(
+        view,
+        measured=tuple(
+            FrontPoint(
+                values=values(row.top1, row.latency_ms, macs=row.macs, params=row.params),
+                label=row.note,
+                name=row.name,
+            )
+            for row in comparison.networks
+            if not row.name.startswith("random")
+        ),
+        random=tuple(
+            FrontPoint(values=values(row.top1, row.latency_ms), label=row.subnet)
+            for row in comparison.random
+        ),
+    )
+
+
+# ---------------------------------------------------------------- the run
+
+
+def _quality(found: QualityFile) -> Quality:
     words = [
         f"n = {len(found.subnets)} subnets, recalibrated, on {found.images:,} "
         f"{'test' if found.split == 'test' else 'held-out'} images",
@@ -140,71 +269,6 @@ def _origin(config: RunConfig) -> dict[str, str]:
     if config.imported:
         return {"Imported": f"{config.created}, from {config.imported.get('source', 'unknown')}"}
     return {"Trained": f"{config.created}, seed {config.seed}, on {config.device}"}
-
-
-def _subsample(count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    return np.unique(np.linspace(0, count - 1, min(count, _SHOWN)).astype(np.int64))
-
-
-def _points(
-    outcome: SearchOutcome, index: np.ndarray[Any, np.dtype[np.int64]]
-) -> tuple[FrontPoint, ...]:
-    found = outcome.found
-    subnets = decode(outcome.space, found.genes[index])
-    values = zip(found.latency_ms[index].tolist(), found.top1[index].tolist(), subnets)
-    return tuple(FrontPoint(latency_ms=ms, top1=top1, label=str(s)) for ms, top1, s in values)
-
-
-def _predictor(outcome: SearchOutcome) -> Scatter | None:
-    validation = outcome.validation
-    if validation is None:
-        return None
-    return Scatter(
-        measured=tuple(validation.measured.tolist()),
-        predicted=tuple(validation.predicted.tolist()),
-        labels=tuple(str(subnet) for subnet in decode(outcome.space, outcome.pairs)),
-        caption=f"n = {len(outcome.pairs)} subnets on held-out images, each predicted without "
-        f"itself ({validation.folds}-fold); Kendall tau {validation.kendall:.2f}, "
-        f"RMSE {validation.rmse:.2f} points",
-    )
-
-
-def _latency(outcome: SearchOutcome) -> Scatter | None:
-    held_out = outcome.table.held_out
-    if not held_out.networks:
-        return None
-    return Scatter(
-        measured=held_out.measured_ms,
-        predicted=held_out.predicted_ms,
-        caption=f"n = {held_out.networks} whole networks that had no part in the table; mean "
-        f"error {held_out.mape:.1f} %, Kendall tau {held_out.kendall:.2f}",
-    )
-
-
-def _architecture(outcome: SearchOutcome) -> tuple[OperatorRow, ...]:
-    named = stage_operators(outcome.space, outcome.subnet)
-    times = outcome.table.operator_ms(
-        [operator for _, operator in named], outcome.space.name
-    ).tolist()
-    return tuple(
-        OperatorRow(slot=slot, operator=operator, latency_ms=ms)
-        for (slot, operator), ms in zip(named, times)
-    )
-
-
-def _curves(run: Run) -> dict[str, tuple[Curve, ...]]:
-    records = run.metrics()
-    return {
-        "training": _curve(records, {"loss": "loss"}),
-        "validation": _curve(
-            records,
-            {
-                "largest subnet": "top1_largest",
-                "random subnets, mean": "top1_random",
-                "smallest subnet": "top1_smallest",
-            },
-        ),
-    }
 
 
 def _curve(records: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> tuple[Curve, ...]:

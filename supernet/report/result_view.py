@@ -1,0 +1,136 @@
+"""From the result of a search to what the page shows of it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from supernet.report.views import FrontPoint, OperatorRow, PlotAxis, SearchView
+from supernet.search import Axis, SearchResult
+from supernet.space import Space, Subnet, macs_of, params_of, slot_operators
+
+__all__ = ["plot_axis", "result_view"]
+
+_SEARCHED = 1500  # subnets that the page may choose from for its cloud
+_WITH_OPERATORS = 150  # points of the front whose network can be drawn
+_LABELS = {
+    "top1": "top-1 accuracy",
+    "macs": "multiply-adds",
+    "params": "parameters",
+    "file_size": "file size",
+    "peak_memory": "peak memory",
+}
+
+
+def plot_axis(axis: Axis) -> PlotAxis:
+    """A figure with the words and the unit that it is shown with."""
+    kind, _, of = axis.name.partition("@")
+    label = _LABELS.get(kind, kind) + (f" on {of}" if kind == "latency" else f", {of}") * bool(of)
+    unit, divisor = axis.unit, 1.0
+    if kind in ("macs", "params"):
+        unit, divisor = "M", 1e6
+    elif axis.unit == "bytes":
+        unit, divisor = "MB", 1e6
+    return PlotAxis(
+        name=axis.name,
+        label=label,
+        unit=unit,
+        divisor=divisor,
+        maximise=axis.maximise,
+        limit=axis.limit,
+    )
+
+
+def result_view(
+    result: SearchResult,
+    name: str,
+    *,
+    chosen: int | None = None,
+    prices: Mapping[str, float] | None = None,
+    draw: bool = True,
+    **known: Any,
+) -> SearchView:
+    """What is shown of a result.
+
+    Args:
+        result: of a search.
+        name: of the search.
+        chosen: index of the chosen subnet; the best of the front when not given.
+        prices: latency in milliseconds by an operator's key, to say where time goes; MACs
+            are shown when not given.
+        draw: whether networks of the front can be drawn.
+        known: other fields of `SearchView`.
+    """
+    axes = _with_counts(result)
+    front = [*result.front.tolist()]
+    best = result.best() if chosen is None else chosen
+    if best not in front:  # such as one that was confirmed by measuring
+        front.append(best)
+    drawn = {front[i] for i in np.linspace(0, len(front) - 1, _WITH_OPERATORS).astype(int)}
+    points = []
+    columns = {axis.name: _column(result, axis.name, np.array(front)) for axis in axes}
+    for position, index in enumerate(front):
+        subnet = result.subnet(index)
+        rows = _rows(result.problem.space, subnet, prices) if index in drawn | {best} else ()
+        points.append(
+            FrontPoint(
+                values=tuple(_known(columns[axis.name][position]) for axis in axes),
+                label=str(subnet),
+                number=position + 1,
+                operators=rows if draw else (),
+            )
+        )
+    return SearchView(
+        name=name,
+        axes=axes,
+        searched=_cloud(result, axes),
+        scored=len(result),
+        front=tuple(points),
+        chosen=front.index(best),
+        cost="latency" if prices else "MACs",
+        **known,
+    )
+
+
+def _with_counts(result: SearchResult) -> tuple[PlotAxis, ...]:
+    """The figures of a result, and MACs and parameters, which every subnet has."""
+    axes = [plot_axis(axis) for axis in result.problem.axes]
+    names = {axis.name for axis in axes}
+    for name in ("macs", "params"):
+        if name not in names:
+            axes.append(plot_axis(Axis(name=name, unit="", maximise=False, objective=False)))
+    return tuple(axes)
+
+
+def _column(result: SearchResult, name: str, index: Any) -> Any:
+    """Values of one figure, shape ``(len(index),)``."""
+    if name in result.columns:
+        return result.columns[name][index]
+    count = macs_of if name == "macs" else params_of
+    return count(result.problem.space, result.genes[index])
+
+
+def _known(value: Any) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _cloud(result: SearchResult, axes: tuple[PlotAxis, ...]) -> tuple[tuple[float, ...], ...]:
+    """Scored subnets, evenly spread over the search; those with an unknown figure left out."""
+    index = np.unique(np.linspace(0, len(result) - 1, _SEARCHED).astype(np.int64))
+    table = np.stack([_column(result, axis.name, index) for axis in axes], axis=1).astype(float)
+    table = table[np.isfinite(table).all(axis=1)]
+    return tuple(tuple(row) for row in table.tolist())
+
+
+def _rows(
+    space: Space, subnet: Subnet, prices: Mapping[str, float] | None
+) -> tuple[OperatorRow, ...]:
+    return tuple(
+        OperatorRow(
+            slot=slot.name,
+            group=slot.place.group,
+            operator=operator,
+            cost=max(0.0, prices.get(operator.key, 0.0)) if prices else float(operator.macs),
+        )
+        for slot, operator in slot_operators(space, subnet)
+    )
