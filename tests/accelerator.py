@@ -125,7 +125,7 @@ class _OnDevice(Tensor):
     def __init__(self, host: Tensor, owner: Accelerator) -> None:
         super().__init__()
 
-    def __repr__(self) -> str:  # type: ignore[override]
+    def __repr__(self) -> str:  # type: ignore[override]  # it takes more
         return f"{_NAME}({self.host!r})"
 
     def __reduce_ex__(self, protocol: Any) -> Any:
