@@ -1,5 +1,5 @@
 # After `git clone`, `make demo` and `make test` work with nothing done by hand.
-# Another Python than python3:  make PYTHON=python3.12 test
+# Another Python than python3, beside the first:  make PYTHON=python3.12 VENV=.venv-3.12 test
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,10 +9,10 @@ INSTALLING := $(VENV)/.installing
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint clean
+.PHONY: help demo test lowest test-all lint clean
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
 
 demo: $(INSTALLED) ## the whole loop on the embedded images, in minutes
 	$(BIN)/supernet demo
@@ -20,14 +20,21 @@ demo: $(INSTALLED) ## the whole loop on the embedded images, in minutes
 test: $(INSTALLED) ## run the tests
 	$(BIN)/pytest
 
+lowest: ## run the tests with the lowest versions that pyproject.toml names
+	$(MAKE) VENV=.venv-lowest LOWEST=yes test
+
+test-all: $(INSTALLED) ## run the tests, the slow ones too, then again with the lowest versions
+	$(BIN)/pytest -m 'slow or not slow'
+	$(MAKE) lowest
+
 lint: $(INSTALLED) ## check style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python tests/typecheck.py
 
-clean: ## remove what builds and tools left behind; runs/ and .venv stay
+clean: ## remove what builds and tools left behind; runs/ and .venv* stay
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov
-	find . -name .venv -prune -o -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name '.venv*' -prune -o -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # $(INSTALLING) stands for as long as the installation runs, so that one which was
 # interrupted is started again from nothing and never taken as done.
@@ -44,7 +51,8 @@ $(INSTALLED): pyproject.toml
 	@rm -f $(INSTALLED)
 	@echo "Installing into $(VENV); the first time this fetches several GB."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check -e '.[dev]'
+	$(if $(LOWEST),$(BIN)/python tests/lowest.py >$(VENV)/lowest.txt)
+	$(BIN)/python -m pip install --disable-pip-version-check $(if $(LOWEST),-c $(VENV)/lowest.txt) -e '.[dev]'
 	@$(BIN)/python -W ignore -c 'import torchvision' || \
 	    { echo "error: torchvision does not work with the torch that pip chose:" \
 	      "$$($(BIN)/python -m pip list 2>/dev/null | grep '^torch' | tr -s ' ' | tr '\n' ' ')" \

@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from tests.lowest import lowest
+
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 SETUPTOOLS: dict[str, Any] = SETTINGS["tool"]["setuptools"]
@@ -84,6 +86,16 @@ def test_dependencies_have_no_upper_bound() -> None:
     extras: dict[str, list[str]] = SETTINGS["project"]["optional-dependencies"]
     wanted = [*SETTINGS["project"]["dependencies"], *chain.from_iterable(extras.values())]
     assert [d for d in wanted if any(mark in d for mark in ("<", "==", "~", "+"))] == []
+
+
+def test_make_lowest_takes_every_lower_bound_and_nothing_else() -> None:
+    assert lowest(["torch>=2.9", "thop", "ruamel.yaml>=0.18"]) == [
+        "torch==2.9",
+        "ruamel.yaml==0.18",
+    ]
+    printed = run(sys.executable, ROOT / "tests" / "lowest.py", cwd=ROOT).split()
+    assert printed == lowest(SETTINGS["project"]["dependencies"])
+    assert len(printed) >= len(SETTINGS["project"]["dependencies"]) - 1  # thop has versions by date
 
 
 # -- the archives ---------------------------------------------------------------------

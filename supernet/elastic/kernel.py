@@ -28,9 +28,11 @@ class KernelTransform(Elastic):
         sizes = sorted(set(kernels), reverse=True)
         steps = []
         for large, small in itertools.pairwise(sizes):
+            name = f"{large}to{small}"
             matrix = nn.Parameter(torch.eye(small * small)) if learned else None
-            self.register_parameter(f"{large}to{small}", matrix)
-            steps.append((small, (large - small) // 2, matrix))
+            self.register_parameter(name, matrix)
+            # by name: whoever replaces the parameters of a module replaces what is used here
+            steps.append((small, (large - small) // 2, name if learned else None))
         self._steps_to = {size: tuple(steps[:count]) for count, size in enumerate(sizes)}
 
     def activate(self, kernel: int) -> None:
@@ -39,8 +41,9 @@ class KernelTransform(Elastic):
 
     def forward(self, weight: Tensor) -> Tensor:
         """``(O, I, K, K)`` of the largest size to the active one."""
-        for size, margin, matrix in self.form[0]:
+        for size, margin, name in self.form[0]:
             weight = weight[:, :, margin : margin + size, margin : margin + size]
-            if matrix is not None:
-                weight = F.linear(weight.flatten(2), matrix).view(*weight.shape[:2], size, size)
+            if name is not None:
+                weight = F.linear(weight.flatten(2), getattr(self, name))  # (O, I, size * size)
+                weight = weight.view(*weight.shape[:2], size, size)
         return weight

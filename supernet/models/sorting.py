@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import nn
+from torch.nn.utils.parametrize import ParametrizationList
 
 from supernet.elastic import ElasticBlock, ranked
+from supernet.errors import ConfigError
 from supernet.models.supernet import Supernet
 from supernet.space import Operator
 
@@ -33,7 +35,11 @@ def sort_channels(supernet: Supernet, *, trained_expand: int = 1, trained_width:
         trained_expand: how many of the largest expand ratios subnets were trained with, 1
             for the largest alone, 0 for all.
         trained_width: the same of the widths of stages, stem and head.
+
+    Raises:
+        ConfigError: weights are parametrised, so that they cannot be moved.
     """
+    _check_plain(supernet)
     for stream in _streams(supernet):
         if not stream.tied:
             order = sum(reader.importance() for reader in stream.readers)
@@ -47,6 +53,17 @@ def sort_channels(supernet: Supernet, *, trained_expand: int = 1, trained_width:
     if trained_expand:
         for block in _blocks(supernet.slots):
             block.sort_inner(trained_expand)
+
+
+def _check_plain(supernet: Supernet) -> None:
+    """Refuse weights that are computed from others: what is written to them is lost."""
+    for name, module in supernet.named_modules():
+        if isinstance(module, ParametrizationList):
+            path = name.replace(".parametrizations.", ".")
+            raise ConfigError(
+                f"{path} is parametrised, so its channels cannot be sorted",
+                hint="torch.nn.utils.parametrize.remove_parametrizations before sorting",
+            )
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import torch
 import torch.nn.functional as F
@@ -47,10 +47,8 @@ class Supernet(nn.Module):
         )
         self.layout = layout_of(self.space)
         self.largest = largest_subnet(self.space)
-        self.places = [_Place(self.space, slot) for slot in self.layout.slots]
-        self.slots = nn.ModuleDict(
-            {place.slot.name.replace(".", "_"): place.module for place in self.places}
-        )
+        self.slots = nn.ModuleDict()
+        self.places = [_Place(self.space, slot, self.slots) for slot in self.layout.slots]
         self._blocks = [m for m in self.modules() if isinstance(m, ElasticResidual)]
         self.dropout = 0.0
         self.activate(self.largest)
@@ -63,8 +61,13 @@ class Supernet(nn.Module):
         """
         values = subnet_values(self.layout, subnet)
         chosen = [place.activate(values) for place in self.places]
-        self.active_modules = [module for module in chosen if module is not None]
+        self._active = [where for where in chosen if where is not None]
         self.subnet = subnet
+
+    @property
+    def active_modules(self) -> list[nn.Module]:
+        """The modules of the active subnet, in the order in which they run."""
+        return [siblings[name] for siblings, name in self._active]
 
     def regularise(self, *, dropout: float = 0.0, drop_path: float = 0.0) -> None:
         """Set what is left out at random in train mode; by default nothing.
@@ -80,20 +83,25 @@ class Supernet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` normalised images to ``(N, classes)`` logits."""
-        *body, classifier = self.active_modules
-        for module in body:
-            x = module(x)
+        *body, (last, classifier) = self._active
+        for siblings, name in body:
+            x = siblings[name](x)
         if self.training and self.dropout:
             x = F.dropout(x, self.dropout)
-        logits: Tensor = classifier(x)
+        logits: Tensor = last[classifier](x)
         return logits
 
 
 class _Place:
-    """A slot of the space with the modules that may stand there, one per kind of operator."""
+    """A slot of the space with the modules that may stand there, one per kind of operator.
 
-    def __init__(self, space: Space, slot: Slot) -> None:
-        self.slot = slot
+    Modules are kept by the names under which torch knows them, so that whoever puts another
+    one there (a wrapper, say) replaces what is run.
+    """
+
+    def __init__(self, space: Space, slot: Slot, slots: nn.ModuleDict) -> None:
+        self.slot, self._slots = slot, slots
+        self._name = slot.name.replace(".", "_")
         self._names = [dimension.name for dimension in slot.dimensions]
         self._known: dict[tuple[Choice, ...], _Active | None] = {}
         self._active: _Active | None = None
@@ -102,38 +110,50 @@ class _Place:
         by_kind: dict[str, list[Operator]] = {}
         for operator in self.operators:
             by_kind.setdefault(operator.op, []).append(operator)
-        self.kinds = {kind: _elastic(space, same) for kind, same in by_kind.items()}
-        only = next(iter(self.kinds.values()))
-        self.module: nn.Module = only if len(self.kinds) == 1 else nn.ModuleDict(self.kinds)
+        kinds = {kind: _elastic(space, same) for kind, same in by_kind.items()}
+        self._only = len(kinds) == 1
+        slots[self._name] = next(iter(kinds.values())) if self._only else nn.ModuleDict(kinds)
 
-    def activate(self, values: dict[str, Choice]) -> nn.Module | None:
-        """The module for these values, in the form of its operator; None where it is skipped."""
+    @property
+    def module(self) -> nn.Module:
+        """What stands in the slot: a module, or one for each kind of operator."""
+        return self._slots[self._name]
+
+    def activate(self, values: dict[str, Choice]) -> "_Where | None":
+        """Where the module for these values is, in the form of its operator; None if skipped."""
         key = tuple([values[name] for name in self._names])
         if key not in self._known:
             self._known[key] = self._first_time(key)
         active = self._known[key]
         if active is None:
             return None
-        module, forms = active
+        where, forms = active
         if active is not self._active:
             self._active = active
             for current, form in forms:
                 current[:] = form
-        return module
+        return where
 
     def _first_time(self, key: tuple[Choice, ...]) -> "_Active | None":
         operator = self.slot.make(*key)
         if operator is None:
             return None
-        module = self.kinds[operator.op]
-        if isinstance(module, ElasticBlock):
-            module.activate(operator)
-        parts = [part for part in module.modules() if isinstance(part, Elastic)]
-        return module, [(part.form, part.form.copy()) for part in parts]
+        siblings, name = self._slots, self._name
+        if not self._only:
+            siblings, name = cast("nn.ModuleDict", self.module), operator.op
+        parts = list(siblings[name].modules())
+        for part in parts:
+            if isinstance(part, ElasticBlock):
+                part.activate(operator)
+        forms = [(part.form, part.form.copy()) for part in parts if isinstance(part, Elastic)]
+        return (siblings, name), forms
 
 
-_Active: TypeAlias = tuple[nn.Module, list[tuple[list[Any], list[Any]]]]
-"""A module, and for each of its parts the list that is active and its content."""
+_Where: TypeAlias = tuple[nn.ModuleDict, str]
+"""A module by its name among those of the same slot, or of all slots."""
+
+_Active: TypeAlias = tuple[_Where, list[tuple[list[Any], list[Any]]]]
+"""Where a module is, and for each of its parts the list that is active and its content."""
 
 
 def _elastic(space: Space, found: Sequence[Operator]) -> nn.Module:
@@ -171,10 +191,10 @@ def extract(supernet: Supernet, subnet: Subnet) -> Network:
     ).to(next(supernet.parameters()))
     supernet.activate(subnet)
     for elastic, layer in zip(supernet.active_modules, network.layers):
-        if isinstance(elastic, ElasticBlock):
-            state = elastic.active_state()
-            for name, value in layer.state_dict(keep_vars=True).items():
-                if not name.endswith("num_batches_tracked"):
-                    value.copy_(state[name])
+        block = next((part for part in elastic.modules() if isinstance(part, ElasticBlock)), None)
+        state = block.active_state() if block is not None else {}
+        for name, value in layer.state_dict(keep_vars=True).items():
+            if not name.endswith("num_batches_tracked"):
+                value.copy_(state[name])
     supernet.activate(before)
     return network.train(supernet.training)

@@ -67,6 +67,7 @@ def write_predictions(path: Path, source: Path, predicted: Predicted) -> None:
     count = len(predicted.mean)
     for name, values in read_columns(source).items():
         array = np.asarray(values)
+        array = array.astype(np.int8) if array.dtype == np.bool_ else array
         if name in ("predicted", "std") or len(array) != count:
             continue
         if array.ndim == 1:

@@ -8,7 +8,7 @@ import numpy as np
 from supernet.errors import ConfigError
 from supernet.progress import Progress, silent
 from supernet.search.archive import Archive
-from supernet.search.contract import Algorithm, Candidates, Evaluated, Factory, Start
+from supernet.search.contract import Algorithm, Candidates, Factory, Start
 from supernet.search.limits import check_limits, corners
 from supernet.search.problem import Problem
 from supernet.search.registry import DEFAULT, algorithm
@@ -96,8 +96,9 @@ def _score(
     problem: Problem, archive: Archive, chosen: Algorithm, asked: Candidates, most: int
 ) -> None:
     """Score the new ones among the candidates, and tell the algorithm of all it asked."""
-    new = archive.new(asked.genes)[: most - len(archive)]
-    genes = asked.genes[new]
+    known = len(archive)
+    index = archive.admit(asked.genes[: most - known])
+    genes = archive.genes[known:]
     columns = problem.cheap(genes)
     violation = problem.violation(columns)
     for objective in problem.columns:
@@ -106,6 +107,5 @@ def _score(
             within = violation <= 0
             values[within] = objective(genes[within])
             columns[objective.name] = values
-    archive.add(Evaluated(genes, columns, problem.violation(columns)))
-    index = archive.find(asked.genes)
-    chosen.tell(archive.at(index[index >= 0]))
+    archive.fill(slice(known, len(archive)), columns, problem.violation(columns))
+    chosen.tell(archive.at(index))

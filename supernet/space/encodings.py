@@ -133,8 +133,8 @@ def encode_stage_choices(space: Space, columns: Mapping[str, Numbers]) -> Genes:
         _put_or_default(genes, own.kernel[0], given.get("k"), f"k[{number}]")
         _put_expand(genes, stage, own, given.get("e"), f"e[{number}]")
         se = given.get("se")
-        if se is not None and set(np.unique(se)) <= {0.0, 1.0}:  # on means the only share
-            se = np.where(se > 0, max(stage.se), 0.0)
+        if se is not None and 1 not in stage.se and sum(map(bool, stage.se)) == 1:
+            se = np.where(se == 1, max(stage.se), se)  # on means the only share
         _put_or_default(genes, own.se, se, f"se[{number}]")
     return canonical(space, genes)
 

@@ -7,7 +7,7 @@ from supernet.errors import ConfigError
 from supernet.predict import FittedPredictor, Predicted, fit_predictor, load_predictor
 from supernet.predict.files import read_genes, read_pairs, write_predictions
 from supernet.predict.registry import named_space
-from supernet.runs import Run
+from supernet.runs import find_run
 from supernet.space import Space, load_space
 
 __all__ = ["PredictedFile", "fit_file", "predict_file", "space_of"]
@@ -34,7 +34,7 @@ def space_of(name: str | None, run: Path | None, predictor: Path | None = None) 
     if name is not None and run is not None:
         raise ConfigError("give --space NAME or --run FOLDER, not both")
     if run is not None:
-        return Run(run).space()
+        return find_run(run).space()
     if name is None and predictor is not None:
         name = named_space(predictor)
     if name is None:

@@ -1,5 +1,6 @@
 """`supernet quality` measures, trains alone, goes on where it stopped, and draws."""
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Callable
@@ -119,7 +120,7 @@ def test_a_search_keeps_the_section_and_the_section_keeps_a_search(
 
 def test_another_seed_measures_others_and_nothing_twice(supernet: Command, run: Run):
     def rows() -> int:
-        with sqlite3.connect(run.folder / "evaluations.sqlite") as database:
+        with contextlib.closing(sqlite3.connect(run.folder / "evaluations.sqlite")) as database:
             return int(database.execute("SELECT count(*) FROM evaluations").fetchone()[0])
 
     assert supernet("quality", "--subnets", 3).code == 0

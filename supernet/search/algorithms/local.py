@@ -3,24 +3,30 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from supernet.search.archive import Archive
 from supernet.search.contract import Candidates, Evaluated, Start
 from supernet.search.objective import Cost, Values
-from supernet.search.pareto import pareto_front
+from supernet.search.pareto import Index, pareto_front
 from supernet.space import Genes
 from supernet.space.layout import layout_of
 
 __all__ = ["LocalSearch"]
 
 _CHAINS = 10  # at the problem's own limits
-_LEVELS = 12  # caps along the front
-_ELITES = 12  # local optima that restarts begin from
+_LEVELS = 12  # caps along the front, where nothing is limited
+_BESIDE = 2  # caps along the front, beside limits
+_ELITES = 12  # local optima of a target that restarts begin from
 _PAIRS = 64  # scored of each neighbourhood
 _MOVES = 192  # single changes looked at, at most
 _SHAKEN = 4  # genes that a restart changes
-_BROKEN = 1e12  # loss of a subnet that breaks a limit, more for more
+_TRIES = 12  # shaken subnets of which the first within the caps is taken
+_CROSSED = 0.3  # share of restarts that cross two local optima first
 _SLACK = 1.003  # the cost of a pair is estimated; a little above the cap may be below
+_BROKEN = 1e12  # loss of a subnet that breaks a limit, more for more
+
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(eq=False)
@@ -31,18 +37,11 @@ class _Target:
     chains: int
     elites: list[tuple[float, bytes]] = field(default_factory=list)
 
-
-@dataclass(eq=False)
-class _Chain:
-    """One climb: where it stands, and what it is climbing for."""
-
-    target: _Target
-    genes: Genes
-    """Shape ``(G,)``."""
-    around: Genes | None = None
-    """It and all its single changes, shape ``(1 + M, G)``."""
-    known: Evaluated | None = None
-    """Of `around`, once it was scored."""
+    def remember(self, loss: float, genes: Genes) -> None:
+        """Keep a local optimum, if it is among the best."""
+        entry = (loss, genes.tobytes())
+        if entry not in self.elites:
+            self.elites = sorted([*self.elites, entry])[:_ELITES]
 
 
 class LocalSearch:
@@ -50,198 +49,215 @@ class LocalSearch:
 
     The gain and the cost of two changes together are close to the sum of both. So all
     single changes are scored, pairs are ranked by those sums, and only the best pairs whose
-    cost stays under the caps are scored for real.
+    cost stays under the caps are scored for real. Several chains climb at once, as arrays:
+    ``B`` chains, ``M`` single changes, ``K`` pairs.
     """
 
     def __init__(self, start: Start, archive: Archive) -> None:
         self._start, self._archive = start, archive
         problem = start.problem
         self._domain, self._rng = problem.domain, start.rng
+        self._first = problem.objectives[0]
         self._costs = tuple(o for o in problem.columns if isinstance(o, Cost))
         self._size = layout_of(problem.domain.space).resolution.column
-        self._chains: list[_Chain] = []
-        self._moves = self._domain.moves
-        self._paired = False  # whether pairs are what is asked next
-        self._asked: list[Genes] = []  # the last pairs, by chain
+        self._targets: list[_Target] = []  # of each chain
+        self._genes: Genes = problem.domain.smallest()[:0]  # of each chain, (B, G)
+        self._caps: dict[str, Values] = {}  # by cost, (B,); infinite for none
+        self._around: Genes | None = None  # single changes that were asked, (B * (1 + M), G)
+        self._moves, self._pairs = problem.domain.moves[:0], np.zeros((2, 0), dtype=np.int64)
 
     # ------------------------------------------------------------ the contract
 
     def ask(self, count: int) -> Candidates:
         """All single changes of every chain, then the most promising pairs."""
-        if not len(self._moves):
-            return Candidates(self._domain.smallest()[:0])
-        if not self._chains:
+        del count  # decided by the neighbourhoods
+        if not len(self._domain.moves):
+            return Candidates(self._genes[:0])
+        if not self._targets:
             self._begin()
-        if self._paired:
-            self._paired = False
-            self._asked = [self._promising(chain) for chain in self._chains]
-            return Candidates(np.concatenate(self._asked))
-        for chain, pairs in zip(self._chains, self._asked):
-            self._advance(chain, pairs)
-        self._choose_moves()
-        self._paired = True
-        around = [self._around(chain.genes) for chain in self._chains]
-        for chain, rows in zip(self._chains, around):
-            chain.around = rows
-        return Candidates(np.concatenate(around))
+        if self._around is None:
+            self._choose_moves()
+            self._around = self._changed()
+            return Candidates(self._around)
+        self._known = self._look_up(self._around)
+        self._singles = self._around.reshape(len(self._genes), -1, self._genes.shape[1])
+        self._promising = self._best_pairs()
+        self._around = None
+        return Candidates(self._promising.reshape(-1, self._genes.shape[1])[self._keep.ravel()])
 
     def tell(self, evaluated: Evaluated) -> None:
-        """Take note of scores."""
+        """Take note of scores, and move on after those of pairs."""
         self._archive.add(evaluated)
+        if self._around is None and self._targets:
+            self._advance()
 
     # ------------------------------------------------------------ beginning
 
     def _begin(self) -> None:
         """Chains at the limits, one for each input size first, and at levels of the front."""
-        targets = self._targets()
-        for target in targets:
+        rows = []
+        for target in self._made_targets():
             best = self._best_by_size(target)
-            for number in range(target.chains):
-                if len(best):
-                    self._chains.append(_Chain(target, best[number % len(best)]))
+            self._targets += [target] * target.chains
+            rows += [best[number % len(best)] for number in range(target.chains)]
+        self._genes = np.stack(rows)
+        names = {name for target in self._targets for name in target.caps}
+        self._caps = {
+            name: np.array([target.caps.get(name, np.inf) for target in self._targets])
+            for name in sorted(names)
+        }
 
-    def _targets(self) -> list[_Target]:
+    def _made_targets(self) -> list[_Target]:
         problem = self._start.problem
         limits = {cost.name: limit for cost, limit in problem.limited_costs}
         targets = [_Target(limits, _CHAINS)] if limits else []
-        axes = [o for o in problem.objectives[1:] if isinstance(o, Cost)]
-        if not axes:
-            return targets or [_Target({}, _CHAINS)]
+        axes = [o.name for o in problem.objectives[1:] if isinstance(o, Cost)]
         feasible = np.flatnonzero(self._archive.violation <= 0)
         front = feasible[pareto_front(self._archive.losses[feasible])]
-        if not len(front):
+        if not axes or not len(front):
             return targets or [_Target({}, _CHAINS)]
-        count = 2 if limits else _LEVELS
-        for level in np.linspace(0, 1, count + 2)[1:-1] if limits else np.linspace(0.04, 1, count):
-            caps = dict(limits)
+        levels = np.linspace(0, 1, _BESIDE + 2)[1:-1] if limits else np.linspace(0.04, 1, _LEVELS)
+        columns = self._archive.columns
+        for level in levels.tolist():
             if len(axes) == 1:
-                values = self._archive.columns[axes[0].name][front]
-                caps[axes[0].name] = float(values.min() + level * np.ptp(values))
-            else:  # no worse than some point of the front in all costs
+                values = columns[axes[0]][front]
+                caps = {axes[0]: float(values.min() + level * np.ptp(values))}
+            else:  # about as good as some point of the front in all costs
                 point = front[self._rng.integers(len(front))]
-                for axis in axes:
-                    caps[axis.name] = float(self._archive.columns[axis.name][point] * 1.02)
-            targets.append(_Target(caps, 1))
+                caps = {name: 1.02 * float(columns[name][point]) for name in axes}
+            tighter = {name: min(cap, limits.get(name, cap)) for name, cap in caps.items()}
+            targets.append(_Target({**limits, **tighter}, 1))
         return targets
 
-    def _best_by_size(self, target: _Target) -> list[Genes]:
-        """The best subnet known under the caps of a target for each input size, best first."""
-        loss = self._loss_under(target)
+    def _best_by_size(self, target: _Target) -> Genes:
+        """The best subnet known for a target of each input size, best first, ``(S, G)``."""
+        known = self._archive.at(np.arange(len(self._archive)))
+        loss = self._loss(known)
+        for name, cap in target.caps.items():
+            loss[known.columns[name] > cap] += _BROKEN
         order = np.argsort(loss, kind="stable")
-        order = order[np.isfinite(loss[order])]
         genes = self._archive.genes[order]
-        if not len(genes):
-            nearest = int(self._archive.violation.argmin())
-            return [self._archive.genes[nearest].copy()]
         sizes = genes[:, self._size] if self._size >= 0 else np.zeros(len(genes))
         _, first = np.unique(sizes, return_index=True)
-        return [genes[i].copy() for i in np.sort(first)]
+        first = np.sort(first)
+        return genes[first[loss[order[first]] < _BROKEN]] if loss.min() < _BROKEN else genes[:1]
 
-    def _loss_under(self, target: _Target) -> Values:
-        """The first objective of all that is known, infinite where a cap is broken."""
-        return self._capped(self._archive.at(np.arange(len(self._archive))), target)
+    # ------------------------------------------------------------ neighbourhoods
 
-    def _capped(self, known: Evaluated, target: _Target) -> Values:
-        loss = self._start.problem.losses(known.columns)[:, 0].copy()
-        for name, cap in target.caps.items():
-            loss[known.columns[name] > cap] = np.inf
+    def _loss(self, known: Evaluated) -> Values:
+        """The first objective, to be minimised; large where limits are broken, ``(N,)``."""
+        values = known.columns[self._first.name]
+        loss = -values if self._first.maximise else values.copy()
+        loss[np.isnan(loss)] = np.inf
         broken = known.violation > 0
         loss[broken] = _BROKEN * (1 + known.violation[broken])
         return loss
 
-    # ------------------------------------------------------------ steps
-
-    def _choose_moves(self) -> None:
-        """All single changes, or a random part of them in a large space."""
-        moves = self._domain.moves
-        if len(moves) > _MOVES:
-            moves = moves[np.sort(self._rng.choice(len(moves), _MOVES, replace=False))]
-        self._moves = moves
-        first, second = np.triu_indices(len(moves), 1)
-        differ = moves[first, 0] != moves[second, 0]
-        self._pairs = np.stack([first[differ], second[differ]])
-
-    def _around(self, genes: Genes) -> Genes:
-        """A subnet ``(G,)`` and all its single changes, shape ``(1 + M, G)``."""
-        rows = np.repeat(genes[None], len(self._moves), axis=0)
-        return np.concatenate([genes[None], self._domain.apply(rows, self._moves[:, None])])
-
-    def _known(self, genes: Genes) -> Evaluated:
-        """What is known of rows; NaN of those that nobody told about."""
+    def _look_up(self, genes: Genes) -> Evaluated:
+        """What is known of rows; broken limits where nobody told about them."""
         index = self._archive.find(genes)
         known = self._archive.at(np.maximum(index, 0))
-        for values in known.columns.values():
-            values[index < 0] = np.nan
         known.violation[index < 0] = np.inf
         return known
 
-    def _promising(self, chain: _Chain) -> Genes:
-        """Pairs of changes that should gain most under the caps, shape ``(K, G)``."""
-        assert chain.around is not None
-        known = chain.known = self._known(chain.around)
-        loss = self._start.problem.losses(known.columns)[:, 0]
-        first, second = self._pairs
-        with np.errstate(invalid="ignore"):
-            change = loss[1:] - loss[0]
-            sums = change[first] + change[second]
-            for name, cap in chain.target.caps.items():
-                values = known.columns[name]
-                extra = values[1:] - values[0]
-                sums[values[0] + extra[first] + extra[second] > cap * _SLACK] = np.inf
-        sums = np.nan_to_num(sums, nan=np.inf)
-        best = (
-            np.argsort(sums)[:_PAIRS]
-            if len(sums) <= _PAIRS
-            else (np.argpartition(sums, _PAIRS)[:_PAIRS])
-        )
-        best = best[np.isfinite(sums[best])]
-        moves = self._moves[self._pairs[:, best].T]  # (K, 2, 2)
-        rows = self._domain.apply(np.repeat(chain.genes[None], len(best), axis=0), moves)
-        return self._within(rows, chain.target)
+    def _choose_moves(self) -> None:
+        """All single changes ``(M, 2)``, a random part in a large space; all pairs ``(2, P)``."""
+        moves = self._domain.moves
+        if len(moves) > _MOVES:
+            moves = moves[np.sort(self._rng.choice(len(moves), _MOVES, replace=False))]
+        elif len(self._moves):
+            return
+        first, second = np.triu_indices(len(moves), 1)
+        differ = moves[first, 0] != moves[second, 0]
+        self._moves, self._pairs = moves, np.stack([first[differ], second[differ]])
 
-    def _within(self, genes: Genes, target: _Target) -> Genes:
-        """The rows that keep the caps."""
+    def _changed(self) -> Genes:
+        """Each chain's subnet and all its single changes, shape ``(B * (1 + M), G)``."""
+        chains, count = len(self._genes), len(self._moves)
+        rows = np.repeat(self._genes, count, axis=0)
+        moves = np.tile(self._moves, (chains, 1))[:, None]
+        changed = self._domain.apply(rows, moves).reshape(chains, count, -1)
+        return np.concatenate([self._genes[:, None], changed], axis=1).reshape(-1, rows.shape[1])
+
+    def _best_pairs(self) -> Genes:
+        """Pairs of changes that should gain most under the caps, shape ``(B, K, G)``.
+
+        Sets `_keep`, ``(B, K)``: which of them really keep the caps.
+        """
+        chains = len(self._genes)
+        values = self._known.columns[self._first.name].reshape(chains, -1)
+        change = values[:, 1:] - values[:, :1]
+        change = -change if self._first.maximise else change
+        first, second = self._pairs
+        sums = change[:, first] + change[:, second]
+        for name, cap in self._caps.items():
+            costs = self._known.columns[name].reshape(chains, -1)
+            room = cap * _SLACK - costs[:, 0]
+            extra = costs[:, 1:] - costs[:, :1]
+            sums[extra[:, first] + extra[:, second] > room[:, None]] = np.inf
+        sums[np.isnan(sums)] = np.inf
+        count = min(_PAIRS, sums.shape[1])
+        best = np.argpartition(sums, count - 1, axis=1)[:, :count] if count else first[None, :0]
+        moves = self._moves[self._pairs.T[best]]  # (B, K, 2, 2)
+        rows = np.repeat(self._genes, best.shape[1], axis=0)
+        pairs = self._domain.apply(rows, moves.reshape(-1, 2, 2))
+        chain = np.repeat(np.arange(chains), best.shape[1])
+        keep = self._within(pairs, chain) & np.isfinite(np.take_along_axis(sums, best, 1)).ravel()
+        self._keep = keep.reshape(best.shape)
+        return pairs.reshape(chains, best.shape[1], -1)
+
+    def _within(self, genes: Genes, chain: Index) -> Mask:
+        """Which rows keep the caps of their chains, shape ``(N,)``."""
         keep = np.ones(len(genes), dtype=bool)
         for cost in self._costs:
-            if cost.name in target.caps:
-                keep &= cost(genes) <= target.caps[cost.name]
-        return genes[keep]
+            if cost.name in self._caps:
+                keep &= cost(genes) <= self._caps[cost.name][chain]
+        return keep
 
-    def _advance(self, chain: _Chain, pairs: Genes) -> None:
-        """Go to the best subnet seen around, or restart from a shaken optimum."""
-        assert chain.around is not None
-        assert chain.known is not None
-        rows = np.concatenate([chain.around, pairs])
-        single = self._capped(chain.known, chain.target)
-        loss = np.concatenate([single, self._capped(self._known(pairs), chain.target)])
-        best = int(loss.argmin())
-        if loss[best] < loss[0] or not np.isfinite(loss[0]):
-            chain.genes = rows[best].copy()
-            if np.isfinite(loss[best]):
-                return
-        self._remember(chain.target, float(loss[0]), chain.genes)
-        chain.genes = self._shaken(chain.target)
+    # ------------------------------------------------------------ steps
 
-    def _remember(self, target: _Target, loss: float, genes: Genes) -> None:
-        entry = (loss, genes.tobytes())
-        if entry not in target.elites:
-            target.elites = sorted([*target.elites, entry])[:_ELITES]
+    def _advance(self) -> None:
+        """Every chain goes to the best subnet around it, or restarts at a local optimum."""
+        chains = len(self._genes)
+        around = self._loss(self._known).reshape(chains, -1)
+        for name, cap in self._caps.items():
+            costs = self._known.columns[name].reshape(chains, -1)
+            around[(costs > cap[:, None]) & (around < _BROKEN)] = _BROKEN
+        pairs = np.full(self._keep.shape, np.inf)
+        pairs[self._keep] = self._loss(self._look_up(self._promising[self._keep]))
+        loss = np.concatenate([around, pairs], axis=1)
+        best = loss.argmin(axis=1)
+        better = loss[np.arange(chains), best] < loss[:, 0]
+        rows = np.concatenate([self._singles, self._promising], axis=1)
+        stuck = np.flatnonzero(~better)
+        for chain in stuck.tolist():
+            self._targets[chain].remember(float(loss[chain, 0]), self._genes[chain])
+        self._genes = rows[np.arange(chains), best].copy()
+        if len(stuck):
+            self._genes[stuck] = self._shaken(stuck)
 
-    def _shaken(self, target: _Target) -> Genes:
-        """A local optimum with some genes changed, sometimes crossed with another one."""
-        rng, elites = self._rng, target.elites
-        genes = np.stack([np.frombuffer(row, dtype=np.int8) for _, row in elites])
-        tries = 24
-        first = np.minimum(*rng.integers(0, len(genes), size=(2, tries)))
-        second = rng.integers(0, len(genes), size=tries)
-        rows = genes[first]
-        cross = rng.random(tries) < 0.3
-        rows[cross] = self._domain.crossover(rows, genes[second], rng)[cross]
-        free = self._domain.free[self._domain.free != self._size]
+    def _shaken(self, stuck: Index) -> Genes:
+        """Local optima with some genes changed, some crossed before, one for each chain."""
+        rng, domain = self._rng, self._domain
+        pools = [
+            np.stack([np.frombuffer(row, dtype=np.int8) for _, row in self._targets[c].elites])
+            for c in stuck.tolist()
+        ]
+        picks = rng.random((len(stuck), 3, _TRIES))
+        chosen = [(np.minimum(p[0], p[1]) * len(pool)).astype(int) for p, pool in zip(picks, pools)]
+        rows = np.concatenate([pool[i] for pool, i in zip(pools, chosen)])
+        mates = [pool[(p[2] * len(pool)).astype(int)] for p, pool in zip(picks, pools)]
+        cross = rng.random(len(rows)) < _CROSSED
+        rows[cross] = domain.crossover(rows[cross], np.concatenate(mates)[cross], rng)
+        free = domain.free[domain.free != self._size]
         if len(free):
-            columns = rng.choice(free, size=(tries, min(_SHAKEN, len(free))))
-            ranks = (rng.random(columns.shape) * self._domain.counts[columns]).astype(np.int64)
-            choices = self._domain.choice(columns, ranks)
-            rows = self._domain.apply(rows, np.stack([columns, choices], axis=2))
-        within = self._within(rows, target)
-        return (within if len(within) else genes)[0].copy()
+            columns = rng.choice(free, size=(len(rows), min(_SHAKEN, len(free))))
+            ranks = (rng.random(columns.shape) * domain.counts[columns]).astype(np.int64)
+            rows = domain.apply(rows, np.stack([columns, domain.choice(columns, ranks)], axis=2))
+        within = self._within(rows, np.repeat(stuck, _TRIES)).reshape(len(stuck), _TRIES)
+        first = within.argmax(axis=1) + np.arange(len(stuck)) * _TRIES
+        found = rows[first]
+        for number, pool in enumerate(pools):
+            if not within[number].any():
+                found[number] = pool[0]
+        return found

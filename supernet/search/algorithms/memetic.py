@@ -28,13 +28,15 @@ class Memetic:
         """Children of the best, later changes of the best by one or two genes."""
         if len(self._archive) < self._until:
             found = self._evolution.ask(min(count, self._until - len(self._archive) + 1))
-            if len(self._archive.new(found.genes)):
+            if (self._archive.find(found.genes) < 0).any():
                 return found
             self._until = 0  # a space so small that evolution has seen it
         return self._local.ask(count)
 
     def tell(self, evaluated: Evaluated) -> None:
         """Take note of scores."""
-        self._archive.add(evaluated)
         if len(self._archive) < self._until:
+            self._archive.add(evaluated)
             self._evolution.tell(evaluated)
+        else:
+            self._local.tell(evaluated)

@@ -1,0 +1,196 @@
+"""What a GPU would be asked, on a device of the tests' own: see `tests.accelerator`."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from supernet.data import Dataset, load_fashion_mnist
+from supernet.evaluate import Evaluator
+from supernet.models import Supernet, extract, sort_channels
+from supernet.progress import silent
+from supernet.space import Head, Space, Stage, Stem, Subnet, decode, largest, sample, smallest
+from supernet.train import (
+    Recipe,
+    Trainer,
+    at_batch_size,
+    list_checkpoints,
+    list_recipes,
+    load_recipe,
+    scaled,
+)
+from supernet.train.processes import Processes
+from supernet.workflow.accuracies import Accuracies
+from supernet.workflow.train import seeded_supernet, train_supernet
+from tests.accelerator import AVAILABLE, Accelerator
+
+pytestmark = pytest.mark.skipif(not AVAILABLE, reason="this torch has no devices in Python")
+
+_WAITS = {"attentive": 2}  # a look at the rivals' losses for each of its two best_up subnets
+
+
+@pytest.fixture
+def accelerator() -> Iterator[Accelerator]:
+    with Accelerator() as entered:
+        yield entered
+
+
+@pytest.fixture(scope="module")
+def space() -> Space:
+    """Gates, shortcuts, learned kernels; small."""
+    stage = Stage(
+        width=(8, 16), depth=(1, 2), kernel=(3, 5), expand=(1.5, 2), stride=2, se=(0.25,),
+        shortcut=("none", "identity"),
+    )  # fmt: skip
+    return Space(
+        name="tiny",
+        resolutions=(16,),
+        stem=Stem(width=(8,), stride=2),
+        stages=(stage,),
+        head=Head(width=16, dropout=0.2),
+        in_channels=1,
+        num_classes=10,
+    )
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    whole = load_fashion_mnist()
+    few = whole.train.take(slice(0, 64))
+    return replace(whole, train=few, holdout=few, test=few)
+
+
+def _subnets(space: Space) -> list[Subnet]:
+    drawn = sample(space, 2, np.random.default_rng(0))
+    return decode(space, np.concatenate([largest(space), smallest(space), drawn]))
+
+
+def _two_steps_a_phase(name: str) -> Recipe:
+    recipe = at_batch_size(load_recipe(name), 32)
+    recipe = scaled(recipe, len(recipe.phases))
+    return replace(recipe, phases=tuple(replace(p, epochs=1) for p in recipe.phases))
+
+
+def _losses(folder: Path) -> list[float]:
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line)["loss"] for line in lines]
+
+
+# -- the device itself ----------------------------------------------------------------
+
+
+def test_the_device_refuses_tensors_of_the_host(accelerator: Accelerator) -> None:
+    there = torch.ones(2, 3).to(accelerator.device)
+    assert (there * torch.tensor(2.0)).device == accelerator.device  # a number may come along
+    with pytest.raises(RuntimeError, match=r"all tensors must be on one device, on cpu are"):
+        there + torch.ones(2, 3)
+    assert accelerator.waits == []
+
+
+def test_the_device_notes_what_the_host_waits_for(accelerator: Accelerator) -> None:
+    there = torch.arange(4.0).to(accelerator.device)
+    assert there.cpu().tolist() == [0, 1, 2, 3]
+    assert float(there.sum()) == 6
+    assert len(there[there > 1]) == 2
+    torch.empty(4).copy_(there)
+    noted = [wait.split()[-1] for wait in accelerator.waits]
+    assert noted == ["_to_copy", "_local_scalar_dense", "index", "copy_"]
+
+
+# -- the supernet ---------------------------------------------------------------------
+
+
+def test_a_moved_supernet_computes_what_it_did(accelerator: Accelerator, tiny_space: Space) -> None:
+    torch.manual_seed(0)
+    supernet, moved = Supernet(tiny_space), Supernet(tiny_space)
+    moved.load_state_dict(supernet.state_dict())
+    for module in (supernet.eval(), moved.to(accelerator.device).eval()):
+        sort_channels(module)
+    for subnet in _subnets(tiny_space):
+        x = torch.randn(2, 3, subnet.resolution, subnet.resolution)
+        expected = extract(supernet, subnet)(x)
+        moved.activate(subnet)
+        for network in (moved, extract(moved, subnet)):
+            torch.testing.assert_close(network(x.to(accelerator.device)).cpu(), expected)
+    assert len(accelerator.waits) == 2 * len(_subnets(tiny_space))  # ours, to compare
+
+
+# -- training -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_steps_of_every_recipe_wait_for_nothing(
+    tmp_path: Path, accelerator: Accelerator, space: Space, dataset: Dataset, name: str
+) -> None:
+    recipe, at_steps = _two_steps_a_phase(name), []
+
+    def stepped(done: int, total: int, text: str) -> None:
+        at_steps.append(len(accelerator.waits))
+
+    device = str(accelerator.device)
+    for folder, processes in (("cpu", Processes()), ("there", Processes(device=device))):
+        Trainer(
+            seeded_supernet(space, 0),
+            dataset,
+            replace(recipe, precision="fp32"),
+            folder=tmp_path / folder,
+            processes=processes,
+            progress=stepped if folder == "there" else silent,
+        ).train()
+    assert len(at_steps) == 2 * len(recipe.phases)
+    # the second step of a phase: before the first one, the phase before it was saved
+    waited = [second - first for first, second in zip(at_steps[::2], at_steps[1::2])]
+    assert waited == [_WAITS.get(name, 0)] * len(recipe.phases), accelerator.waits
+    assert _losses(tmp_path / "there") == pytest.approx(_losses(tmp_path / "cpu"), rel=1e-3)
+
+
+def test_a_training_there_is_resumed_there(
+    tmp_path: Path, accelerator: Accelerator, space: Space, dataset: Dataset
+) -> None:
+    recipe, there = _two_steps_a_phase("sandwich"), Processes(device=str(accelerator.device))
+    recipe = replace(recipe, ema=0.5)
+    whole = seeded_supernet(space, 0)
+    Trainer(whole, dataset, recipe, folder=tmp_path, processes=there).train()
+    last = list_checkpoints(tmp_path / "checkpoints")[-1]
+    resumed = seeded_supernet(space, 1)
+    Trainer(resumed, dataset, recipe, folder=tmp_path, processes=there).resume(last)
+    assert next(resumed.parameters()).device == accelerator.device
+    weights = whole.state_dict()
+    for name, value in resumed.state_dict().items():
+        assert torch.equal(value.cpu(), weights[name].cpu()), name
+
+
+# -- evaluation and search ------------------------------------------------------------
+
+
+def test_scores_are_those_of_the_host(
+    accelerator: Accelerator, space: Space, dataset: Dataset
+) -> None:
+    supernet = seeded_supernet(space, 0)
+    here = Evaluator(supernet, dataset, calibration_images=64, batch_size=32)
+    expected = [here.subnet_score(subnet, "holdout") for subnet in _subnets(space)]
+    device = accelerator.device
+    there = Evaluator(
+        supernet.to(device), dataset, device=str(device), calibration_images=64, batch_size=32
+    )
+    for subnet, score in zip(_subnets(space), expected):
+        accelerator.waits.clear()
+        found = there.subnet_score(subnet, "holdout")
+        assert found.top1 == score.top1
+        assert found.loss == pytest.approx(score.loss, rel=1e-5)
+        assert len(accelerator.waits) == 2, accelerator.waits  # the logits of each batch
+
+
+def test_a_search_evaluates_there(tmp_path: Path, accelerator: Accelerator, space: Space) -> None:
+    recipe = _two_steps_a_phase("single_path")
+    recipe = scaled(recipe, 0.01)
+    run = train_supernet(space, recipe, folder=tmp_path / "run", device=str(accelerator.device))
+    genes = np.concatenate([largest(run.space()), smallest(run.space())])
+    found = Accuracies(run, run.space(), str(accelerator.device), silent).measure(genes)
+    (run.folder / "evaluations.sqlite").unlink()
+    expected = Accuracies(run, run.space(), "cpu", silent).measure(genes)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
