@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from supernet.latency import build_onnx, measure_beside
+from supernet.latency import LatencyTable, build_onnx, measure_beside
 from supernet.progress import Progress, silent
-from supernet.report import FrontPoint, NetworkRow
+from supernet.report import NetworkRow
 from supernet.runs import Run
-from supernet.search import random_of_latency
+from supernet.search.near import random_of_latency
 from supernet.space import (
     Genes,
     Space,
@@ -29,9 +29,11 @@ from supernet.space import (
 )
 from supernet.train import load_recipe, scaled
 from supernet.workflow.accuracies import Accuracies
+from supernet.workflow.comparison import Comparison, RandomSubnet, write_comparison
 from supernet.workflow.export import ExportOutcome, export_subnet
-from supernet.workflow.report import Comparison, write_report
-from supernet.workflow.search import SearchOutcome, search_target, subnet_file
+from supernet.workflow.report import report_run
+from supernet.workflow.request import SearchRequest
+from supernet.workflow.search import SearchOutcome, search_run, subnet_file
 from supernet.workflow.train import train_supernet
 
 __all__ = ["DemoOutcome", "Measured", "RandomSubnets", "run_demo"]
@@ -89,8 +91,8 @@ class DemoOutcome:
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for machines."""
-        outcome, table = self.search, self.search.table
-        verification, validation = self.export.verification, outcome.validation
+        outcome, table = self.search, _table(self.search)
+        verification, validation = self.export.verification, outcome.predictor.validation
         assert validation is not None  # a demo measures its own pairs
         return {
             "elapsed_s": self.elapsed_s,
@@ -111,7 +113,7 @@ class DemoOutcome:
             "predictor": {
                 "kendall": validation.kendall,
                 "rmse": validation.rmse,
-                "pairs": len(outcome.pairs),
+                "pairs": len(validation.measured),
                 "folds": validation.folds,
             },
             "latency_table": {
@@ -182,22 +184,18 @@ def run_demo(
         recipe = scaled(recipe, epochs)
     run = train_supernet(space, recipe, folder=folder, seed=seed, device=device, progress=progress)
     clock.lap("train")
-    outcome = search_target(
-        run,
-        limit_share=_LIMIT_SHARE,
-        fresh_table=True,
-        pairs=pairs,
-        seed=seed,
-        device=device,
-        progress=progress,
+    request = SearchRequest(
+        limit_share=_LIMIT_SHARE, fresh_table=True, pairs=pairs, seed=seed, device=device
     )
+    outcome = search_run(run, request, progress=progress)
     clock.lap("measure and search")
     export = export_subnet(outcome.file, run, progress=progress)
-    largest_export = _export_largest(run, outcome.space, progress)
+    largest_export = _export_largest(run, run.space(), progress)
     clock.lap("export")
     compared = _compare(outcome, largest_export, export, seed, device, progress)
     clock.lap("compare")
-    report = write_report(outcome, _comparison(outcome, export, compared))
+    write_comparison(run.folder, _comparison(outcome, export, compared))
+    report = report_run(run)
     clock.lap("report")
     return DemoOutcome(
         run=run,
@@ -212,10 +210,14 @@ def run_demo(
     )
 
 
+def _table(outcome: SearchOutcome) -> LatencyTable:
+    """That of this machine, the only target."""
+    return next(iter(outcome.tables.values()))
+
+
 def _export_largest(run: Run, space: Space, progress: Progress) -> ExportOutcome:
-    folder = run.exports
-    path = folder / "largest.json"
-    subnet_file(run, space, largest_subnet(space), folder).save(path)
+    path = run.exports / "largest.json"
+    subnet_file(run, space, largest_subnet(space), path)
     return export_subnet(path, run, progress=progress)
 
 
@@ -237,7 +239,8 @@ def _compare(
     progress: Progress,
 ) -> _Compared:
     """The two exported subnets and random ones, all timed in turn."""
-    run, space = outcome.run, outcome.space
+    run, space = outcome.run, outcome.result.problem.space
+    assert run is not None
     genes = _random_subnets(outcome, seed)
     onnx_ms, random_ms = _time_together(outcome, [largest, found], genes, progress)
     return _Compared(
@@ -262,20 +265,21 @@ def _measured(space: Space, subnet: Subnet, export: ExportOutcome, latency_ms: f
 
 def _random_subnets(outcome: SearchOutcome, seed: int) -> Genes:
     """Random subnets whose predicted latency is that of the found one, within 5 %."""
-    latency = outcome.table.predictor(outcome.space)
-    wanted = float(latency.ms(encode(outcome.space, [outcome.subnet]))[0])
-    return random_of_latency(outcome.space, latency.ms, wanted, _RANDOM, seed=seed + 1)
+    space = outcome.result.problem.space
+    latency = _table(outcome).predictor(space)
+    wanted = float(latency.ms(encode(space, [outcome.subnet]))[0])
+    return random_of_latency(space, latency.ms, wanted, _RANDOM, seed=seed + 1)
 
 
 def _time_together(
     outcome: SearchOutcome, exports: list[ExportOutcome], random_genes: Genes, progress: Progress
 ) -> tuple[list[float], tuple[float, ...]]:
     """Latencies of exported files and of random subnets, timed in turn in one session."""
-    space = outcome.space
+    space = outcome.result.problem.space
     models = [export.onnx.read_bytes() for export in exports]
     models += [build_onnx(operators(space, subnet)) for subnet in decode(space, random_genes)]
     ms = measure_beside(
-        outcome.table, space, models, progress=progress, what="found and random subnets"
+        _table(outcome), space, models, progress=progress, what="found and random subnets"
     ).tolist()
     return ms[: len(exports)], tuple(ms[len(exports) :])
 
@@ -289,26 +293,27 @@ def _comparison(outcome: SearchOutcome, export: ExportOutcome, compared: _Compar
     """What the report shows beside the search."""
     found, random, random_genes = compared.found, compared.random, compared.random_genes
     verification, predicted = export.verification, outcome.predicted
+    space = outcome.result.problem.space
     latency_mean = float(np.mean(random.latency_ms))
     difference = f"{verification.max_abs_diff:.2g}"
     return Comparison(
+        search=outcome.folder.name,
+        target=_table(outcome).target,
         networks=(
-            _row("largest", compared.largest, str(largest_subnet(outcome.space))),
+            _row("largest", compared.largest, str(largest_subnet(space))),
             _row("found", found, str(outcome.subnet)),
             NetworkRow(
                 name="random, same latency",
                 top1=random.top1_mean,
                 latency_ms=latency_mean,
-                macs=round(macs_of(outcome.space, random_genes).mean()),
-                params=round(params_of(outcome.space, random_genes).mean()),
+                macs=round(macs_of(space, random_genes).mean()),
+                params=round(params_of(space, random_genes).mean()),
                 note=f"mean of {len(random.top1)}, standard deviation {random.top1_std:.2f} points",
             ),
         ),
         random=tuple(
-            FrontPoint(latency_ms=ms, top1=top1, label=str(subnet))
-            for ms, top1, subnet in zip(
-                random.latency_ms, random.top1, decode(outcome.space, random_genes)
-            )
+            RandomSubnet(latency_ms=ms, top1=top1, subnet=str(subnet))
+            for ms, top1, subnet in zip(random.latency_ms, random.top1, decode(space, random_genes))
         ),
         figures={
             "Predicted latency of the found subnet": f"{predicted['latency_ms']:.4f} ms "
