@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from supernet.latency import build_onnx, measure_beside
+from supernet.latency.targets import THIS_MACHINE
 from supernet.progress import Progress, silent
-from supernet.report import FrontPoint, NetworkRow
+from supernet.report import NetworkRow
 from supernet.runs import Run
-from supernet.search import random_of_latency
 from supernet.space import (
+    Domain,
     Genes,
     Space,
     Subnet,
@@ -26,17 +27,22 @@ from supernet.space import (
     params_of,
     total_macs,
     total_params,
+    unique,
 )
 from supernet.train import load_recipe, scaled
 from supernet.workflow.accuracies import Accuracies
+from supernet.workflow.comparison import Comparison, RandomSubnet, write_comparison
 from supernet.workflow.export import ExportOutcome, export_subnet
-from supernet.workflow.report import Comparison, write_report
-from supernet.workflow.search import SearchOutcome, search_target, subnet_file
+from supernet.workflow.report import report_run
+from supernet.workflow.request import SearchRequest
+from supernet.workflow.search import SearchOutcome, search_run, subnet_file
 from supernet.workflow.train import train_supernet
 
 __all__ = ["DemoOutcome", "Measured", "RandomSubnets", "run_demo"]
 
 _RANDOM = 12  # subnets that the found one is compared with
+_SAME = 0.05  # relative difference of latencies that count as the same
+_MOST_DRAWS = 100  # of 20,000 random subnets
 _LIMIT_SHARE = 0.53  # of the largest subnet's latency; with the error it stays below 0.55
 
 
@@ -90,7 +96,7 @@ class DemoOutcome:
     def as_json(self) -> dict[str, Any]:
         """Plain values for machines."""
         outcome, table = self.search, self.search.table
-        verification, validation = self.export.verification, outcome.validation
+        verification, validation = self.export.verification, outcome.predictor.validation
         assert validation is not None  # a demo measures its own pairs
         return {
             "elapsed_s": self.elapsed_s,
@@ -111,7 +117,7 @@ class DemoOutcome:
             "predictor": {
                 "kendall": validation.kendall,
                 "rmse": validation.rmse,
-                "pairs": len(outcome.pairs),
+                "pairs": len(validation.measured),
                 "folds": validation.folds,
             },
             "latency_table": {
@@ -182,22 +188,23 @@ def run_demo(
         recipe = scaled(recipe, epochs)
     run = train_supernet(space, recipe, folder=folder, seed=seed, device=device, progress=progress)
     clock.lap("train")
-    outcome = search_target(
-        run,
+    request = SearchRequest(
+        targets=(THIS_MACHINE,),
         limit_share=_LIMIT_SHARE,
         fresh_table=True,
         pairs=pairs,
         seed=seed,
         device=device,
-        progress=progress,
     )
+    outcome = search_run(run, request, progress=progress)
     clock.lap("measure and search")
     export = export_subnet(outcome.file, run, progress=progress)
     largest_export = _export_largest(run, outcome.space, progress)
     clock.lap("export")
     compared = _compare(outcome, largest_export, export, seed, device, progress)
     clock.lap("compare")
-    report = write_report(outcome, _comparison(outcome, export, compared))
+    write_comparison(run.folder, _comparison(outcome, export, compared))
+    report = report_run(run)
     clock.lap("report")
     return DemoOutcome(
         run=run,
@@ -238,6 +245,7 @@ def _compare(
 ) -> _Compared:
     """The two exported subnets and random ones, all timed in turn."""
     run, space = outcome.run, outcome.space
+    assert run is not None
     genes = _random_subnets(outcome, seed)
     onnx_ms, random_ms = _time_together(outcome, [largest, found], genes, progress)
     return _Compared(
@@ -264,7 +272,16 @@ def _random_subnets(outcome: SearchOutcome, seed: int) -> Genes:
     """Random subnets whose predicted latency is that of the found one, within 5 %."""
     latency = outcome.table.predictor(outcome.space)
     wanted = float(latency.ms(encode(outcome.space, [outcome.subnet]))[0])
-    return random_of_latency(outcome.space, latency.ms, wanted, _RANDOM, seed=seed + 1)
+    domain = Domain.of(outcome.space)
+    rng = np.random.default_rng(seed + 1)
+    found = domain.sample(0, rng)
+    for _ in range(_MOST_DRAWS):
+        genes = domain.sample(20_000, rng)
+        near = np.abs(latency.ms(genes) / wanted - 1) <= _SAME
+        found = unique(np.concatenate([found, genes[near]]))
+        if len(found) >= _RANDOM:
+            break
+    return found[:_RANDOM]
 
 
 def _time_together(
@@ -292,6 +309,8 @@ def _comparison(outcome: SearchOutcome, export: ExportOutcome, compared: _Compar
     latency_mean = float(np.mean(random.latency_ms))
     difference = f"{verification.max_abs_diff:.2g}"
     return Comparison(
+        search=outcome.folder.name,
+        target=outcome.table.target,
         networks=(
             _row("largest", compared.largest, str(largest_subnet(outcome.space))),
             _row("found", found, str(outcome.subnet)),
@@ -305,7 +324,7 @@ def _comparison(outcome: SearchOutcome, export: ExportOutcome, compared: _Compar
             ),
         ),
         random=tuple(
-            FrontPoint(latency_ms=ms, top1=top1, label=str(subnet))
+            RandomSubnet(latency_ms=ms, top1=top1, subnet=str(subnet))
             for ms, top1, subnet in zip(
                 random.latency_ms, random.top1, decode(outcome.space, random_genes)
             )
