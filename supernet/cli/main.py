@@ -17,6 +17,8 @@ _COMMANDS = {
     "quality": "measure subnets, also against the same trained alone",
     "search": "find the best subnet for a target",
     "predictor": "accuracy predictors: collect, fit, check, predict",
+    "results": "what was searched for, and any subnet of it",
+    "report": "the page of a run or of searches, made anew",
     "latency": "latency tables: predict, show, check, fit, import",
     "export": "export a subnet to ONNX, verified",
     "import": "bring in published supernets, networks, predictors, tables",

@@ -12,7 +12,7 @@ __all__ = ["drawn_front", "front_figure", "value_text"]
 
 _SIZE = (680.0, 440.0)
 _SHADES = 5
-_MAX_SEARCHED, _MAX_RANDOM, _MAX_FRONT = 500, 250, 150
+_MAX_SEARCHED, _MAX_RANDOM, _MAX_FRONT, _MAX_STEPS = 500, 250, 150, 400
 
 
 def value_text(axis: PlotAxis, value: float) -> str:
@@ -173,8 +173,9 @@ def _staircase(plot: _Plot, placed: Sequence[tuple[FrontPoint, tuple[float, floa
     for x, y in ordered:
         if not best or y < best[-1][1]:
             best.append((x, y))
-    path = f"M{number(best[0][0])} {number(sign * best[0][1])}"
-    return path + "".join(f"H{number(x)}V{number(sign * y)}" for x, y in best[1:])
+    steps = [spot for _, spot in thin(best, max(2, round(_MAX_STEPS * plot.detail)))]
+    path = f"M{number(steps[0][0])} {number(sign * steps[0][1])}"
+    return path + "".join(f"H{number(x)}V{number(sign * y)}" for x, y in steps[1:])
 
 
 def _beyond(frame: Frame, axis: PlotAxis) -> Markup:

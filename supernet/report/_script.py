@@ -68,8 +68,9 @@ _HOVER = """
 """
 
 _DRAW = """
+  const space = document.querySelector("svg")?.namespaceURI;
   const make = (parent, name, attributes, text) => {
-    const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+    const element = document.createElementNS(space, name);
     for (const [key, value] of Object.entries(attributes)) {
       const short = typeof value === "number" ? String(+value.toFixed(1)) : value;
       element.setAttribute(key, short);
@@ -247,7 +248,7 @@ _PAGE = """
     };
     const row = document.createElement("div");
     row.className = "walk";
-    row.append(button("\\u2039 cheaper", () => walk(-1)), button("dearer \\u203a", () => walk(1)),
+    row.append(button("\\u2039 previous", () => walk(-1)), button("next \\u203a", () => walk(1)),
       button("the chosen one", () => choose(search, detail.dataset.number)));
     detail.querySelector(".which").before(row);
     const box = detail.querySelector(".commands");

@@ -14,7 +14,7 @@ from supernet.report.contents import Quality, Report
 __all__ = ["page", "render"]
 
 _MAX_BYTES = 390_000
-_DETAILS = (1.0, 0.6, 0.3, 0.1, 0.05, 0.0)
+_DETAILS = (1.0, 0.7, 0.5, 0.35, 0.2, 0.1, 0.05, 0.0)
 
 
 def render(report: Report) -> str:

@@ -16,7 +16,7 @@ from supernet.search.problem import Problem
 from supernet.space import Genes, Space, Subnet, decode
 
 if TYPE_CHECKING:
-    from supernet.report import FrontPlot
+    from supernet.report.plot import FrontPlot
 
 __all__ = ["Axis", "ProblemRecord", "SearchResult"]
 
@@ -190,7 +190,7 @@ class SearchResult:
 
             result.plot("macs").save(Path("front.html"))
         """
-        from supernet.report import front_plot
+        from supernet.report.plot import front_plot
 
         return front_plot(self, cost, table=table)
 

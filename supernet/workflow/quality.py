@@ -22,7 +22,7 @@ from supernet.workflow.quality_file import (
     correlations,
     write_quality,
 )
-from supernet.workflow.report import show_quality
+from supernet.workflow.report import report_run
 from supernet.workflow.start import start_from
 from supernet.workflow.train import resume_training, seeded_supernet, train_supernet
 
@@ -83,7 +83,7 @@ def measure_quality(
         mean_gap=mean_gap,
         subnets=rows,
     )
-    return quality, write_quality(run.folder, quality), show_quality(run, quality)
+    return quality, write_quality(run.folder, quality), report_run(run)
 
 
 def _check(run: Run, subnets: int, alone: int) -> None:

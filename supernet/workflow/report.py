@@ -17,8 +17,8 @@ from supernet.report import (
     Scatter,
     SearchView,
     render,
-    result_view,
 )
+from supernet.report.result_view import result_view
 from supernet.runs import Run, RunConfig
 from supernet.search import PredictorRecord, SavedResult, TargetRecord, load_result, result_folders
 from supernet.workflow.comparison import Comparison, read_comparison
@@ -130,8 +130,8 @@ def _view(saved: SavedResult, where: str, comparison: Comparison | None) -> Sear
         chosen=saved.chosen,
         prices=first.operators_ms if first else None,
         subtitle=_aim(saved),
-        commands=f"supernet results show {name}{where} --pick {{number}} -o subnet.json\n"
-        "supernet export subnet.json --onnx" + where * where.startswith(" --run"),
+        commands=f"supernet results show {name}{where} --pick {{number}} -o subnet.json"
+        + f"\nsupernet export subnet.json --onnx{where}" * where.startswith(" --run"),
         predictor=_predictor(saved.predictor) if saved.predictor else None,
         latencies={target.name: _latency(target) for target in saved.targets if target.mape},
         facts=_facts(saved),

@@ -1,5 +1,6 @@
 """The report: complete, self-contained, well-formed, and calm about odd data."""
 
+import json
 import math
 import re
 import subprocess
@@ -16,12 +17,13 @@ from supernet.report import (
     FrontPoint,
     NetworkRow,
     OperatorRow,
+    PlotAxis,
     Quality,
     QualityPoint,
     Report,
     Scatter,
+    SearchView,
     render,
-    with_quality,
 )
 from supernet.report._axes import domain, nice_ticks, tick_text
 from supernet.report._labels import Box, place
@@ -31,9 +33,8 @@ from supernet.space import Operator
 NASTY = "</script><img src=x onerror=\"alert('1')\">&\x00"
 HEADINGS = (
     "Networks",
-    "Accuracy against latency",
-    "Architecture",
-    "Predictions",
+    "Search pixel",
+    "Search all &amp; more",
     "Supernet quality",
     "Supernet training",
     "Further figures",
@@ -65,8 +66,20 @@ class Outline(HTMLParser):
         assert self.open.pop() == tag
 
 
-def point(latency_ms: float, top1: float, name: str = "") -> FrontPoint:
-    return FrontPoint(latency_ms=latency_ms, top1=top1, label=f"arch {latency_ms}", name=name)
+AXES = (
+    PlotAxis(name="top1", label="top-1 accuracy", unit="%", maximise=True),
+    PlotAxis(name="latency@pixel", label="latency on pixel", unit="ms", limit=2.6),
+    PlotAxis(name="macs", label="multiply-adds", unit="M", divisor=1e6),
+)
+
+
+def point(latency_ms: float, top1: float, name: str = "", **known: Any) -> FrontPoint:
+    values = (top1, latency_ms, latency_ms * 2e6)
+    return FrontPoint(values=values, label=f"arch {latency_ms}", name=name, **known)
+
+
+def view(**changes: Any) -> SearchView:
+    return replace(SearchView(name="pixel", axes=AXES), **changes)
 
 
 def network(name: str, top1: float, latency_ms: float, note: str = "") -> NetworkRow:
@@ -90,7 +103,7 @@ def rows() -> tuple[OperatorRow, ...]:
     slots = ("stem", "stage1.block1", "stage1.block2", "head.pool", "head.classifier")
     latencies = (0.1, 0.5, 0.3, 0.0, 0.1)
     return tuple(
-        OperatorRow(slot=slot, operator=operator, latency_ms=latency)
+        OperatorRow(slot=slot, group=slot.partition(".")[0], operator=operator, cost=latency)
         for slot, operator, latency in zip(
             slots, (stem, first, second, pool, linear), latencies, strict=True
         )
@@ -107,9 +120,35 @@ QUALITY = Quality(
 )
 
 
-def full() -> Report:
+def searched() -> SearchView:
+    """A search with everything."""
     cloud = tuple(point(1 + i / 20, 80 + i % 7) for i in range(60))
     pairs = tuple(1 + i / 10 for i in range(20))
+    front = tuple(
+        point(1 + i / 2, 80 + i, number=i + 1, operators=rows()[: 3 + i % 3]) for i in range(6)
+    )
+    return view(
+        subtitle="latency@pixel <= 2.6 ms",
+        searched=tuple(p.values for p in cloud),
+        random=cloud[::3],
+        front=front,
+        chosen=3,
+        measured=(point(5.4, 92.6, "largest"), point(2.5, 92.0, "Found")),
+        commands="supernet results show pixel --pick {number} -o subnet.json",
+        predictor=Scatter(measured=pairs, predicted=pairs, caption="n = 20, tau 0.71"),
+        latencies={
+            "pixel": Scatter(
+                measured=pairs,
+                predicted=tuple(p * (1.01 if p < 2 else 1.2) for p in pairs),
+                labels=tuple(f"net {p}" for p in pairs),
+                caption="n = 20 held out.",
+            )
+        },
+        facts={"Searched": "today"},
+    )
+
+
+def full() -> Report:
     return Report(
         title="Everything",
         subtitle="all sections",
@@ -117,20 +156,8 @@ def full() -> Report:
         networks=(network("largest", 92.6, 5.4), network("found", 92.0, 2.5, "starred")),
         training=(Curve(name="loss", x=(1, 2, 3), y=(2.1, 1.2, 0.9)),),
         validation=tuple(Curve(name=f"net {i}", x=(1, 2), y=(50, 60 + i)) for i in range(7)),
-        predictor=Scatter(measured=pairs, predicted=pairs, caption="n = 20, tau 0.71"),
-        latency=Scatter(
-            measured=pairs,
-            predicted=tuple(p * (1.01 if p < 2 else 1.2) for p in pairs),
-            labels=tuple(f"net {p}" for p in pairs),
-            caption="n = 20 held out.",
-        ),
         quality=QUALITY,
-        searched=cloud,
-        random=cloud[::3],
-        front=cloud[::9],
-        measured_front=(point(5.4, 92.6, "largest"), point(2.5, 92.0, "Found")),
-        limit_ms=2.6,
-        architecture=rows(),
+        searches=(searched(), replace(searched(), name="all & more")),
         figures={"ONNX Runtime against torch": "1.2e-06"},
     )
 
@@ -160,8 +187,7 @@ def test_minimum_report_has_no_section_and_no_picture() -> None:
     ("heading", "change"),
     [
         ("Networks", {"networks": ()}),
-        ("Architecture", {"architecture": ()}),
-        ("Predictions", {"predictor": None, "latency": None}),
+        ("Search all &amp; more", {"searches": (searched(),)}),
         ("Supernet training", {"training": (), "validation": ()}),
         ("Further figures", {"figures": {}}),
         ("How this was made", {"facts": {}}),
@@ -172,17 +198,50 @@ def test_section_without_data_is_left_out(heading: str, change: dict[str, Any]) 
     assert tuple(re.findall(r"<h2>(.*?)</h2>", page)) == tuple(h for h in HEADINGS if h != heading)
 
 
+@pytest.mark.parametrize(
+    ("heading", "change"),
+    [
+        ("Architecture", {"chosen": None}),
+        ("Predictions", {"predictor": None, "latencies": {}}),
+        ("How it was searched", {"facts": {}}),
+    ],
+)
+def test_part_of_a_search_without_data_is_left_out(heading: str, change: dict[str, Any]) -> None:
+    page = render(replace(MINIMUM, searches=(searched(),)))
+    assert f"<h3>{heading}</h3>" in page
+    page = render(replace(MINIMUM, searches=(replace(searched(), **change),)))
+    assert f"<h3>{heading}</h3>" not in page
+
+
 def test_empty_curves_and_scatters_count_as_absent() -> None:
     empty = Scatter(measured=(), predicted=(), caption="")
     curve = Curve(name="loss", x=(), y=())
-    report = replace(MINIMUM, predictor=empty, latency=empty, training=(curve,))
+    report = replace(MINIMUM, training=(curve,))
     assert "<h2>" not in render(report)
+    page = render(replace(MINIMUM, searches=(view(predictor=empty, latencies={"a": empty}),)))
+    assert pictures(page) == []
 
 
 def test_all_text_is_escaped() -> None:
-    where = FrontPoint(latency_ms=1.0, top1=2.0, label=NASTY, name=NASTY)
+    where = FrontPoint(values=(1.0, 2.0, 3.0), label=NASTY, name=NASTY)
     scatter = Scatter(measured=(1.0,), predicted=(1.0,), labels=(NASTY,), caption=NASTY)
     curve = Curve(name=NASTY, x=(1,), y=(1,))
+    operators = tuple(replace(row, slot=NASTY, group=NASTY) for row in rows())
+    search = SearchView(
+        name=NASTY,
+        subtitle=NASTY,
+        axes=(*AXES[:2], replace(AXES[2], name=NASTY, label=NASTY, unit=NASTY)),
+        searched=(where.values,),  # type: ignore[arg-type]
+        random=(where,),
+        front=(where, replace(where, number=2, operators=operators)),
+        chosen=1,
+        measured=(where,),
+        found=NASTY,
+        commands=NASTY,
+        predictor=scatter,
+        latencies={NASTY: scatter},
+        facts={NASTY: NASTY},
+    )
     report = Report(
         title=NASTY,
         subtitle=NASTY,
@@ -190,22 +249,16 @@ def test_all_text_is_escaped() -> None:
         networks=(network(NASTY, 90, 1, NASTY), network("other", 90, 1)),
         training=(curve,),
         validation=(curve, curve),
-        predictor=scatter,
-        latency=scatter,
-        searched=(where,),
-        random=(where,),
-        front=(where,),
-        measured_front=(where,),
-        architecture=tuple(replace(row, slot=NASTY) for row in rows()),
+        searches=(search,),
         figures={NASTY: NASTY},
         found=NASTY,
     )
     page = render(report)
     assert "<img" not in page
     assert "\x00" not in page
-    assert page.count("</script>") == 1
+    assert page.count("</script>") == page.count("<script") == 2
     assert all(name != "img" for name, _ in Outline(page).seen)
-    assert len(plots(page)) == 6
+    assert len(plots(page)) == 2 + 1 + 2 + 2
 
 
 def test_page_loads_nothing_from_outside() -> None:
@@ -219,7 +272,7 @@ def test_page_loads_nothing_from_outside() -> None:
 
 def test_pictures_are_well_formed_and_titled() -> None:
     drawn = plots(render(full()))
-    assert len(drawn) == 6 + 3
+    assert len(drawn) == 2 * (2 + 2 + 2) + 1 + 2
     ids = [element.get("id") for svg in drawn for element in svg.iter() if element.get("id")]
     assert len(ids) == len(set(ids)) == 2 * len(drawn)
     for svg in drawn:
@@ -260,11 +313,13 @@ def test_summary_says_slow_where_found_is_slower() -> None:
 
 
 def test_limit_is_drawn_and_inside_the_axis_even_when_far_from_the_points() -> None:
-    report = replace(MINIMUM, front=(point(1, 90),), limit_ms=40.0)
-    (front,) = plots(render(report))
-    (line,) = [e for e in front.iter("line") if e.get("class") == "limit"]
+    axes = (AXES[0], replace(AXES[1], limit=40.0))
+    front = (FrontPoint(values=(90.0, 1.0), label="", number=1),)
+    report = replace(MINIMUM, searches=(SearchView(name="a", axes=axes, front=front),))
+    (drawn,) = plots(render(report))
+    (line,) = [e for e in drawn.iter("line") if e.get("class") == "limit"]
     assert 0 < float(line.get("x1", "nan")) < 680
-    assert "limit 40.0 ms" in [e.text for e in front.iter("text")]
+    assert "limit 40.0 ms" in [e.text for e in drawn.iter("text")]
 
 
 def test_latency_caption_counts_pairs_in_the_band() -> None:
@@ -273,13 +328,15 @@ def test_latency_caption_counts_pairs_in_the_band() -> None:
 
 
 def test_hover_text_tells_the_architecture() -> None:
-    (front,) = plots(render(replace(MINIMUM, random=(point(1.25, 90),))))
+    front, _ = plots(render(replace(MINIMUM, searches=(view(random=(point(1.25, 90),)),))))
     (mark,) = [e for e in front.iter("circle") if e.get("data-tip")]
     assert mark.get("data-tip") == "random: 90.00 %, 1.25 ms\narch 1.25"
 
 
 def test_operators_show_kernel_expansion_channels_and_share() -> None:
-    stages = [s for s in plots(render(full())) if s.get("class") == "stage-picture"]
+    search = view(front=(point(1, 80, number=1, operators=rows()),), chosen=0)
+    page = render(replace(MINIMUM, searches=(search,)))
+    stages = [s for s in plots(page) if s.get("class") == "stage-picture"]
     texts = [[e.text for e in stage.iter("text")] for stage in stages]
     assert texts[0] == ["stem", "32×32", "16", "k3", "10 %"]  # noqa: RUF001  # the sign as it is drawn
     assert texts[1][2:] == ["24", "k5 e4", "s2", "50 %", "24", "k9 e3", "SE", "30 %"]
@@ -290,6 +347,7 @@ def test_operators_show_kernel_expansion_channels_and_share() -> None:
 def test_single_and_constant_values_render(value: float) -> None:
     scatter = Scatter(measured=(value, value), predicted=(value, value), caption="n = 2")
     curve = Curve(name="loss", x=(value,), y=(value,))
+    free = tuple(replace(row, cost=0.0) for row in rows())
     report = Report(
         title="constant",
         subtitle="",
@@ -297,21 +355,28 @@ def test_single_and_constant_values_render(value: float) -> None:
         networks=(NetworkRow(name="found", top1=0, latency_ms=value, macs=0, params=0),),
         training=(curve, curve),
         validation=(curve,),
-        predictor=scatter,
-        latency=scatter,
-        searched=(point(value, value),),
-        front=(point(value, value), point(value, value)),
-        measured_front=(point(value, value, "found"),) * 3,
-        architecture=tuple(replace(row, latency_ms=0.0) for row in rows()),
+        searches=(
+            view(
+                predictor=scatter,
+                latencies={"a": scatter},
+                searched=((value, value, value),),
+                front=(
+                    FrontPoint(values=(value, value, value), label="", operators=free),
+                    FrontPoint(values=(value, value, value), label="", operators=free),
+                ),
+                chosen=1,
+                measured=(FrontPoint(values=(value, value, value), label="", name="found"),) * 3,
+            ),
+        ),
     )
     page = render(report)
-    assert "nan" not in re.sub(r"<(style|script)>.*?</\1>", "", page, flags=re.DOTALL)
-    assert len(plots(page)) == 8
+    assert "nan" not in re.sub(r"<(style|script)[^>]*>.*?</\1>", "", page, flags=re.DOTALL)
+    assert len(plots(page)) == 2 + 2 + 3 + 2
 
 
 def test_negative_values_render() -> None:
     scatter = Scatter(measured=(-3.0, 2.0), predicted=(-2.5, 1.0), caption="n = 2")
-    page = render(replace(MINIMUM, latency=scatter, predictor=scatter))
+    page = render(replace(MINIMUM, searches=(view(latencies={"a": scatter}, predictor=scatter),)))
     assert len(plots(page)) == 2
 
 
@@ -323,12 +388,13 @@ def test_negative_values_render() -> None:
         ("Scatter.predicted[0]", lambda v: Scatter(measured=(1,), predicted=(v,), caption="")),
         ("Curve 'loss': x[0]", lambda v: Curve(name="loss", x=(v,), y=(1,))),
         ("Curve 'loss': y[1]", lambda v: Curve(name="loss", x=(1, 2), y=(1, v))),
-        ("FrontPoint.latency_ms", lambda v: point(v, 1)),
-        ("FrontPoint.top1", lambda v: point(1, v)),
+        ("FrontPoint.values[1]", lambda v: point(v, 1)),
+        ("FrontPoint.values[0]", lambda v: point(1, v)),
         ("NetworkRow 'a': top1", lambda v: network("a", v, 1)),
         ("NetworkRow 'a': latency_ms", lambda v: network("a", 1, v)),
-        ("OperatorRow 'stem': latency_ms", lambda v: replace(rows()[0], latency_ms=v)),
-        ("Report.limit_ms", lambda v: replace(MINIMUM, limit_ms=v)),
+        ("OperatorRow 'stem': cost", lambda v: replace(rows()[0], cost=v)),
+        ("PlotAxis 'macs': limit", lambda v: replace(AXES[2], limit=v)),
+        ("SearchView 'pixel': searched", lambda v: view(searched=((1, v, 1),))),
     ],
 )
 def test_values_that_are_not_finite_are_refused_by_name(field: str, build: Any, bad: float) -> None:
@@ -357,20 +423,67 @@ def test_impossible_network_rows_are_refused(change: dict[str, Any], message: st
 
 @pytest.mark.parametrize("label", ["16: k3e4 k5e6 | " * 10, '<&">' * 60], ids=["plain", "escaped"])
 def test_page_stays_below_400_kb_and_says_what_it_left_out(label: str) -> None:
-    many = tuple(FrontPoint(latency_ms=i / 100, top1=i / 60, label=label) for i in range(5000))
+    many = tuple(
+        FrontPoint(values=(i / 60, i / 100, i * 1e6), label=label, number=i + 1, operators=rows())
+        for i in range(5000)
+    )
     values = tuple(float(i) for i in range(5000))
     scatter = Scatter(
         measured=values, predicted=values, labels=(label,) * 5000, caption="n = 5,000"
     )
     curve = Curve(name="loss", x=values, y=values)
-    report = replace(
-        full(), searched=many, random=many, front=many, predictor=scatter, latency=scatter,
-        training=(curve,) * 3,
+    search = view(
+        searched=tuple(p.values for p in many), random=many, front=many, chosen=77,
+        predictor=scatter, latencies={"pixel": scatter},
     )  # fmt: skip
-    page = render(report)
+    page = render(replace(full(), searches=(search,) * 3, training=(curve,) * 3))
     assert len(page.encode()) < 400_000
-    assert re.search(r"n: 5,000 evaluated \(\d+ drawn\), 5,000 random \(\d+ drawn\)", page)
+    shown = r"n: 5,000 scored \(\d+ drawn\), 5,000 random \(\d+ drawn\), 5,000 on the predicted"
+    assert re.search(shown, page)
     assert re.search(r"n = 5,000\. \d+ of 5,000 drawn\.", page)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"axes": AXES[:1]}, "at least two are needed"),
+        ({"searched": ((1.0, 2.0),)}, "every point needs 3 values"),
+        ({"chosen": 0}, "chosen: must be from 0 and below 0"),
+    ],
+)
+def test_a_search_whose_parts_do_not_fit_is_refused(changes: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValueError, match=f"SearchView 'pixel': .*{text}"):
+        view(**changes)
+
+
+def test_each_cost_has_a_plot_and_each_point_of_the_front_its_data() -> None:
+    page = render(replace(MINIMUM, searches=(searched(),)))
+    titles = [svg.findtext("title") for svg in plots(page) if svg.get("class") == "plot hero"]
+    assert titles == [
+        "top-1 accuracy against latency on pixel",
+        "top-1 accuracy against multiply-adds",
+    ]
+    (text,) = re.findall(r'<script type="application/json" class="data">(.*?)</script>', page)
+    data = json.loads(text)
+    assert data["axes"] == ["top-1 accuracy", "latency on pixel", "multiply-adds"]
+    assert list(data["points"]) == ["1", "2", "3", "4", "5", "6"]
+    texts, label, placed = data["points"]["2"]
+    assert texts == ["81.00 %", "1.50 ms", "3.00 M"]
+    assert label == "arch 1.5"
+    names = [data["slots"][slot][0] for slot in placed[::2]]
+    assert names == ["stem", "stage1.block1", "stage1.block2", "head.pool"]
+
+
+def test_groups_of_operators_are_not_read_from_names() -> None:
+    operators = tuple(replace(row, slot=f"x{i}", group="one") for i, row in enumerate(rows()))
+    search = view(front=(point(1, 80, number=1, operators=operators),), chosen=0)
+    stages = [
+        svg for svg in plots(render(replace(MINIMUM, searches=(search,))))
+        if svg.get("class") == "stage-picture"
+    ]  # fmt: skip
+    assert [stage.findtext("title") for stage in stages] == [
+        "one: 5 operators, 100 % of the latency"
+    ]
 
 
 def test_same_report_renders_the_same_bytes() -> None:
@@ -467,14 +580,6 @@ def test_quality_draws_every_subnet_and_its_gap() -> None:
     assert "trained alone" not in render(
         replace(MINIMUM, quality=replace(QUALITY, points=QUALITY.points[1:2]))
     )
-
-
-@pytest.mark.parametrize("report", [MINIMUM, full(), replace(full(), quality=None)])
-def test_quality_is_put_into_a_page_and_the_rest_stays(report: Report) -> None:
-    before, other = render(report), replace(QUALITY, caption="another caption")
-    after = with_quality(before, other)
-    assert after == render(replace(report, quality=other))
-    assert with_quality(after, QUALITY) == with_quality(before, QUALITY)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,120 @@
+"""Saved searches: where they lie, one by its name, and its subnets as files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from supernet.errors import ConfigError
+from supernet.files import nearest
+from supernet.runs import Run, find_run
+from supernet.search import SavedResult, load_result, result_folders
+from supernet.space import SubnetFile
+from supernet.workflow.search import SEARCHES
+
+__all__ = ["Place", "find_result", "picked_file", "predicted_of", "result_places"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder with results below it."""
+
+    folder: Path
+    run: Run | None = None
+    """That it belongs to."""
+
+    def folders(self) -> list[Path]:
+        """Those of the results, the oldest first."""
+        return result_folders(self.folder)
+
+
+def result_places(run: Path | None = None, results: Path | None = None) -> list[Place]:
+    """Where results are looked for.
+
+    Args:
+        run: a run folder.
+        results: a folder of results without a run. When neither is given: the newest run
+            below ``runs/`` and ``searches/``, those that there are.
+
+    Raises:
+        ConfigError: no such folder, or both were given.
+    """
+    if run is not None and results is not None:
+        raise ConfigError("give one of a run and a folder of results")
+    if results is not None:
+        if not results.is_dir():
+            raise ConfigError(f"{results}: no such folder")
+        return [Place(results)]
+    if run is not None:
+        found = find_run(run)
+        return [Place(found.searches, found)]
+    places = [Place(SEARCHES)] if SEARCHES.is_dir() else []
+    try:
+        newest = find_run(None)
+    except ConfigError:
+        return places
+    return [Place(newest.searches, newest), *places]
+
+
+def find_result(name: str, places: Sequence[Place]) -> tuple[SavedResult, Run | None]:
+    """The result of a name, or in a folder, and its run.
+
+    Raises:
+        ConfigError: there is none, or there are two; lists what there is.
+        FileFormatError: it is damaged.
+    """
+    found = [(path, place.run) for place in places for path in place.folders() if path.name == name]
+    own = Path(name)
+    if not found and (own / "result.json").is_file():
+        parent = own.resolve().parent.parent
+        found = [(own, Run(parent) if (parent / "config.yaml").is_file() else None)]
+    if len(found) == 1:
+        return load_result(found[0][0]), found[0][1]
+    if found:
+        where = " and ".join(str(path.parent) for path, _ in found)
+        raise ConfigError(f"{name[:60]!r} lies in {where}", hint="say which by --run or --results")
+    names = [path.name for place in places for path in place.folders()]
+    raise ConfigError(
+        f"no result {name[:60]!r}; {nearest(name, names)}",
+        hint="make one with `supernet search`" if not names else "",
+    )
+
+
+def predicted_of(saved: SavedResult, index: int) -> dict[str, Any]:
+    """What is predicted of a scored subnet, as in a ``subnet.json``."""
+    figures = saved.result.figures(index)
+    found: dict[str, Any] = {}
+    if "top1" in figures:
+        found["top1"] = figures.pop("top1")
+    if saved.predictor and saved.predictor.rmse is not None:
+        found["top1_rmse"] = saved.predictor.rmse
+    latencies = [name for name in figures if name.startswith("latency@")]
+    for number, name in enumerate(latencies):
+        target = name.partition("@")[2]
+        if number == 0:
+            found |= {"target": target, "latency_ms": figures.pop(name)}
+        else:
+            found[f"latency_ms@{target}"] = figures.pop(name)
+    return found | figures
+
+
+def picked_file(saved: SavedResult, index: int, path: Path, run: Run | None = None) -> SubnetFile:
+    """Write a scored subnet of a result as a ``subnet.json``.
+
+    Args:
+        saved: the result.
+        index: of the subnet.
+        path: to write.
+        run: whose weights it has.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    file = SubnetFile.of(
+        saved.result.problem.space,
+        saved.result.subnet(index),
+        checkpoint=run.checkpoint(path.resolve().parent) if run else None,
+        predicted=predicted_of(saved, index),
+    )
+    file.save(path)
+    return file
