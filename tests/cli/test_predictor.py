@@ -1,6 +1,7 @@
 """`supernet predictor`: fit to a file, predict a file; bad input is one line."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -33,7 +34,7 @@ def pairs(tmp_path: Path) -> Path:
     from supernet.predict.files import read_genes
 
     rng = np.random.default_rng(0)
-    arrays = {
+    arrays: dict[str, Any] = {
         "e": rng.choice([1, 4, 6], (40, 7)),
         "k": rng.choice([3, 5], (40, 7)),
         "l": rng.choice([1, 2, 3, 4], (40, 7)),
