@@ -29,7 +29,7 @@ def pareto_front(losses: Values) -> Index:
 
 def _first_of_equals(points: Values) -> Mask:
     """Where a sorted row differs from the one before."""
-    differ = (points[1:] != points[:-1]).any(axis=1)
+    differ = np.any(points[1:] != points[:-1], axis=1)
     return np.concatenate([np.ones(min(1, len(points)), dtype=bool), differ])
 
 
@@ -57,9 +57,9 @@ def _dominated(points: Values, others: Values) -> Mask:
     found = np.zeros(len(points), dtype=bool)
     for start in range(0, len(others), _BLOCK):
         near = others[start : start + _BLOCK]
-        no_worse: Mask = (near[None] <= points[:, None]).all(axis=2)
-        better: Mask = (near[None] < points[:, None]).any(axis=2)
-        found |= np.logical_and(no_worse, better).any(axis=1)
+        no_worse = np.all(near[None] <= points[:, None], axis=2)
+        better = np.any(near[None] < points[:, None], axis=2)
+        found |= np.any(no_worse & better, axis=1)
     return found
 
 
