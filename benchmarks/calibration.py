@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 from records import add_hardware, write_result
+from supernet.predict.metrics import kendall_tau, root_mean_square_error
 
 from supernet.evaluate import Evaluator
-from supernet.predict.metrics import kendall_tau, root_mean_square_error
 from supernet.runs import Run
 from supernet.space import decode
 from supernet.workflow.accuracies import random_pairs

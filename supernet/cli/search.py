@@ -24,6 +24,7 @@ _EPILOG = """Examples:
   supernet search --space mobilenet_v3_w1.2 --predictor acc.json --target note10 \\
       --max-latency-ms 20
 """
+_TELLING = 3.0  # points: a bound that is farther away says nothing to a reader
 _LIMITS = {
     "max_macs": "macs",
     "max_params": "params",
@@ -194,6 +195,7 @@ def _result(outcome: "SearchOutcome") -> dict[str, Any]:
             "result": str(outcome.folder),
             "subnet": str(outcome.file),
             "front": str(outcome.folder / "front.csv"),
+            "report": str(outcome.report),
         },
     }
 
@@ -204,9 +206,9 @@ def _print(outcome: "SearchOutcome", result: dict[str, Any]) -> None:
     rows = [[name, _figure(axes[name], figures[name])] for name in axes if name in figures]
     if outcome.result.bound is not None:
         gap = outcome.result.bound - outcome.result.figures(outcome.result.best())["top1"]
-        rows.append(
-            ["proven", f"no subnet is predicted above {outcome.result.bound:.2f} % (gap {gap:.2f})"]
-        )
+        if gap < _TELLING:
+            text = f"no subnet is predicted above {outcome.result.bound:.2f} %, gap {gap:.2g}"
+            rows.append(["proven", text])
     rows += [_predictor_row(outcome)]
     rows += [["subnets scored", f"{result['scored']:,}, {result['front']} on the front"]]
     print_table("Best subnet within the limits, predicted", rows)
@@ -214,7 +216,7 @@ def _print(outcome: "SearchOutcome", result: dict[str, Any]) -> None:
         words = ", ".join(f"{name} {value:.4g}" for name, value in one.measured.items())
         click.echo(f"measured: {words}" + ("" if one.within else " (over the limit)"))
     click.echo(f"\nthe found subnet: {outcome.subnet}")
-    click.echo(f"subnet: {outcome.file}")
+    click.echo(f"subnet: {outcome.file}\nreport: {outcome.report}")
     if outcome.run:
         click.echo(f"next: supernet export {outcome.file} --onnx")
     validation = outcome.predictor.validation

@@ -275,7 +275,7 @@ class _FirstLayer:
         tables: list[Weights] = [np.zeros((0, self._wide), dtype=np.float32)]
         for place, (gene, term) in enumerate(zip(named, terms)):
             for index, choice in enumerate(gene.choices):
-                number = number_of.get((gene.name, choice))  # type: ignore[arg-type]
+                number = number_of.get((gene.name, choice))  # type: ignore[arg-type]  # a word is never found
                 if number is not None:
                     self.weight[place * self._wide + index] = weight[:, number]
             *shape, features = term.basis.shape

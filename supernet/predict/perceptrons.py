@@ -127,7 +127,7 @@ def _train(pairs: AccuracyPairs, seed: int) -> list[tuple[Weights, Weights]]:
         predicted = torch.baddbmm(layers[-1][1], hidden, layers[-1][0])
         loss = torch.nn.functional.mse_loss(predicted, y[rows]) * _MEMBERS
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # torch has no types there
         optimiser.step()
         schedule.step()
     return [(w.detach().numpy(), b.detach().numpy()) for w, b in layers]

@@ -300,10 +300,9 @@ def _caption(view: SearchView, detail: float) -> str:
 
 
 def _description(view: SearchView, cost: int, caption: str) -> str:
-    up, right = view.axes[0], view.axes[cost]
     named = "; ".join(
-        f"{p.title}: {value_text(up, y)} at {value_text(right, x)}"
-        for p in view.measured
-        if (y := p.values[0]) is not None and (x := p.values[cost]) is not None
+        f"{point.title}: {value_text(view.axes[0], first)} at {value_text(view.axes[cost], other)}"
+        for point in view.measured
+        if (first := point.values[0]) is not None and (other := point.values[cost]) is not None
     )
     return f"Each mark is a subnet. {caption}" + (f" Measured: {named}." if named else "")

@@ -23,7 +23,7 @@ from supernet.space import Genes, Space
 __all__ = ["proven", "search"]
 
 
-def search(
+def search(  # noqa: PLR0913  # the options of a user
     space_or_run: Space | Run,
     targets: Mapping[str, float | None] | Sequence[str] = (),
     *,

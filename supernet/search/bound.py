@@ -32,10 +32,7 @@ def accuracy_bound(problem: Problem, additive: Additive) -> tuple[float, Genes]:
         with, shape ``(N, G)``.
     """
     relaxed = _Relaxed(problem, additive)
-    if len(relaxed.sums) == 1:
-        value = _by_lines(relaxed)
-    else:
-        value = _by_steps(relaxed)
+    value = _by_lines(relaxed) if len(relaxed.sums) == 1 else _by_steps(relaxed)
     value = min(value, additive.offset + additive.rest_high + relaxed.unlimited)
     return value, np.concatenate(relaxed.met)
 

@@ -1,4 +1,4 @@
-"""The only loop of a search: ask, score what is new, tell, until the budget is spent."""
+"""A search: limits are checked, an algorithm is made and driven, the result kept."""
 
 import time
 from dataclasses import dataclass
@@ -7,18 +7,15 @@ import numpy as np
 
 from supernet.errors import ConfigError
 from supernet.progress import Progress, silent
-from supernet.search.archive import Archive
-from supernet.search.contract import Algorithm, Candidates, Factory, Start
+from supernet.search.contract import Factory, Start
 from supernet.search.limits import check_limits, corners
+from supernet.search.loop import drive
 from supernet.search.problem import Problem
 from supernet.search.registry import DEFAULT, algorithm
 from supernet.search.result import SearchResult
 from supernet.space import Genes
 
 __all__ = ["Budget", "run_search"]
-
-_BATCH = 2000  # subnets asked for at a time
-_IDLE = 40  # asks without anything new after which a search ends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +42,6 @@ def run_search(
     budget: Budget | None = None,
     start: Genes | None = None,
     seed: int = 0,
-    batch: int = _BATCH,
     progress: Progress = silent,
 ) -> SearchResult:
     """Score subnets until the budget is spent.
@@ -56,7 +52,6 @@ def run_search(
         budget: when to end.
         start: subnets to begin with, beside the corners of the domain; shape ``(N, G)``.
         seed: of every random choice; the same seed gives the same result.
-        batch: subnets to ask for at a time.
         progress: told about every batch.
 
     Raises:
@@ -67,7 +62,6 @@ def run_search(
     budget = budget or Budget()
     check_limits(problem)
     first = [corners(problem)] + ([] if start is None else [problem.domain.canonical(start)])
-    archive = Archive(problem)
     scored = min(budget.scored, problem.domain.count)
     chosen = (factory or algorithm(DEFAULT).factory)(
         Start(
@@ -77,35 +71,6 @@ def run_search(
             genes=np.concatenate(first),
         )
     )
-    idle = 0
-    while len(archive) < scored and idle < _IDLE:
-        known = len(archive)
-        asked = chosen.ask(min(batch, scored - known))
-        if not len(asked.genes):
-            break
-        _score(problem, archive, chosen, asked, scored)
-        idle = 0 if len(archive) > known else idle + 1
-        progress(len(archive), scored, "searching")
-        if time.perf_counter() - begun > budget.seconds:
-            break
-    seconds = time.perf_counter() - begun
-    return SearchResult.of(problem, archive.at(np.arange(len(archive))), seconds=seconds)
-
-
-def _score(
-    problem: Problem, archive: Archive, chosen: Algorithm, asked: Candidates, most: int
-) -> None:
-    """Score the new ones among the candidates, and tell the algorithm of all it asked."""
-    known = len(archive)
-    index = archive.admit(asked.genes[: most - known])
-    genes = archive.genes[known:]
-    columns = problem.cheap(genes)
-    violation = problem.violation(columns)
-    for objective in problem.columns:
-        if objective.measured:
-            values = np.full(len(genes), np.nan)
-            within = violation <= 0
-            values[within] = objective(genes[within])
-            columns[objective.name] = values
-    archive.fill(slice(known, len(archive)), columns, problem.violation(columns))
-    chosen.tell(archive.at(index))
+    archive = drive(chosen, problem, budget=scored, seconds=budget.seconds, progress=progress)
+    everything = archive.at(np.arange(len(archive)))
+    return SearchResult.of(problem, everything, seconds=time.perf_counter() - begun)

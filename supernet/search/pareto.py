@@ -7,6 +7,7 @@ __all__ = ["Index", "crowding", "fronts", "pareto_front"]
 
 Values = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 _BLOCK = 512  # rows compared with all others at a time
 
@@ -26,19 +27,20 @@ def pareto_front(losses: Values) -> Index:
     return finite[kept]
 
 
-def _first_of_equals(points: Values) -> npt.NDArray[np.bool_]:
+def _first_of_equals(points: Values) -> Mask:
     """Where a sorted row differs from the one before."""
-    differ = (points[1:] != points[:-1]).any(axis=1)
+    differ = np.any(points[1:] != points[:-1], axis=1)
     return np.concatenate([np.ones(min(1, len(points)), dtype=bool), differ])
 
 
-def _best(points: Values) -> npt.NDArray[np.bool_]:
+def _best(points: Values) -> Mask:
     """Which rows, in lexicographic order and without equals, are dominated by none."""
     if points.shape[1] == 1:
         return np.arange(len(points)) == 0
     if points.shape[1] == 2:  # better than all before in the second
         before = np.concatenate([[np.inf], np.minimum.accumulate(points[:, 1])[:-1]])
-        return points[:, 1] < before
+        below: Mask = points[:, 1] < before
+        return below
     kept = np.zeros((0, points.shape[1]))
     found = np.zeros(len(points), dtype=bool)
     for start in range(0, len(points), _BLOCK):  # only earlier rows dominate
@@ -50,14 +52,14 @@ def _best(points: Values) -> npt.NDArray[np.bool_]:
     return found
 
 
-def _dominated(points: Values, others: Values) -> npt.NDArray[np.bool_]:
+def _dominated(points: Values, others: Values) -> Mask:
     """Which points some other point is at least as good as in all, and not equal to."""
     found = np.zeros(len(points), dtype=bool)
     for start in range(0, len(others), _BLOCK):
         near = others[start : start + _BLOCK]
-        no_worse = (near[None] <= points[:, None]).all(axis=2)
-        better = (near[None] < points[:, None]).any(axis=2)
-        found |= (no_worse & better).any(axis=1)
+        no_worse = np.all(near[None] <= points[:, None], axis=2)
+        better = np.any(near[None] < points[:, None], axis=2)
+        found |= np.any(no_worse & better, axis=1)
     return found
 
 

@@ -8,6 +8,7 @@ from supernet.files import nearest
 from supernet.search.algorithms.memetic import Memetic
 from supernet.search.algorithms.nsga2 import NSGA2
 from supernet.search.algorithms.random import Random
+from supernet.search.algorithms.surrogate import Surrogate
 from supernet.search.contract import Factory
 
 __all__ = ["ALGORITHMS", "DEFAULT", "AlgorithmInfo", "algorithm"]
@@ -32,6 +33,11 @@ _KNOWN = (
         about="evolution for the whole front, then local search by pairs of changes",
     ),
     AlgorithmInfo(name="nsga2", factory=NSGA2, about="multi-objective evolution (Deb et al. 2002)"),
+    AlgorithmInfo(
+        name="surrogate",
+        factory=Surrogate,
+        about="measures what a model of the accuracy promises most (LINAS)",
+    ),
     AlgorithmInfo(name="random", factory=Random, about="random subnets of all sizes alike"),
 )
 

@@ -197,8 +197,8 @@ def _remove(folder: Path) -> None:
 def _front_csv(result: SearchResult) -> str:
     space, genes = result.problem.space, result.genes[result.front]
     counts = {"macs": macs_of(space, genes), "params": params_of(space, genes)}
-    columns = {name: values[result.front] for name, values in result.columns.items()}
-    columns |= {n: v.astype(np.float64) for n, v in counts.items() if n not in columns}
+    columns: dict[str, Any] = {n: values[result.front] for n, values in result.columns.items()}
+    columns |= {name: values for name, values in counts.items() if name not in columns}
     subnets = decode(space, genes)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

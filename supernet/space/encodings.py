@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -161,6 +162,6 @@ def _put_expand(
         raise ConfigError(f"{name}: tells dsconv from mbconv, not {', '.join(stage.block)}")
     one = np.isclose(values, 1)
     genes[:, own.block.column] = np.where(one, plain.index(True), plain.index(False))
-    allowed = Dimension(own.expand[0].name, (1, *own.expand[0].choices), -1)
+    allowed = replace(own.expand[0], choices=(1, *own.expand[0].choices), column=-1)
     _put(genes, allowed, values, name)
     _put(genes, own.expand[0], np.where(one, own.expand[0].choices[0], values), name)

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from supernet.latency import LatencyTable, build_onnx, measure_beside
+from supernet.latency import build_onnx, measure_beside
+from supernet.latency.targets import THIS_MACHINE
 from supernet.progress import Progress, silent
 from supernet.report import NetworkRow
 from supernet.runs import Run
-from supernet.search.near import random_of_latency
 from supernet.space import (
+    Domain,
     Genes,
     Space,
     Subnet,
@@ -26,6 +27,7 @@ from supernet.space import (
     params_of,
     total_macs,
     total_params,
+    unique,
 )
 from supernet.train import load_recipe, scaled
 from supernet.workflow.accuracies import Accuracies
@@ -39,6 +41,8 @@ from supernet.workflow.train import train_supernet
 __all__ = ["DemoOutcome", "Measured", "RandomSubnets", "run_demo"]
 
 _RANDOM = 12  # subnets that the found one is compared with
+_SAME = 0.05  # relative difference of latencies that count as the same
+_MOST_DRAWS = 100  # of 20,000 random subnets
 _LIMIT_SHARE = 0.53  # of the largest subnet's latency; with the error it stays below 0.55
 
 
@@ -91,7 +95,7 @@ class DemoOutcome:
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for machines."""
-        outcome, table = self.search, _table(self.search)
+        outcome, table = self.search, self.search.table
         verification, validation = self.export.verification, outcome.predictor.validation
         assert validation is not None  # a demo measures its own pairs
         return {
@@ -185,12 +189,17 @@ def run_demo(
     run = train_supernet(space, recipe, folder=folder, seed=seed, device=device, progress=progress)
     clock.lap("train")
     request = SearchRequest(
-        limit_share=_LIMIT_SHARE, fresh_table=True, pairs=pairs, seed=seed, device=device
+        targets=(THIS_MACHINE,),
+        limit_share=_LIMIT_SHARE,
+        fresh_table=True,
+        pairs=pairs,
+        seed=seed,
+        device=device,
     )
     outcome = search_run(run, request, progress=progress)
     clock.lap("measure and search")
     export = export_subnet(outcome.file, run, progress=progress)
-    largest_export = _export_largest(run, run.space(), progress)
+    largest_export = _export_largest(run, outcome.space, progress)
     clock.lap("export")
     compared = _compare(outcome, largest_export, export, seed, device, progress)
     clock.lap("compare")
@@ -210,14 +219,10 @@ def run_demo(
     )
 
 
-def _table(outcome: SearchOutcome) -> LatencyTable:
-    """That of this machine, the only target."""
-    return next(iter(outcome.tables.values()))
-
-
 def _export_largest(run: Run, space: Space, progress: Progress) -> ExportOutcome:
-    path = run.exports / "largest.json"
-    subnet_file(run, space, largest_subnet(space), path)
+    folder = run.exports
+    path = folder / "largest.json"
+    subnet_file(run, space, largest_subnet(space), folder).save(path)
     return export_subnet(path, run, progress=progress)
 
 
@@ -239,7 +244,7 @@ def _compare(
     progress: Progress,
 ) -> _Compared:
     """The two exported subnets and random ones, all timed in turn."""
-    run, space = outcome.run, outcome.result.problem.space
+    run, space = outcome.run, outcome.space
     assert run is not None
     genes = _random_subnets(outcome, seed)
     onnx_ms, random_ms = _time_together(outcome, [largest, found], genes, progress)
@@ -265,21 +270,29 @@ def _measured(space: Space, subnet: Subnet, export: ExportOutcome, latency_ms: f
 
 def _random_subnets(outcome: SearchOutcome, seed: int) -> Genes:
     """Random subnets whose predicted latency is that of the found one, within 5 %."""
-    space = outcome.result.problem.space
-    latency = _table(outcome).predictor(space)
-    wanted = float(latency.ms(encode(space, [outcome.subnet]))[0])
-    return random_of_latency(space, latency.ms, wanted, _RANDOM, seed=seed + 1)
+    latency = outcome.table.predictor(outcome.space)
+    wanted = float(latency.ms(encode(outcome.space, [outcome.subnet]))[0])
+    domain = Domain.of(outcome.space)
+    rng = np.random.default_rng(seed + 1)
+    found = domain.sample(0, rng)
+    for _ in range(_MOST_DRAWS):
+        genes = domain.sample(20_000, rng)
+        near = np.abs(latency.ms(genes) / wanted - 1) <= _SAME
+        found = unique(np.concatenate([found, genes[near]]))
+        if len(found) >= _RANDOM:
+            break
+    return found[:_RANDOM]
 
 
 def _time_together(
     outcome: SearchOutcome, exports: list[ExportOutcome], random_genes: Genes, progress: Progress
 ) -> tuple[list[float], tuple[float, ...]]:
     """Latencies of exported files and of random subnets, timed in turn in one session."""
-    space = outcome.result.problem.space
+    space = outcome.space
     models = [export.onnx.read_bytes() for export in exports]
     models += [build_onnx(operators(space, subnet)) for subnet in decode(space, random_genes)]
     ms = measure_beside(
-        _table(outcome), space, models, progress=progress, what="found and random subnets"
+        outcome.table, space, models, progress=progress, what="found and random subnets"
     ).tolist()
     return ms[: len(exports)], tuple(ms[len(exports) :])
 
@@ -293,27 +306,28 @@ def _comparison(outcome: SearchOutcome, export: ExportOutcome, compared: _Compar
     """What the report shows beside the search."""
     found, random, random_genes = compared.found, compared.random, compared.random_genes
     verification, predicted = export.verification, outcome.predicted
-    space = outcome.result.problem.space
     latency_mean = float(np.mean(random.latency_ms))
     difference = f"{verification.max_abs_diff:.2g}"
     return Comparison(
         search=outcome.folder.name,
-        target=_table(outcome).target,
+        target=outcome.table.target,
         networks=(
-            _row("largest", compared.largest, str(largest_subnet(space))),
+            _row("largest", compared.largest, str(largest_subnet(outcome.space))),
             _row("found", found, str(outcome.subnet)),
             NetworkRow(
                 name="random, same latency",
                 top1=random.top1_mean,
                 latency_ms=latency_mean,
-                macs=round(macs_of(space, random_genes).mean()),
-                params=round(params_of(space, random_genes).mean()),
+                macs=round(macs_of(outcome.space, random_genes).mean()),
+                params=round(params_of(outcome.space, random_genes).mean()),
                 note=f"mean of {len(random.top1)}, standard deviation {random.top1_std:.2f} points",
             ),
         ),
         random=tuple(
             RandomSubnet(latency_ms=ms, top1=top1, subnet=str(subnet))
-            for ms, top1, subnet in zip(random.latency_ms, random.top1, decode(space, random_genes))
+            for ms, top1, subnet in zip(
+                random.latency_ms, random.top1, decode(outcome.space, random_genes)
+            )
         ),
         figures={
             "Predicted latency of the found subnet": f"{predicted['latency_ms']:.4f} ms "

@@ -10,6 +10,7 @@ from supernet.predict import AccuracyPairs, FittedPredictor, fit_predictor
 from supernet.progress import Progress
 from supernet.runs import Run
 from supernet.search import Accuracy, Budget, Problem, corners, run_search
+from supernet.search.algorithms.surrogate import Surrogate
 from supernet.search.objective import Values
 from supernet.space import Genes, unique
 from supernet.workflow.accuracies import Accuracies, random_pairs
@@ -56,8 +57,6 @@ def _promising(
     accuracies: Accuracies, request: SearchRequest, problem: Problem, spread: Genes
 ) -> Genes:
     """The subnets that searches on predictions chose, all measured, ``(N, G)``."""
-    from supernet.search.algorithms.surrogate import Surrogate
-
     if not request.rounds:
         return spread[:0]
 

@@ -31,6 +31,7 @@ from supernet.search.setup import problem_of, tables_of
 from supernet.space import Genes, Space, Subnet, SubnetFile, decode
 from supernet.workflow.confirm import Confirmed, confirm
 from supernet.workflow.learn import learn_predictor
+from supernet.workflow.report import report_results, report_run
 from supernet.workflow.request import SearchRequest
 
 __all__ = ["SEARCHES", "SearchOutcome", "search_run", "search_space", "subnet_file"]
@@ -54,6 +55,18 @@ class SearchOutcome:
     confirmed: tuple[Confirmed, ...] = ()
     """Finalists that were measured, the winner first."""
     run: Run | None = None
+    report: Path | None = None
+    """The page of the run, or of all results beside this one."""
+
+    @property
+    def space(self) -> Space:
+        """That was searched."""
+        return self.result.problem.space
+
+    @property
+    def table(self) -> LatencyTable:
+        """Of the first target."""
+        return next(iter(self.tables.values()))
 
     @property
     def subnet(self) -> Subnet:
@@ -204,7 +217,9 @@ def _search(
     )
     for path in (folder / "subnet.json", *([output] if output else [])):
         _subnet_file(run, problem, result, chosen, tables, predictor, confirmed, path)
+    report = report_run(run) if run else report_results(SEARCHES)
     return SearchOutcome(
+        report=report,
         folder=folder,
         result=result,
         chosen=chosen,
@@ -225,10 +240,12 @@ def _record(predictor: AccuracyPredictor) -> PredictorRecord:
     return PredictorRecord.of(predictor.kind, validation, **known)
 
 
-def subnet_file(run: Run | None, space: Space, subnet: Subnet, path: Path, **known: Any) -> None:
-    """Write the file of a subnet, with the run's checkpoint where there is a run."""
-    checkpoint = run.checkpoint(path.parent) if run else None
-    SubnetFile.of(space, subnet, checkpoint=checkpoint, **known).save(path)
+def subnet_file(
+    run: Run | None, space: Space, subnet: Subnet, folder: Path, **known: Any
+) -> SubnetFile:
+    """The file of a subnet, to be saved in `folder`; with the checkpoint of a run."""
+    checkpoint = run.checkpoint(folder) if run else None
+    return SubnetFile.of(space, subnet, checkpoint=checkpoint, **known)
 
 
 def _subnet_file(
@@ -246,16 +263,17 @@ def _subnet_file(
     if predictor.validation is not None:
         predicted["top1_rmse"] = predictor.validation.rmse
     for number, (target, table) in enumerate(tables.items()):
-        known = _latency(table, space, genes)
+        ms = _latency(table, space, genes)
         if number == 0:
-            predicted |= {"target": target, **known}
+            predicted |= {"target": target, **ms}
         else:
-            predicted |= {f"{key}@{target}": value for key, value in known.items()}
+            predicted |= {f"{key}@{target}": value for key, value in ms.items()}
     others = ("top1", *(f"latency@{target}" for target in tables))
     predicted |= {k: v for k, v in result.figures(chosen).items() if k not in others}
     measured = confirmed[0].measured if confirmed else {}
     subnet = decode(space, genes)[0]
-    subnet_file(run, space, subnet, path, predicted=predicted, measured=measured)
+    file = subnet_file(run, space, subnet, path.parent, predicted=predicted, measured=measured)
+    file.save(path)
 
 
 def _latency(table: LatencyTable, space: Space, genes: Genes) -> dict[str, float]:

@@ -256,7 +256,7 @@ class LocalSearch:
             rows = domain.apply(rows, np.stack([columns, domain.choice(columns, ranks)], axis=2))
         within = self._within(rows, np.repeat(stuck, _TRIES)).reshape(len(stuck), _TRIES)
         first = within.argmax(axis=1) + np.arange(len(stuck)) * _TRIES
-        found = rows[first]
+        found: Genes = rows[first]
         for number, pool in enumerate(pools):
             if not within[number].any():
                 found[number] = pool[0]

@@ -1,0 +1,135 @@
+"""Search by measurements: a model of the first objective says what to measure next.
+
+As LINAS in DyNAS-T (arXiv:2202.12954): measure subnets of all sizes, fit a model, search
+on the model, measure the most promising subnets, fit again.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from supernet.search.algorithms.memetic import Memetic
+from supernet.search.archive import Archive
+from supernet.search.contract import Candidates, Evaluated, Start
+from supernet.search.loop import drive
+from supernet.search.objective import Accuracy, Values
+from supernet.search.pareto import Index, pareto_front
+from supernet.search.problem import Problem
+from supernet.space import Genes, Space, one_hot, unique
+
+__all__ = ["Fit", "Surrogate"]
+
+Fit = Callable[[Genes, Values], Callable[[Genes], Values]]
+"""A model from measured subnets ``(N, G)`` and their values ``(N,)``."""
+
+_RIDGE = 0.1  # of the built-in model
+_FEWEST = 2  # measured subnets that a model is fitted to
+_ON_FRONT = 0.25  # share of the candidates that is spread along the front
+
+
+class Surrogate:
+    """Measures what a model of the first objective promises most.
+
+    Args:
+        start: of the search.
+        fit: makes the model; ridge regression on single choices when not given.
+        pairs: subnets of all sizes that are measured first; half the budget at most.
+        rounds: searches on the model; until the budget is spent when not given.
+        candidates: subnets measured after each of them.
+        inner: subnets scored by the model in each of them.
+    """
+
+    def __init__(
+        self,
+        start: Start,
+        *,
+        fit: Fit | None = None,
+        pairs: int = 100,
+        rounds: int | None = None,
+        candidates: int = 16,
+        inner: int = 20_000,
+    ) -> None:
+        self._start = start
+        self._fit = fit or _ridge(start.problem.domain.space)
+        self._pairs = min(pairs, start.budget // 2)
+        self._left = start.budget if rounds is None else rounds
+        self._candidates, self._inner = candidates, inner
+        self._archive = Archive(start.problem)
+        self._begun = False
+
+    def ask(self, count: int) -> Candidates:
+        """The corners and subnets of all sizes, then what the model promises most."""
+        if not self._begun:
+            self._begun = True
+            spread = self._start.problem.domain.sample_spread(self._pairs, self._start.rng)
+            return Candidates(unique(np.concatenate([self._start.genes, spread])))
+        known = np.flatnonzero(self._known())
+        if not self._left or len(self._archive) >= self._start.problem.domain.count:
+            return Candidates(self._start.genes[:0])
+        self._left -= 1
+        if len(known) < _FEWEST:  # nothing to learn from
+            return Candidates(self._start.problem.domain.sample(count, self._start.rng))
+        return Candidates(self._promising(known))
+
+    def tell(self, evaluated: Evaluated) -> None:
+        """Take note of measurements."""
+        self._archive.add(evaluated)
+
+    def _known(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        name = self._start.problem.objectives[0].name
+        return np.isfinite(self._archive.columns[name])
+
+    def _promising(self, known: Index) -> Genes:
+        """The best subnets by the model that were not measured, ``(candidates, G)``."""
+        problem = self._start.problem
+        first = problem.objectives[0]
+        genes, values = self._archive.genes[known], self._archive.columns[first.name][known]
+        model = Accuracy(
+            function=self._fit(genes.copy(), values.copy()),
+            name=first.name,
+            unit=first.unit,
+            maximise=first.maximise,
+        )
+        asked = replace(problem, objectives=(model, *problem.objectives[1:]))
+        found = self._searched(asked, genes)
+        fresh = np.flatnonzero((found.violation <= 0) & (self._archive.find(found.genes) < 0))
+        losses = asked.losses(found.columns)[fresh]
+        best = fresh[np.argsort(losses[:, 0], kind="stable")]
+        front = fresh[pareto_front(losses)]
+        spread = front[
+            np.linspace(0, len(front) - 1, int(_ON_FRONT * self._candidates)).astype(int)
+        ]
+        chosen = np.concatenate([spread if len(front) else front, best])
+        _, order = np.unique(chosen, return_index=True)
+        genes_asked: Genes = found.genes[chosen[np.sort(order)][: self._candidates]]
+        return genes_asked
+
+    def _searched(self, problem: Problem, known: Genes) -> Evaluated:
+        """What a search on the model has scored."""
+        start = replace(
+            self._start,
+            problem=problem,
+            budget=self._inner,
+            genes=unique(np.concatenate([self._start.genes, known])),
+        )
+        archive = drive(Memetic(start), problem, budget=self._inner)
+        return archive.at(np.arange(len(archive)))
+
+
+def _ridge(space: Space) -> Fit:
+    """Ridge regression on single choices."""
+
+    def fit(genes: Genes, values: Values) -> Callable[[Genes], Values]:
+        x = one_hot(space, genes).astype(np.float64)
+        mean, centre = values.mean(), x.mean(axis=0)
+        x = x - centre
+        weights = np.linalg.solve(x.T @ x + _RIDGE * np.eye(x.shape[1]), x.T @ (values - mean))
+
+        def predict(population: Genes) -> Values:
+            found: Values = mean + (one_hot(space, population) - centre) @ weights
+            return found
+
+        return predict
+
+    return fit

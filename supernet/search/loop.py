@@ -1,0 +1,68 @@
+"""The only loop of a search: ask, score what is new, tell, until the budget is spent."""
+
+import time
+
+import numpy as np
+
+from supernet.progress import Progress, silent
+from supernet.search.archive import Archive
+from supernet.search.contract import Algorithm, Candidates
+from supernet.search.problem import Problem
+
+__all__ = ["drive"]
+
+_BATCH = 2000  # subnets asked for at a time
+_IDLE = 40  # asks without anything new after which a search ends
+
+
+def drive(
+    algorithm: Algorithm,
+    problem: Problem,
+    *,
+    budget: int,
+    seconds: float = np.inf,
+    progress: Progress = silent,
+) -> Archive:
+    """Let an algorithm spend a budget; everything that was scored.
+
+    Args:
+        algorithm: a new one.
+        problem: that it was made for.
+        budget: different subnets to score, at most.
+        seconds: wall time, at most.
+        progress: told about every batch.
+    """
+    begun = time.perf_counter()
+    archive = Archive(problem)
+    most = min(budget, problem.domain.count)
+    idle = 0
+    while len(archive) < most and idle < _IDLE:
+        known = len(archive)
+        asked = algorithm.ask(min(_BATCH, most - known))
+        if not len(asked.genes):
+            break
+        _score(problem, archive, algorithm, asked, most)
+        idle = 0 if len(archive) > known else idle + 1
+        progress(len(archive), most, "searching")
+        if time.perf_counter() - begun > seconds:
+            break
+    return archive
+
+
+def _score(
+    problem: Problem, archive: Archive, algorithm: Algorithm, asked: Candidates, most: int
+) -> None:
+    """Score the new ones among the candidates, and tell the algorithm of all it asked."""
+    known = len(archive)
+    index = archive.admit(asked.genes[: most - known])
+    genes = archive.genes[known:]
+    columns = problem.cheap(genes)
+    violation = problem.violation(columns)
+    for objective in problem.columns:
+        if objective.measured:  # only where all that is known for nothing is within the limits
+            values = np.full(len(genes), np.nan)
+            within = violation <= 0
+            values[within] = objective(genes[within])
+            columns[objective.name] = values
+    archive.fill(slice(known, len(archive)), columns, problem.violation(columns))
+    algorithm.tell(archive.at(index))
