@@ -7,7 +7,8 @@ from typing import Any
 from supernet.report._architecture import operator_colour, operator_lines
 from supernet.report._front import value_text
 from supernet.report._markup import Markup, compact, significant, tag
-from supernet.report.views import FrontPoint, OperatorRow, SearchView
+from supernet.report.views import FrontPoint, SearchView
+from supernet.space.operators import Operator
 
 __all__ = ["data_element"]
 
@@ -15,13 +16,14 @@ __all__ = ["data_element"]
 def data_element(view: SearchView, points: Sequence[FrontPoint]) -> Markup:
     """An element that holds the figures and operators of `points`; nothing is run in it."""
     slots: dict[tuple[str, str], int] = {}
-    operators: dict[tuple[Any, ...], int] = {}
+    operators: dict[tuple[Operator, float], int] = {}
     found = {}
     for point in points:
         placed: list[int] = []
         for row in point.operators:
             placed.append(slots.setdefault((row.slot, row.group), len(slots)))
-            placed.append(operators.setdefault(_drawn(row, view.cost), len(operators)))
+            known = (row.operator, float(f"{row.cost:.4g}"))
+            placed.append(operators.setdefault(known, len(operators)))
         texts = [
             value_text(axis, value) if value is not None else ""
             for axis, value in zip(view.axes, point.values, strict=True)
@@ -32,7 +34,7 @@ def data_element(view: SearchView, points: Sequence[FrontPoint]) -> Markup:
         "cost": view.cost,
         "commands": view.commands,
         "slots": [*slots],
-        "operators": [*operators],
+        "operators": [_drawn(operator, cost, view.cost) for operator, cost in operators],
         "points": found,
     }
     text = json.dumps(document, separators=(",", ":"), ensure_ascii=True)
@@ -41,9 +43,8 @@ def data_element(view: SearchView, points: Sequence[FrontPoint]) -> Markup:
     return tag("script", Markup(text), type="application/json", class_="data")
 
 
-def _drawn(row: OperatorRow, cost: str) -> tuple[Any, ...]:
+def _drawn(operator: Operator, cost: float, what: str) -> tuple[Any, ...]:
     """Everything that the drawing of an operator needs, in the order the script knows."""
-    operator = row.operator
     size = f"{operator.out_height}\N{MULTIPLICATION SIGN}{operator.out_width}"
     counts = f"{compact(operator.macs)} MACs, {compact(operator.params)} parameters"
     return (
@@ -55,7 +56,7 @@ def _drawn(row: OperatorRow, cost: str) -> tuple[Any, ...]:
         int(operator.shortcut != "none"),
         int(bool(operator.se)),
         size,
-        float(f"{row.cost:.4g}"),
-        f"{significant(row.cost)} ms" if cost == "latency" else "",
+        cost,
+        f"{significant(cost)} ms" if what == "latency" else "",
         counts,
     )

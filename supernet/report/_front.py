@@ -23,8 +23,14 @@ def value_text(axis: PlotAxis, value: float) -> str:
 
 
 def drawn_front(view: SearchView, detail: float = 1.0) -> list[FrontPoint]:
-    """The points of the front that are drawn, the chosen one always among them."""
-    kept = dict(thin(view.front, max(2, round(_MAX_FRONT * detail))))
+    """The points of the front that are drawn, the chosen one always among them.
+
+    Where networks can be drawn, only points with one are.
+    """
+    every = range(len(view.front))
+    usable = [index for index in every if view.front[index].operators] or [*every]
+    indices = [index for _, index in thin(usable, max(2, round(_MAX_FRONT * detail)))]
+    kept = {index: view.front[index] for index in indices}
     if view.chosen is not None:
         kept[view.chosen] = view.front[view.chosen]
     return [kept[index] for index in sorted(kept)]

@@ -20,7 +20,8 @@ _DETAILS = (1.0, 0.7, 0.5, 0.35, 0.2, 0.1, 0.05, 0.0)
 def render(report: Report) -> str:
     """The whole document; plots draw fewer points rather than pass 400 KB."""
     text = ""
-    for detail in _DETAILS:
+    most = 2 / max(2, len(report.searches))  # what would be too long is not tried
+    for detail in (detail for detail in _DETAILS if detail <= most):
         text = page(report.title, [_header(report), *_sections(report, detail)])
         if len(text.encode()) <= _MAX_BYTES:
             break

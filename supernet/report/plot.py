@@ -57,7 +57,7 @@ def front_plot(result: SearchResult, cost: str | None = None, *, table: bool = F
     named = ("macs", "params")
     last = [axis.name for axis in axes if axis.objective][-1]
     wanted = cost if cost in named else result.problem.axis(cost or last).name
-    view = result_view(result, result.problem.space.name, draw=False)
+    view = result_view(result, result.problem.space.name, networks=0)
     order = [0, *sorted(range(1, len(view.axes)), key=lambda i: view.axes[i].name != wanted)]
     if view.axes[0].name == wanted:  # an accuracy against itself says nothing: take another
         order = [*range(len(view.axes))]

@@ -7,12 +7,12 @@ import numpy as np
 
 from supernet.report.views import FrontPoint, OperatorRow, PlotAxis, SearchView
 from supernet.search import Axis, SearchResult
-from supernet.space import Space, Subnet, macs_of, params_of, slot_operators
+from supernet.space import Space, Subnet, decode, macs_of, params_of, slot_operators
 
 __all__ = ["plot_axis", "result_view"]
 
 _SEARCHED = 1500  # subnets that the page may choose from for its cloud
-_WITH_OPERATORS = 150  # points of the front whose network can be drawn
+_LABELLED = 150  # points of the front with a text where no network can be drawn
 _LABELS = {
     "top1": "top-1 accuracy",
     "macs": "multiply-adds",
@@ -47,7 +47,7 @@ def result_view(
     *,
     chosen: int | None = None,
     prices: Mapping[str, float] | None = None,
-    draw: bool = True,
+    networks: int = 150,
     **known: Any,
 ) -> SearchView:
     """What is shown of a result.
@@ -58,7 +58,7 @@ def result_view(
         chosen: index of the chosen subnet; the best of the front when not given.
         prices: latency in milliseconds by an operator's key, to say where time goes; MACs
             are shown when not given.
-        draw: whether networks of the front can be drawn.
+        networks: how many subnets of the front can be drawn, beside the chosen one; 0 for none.
         known: other fields of `SearchView`.
     """
     axes = _with_counts(result)
@@ -66,30 +66,37 @@ def result_view(
     best = result.best() if chosen is None else chosen
     if best not in front:  # such as one that was confirmed by measuring
         front.append(best)
-    drawn = {front[i] for i in np.linspace(0, len(front) - 1, _WITH_OPERATORS).astype(int)}
-    points = []
-    columns = {axis.name: _column(result, axis.name, np.array(front)) for axis in axes}
-    for position, index in enumerate(front):
-        subnet = result.subnet(index)
-        rows = _rows(result.problem.space, subnet, prices) if index in drawn | {best} else ()
-        points.append(
-            FrontPoint(
-                values=tuple(_known(columns[axis.name][position]) for axis in axes),
-                label=str(subnet),
-                number=position + 1,
-                operators=rows if draw else (),
-            )
+    columns = np.stack([_column(result, axis.name, np.array(front)) for axis in axes], axis=1)
+    space = result.problem.space
+    drawn = _drawn(len(front), front.index(best), networks or _LABELLED)
+    subnets = dict(zip(drawn, decode(space, result.genes[[front[i] for i in drawn]]), strict=True))
+    points = tuple(
+        FrontPoint(
+            values=tuple(map(_known, row)),
+            label=str(subnets.get(position, "")),
+            number=position + 1,
+            operators=_rows(space, subnets[position], prices)
+            if networks and position in subnets
+            else (),
         )
+        for position, row in enumerate(columns.tolist())
+    )
     return SearchView(
         name=name,
         axes=axes,
         searched=_cloud(result, axes),
         scored=len(result),
-        front=tuple(points),
+        front=points,
         chosen=front.index(best),
         cost="latency" if prices else "MACs",
         **known,
     )
+
+
+def _drawn(count: int, chosen: int, most: int) -> list[int]:
+    """Positions on the front whose networks can be drawn, evenly spread."""
+    spread = np.linspace(0, count - 1, min(count, most)).astype(int).tolist()
+    return sorted({*spread, chosen})
 
 
 def _with_counts(result: SearchResult) -> tuple[PlotAxis, ...]:

@@ -27,6 +27,7 @@ from supernet.workflow.quality_file import QualityFile, read_quality
 __all__ = ["report_results", "report_run"]
 
 _MOST_SEARCHES = 12  # tabs
+_NETWORKS = 150  # subnets of fronts that can be drawn, on the whole page
 _FILE_NAME = "report.html"
 
 
@@ -105,14 +106,15 @@ def _views(
     """The newest searches, and what is to be said of those that are not shown."""
     views, remarks = [], {}
     folders = result_folders(parent)[::-1]
-    for folder in folders[:_MOST_SEARCHES]:
+    shown = folders[:_MOST_SEARCHES]
+    for folder in shown:
         try:
             saved = load_result(folder)
         except SupernetError as error:
             remarks[f"Search {folder.name}, left out"] = str(error)
             continue
         own = comparison if comparison and comparison.search == saved.name else None
-        views.append(_view(saved, where, own))
+        views.append(_view(saved, where, own, _NETWORKS // len(shown)))
     if len(folders) > _MOST_SEARCHES:
         remarks["Older searches"] = f"{len(folders) - _MOST_SEARCHES}; see `supernet results`"
     return tuple(views), remarks
@@ -121,7 +123,9 @@ def _views(
 # ---------------------------------------------------------------- one search
 
 
-def _view(saved: SavedResult, where: str, comparison: Comparison | None) -> SearchView:
+def _view(
+    saved: SavedResult, where: str, comparison: Comparison | None, networks: int
+) -> SearchView:
     first = saved.targets[0] if saved.targets else None
     name = shlex.quote(saved.name)
     view = result_view(
@@ -129,6 +133,7 @@ def _view(saved: SavedResult, where: str, comparison: Comparison | None) -> Sear
         saved.name,
         chosen=saved.chosen,
         prices=first.operators_ms if first else None,
+        networks=networks,
         subtitle=_aim(saved),
         commands=f"supernet results show {name}{where} --pick {{number}} -o subnet.json"
         + f"\nsupernet export subnet.json --onnx{where}" * where.startswith(" --run"),
