@@ -7,8 +7,9 @@
 ``checkpoints/``         weights and the state of training
 ``evaluations.sqlite``   subnet -> accuracy, with what it was measured on
 ``predictor/``           the accuracy predictor, learned or imported; ``pairs.npz``
-``search/<target>/``     ``subnet.json``, ``front.csv``
+``search/<name>/``       searches (see `supernet.search.saved`)
 ``quality.json``         accuracies of subnets of all sizes
+``comparison.json``      networks measured beside a search
 ``alone/<key>/``         runs of single subnets that were trained alone, to compare
 ``export/``              ONNX files and model cards
 ``report.html``          the report
