@@ -186,7 +186,8 @@ def _print(saved: "SavedResult", index: int) -> None:
     ]
     number = f"no. {point['number']} of the front" if point["number"] else "not on the front"
     chosen = ", the chosen one" * (index == saved.chosen)
-    print_table(f"{saved.name}: {number}{chosen}", rows, ["", "predicted", "limit"])
+    click.echo(f"{saved.name}: {number}{chosen}")
+    print_table("", rows, ["", "predicted", "limit"])
     click.echo(f"\nsubnet {point['key']}: {point['subnet']}")
     lines = [
         f"scored: {len(result):,} in {result.seconds:.3g} s, {len(result.front):,} on the front"
