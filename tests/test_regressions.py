@@ -18,8 +18,10 @@ from supernet.files import atomic_path
 from supernet.latency import LatencyTable, Row, Timing, build_onnx, this_machine
 from supernet.latency.kit import run
 from supernet.predict import AccuracyPairs, cross_validate, fit_predictor, load_predictor
-from supernet.search import search
+from supernet.search import ALGORITHMS, Accuracy, Problem, run_search
+from supernet.search import latency as latency_on
 from supernet.space import (
+    Domain,
     Head,
     Space,
     Stage,
@@ -29,7 +31,6 @@ from supernet.space import (
     decode,
     largest_subnet,
     load_space,
-    neighbours,
     one_hot,
     operators,
     operators_of,
@@ -201,10 +202,14 @@ def test_space_of_one_subnet():
         return np.ones(len(genes))
 
     assert one_hot(ONE, smallest(ONE)).shape == (1, 0)
-    assert len(neighbours(ONE, smallest(ONE))) == 0
+    assert len(Domain.of(ONE).neighbours(smallest(ONE))) == 0
     rows = {o: Row(operator=o, ms=0.1, spread_ms=0.0) for o in operators_of(ONE)}
     latency = LatencyTable(target="t", device={}, rows=rows).predictor(ONE)
-    search(ONE, top1=flat, latency=latency)
+    problem = Problem(
+        domain=Domain.of(ONE), objectives=(Accuracy(function=flat), latency_on("t", latency))
+    )
+    for info in ALGORITHMS.values():
+        assert len(run_search(problem, factory=info.factory)) == 1
 
 
 @pytest.mark.filterwarnings("error")

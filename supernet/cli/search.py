@@ -203,7 +203,13 @@ def _result(outcome: "SearchOutcome") -> dict[str, Any]:
 def _print(outcome: "SearchOutcome", result: dict[str, Any]) -> None:
     figures = outcome.result.figures(outcome.chosen)
     axes = {axis.name: axis for axis in outcome.result.problem.axes}
-    rows = [[name, _figure(axes[name], figures[name])] for name in axes if name in figures]
+    rows = []
+    for name, axis in axes.items():
+        if name in figures:
+            rows.append([name, _figure(axis, figures[name])])
+    for number, target in enumerate(outcome.tables):
+        suffix = f"@{target}" if number else ""
+        rows.append([f"interval on {target}", _interval(outcome.predicted, suffix)])
     if outcome.result.bound is not None:
         gap = outcome.result.bound - outcome.result.figures(outcome.result.best())["top1"]
         if gap < _TELLING:
@@ -222,6 +228,11 @@ def _print(outcome: "SearchOutcome", result: dict[str, Any]) -> None:
     validation = outcome.predictor.validation
     if validation and validation.poor:
         click.echo(f"warning: {validation.poor}", err=True)
+
+
+def _interval(predicted: Any, suffix: str) -> str:
+    low, high = (predicted.get(f"latency_{end}_ms{suffix}") for end in ("low", "high"))
+    return "error not known" if low is None else f"{low:.4g} to {high:.4g} ms"
 
 
 def _figure(axis: Any, value: float) -> str:

@@ -36,7 +36,8 @@ def _first_of_equals(points: Values) -> Mask:
 def _best(points: Values) -> Mask:
     """Which rows, in lexicographic order and without equals, are dominated by none."""
     if points.shape[1] == 1:
-        return np.arange(len(points)) == 0
+        first: Mask = np.arange(len(points)) == 0
+        return first
     if points.shape[1] == 2:  # better than all before in the second
         before = np.concatenate([[np.inf], np.minimum.accumulate(points[:, 1])[:-1]])
         below: Mask = points[:, 1] < before

@@ -96,7 +96,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("SUPERNET_HOME", str(folder / "home"))
         train = run_command("train", "--space", "tiny.yaml", "--recipe", "recipe.yaml")
         assert train.code == 0, train.stderr
-        search = run_command("search", "--pairs", 12, "--generations", 5)
+        search = run_command("search", "--pairs", 12, "--budget", 2000)
         assert search.code == 0, search.stderr
     return folder
 

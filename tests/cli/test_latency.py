@@ -359,7 +359,7 @@ def test_both_ways_to_import_a_table_are_the_same(supernet: Command):
 
 
 def test_a_search_for_a_shipped_target_works_out_of_the_box(in_trained: Command):
-    options = ["--target", "mobile_cpu", "--pairs", 12, "--generations", 3, "--json"]
+    options = ["--target", "mobile_cpu", "--pairs", 12, "--budget", 1000, "--json"]
     result = in_trained("search", *options)
     assert result.code == 0, result.stderr
     predicted = result.json["predicted"]
