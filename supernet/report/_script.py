@@ -166,7 +166,8 @@ _PAGE = """
     const number = mark.dataset.point, data = dataOf(mark.closest(".search"));
     const [, label] = data.points[number];
     const short = label.length > 220 ? label.slice(0, 219) + "\\u2026" : label;
-    return `${number === "0" ? "chosen" : "front, no. " + number}\\n${figures(data, number)}\\n${short}`;
+    const head = number === "0" ? "chosen" : `front, no. ${number}`;
+    return `${head}\\n${figures(data, number)}\\n${short}`;
   };
 
   const button = (text, action, kind) => {
