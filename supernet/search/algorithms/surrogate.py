@@ -94,13 +94,15 @@ class Surrogate:
         asked = replace(problem, objectives=(model, *problem.objectives[1:]))
         found = self._searched(asked, genes)
         fresh = np.flatnonzero((found.violation <= 0) & (self._archive.find(found.genes) < 0))
+        if not len(fresh):  # all that keeps the limits was measured
+            return self._start.genes[:0]
         losses = asked.losses(found.columns)[fresh]
         best = fresh[np.argsort(losses[:, 0], kind="stable")]
         front = fresh[pareto_front(losses)]
         spread = front[
             np.linspace(0, len(front) - 1, int(_ON_FRONT * self._candidates)).astype(int)
         ]
-        chosen = np.concatenate([spread if len(front) else front, best])
+        chosen = np.concatenate([spread, best])
         _, order = np.unique(chosen, return_index=True)
         genes_asked: Genes = found.genes[chosen[np.sort(order)][: self._candidates]]
         return genes_asked
