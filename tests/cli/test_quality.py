@@ -111,7 +111,7 @@ def test_a_search_keeps_the_section_and_the_section_keeps_a_search(
     assert in_trained("quality", "--subnets", 1).code == 0
     run = find_run(None)
     page = (run.folder / "report.html").read_text()
-    assert "<h2>Architecture</h2>" in page
+    assert "<h3>Architecture</h3>" in page
     assert "<h2>Supernet quality</h2>" in page
     searched = in_trained("search", "--pairs", 12, "--budget", 1000)
     assert searched.code == 0, searched.stderr
