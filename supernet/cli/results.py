@@ -65,7 +65,7 @@ def _list(places: "list[Place]", as_json: bool) -> None:
         where = " or ".join(str(place.folder) for place in places) or "runs or searches"
         click.echo(f"no results in {where}; make one with `supernet search`")
         return
-    header = ["name", "limits", "best", "latency", "scored", "front", "when (UTC)"]
+    header = ["name", "limits", "best", "latency", "scored", "when (UTC)"]
     print_table("Searches", [_row(saved) for saved in found], header)
     click.echo("\none of them: supernet results show NAME; all on a page: supernet report")
 
@@ -73,7 +73,11 @@ def _list(places: "list[Place]", as_json: bool) -> None:
 def _row(saved: "SavedResult") -> list[str]:
     result, axes = saved.result, saved.result.problem.axes
     figures = result.figures(saved.chosen)
-    limits = [f"{axis.name} {axis.bound_text}" for axis in axes if axis.limit is not None]
+    limits = [
+        f"{axis.name.removeprefix('latency@')} {axis.bound_text}"
+        for axis in axes
+        if axis.limit is not None
+    ]
     latencies = [
         f"{figures[axis.name]:.4g}"
         for axis in axes
@@ -86,7 +90,6 @@ def _row(saved: "SavedResult") -> list[str]:
         f"{first:.2f} {axes[0].unit}".rstrip() if first is not None else "",
         f"{', '.join(latencies)} ms" if latencies else "",
         f"{len(result):,}",
-        f"{len(result.front):,}",
         saved.created[:16],
     ]
 

@@ -301,8 +301,10 @@ def _caption(view: SearchView, detail: float) -> str:
     if view.measured:
         parts.append(f"{len(view.measured):,} measured")
     better = "Up" if view.axes[0].maximise else "Down"
-    end = "hover for figures, click a point of the front for its architecture."
-    return f"n: {', '.join(parts)}. {better} and to the left is better; {end}"
+    end = "hover for figures"
+    if any(point.operators for point in view.front):
+        end += ", click a point of the front for its architecture"
+    return f"n: {', '.join(parts)}. {better} and to the left is better; {end}."
 
 
 def _description(view: SearchView, cost: int, caption: str) -> str:

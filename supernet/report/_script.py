@@ -166,7 +166,8 @@ _PAGE = """
     const number = mark.dataset.point, data = dataOf(mark.closest(".search"));
     const [, label] = data.points[number];
     const short = label.length > 220 ? label.slice(0, 219) + "\\u2026" : label;
-    return `front, no. ${number}\\n${figures(data, number)}\\n${short}`;
+    const head = number === "0" ? "chosen" : `front, no. ${number}`;
+    return `${head}\\n${figures(data, number)}\\n${short}`;
   };
 
   const button = (text, action, kind) => {
@@ -182,11 +183,13 @@ _PAGE = """
     if (!data || !detail || !data.points[number]) return;
     const [, label, placed] = data.points[number];
     const chosen = number === detail.dataset.number ? ", the chosen one" : "";
-    const head = `No. ${number} of the front${chosen}: ${figures(data, number)}`;
+    const which = number === "0" ? "Not on the front" : `No. ${number} of the front`;
+    const head = `${which}${chosen}: ${figures(data, number)}`;
     detail.querySelector(".which").textContent = head;
     detail.querySelector(".label-text").textContent = label;
     const code = detail.querySelector("code");
-    if (code) code.textContent = data.commands.replaceAll("{number}", number);
+    const pick = number === "0" ? "" : `--pick ${number} `;
+    if (code) code.textContent = data.commands.replaceAll("{pick}", pick);
     draw(detail.querySelector(".network"), data, placed);
     detail.dataset.shown = number;
     detail.querySelector("figcaption").hidden = number !== detail.dataset.number;

@@ -97,7 +97,8 @@ def _which(view: SearchView, point: FrontPoint) -> Markup:
         for axis, value in zip(view.axes, point.values, strict=True)
         if value is not None
     ]
-    head = f"No. {point.number} of the front, the chosen one: {', '.join(texts)}"
+    which = f"No. {point.number} of the front" if point.number else "Not on the front"
+    head = f"{which}, the chosen one: {', '.join(texts)}"
     return join(
         [
             tag("p", escape(head), class_="which"),
@@ -109,7 +110,7 @@ def _which(view: SearchView, point: FrontPoint) -> Markup:
 def _commands(view: SearchView, point: FrontPoint) -> Markup:
     if not view.commands:
         return Markup("")
-    text = view.commands.replace("{number}", str(point.number))
+    text = view.commands.replace("{pick}", f"--pick {point.number} " * (point.number > 0))
     return tag("div", tag("pre", tag("code", escape(text))), class_="commands")
 
 

@@ -203,7 +203,7 @@ button:focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; }
 .chosen th, .chosen td { padding: 6px 20px 6px 0; border-bottom: 1px solid var(--hair); }
 .chosen thead th { color: var(--soft); font-size: 13px; }
 .chosen td { color: var(--soft); }
-.chosen td.value { color: var(--ink); }
+.chosen td.value { color: var(--ink); white-space: nowrap; }
 .which { margin: 0; font-weight: 600; overflow-wrap: anywhere; }
 .label-text { margin: 2px 0 12px; }
 .commands { position: relative; margin: 0 0 22px; max-width: 900px; }

@@ -74,7 +74,7 @@ def result_view(
         FrontPoint(
             values=tuple(map(_known, row)),
             label=str(subnets.get(position, "")),
-            number=position + 1,
+            number=position + 1 if position < len(result.front) else 0,
             operators=_rows(space, subnets[position], prices)
             if networks and position in subnets
             else (),

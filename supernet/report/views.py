@@ -91,7 +91,8 @@ class FrontPoint:
     name: str = ""
     """Written beside the marker of a measured subnet; a short label when empty."""
     number: int = 0
-    """Position on the front, from 1; by it a command names the subnet."""
+    """Position on the front, from 1, by which a command names the subnet; 0 for a chosen one
+    that is not on the front, such as the best by measurement."""
     operators: tuple[OperatorRow, ...] = ()
     """In network order; drawn when the point is clicked."""
 
@@ -132,8 +133,8 @@ class SearchView:
     cost: str = "latency"
     """What the operators' costs are: ``latency`` in milliseconds, or ``MACs``."""
     commands: str = ""
-    """What takes a subnet of the front out of the search; ``{number}`` stands for its
-    number."""
+    """What takes a subnet out of the search; ``{pick}`` stands for ``--pick`` with its
+    number and a space, and for nothing where it has none."""
     predictor: Scatter | None = None
     """The accuracy predictor on subnets held out from its fit, in percent."""
     latencies: Mapping[str, Scatter] = field(default_factory=dict)

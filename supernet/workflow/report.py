@@ -135,7 +135,7 @@ def _view(
         prices=first.operators_ms if first else None,
         networks=networks,
         subtitle=_aim(saved),
-        commands=f"supernet results show {name}{where} --pick {{number}} -o subnet.json"
+        commands=f"supernet results show {name}{where} {{pick}}-o subnet.json"
         + f"\nsupernet export subnet.json --onnx{where}" * where.startswith(" --run"),
         predictor=_predictor(saved.predictor) if saved.predictor else None,
         latencies={target.name: _latency(target) for target in saved.targets if target.mape},

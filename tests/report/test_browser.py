@@ -32,7 +32,7 @@ AXES = (
     PlotAxis(name="latency@pixel", label="latency on pixel", unit="ms", limit=12),
     PlotAxis(name="macs", label="multiply-adds", unit="M", divisor=1e6),
 )
-COMMAND = "supernet results show pixel --run 'my run' --pick {number} -o subnet.json"
+COMMAND = "supernet results show pixel --run 'my run' {pick}-o subnet.json"
 
 
 def _point(number: int) -> FrontPoint:
@@ -139,7 +139,7 @@ def test_a_reader_finds_every_network_of_every_search(tmp_path: Path) -> None:
     figures = "top-1 accuracy 71.00 %, latency on pixel 3.00 ms, multiply-adds 100 M"
     assert seen["tip"].startswith(f"front, no. 1{figures}")
     assert seen["which"] == f"No. 1 of the front: {figures}"
-    assert seen["command"] == COMMAND.replace("{number}", "1")
+    assert seen["command"] == COMMAND.replace("{pick}", "--pick 1 ")
     assert seen["selected"] == seen["command"]
     assert seen["boxes"] == len(SEARCH.front[0].operators)
     assert seen["marked"] == 2  # in both plots

@@ -134,7 +134,7 @@ def searched() -> SearchView:
         front=front,
         chosen=3,
         measured=(point(5.4, 92.6, "largest"), point(2.5, 92.0, "Found")),
-        commands="supernet results show pixel --pick {number} -o subnet.json",
+        commands="supernet results show pixel {pick}-o subnet.json",
         predictor=Scatter(measured=pairs, predicted=pairs, caption="n = 20, tau 0.71"),
         latencies={
             "pixel": Scatter(
@@ -231,7 +231,7 @@ def test_all_text_is_escaped() -> None:
         name=NASTY,
         subtitle=NASTY,
         axes=(*AXES[:2], replace(AXES[2], name=NASTY, label=NASTY, unit=NASTY)),
-        searched=(where.values,),  # type: ignore[arg-type]
+        searched=((1.0, 2.0, 3.0),),
         random=(where,),
         front=(where, replace(where, number=2, operators=operators)),
         chosen=1,
@@ -589,3 +589,11 @@ def test_quality_draws_every_subnet_and_its_gap() -> None:
 def test_a_quality_that_is_none_is_refused(changes: dict[str, Any], text: str) -> None:
     with pytest.raises(ValueError, match=f"QualityPoint 'largest': {text}"):
         replace(QUALITY.points[-1], **changes)
+
+
+def test_a_chosen_one_that_is_not_on_the_front_is_taken_out_without_a_number() -> None:
+    own = point(1, 80, number=0, operators=rows())
+    search = replace(searched(), front=(*searched().front, own), chosen=6)
+    page = render(replace(MINIMUM, searches=(search,)))
+    assert "Not on the front, the chosen one: top-1 accuracy 80.00 %" in page
+    assert "<code>supernet results show pixel -o subnet.json</code>" in page
