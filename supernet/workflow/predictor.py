@@ -4,13 +4,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from supernet.errors import ConfigError
-from supernet.predict import FittedPredictor, Predicted, fit_predictor, load_predictor
+from supernet.predict import (
+    FittedPredictor,
+    Predicted,
+    Validation,
+    fit_predictor,
+    load_predictor,
+)
 from supernet.predict.files import read_genes, read_pairs, write_predictions
 from supernet.predict.registry import named_space
-from supernet.runs import find_run
+from supernet.progress import Progress, silent
+from supernet.runs import Run, find_run
 from supernet.space import Space, load_space
+from supernet.workflow.collect import check_predictor
 
-__all__ = ["PredictedFile", "fit_file", "predict_file", "space_of"]
+__all__ = ["PredictedFile", "check_run", "fit_file", "predict_file", "space_of"]
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -84,3 +92,53 @@ def predict_file(predictor: Path, path: Path, space: Space, *, output: Path) -> 
     predicted = known.predict(read_genes(path, space))
     write_predictions(output, path, predicted)
     return PredictedFile(predicted=predicted, kind=known.kind, output=output)
+
+
+def check_run(
+    run: Run,
+    predictor: Path | None,
+    count: int,
+    *,
+    images: int | None = None,
+    workers: int = 1,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Progress = silent,
+) -> tuple[str, Validation]:
+    """Measure fresh subnets of a run and compare; the kind of the predictor, its error.
+
+    Args:
+        run: a trained one.
+        predictor: the file to check; that of the run when not given.
+        count: of subnets that the run has not measured yet.
+        images: of the hold-out; all when not given.
+        workers: processes that measure at the same time.
+        seed: of the subnets.
+        device: where to measure.
+        progress: told about every subnet.
+
+    Raises:
+        ConfigError: the run has no predictor, or no images.
+    """
+    known = run.imported_predictor if run.imported_predictor.is_file() else run.predictor
+    path = predictor or known
+    if predictor is None and not path.is_file():
+        raise ConfigError(
+            f"{run.folder}: no accuracy predictor in it", hint="`supernet search` learns one"
+        )
+    loaded = load_predictor(path, run.space())
+    checked = check_predictor(
+        run,
+        loaded.mean,
+        count,
+        images=images,
+        workers=workers,
+        seed=seed,
+        device=device,
+        progress=progress,
+    )
+    std = loaded.predict(checked.genes).std
+    validation = Validation(
+        predicted=checked.predicted, measured=checked.measured, std=std, folds=1
+    )
+    return loaded.kind, validation

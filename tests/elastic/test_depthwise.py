@@ -73,10 +73,13 @@ def test_bfloat16_gradients_are_those_of_the_same_values_in_float32(
     sizes = stride, kernel // 2
     with torch.autocast("cpu", torch.bfloat16):
         found = gradients(depthwise_conv, x, weight, *sizes)
+        plain = gradients(of_torch, x, weight, *sizes)
     expected = gradients(of_torch, x.float(), weight, *sizes)
     assert [each.dtype for each in found] == [torch.bfloat16, torch.bfloat16, torch.float32]
-    for ours, theirs in zip(found, expected):
-        assert (ours.float() - theirs).norm() <= 2**-7 * theirs.norm()  # 8 bits of mantissa
+    for ours, rounded, theirs in zip(found, plain, expected):
+        # 8 bits of mantissa; on some processors torch itself rounds partial sums and has fewer
+        allowed = max(2**-7 * theirs.norm(), (rounded.float() - theirs).norm())
+        assert (ours.float() - theirs).norm() <= 1.001 * allowed
 
 
 @needs_numba

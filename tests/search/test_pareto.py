@@ -1,84 +1,89 @@
-"""Fronts, ranks and distances against their definitions."""
+"""Fronts, ranks, crowding and hypervolume against brute force."""
 
 import numpy as np
-import numpy.typing as npt
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from supernet.search import crowding, front_rank, pareto_front
-
-Values = npt.NDArray[np.float64]
-# few different values, so that ties are common
-POINTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=25)
+from supernet.search import crowding, fronts, hypervolume, pareto_front
 
 
-def split(points: list[tuple[int, int]]) -> tuple[Values, Values]:
-    array = np.array(points, dtype=np.float64)
-    return array[:, 0], array[:, 1]
+def dominated(points: np.ndarray, i: int) -> bool:
+    """By another point, or by an equal one that comes before."""
+    no_worse = (points <= points[i]).all(axis=1)
+    better = (points < points[i]).any(axis=1)
+    equal_before = (points == points[i]).all(axis=1) & (np.arange(len(points)) < i)
+    return bool((no_worse & better).any() or equal_before.any())
 
 
-def beats(points: list[tuple[int, int]], j: int, i: int) -> bool:
-    """Whether j is as good in both and better in one; of equal points the first one is."""
-    (top1, ms), (other_top1, other_ms) = points[i], points[j]
-    as_good = other_top1 >= top1 and other_ms <= ms
-    return as_good and (points[i] != points[j] or j < i)
+@pytest.mark.parametrize("objectives", [1, 2, 3, 4])
+@pytest.mark.parametrize("levels", [3, 1000])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_front_is_that_of_brute_force(objectives: int, levels: int, seed: int):
+    points = np.random.default_rng(seed).integers(0, levels, (150, objectives)).astype(float)
+    expected = [i for i in range(len(points)) if not dominated(points, i)]
+    assert sorted(pareto_front(points).tolist()) == expected
 
 
-@given(POINTS)
-def test_the_front_is_what_nothing_beats_fastest_first(points: list[tuple[int, int]]) -> None:
-    top1, ms = split(points)
-    front = pareto_front(top1, ms)
-    every = range(len(points))
-    assert set(front) == {i for i in every if not any(beats(points, j, i) for j in every)}
-    assert (np.diff(ms[front]) > 0).all()
-    assert (np.diff(top1[front]) > 0).all()
+def test_more_points_than_a_block_of_comparisons():
+    points = np.random.default_rng(0).random((1500, 3))
+    expected = [i for i in range(len(points)) if not dominated(points, i)]
+    assert sorted(pareto_front(points).tolist()) == expected
 
 
-@given(POINTS)
-def test_ranks_are_found_by_taking_front_after_front_away(
-    points: list[tuple[int, int]],
-) -> None:
-    expected = np.full(len(points), -1)
-    left = set(range(len(points)))
-    for rank in range(len(points)):
-        front = {i for i in left if not any(beats(points, j, i) for j in left)}
-        expected[list(front)] = rank
-        left -= front
-    assert front_rank(*split(points)).tolist() == expected.tolist()
+def test_the_front_is_ordered_by_the_last_objective():
+    points = np.random.default_rng(1).random((200, 2))
+    front = points[pareto_front(points)]
+    assert (np.diff(front[:, 1]) > 0).all()
+    assert (np.diff(front[:, 0]) < 0).all()
 
 
-def test_the_first_front_is_the_front(rng: np.random.Generator) -> None:
-    top1, ms = rng.normal(size=(2, 500))
-    rank = front_rank(top1, ms)
-    assert set(np.flatnonzero(rank == 0)) == set(pareto_front(top1, ms))
+def test_points_without_a_value_are_on_no_front():
+    points = np.array([[np.inf, 0.0], [1.0, 1.0], [0.5, np.inf]])
+    assert pareto_front(points).tolist() == [1]
+    assert pareto_front(np.full((3, 2), np.inf)).tolist() == []
+    assert pareto_front(np.zeros((0, 2))).tolist() == []
 
 
-@given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 30))
-def test_crowding_equals_its_definition(seed: int, count: int) -> None:
-    """Deb et al. 2002, section III-B: along each objective, between the neighbours."""
-    top1, ms = np.random.default_rng(seed).normal(size=(2, count))
-    rank = front_rank(top1, ms)
-    expected = np.zeros(count)
-    for values in (top1, ms):
-        spread = np.ptp(values) or 1.0
-        for front in range(rank.max() + 1):
-            members = np.flatnonzero(rank == front)
-            members = members[values[members].argsort()]
-            expected[members[[0, -1]]] = np.inf
-            for before, here, after in zip(members, members[1:], members[2:]):
-                expected[here] += (values[after] - values[before]) / spread
-    np.testing.assert_allclose(crowding(top1, ms, rank), expected)
+@pytest.mark.parametrize("objectives", [2, 3])
+def test_ranks_peel_one_front_after_the_other(objectives: int):
+    points = np.random.default_rng(2).random((120, objectives))
+    rank = fronts(points, len(points))
+    for number in range(int(rank.max()) + 1):
+        left = np.flatnonzero(rank >= number)
+        assert set(left[pareto_front(points[left])]) == set(np.flatnonzero(rank == number))
 
 
-def test_points_in_a_row_by_hand() -> None:
-    top1, ms = np.array([1.0, 2, 4, 8]), np.array([1.0, 2, 3, 4])
-    assert pareto_front(top1, ms).tolist() == [0, 1, 2, 3]
-    distance = crowding(top1, ms, front_rank(top1, ms))
-    assert distance.tolist() == pytest.approx([np.inf, 3 / 7 + 2 / 3, 6 / 7 + 2 / 3, np.inf])
+def test_no_more_fronts_are_peeled_than_needed():
+    points = np.random.default_rng(3).random((300, 2))
+    rank, whole = fronts(points, 40), fronts(points, 300)
+    last = rank.max()
+    assert (rank[rank < last] == whole[rank < last]).all()
+    assert (rank < last).sum() >= 40
 
 
-def test_equal_points_have_one_on_the_front() -> None:
-    top1, ms = np.full(4, 5.0), np.full(4, 2.0)
-    assert pareto_front(top1, ms).tolist() == [0]
-    assert np.isinf(crowding(top1, ms, front_rank(top1, ms))).all()
+def test_ranks_of_points_without_a_value_end():
+    assert fronts(np.full((4, 2), np.inf), 4).tolist() == [0, 0, 0, 0]
+
+
+def test_the_ends_of_a_front_are_infinitely_far_apart():
+    points = np.array([[0.0, 4.0], [1.0, 2.0], [3.0, 1.0], [4.0, 0.0], [5.0, 5.0]])
+    distance = crowding(points, np.array([0, 0, 0, 0, 1]))
+    assert np.isinf(distance[[0, 3, 4]]).all()
+    # NSGA-II: the gap between both neighbours, as a share of the range, summed over axes
+    assert distance[1] == pytest.approx(3 / 5 + 3 / 5)
+    assert distance[2] == pytest.approx(3 / 5 + 2 / 5)
+
+
+def test_the_hypervolume_of_known_shapes():
+    assert hypervolume(np.array([[1.0, 1.0]]), np.array([3.0, 2.0])) == 2.0
+    stairs = np.array([[0.0, 2.0], [1.0, 1.0], [2.0, 0.0], [2.5, 2.5]])
+    assert hypervolume(stairs, np.array([3.0, 3.0])) == 6.0
+    assert hypervolume(np.array([[0.0, 0.0, 0.0]]), np.array([1.0, 2.0, 3.0])) == 6.0
+    assert hypervolume(np.array([[4.0, 0.0]]), np.array([3.0, 3.0])) == 0.0
+
+
+@pytest.mark.parametrize("objectives", [2, 3, 4])
+def test_the_hypervolume_is_the_share_of_random_points_that_are_dominated(objectives: int):
+    rng = np.random.default_rng(4)
+    points, drawn = rng.random((15, objectives)), rng.random((40_000, objectives))
+    share = (points[None] <= drawn[:, None]).all(axis=2).any(axis=1).mean()
+    assert hypervolume(points, np.ones(objectives)) == pytest.approx(share, abs=0.01)
