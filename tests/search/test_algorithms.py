@@ -1,0 +1,167 @@
+"""What every algorithm must do; a new entry of the registry is tested by being there."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from supernet.search import (
+    ALGORITHMS,
+    Accuracy,
+    AlgorithmInfo,
+    Budget,
+    Evaluated,
+    Problem,
+    Start,
+    corners,
+    macs,
+    pareto_front,
+    run_search,
+)
+from supernet.space import Domain, Genes, Space
+
+Make = Callable[..., Problem]
+
+pytestmark = pytest.mark.timeout(120)  # a search that loops fails
+
+WHOLE = Budget(scored=1920)
+PART = {"random": WHOLE, "nsga2": Budget(scored=1500), "surrogate": Budget(scored=500)}
+
+
+@pytest.fixture(params=ALGORITHMS.values(), ids=lambda info: info.name)
+def info(request: pytest.FixtureRequest) -> AlgorithmInfo:
+    found: AlgorithmInfo = request.param
+    return found
+
+
+def limited(problem: Make, everything: Genes, seed: int, share: float, **options: object):
+    """A problem with a limit on the multiply-adds, and its true optimum."""
+    free = problem(seed)
+    values = free.cheap(everything)
+    limit = float(np.quantile(values["macs"], share))
+    best = values["top1"][values["macs"] <= limit].max()
+    return problem(seed, limits={"macs": limit}, **options), best
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("share", [0.05, 0.5])
+def test_finds_the_optimum_of_an_enumerated_space(
+    info: AlgorithmInfo, problem: Make, everything: Genes, seed: int, share: float
+):
+    asked, best = limited(problem, everything, seed, share)
+    budget = PART.get(info.name, Budget(scored=1000))
+    result = run_search(asked, factory=info.factory, budget=budget, seed=seed)
+    if info.name == "random":  # draws again what it has drawn
+        assert result.figures(result.best())["top1"] >= best - 1.0
+    else:
+        assert result.figures(result.best())["top1"] == pytest.approx(best, rel=1e-12)
+    assert result.figures(result.best())["macs"] <= asked.limits["macs"]
+
+
+def test_the_same_seed_asks_the_same(info: AlgorithmInfo, problem: Make):
+    results = [
+        run_search(problem(), factory=info.factory, budget=Budget(scored=400), seed=s)
+        for s in (3, 3, 4)
+    ]
+    np.testing.assert_array_equal(results[0].genes, results[1].genes)
+    assert len(results[0]) != len(results[2]) or (results[0].genes != results[2].genes).any()
+
+
+def test_subnets_stay_inside_a_narrowed_domain(info: AlgorithmInfo, space: Space, problem: Make):
+    domain = Domain.of(space, {"resolution": [24], "stage2.kernel": [3, 7]})
+    result = run_search(problem(domain=domain), factory=info.factory, budget=Budget(scored=300))
+    assert domain.contains(result.genes).all()
+    assert len(np.unique(result.genes, axis=0)) == len(result.genes)
+
+
+def test_what_breaks_a_limit_is_never_measured(
+    info: AlgorithmInfo, problem: Make, everything: Genes
+):
+    asked, _ = limited(problem, everything, 1, 0.3, measured=True)
+    result = run_search(asked, factory=info.factory, budget=Budget(scored=300))
+    over = result.columns["macs"] > asked.limits["macs"]
+    assert np.isnan(result.columns["top1"][over]).all()
+    assert np.isfinite(result.columns["top1"][~over]).all()
+
+
+def test_failed_measurements_are_no_answer_and_no_end(info: AlgorithmInfo, problem: Make):
+    asked = problem(2)
+    first = asked.objectives[0]
+
+    def failing(genes: Genes) -> np.ndarray:
+        values = first(genes)
+        values[genes[:, 1] == 1] = np.nan
+        return values
+
+    broken = Problem(
+        domain=asked.domain,
+        objectives=(Accuracy(function=failing, measured=True), asked.objectives[1]),
+    )
+    result = run_search(broken, factory=info.factory, budget=Budget(scored=400))
+    assert (result.genes[result.front][:, 1] == 0).all()
+    assert len(result.genes) > 50
+
+
+def scored(problem: Problem, genes: Genes) -> Evaluated:
+    columns = problem.cheap(genes)
+    return Evaluated(genes, columns, problem.violation(columns))
+
+
+def test_told_out_of_order_twice_or_of_strangers_it_goes_on(info: AlgorithmInfo, problem: Make):
+    asked = problem(4)
+    rng = np.random.default_rng(0)
+    algorithm = info.factory(
+        Start(problem=asked, rng=np.random.default_rng(1), budget=1200, genes=corners(asked))
+    )
+    late = None
+    for _ in range(12):
+        genes = algorithm.ask(60).genes
+        if not len(genes):
+            break
+        assert asked.domain.contains(genes).all()
+        half = len(genes) // 2
+        algorithm.tell(scored(asked, rng.permutation(genes[half:])))
+        algorithm.tell(scored(asked, asked.domain.sample(5, rng)))
+        if late is not None:
+            algorithm.tell(late)
+        late = scored(asked, genes[:half])
+        algorithm.tell(late)
+
+
+def test_a_domain_of_one_subnet_is_its_answer(info: AlgorithmInfo, space: Space, problem: Make):
+    only = Domain.of(space).largest()
+    fix = {
+        "resolution": [24],
+        "stem.width": [16],
+        "stage1.width": [16],
+        "stage1.depth": [2],
+        "stage1.kernel": [5],
+        "stage1.expand": [3.0],
+        "stage2.width": [24],
+        "stage2.kernel": [7],
+        "stage2.expand": [4.0],
+    }
+    result = run_search(problem(domain=Domain.of(space, fix)), factory=info.factory)
+    np.testing.assert_array_equal(result.genes, only)
+
+
+def test_the_default_finds_the_whole_front(problem: Make, everything: Genes):
+    asked = problem(5)
+    result = run_search(asked, budget=WHOLE)
+    truth = asked.losses(asked.cheap(everything))
+    np.testing.assert_allclose(
+        asked.losses(result.columns)[result.front], truth[pareto_front(truth)]
+    )
+
+
+def test_time_is_a_limit_too(space: Space):
+    def slow(genes: Genes) -> np.ndarray:
+        import time
+
+        time.sleep(0.2)
+        return np.ones(len(genes))
+
+    asked = Problem(domain=Domain.of(space), objectives=(Accuracy(function=slow), macs(space)))
+    result = run_search(asked, budget=Budget(scored=1920, seconds=0.3))
+    assert result.seconds < 5
+    assert len(result) < 1920
