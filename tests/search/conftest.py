@@ -1,6 +1,7 @@
 """A space that is small enough to look at every subnet, and problems over it."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -53,9 +54,9 @@ def rugged(space: Space, seed: int) -> Callable[[Genes], Values]:
 def problem(space: Space) -> Callable[..., Problem]:
     """A problem with two axes; options go to `Problem`."""
 
-    def make(seed: int = 0, *, measured: bool = False, **options: object) -> Problem:
+    def make(seed: int = 0, *, measured: bool = False, **options: Any) -> Problem:
         top1 = Accuracy(function=rugged(space, seed), measured=measured)
-        given = {"domain": Domain.of(space), "others": (params(space),)} | options
+        given: dict[str, Any] = {"domain": Domain.of(space), "others": (params(space),)} | options
         return Problem(objectives=(top1, macs(space)), **given)
 
     return make

@@ -130,7 +130,7 @@ def test_told_out_of_order_twice_or_of_strangers_it_goes_on(info: AlgorithmInfo,
 
 def test_a_domain_of_one_subnet_is_its_answer(info: AlgorithmInfo, space: Space, problem: Make):
     only = Domain.of(space).largest()
-    fix = {
+    fix: dict[str, list[float | str]] = {
         "resolution": [24],
         "stem.width": [16],
         "stage1.width": [16],

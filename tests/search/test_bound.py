@@ -35,7 +35,9 @@ def random_additive(space: Space, seed: int) -> Additive:
     always = {gene.column for gene in layout.genes} - {
         column for condition in layout.conditions for column in condition[:, 0].tolist()
     }
-    tables = [((column,), rng.uniform(0, 2, int(layout.num_choices[column]))) for column in always]
+    tables: list[tuple[tuple[int, ...], np.ndarray]] = [
+        ((column,), rng.uniform(0, 2, int(layout.num_choices[column]))) for column in always
+    ]
     first, second = sorted(always)[:2]
     sizes = layout.num_choices[[first, second]]
     tables.append(((first, second), rng.uniform(0, 1, sizes)))
