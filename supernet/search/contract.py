@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,9 @@ import numpy.typing as npt
 from supernet.search.objective import Values
 from supernet.search.problem import Problem
 from supernet.space import Genes
+
+if TYPE_CHECKING:
+    from supernet.search.archive import Archive
 
 __all__ = ["Algorithm", "Candidates", "Evaluated", "Factory", "Start"]
 
@@ -48,6 +51,8 @@ class Start:
     """Subnets that will be scored in all."""
     genes: Genes
     """Subnets to begin with, such as the cheapest and largest; shape ``(N, G)``."""
+    archive: "Archive"
+    """Everything that was scored; whoever tells an algorithm has put it there before."""
 
 
 class Algorithm(Protocol):

@@ -7,6 +7,7 @@ import numpy as np
 
 from supernet.errors import ConfigError
 from supernet.progress import Progress, silent
+from supernet.search.archive import Archive
 from supernet.search.contract import Factory, Start
 from supernet.search.limits import check_limits, corners
 from supernet.search.loop import drive
@@ -62,15 +63,15 @@ def run_search(
     budget = budget or Budget()
     check_limits(problem)
     first = [corners(problem)] + ([] if start is None else [problem.domain.canonical(start)])
-    scored = min(budget.scored, problem.domain.count)
-    chosen = (factory or algorithm(DEFAULT).factory)(
-        Start(
-            problem=problem,
-            rng=np.random.default_rng(seed),
-            budget=scored,
-            genes=np.concatenate(first),
-        )
+    archive = Archive(problem)
+    start_with = Start(
+        problem=problem,
+        rng=np.random.default_rng(seed),
+        budget=min(budget.scored, problem.domain.count),
+        genes=np.concatenate(first),
+        archive=archive,
     )
-    archive = drive(chosen, problem, budget=scored, seconds=budget.seconds, progress=progress)
+    chosen = factory or algorithm(DEFAULT).factory
+    drive(chosen, start_with, seconds=budget.seconds, progress=progress)
     everything = archive.at(np.arange(len(archive)))
     return SearchResult.of(problem, everything, seconds=time.perf_counter() - begun)

@@ -6,7 +6,7 @@ import numpy as np
 
 from supernet.progress import Progress, silent
 from supernet.search.archive import Archive
-from supernet.search.contract import Algorithm, Candidates
+from supernet.search.contract import Algorithm, Candidates, Factory, Start
 from supernet.search.problem import Problem
 
 __all__ = ["drive"]
@@ -16,25 +16,23 @@ _IDLE = 40  # asks without anything new after which a search ends
 
 
 def drive(
-    algorithm: Algorithm,
-    problem: Problem,
+    factory: Factory,
+    start: Start,
     *,
-    budget: int,
     seconds: float = np.inf,
     progress: Progress = silent,
-) -> Archive:
-    """Let an algorithm spend a budget; everything that was scored.
+) -> None:
+    """Let a new algorithm spend its budget; what it scores is in the archive of `start`.
 
     Args:
-        algorithm: a new one.
-        problem: that it was made for.
-        budget: different subnets to score, at most.
+        factory: makes the algorithm.
+        start: what it begins with.
         seconds: wall time, at most.
         progress: told about every batch.
     """
     begun = time.perf_counter()
-    archive = Archive(problem)
-    most = min(budget, problem.domain.count)
+    algorithm, problem, archive = factory(start), start.problem, start.archive
+    most = min(start.budget, problem.domain.count)
     idle = 0
     while len(archive) < most and idle < _IDLE:
         known = len(archive)
@@ -46,7 +44,6 @@ def drive(
         progress(len(archive), most, "searching")
         if time.perf_counter() - begun > seconds:
             break
-    return archive
 
 
 def _score(

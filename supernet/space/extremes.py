@@ -12,6 +12,7 @@ small, whatever the number of subnets.
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -77,14 +78,11 @@ def minimum(domain: Domain, tables: Sequence[CostTable]) -> Genes:
     everything is forbidden, some row is returned.
     """
     num_choices = layout_of(domain.space).num_choices.tolist()
-    best: list[tuple[int, CostTable]] = []
-    left = set(range(len(num_choices)))
     tables = [*tables, *_bans(domain, num_choices)]
-    while left:
-        column = _next(left, tables, num_choices)
-        left.remove(column)
+    order = _order(tuple(columns for columns, _ in tables), tuple(num_choices))
+    best: list[tuple[int, CostTable]] = []
+    for column, others in order:
         touching = [table for table in tables if column in table[0]]
-        others = tuple(sorted({c for columns, _ in touching for c in columns} - {column}))
         total = sum(_spread(table, (*others, column)) for table in touching)
         if not isinstance(total, np.ndarray):  # a gene that costs nothing
             total = np.zeros(num_choices[column])
@@ -95,6 +93,28 @@ def minimum(domain: Domain, tables: Sequence[CostTable]) -> Genes:
     for column, (others, choice) in reversed(best):  # those that the choice hangs on are known
         genes[0, column] = choice[tuple(genes[0, list(others)])]
     return domain.canonical(genes)
+
+
+@lru_cache(maxsize=64)
+def _order(
+    tables: tuple[tuple[int, ...], ...], num_choices: tuple[int, ...]
+) -> tuple[tuple[int, tuple[int, ...]], ...]:
+    """In which order genes are eliminated, each with the others that its table is over.
+
+    Always the gene that leaves the smallest table. Cached: bounds ask again and again for
+    tables over the same genes.
+    """
+    left, spans = set(range(len(num_choices))), list(tables)
+    order = []
+    while left:
+        column = _next(left, spans, num_choices)
+        left.remove(column)
+        touching = [columns for columns in spans if column in columns]
+        others = tuple(sorted({c for columns in touching for c in columns} - {column}))
+        order.append((column, others))
+        spans = [columns for columns in spans if column not in columns]
+        spans.append(others)
+    return tuple(order)
 
 
 def _bans(domain: Domain, num_choices: Sequence[int]) -> list[CostTable]:
@@ -108,10 +128,12 @@ def _bans(domain: Domain, num_choices: Sequence[int]) -> list[CostTable]:
     return bans
 
 
-def _next(left: Collection[int], tables: Sequence[CostTable], num_choices: Sequence[int]) -> int:
+def _next(
+    left: Collection[int], spans: Sequence[tuple[int, ...]], num_choices: Sequence[int]
+) -> int:
     """The gene whose elimination leaves the smallest table."""
     touched: dict[int, set[int]] = {column: set() for column in left}
-    for columns, _ in tables:
+    for columns in spans:
         for column in columns:
             touched[column].update(columns)
     return min(left, key=lambda c: math.prod(num_choices[o] for o in touched[c] if o != c))

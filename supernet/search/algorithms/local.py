@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from supernet.search.archive import Archive
 from supernet.search.contract import Candidates, Evaluated, Start
 from supernet.search.objective import Cost, Values
 from supernet.search.pareto import Index, pareto_front
@@ -53,8 +52,8 @@ class LocalSearch:
     ``B`` chains, ``M`` single changes, ``K`` pairs.
     """
 
-    def __init__(self, start: Start, archive: Archive) -> None:
-        self._start, self._archive = start, archive
+    def __init__(self, start: Start) -> None:
+        self._start, self._archive = start, start.archive
         problem = start.problem
         self._domain, self._rng = problem.domain, start.rng
         self._first = problem.objectives[0]
@@ -86,8 +85,8 @@ class LocalSearch:
         return Candidates(self._promising.reshape(-1, self._genes.shape[1])[self._keep.ravel()])
 
     def tell(self, evaluated: Evaluated) -> None:
-        """Take note of scores, and move on after those of pairs."""
-        self._archive.add(evaluated)
+        """Move on once pairs are scored."""
+        del evaluated  # it is in the archive
         if self._around is None and self._targets:
             self._advance()
 
@@ -185,14 +184,14 @@ class LocalSearch:
         Sets `_keep`, ``(B, K)``: which of them really keep the caps.
         """
         chains = len(self._genes)
-        values = self._known.columns[self._first.name].reshape(chains, -1)
+        values = self._known.columns[self._first.name].reshape(chains, -1).astype(np.float32)
         change = values[:, 1:] - values[:, :1]
         change = -change if self._first.maximise else change
         first, second = self._pairs
         sums = change[:, first] + change[:, second]
         for name, cap in self._caps.items():
-            costs = self._known.columns[name].reshape(chains, -1)
-            room = cap * _SLACK - costs[:, 0]
+            costs = self._known.columns[name].reshape(chains, -1).astype(np.float32)
+            room = (cap * _SLACK).astype(np.float32) - costs[:, 0]
             extra = costs[:, 1:] - costs[:, :1]
             sums[extra[:, first] + extra[:, second] > room[:, None]] = np.inf
         sums[np.isnan(sums)] = np.inf

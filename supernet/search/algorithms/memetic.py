@@ -2,7 +2,6 @@
 
 from supernet.search.algorithms.local import LocalSearch
 from supernet.search.algorithms.nsga2 import NSGA2
-from supernet.search.archive import Archive
 from supernet.search.contract import Candidates, Evaluated, Start
 
 __all__ = ["Memetic"]
@@ -19,9 +18,9 @@ class Memetic:
     """
 
     def __init__(self, start: Start, *, explored: float = _EXPLORED) -> None:
-        self._archive = Archive(start.problem)
+        self._archive = start.archive
         self._evolution = NSGA2(start, by_size=True)
-        self._local = LocalSearch(start, self._archive)
+        self._local = LocalSearch(start)
         self._until = max(1, int(explored * start.budget))
 
     def ask(self, count: int) -> Candidates:
@@ -36,7 +35,6 @@ class Memetic:
     def tell(self, evaluated: Evaluated) -> None:
         """Take note of scores."""
         if len(self._archive) < self._until:
-            self._archive.add(evaluated)
             self._evolution.tell(evaluated)
         else:
             self._local.tell(evaluated)

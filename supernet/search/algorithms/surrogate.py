@@ -55,7 +55,7 @@ class Surrogate:
         self._pairs = min(pairs, start.budget // 2)
         self._left = start.budget if rounds is None else rounds
         self._candidates, self._inner = candidates, inner
-        self._archive = Archive(start.problem)
+        self._archive = start.archive
         self._begun = False
 
     def ask(self, count: int) -> Candidates:
@@ -73,8 +73,7 @@ class Surrogate:
         return Candidates(self._promising(known))
 
     def tell(self, evaluated: Evaluated) -> None:
-        """Take note of measurements."""
-        self._archive.add(evaluated)
+        """Nothing to do: measurements are in the archive."""
 
     def _known(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         name = self._start.problem.objectives[0].name
@@ -109,13 +108,15 @@ class Surrogate:
 
     def _searched(self, problem: Problem, known: Genes) -> Evaluated:
         """What a search on the model has scored."""
+        archive = Archive(problem)
         start = replace(
             self._start,
             problem=problem,
             budget=self._inner,
             genes=unique(np.concatenate([self._start.genes, known])),
+            archive=archive,
         )
-        archive = drive(Memetic(start), problem, budget=self._inner)
+        drive(Memetic, start)
         return archive.at(np.arange(len(archive)))
 
 
