@@ -71,12 +71,12 @@ def search(  # noqa: PLR0913  # the options of a user
         >>> pairs = AccuracyPairs(space=space, genes=genes, top1=top1)
         >>> result = supernet.search(
         ...     space,
-        ...     limits={"params": 50_000},
+        ...     limits={"params": 290_000},
         ...     objectives=["macs"],
         ...     predictor=fit_predictor(pairs, "ridge"),
         ...     budget=5000,
         ... )
-        >>> result.figures(result.best())["params"] <= 50_000
+        >>> result.figures(result.best())["params"] <= 290_000
         True
     """
     space = space_or_run.space() if isinstance(space_or_run, Run) else space_or_run

@@ -1,0 +1,66 @@
+"""`supernet.search(...)` from Python."""
+
+import doctest
+import types
+
+import numpy as np
+import pytest
+
+import supernet
+from supernet.errors import ConfigError, InfeasibleError
+from supernet.predict import AccuracyPairs, FittedPredictor, fit_predictor
+from supernet.search import SearchResult, api
+from supernet.space import Space, load_space, macs_of, sample
+
+
+@pytest.fixture(scope="module")
+def demo() -> Space:
+    return load_space("demo")
+
+
+@pytest.fixture(scope="module")
+def predictor(demo: Space) -> FittedPredictor:
+    genes = sample(demo, 60, np.random.default_rng(0))
+    top1 = 40 + 10 * np.log10(macs_of(demo, genes) / 1e5)
+    return fit_predictor(AccuracyPairs(space=demo, genes=genes, top1=top1), "ridge")
+
+
+def test_the_example_of_the_docstring_runs():
+    found = doctest.testmod(api)
+    assert found.attempted > 5
+    assert found.failed == 0
+
+
+def test_the_room_can_be_called_and_looked_into():
+    assert isinstance(supernet.search, types.ModuleType)
+    assert callable(supernet.search)
+    assert supernet.search.SearchResult is SearchResult
+
+
+def test_targets_with_and_without_limits(demo: Space, predictor: FittedPredictor):
+    result = supernet.search(
+        demo,
+        {"mobile_cpu": 0.6, "x86_server_cpu": None},
+        predictor=predictor,
+        limits={"params": 300e3},
+        fix={"resolution": [32]},
+        budget=1500,
+    )
+    assert isinstance(result, SearchResult)
+    figures = result.figures(result.best())
+    assert figures["latency@mobile_cpu"] <= 0.6
+    assert figures["params"] <= 300e3
+    assert result.problem.axis("latency@x86_server_cpu").limit is None
+    assert result.bound is not None
+    assert result.bound >= figures["top1"] - 1e-9
+
+
+def test_wrong_wishes(demo: Space, predictor: FittedPredictor):
+    with pytest.raises(ConfigError, match="needs a predictor"):
+        supernet.search(demo, objectives=["macs"])
+    with pytest.raises(ConfigError, match="unknown cost 'power'"):
+        supernet.search(demo, objectives=["power"], predictor=predictor)
+    with pytest.raises(ConfigError, match="must be above 0 and finite"):
+        supernet.search(demo, limits={"macs": float("nan")}, predictor=predictor)
+    with pytest.raises(InfeasibleError, match="has macs within 10; the least is"):
+        supernet.search(demo, limits={"macs": 10}, predictor=predictor)
