@@ -41,6 +41,7 @@ from supernet.evaluate import recalibrate
 from supernet.models import Supernet, extract, sort_channels
 from supernet.models.ofa import rename_ofa
 from supernet.space import (
+    Domain,
     Genes,
     Space,
     Subnet,
@@ -48,7 +49,6 @@ from supernet.space import (
     encode,
     load_space,
     macs_of,
-    neighbours,
     params_of,
     sample,
 )
@@ -123,7 +123,7 @@ def controls(pair: Pair, subnets: Sequence[Subnet], rng: np.random.Generator) ->
     """
     wrong, others, extracted = [], [], []
     for subnet in subnets:
-        near = decode(pair.space, neighbours(pair.space, encode(pair.space, [subnet])))
+        near = decode(pair.space, Domain.of(pair.space).neighbours(encode(pair.space, [subnet])))
         near = [other for other in near if other.resolution == subnet.resolution]
         images = random_images(2, subnet.resolution)
         pair.activate(subnet)

@@ -14,14 +14,12 @@ import numpy as np
 from records import add_hardware, require_one_thread, write_result
 
 from supernet.space import (
+    Domain,
     OperatorSum,
     canonical,
-    crossover,
     list_spaces,
     load_space,
-    mutate,
     one_hot,
-    sample,
 )
 
 COUNT, REPEATS = 200_000, 7
@@ -41,13 +39,15 @@ def rate(work: Callable[[], object]) -> dict[str, float]:
 def measure(name: str) -> dict[str, dict[str, float]]:
     """Rates for one space."""
     space, rng = load_space(name), np.random.default_rng(0)
-    genes, others = sample(space, COUNT, rng), sample(space, COUNT, rng)
+    domain = Domain.of(space)
+    genes, others = domain.sample(COUNT, rng), domain.sample(COUNT, rng)
     macs = OperatorSum(space, lambda operator: operator.macs)
     works: dict[str, Callable[[], object]] = {
         "macs": lambda: macs(genes),
-        "sample": lambda: sample(space, COUNT, rng),
-        "mutate": lambda: mutate(space, genes, 0.1, rng),
-        "crossover": lambda: crossover(space, genes, others, rng),
+        "sample": lambda: domain.sample(COUNT, rng),
+        "sample_spread": lambda: domain.sample_spread(COUNT, rng),
+        "mutate": lambda: domain.mutate(genes, 0.1, rng),
+        "crossover": lambda: domain.crossover(genes, others, rng),
         "canonical": lambda: canonical(space, genes),
         "one_hot": lambda: one_hot(space, genes),
     }

@@ -185,8 +185,8 @@ class Domain:
 
     def everything(self) -> Genes:
         """All subnets, shape ``(count, G)``; for domains that are small enough."""
-        chunks = [np.array(rows, dtype=np.int8) for rows in [[*itertools.product(*self.allowed)]]]
-        return unique(self.canonical(np.concatenate(chunks).reshape(-1, len(self.allowed))))
+        rows = np.array([*itertools.product(*self.allowed)], dtype=np.int8)
+        return unique(self.canonical(rows.reshape(self.combinations, len(self.allowed))))
 
     @property
     def combinations(self) -> int:

@@ -96,6 +96,8 @@ def sample(space: Space, count: int, rng: np.random.Generator) -> Genes:
 
 def unique(genes: Genes) -> Genes:
     """The different rows, in order of first appearance, shape ``(M, G)``."""
+    if genes.shape[1] == 0:  # all alike, and nothing that NumPy could sort
+        return genes[:1]
     _, first = np.unique(genes, axis=0, return_index=True)
     return genes[np.sort(first)]
 

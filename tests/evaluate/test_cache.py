@@ -10,12 +10,12 @@ from supernet.data import Dataset
 from supernet.errors import FileFormatError, StorageError
 from supernet.evaluate import Evaluations, Evaluator, Score, evaluate_all
 from supernet.models import Supernet
-from supernet.space import Space, Subnet, decode, neighbours, smallest
+from supernet.space import Domain, Space, Subnet, decode, smallest
 
 
 @pytest.fixture
 def subnets(tiny_space: Space) -> list[Subnet]:
-    return decode(tiny_space, neighbours(tiny_space, smallest(tiny_space)))[:6]
+    return decode(tiny_space, Domain.of(tiny_space).neighbours(smallest(tiny_space)))[:6]
 
 
 def opened(path: Path, **changes: Any) -> Evaluations:

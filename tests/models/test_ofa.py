@@ -14,7 +14,7 @@ from supernet.errors import FileFormatError
 from supernet.evaluate import recalibrate
 from supernet.models import Supernet, extract, sort_channels
 from supernet.models.ofa import load_ofa
-from supernet.space import Space, decode, load_space, neighbours, sample, space_ranges
+from supernet.space import Domain, Space, decode, load_space, sample, space_ranges
 from supernet.space.layout import layout_of
 
 networks = pytest.importorskip(
@@ -190,7 +190,7 @@ def test_a_wrong_choice_would_be_seen(pair):
     ours.activate(decode(ours.space, genes)[0])
     with torch.no_grad():
         expected = ours(images)
-        for subnet in decode(ours.space, neighbours(ours.space, genes)):
+        for subnet in decode(ours.space, Domain.of(ours.space).neighbours(genes)):
             if subnet.resolution == ours.subnet.resolution:
                 ours.activate(subnet)
                 assert _difference(ours(images), expected) > 1000 * TOLERANCE

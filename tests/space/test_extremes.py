@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from supernet.space import (
+    Domain,
     Genes,
     Head,
     Operator,
@@ -23,7 +24,6 @@ from supernet.space import (
     largest,
     list_spaces,
     load_space,
-    neighbours,
     operators,
     sample,
     smallest,
@@ -126,10 +126,11 @@ def test_nothing_near_the_ends_of_a_shipped_space_is_beyond_them(
     name: str, rng: np.random.Generator
 ) -> None:
     space = load_space(name)
+    domain = Domain.of(space)
     for value in (COSTS["macs"], uneven):
         cost = OperatorSum(space, value)
         least, most = extremes(space, value)
-        near = [neighbours(space, least), neighbours(space, most), sample(space, 4096, rng)]
+        near = [domain.neighbours(least), domain.neighbours(most), sample(space, 4096, rng)]
         sums = cost(np.concatenate([smallest(space), largest(space), *near]))
         assert cost(least)[0] <= sums.min() + 1e-9
         assert cost(most)[0] >= sums.max() - 1e-9

@@ -17,13 +17,10 @@ from supernet.space import (
     Stem,
     canonical,
     count_subnets,
-    crossover,
     decode,
     encode,
     largest,
     largest_subnet,
-    mutate,
-    neighbours,
     one_hot,
     sample,
     smallest,
@@ -81,53 +78,6 @@ def test_subnets_and_genes_are_the_same_thing(any_space: Space, seed: int) -> No
     assert (encode(any_space, subnets) == genes).all()
     assert len(set(subnets)) == len(unique(genes))
     assert len({str(subnet) for subnet in subnets}) == len(set(subnets))
-
-
-@given(seed=SEEDS, probability=st.sampled_from([0.0, 0.1, 0.5, 1.0]))
-def test_mutants_are_valid_and_differ_as_often_as_asked(
-    any_space: Space, seed: int, probability: float
-) -> None:
-    rng = np.random.default_rng(seed)
-    genes = sample(any_space, 20, rng)
-    before = genes.copy()
-    mutants = mutate(any_space, genes, probability, rng)
-    assert_valid(any_space, mutants)
-    assert (genes == before).all()
-    may_be_without = conditional(any_space)
-    always = [column for column in range(genes.shape[1]) if column not in may_be_without]
-    changed = (mutants != genes)[:, always].mean()
-    assert abs(changed - probability) <= (0.0 if probability in (0.0, 1.0) else 0.2)
-
-
-@given(seed=SEEDS)
-def test_children_take_every_gene_from_a_parent(any_space: Space, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    first, second = sample(any_space, 20, rng), sample(any_space, 20, rng)
-    children = crossover(any_space, first, second, rng)
-    assert_valid(any_space, children)
-    padded = np.isin(np.arange(first.shape[1]), list(conditional(any_space)))
-    assert ((children == first) | (children == second) | (padded & (children == 0))).all()
-    assert (crossover(any_space, first, first, rng) == first).all()
-
-
-@given(seed=SEEDS)
-def test_neighbours_are_exactly_the_subnets_one_gene_away(any_space: Space, seed: int) -> None:
-    genes = sample(any_space, 1, np.random.default_rng(seed))
-    layout = layout_of(any_space)
-    expected = set()
-    for column, choices in enumerate(layout.num_choices.tolist()):
-        for value in range(choices):
-            changed = genes.copy()
-            changed[0, column] = value
-            expected.add(tuple(canonical(any_space, changed)[0].tolist()))
-    expected.discard(tuple(genes[0].tolist()))
-    found = neighbours(any_space, genes)
-    assert_valid(any_space, found)
-    assert {tuple(row) for row in found.tolist()} == expected
-    assert len(found) == len(expected)
-    deciding = [d.column for s in layout.stages for d in (s.depth, s.block) if d.column >= 0]
-    same = (found[:, deciding] == genes[:, deciding]).all(axis=1)
-    assert ((found != genes).sum(axis=1)[same] == 1).all()
 
 
 def test_unique_keeps_the_first_of_equal_rows_in_order() -> None:
