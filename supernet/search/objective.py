@@ -55,8 +55,9 @@ class Objective(Protocol):
 
     @property
     def measured(self) -> bool:
-        """Whether each value costs a measurement: then it is asked for subnets within all
-        other limits only, and kept in a journal.
+        """Whether each value costs a measurement.
+
+        Then it is asked for subnets within all other limits only.
         """
 
     def __call__(self, genes: Genes) -> Values:

@@ -1,5 +1,7 @@
 """Dominance among points; every objective the less the better."""
 
+from bisect import bisect_right
+
 import numpy as np
 import numpy.typing as npt
 
@@ -67,22 +69,48 @@ def fronts(losses: Values, enough: int) -> npt.NDArray[np.int64]:
     Fronts are peeled off until they hold `enough` points; all others get the next number.
     Equal points lie on one front after the other.
     """
+    order = np.lexsort(losses.T[::-1])
+    if losses.shape[1] <= 2:
+        return _capped(_sweep(losses[order]), order, enough)
     rank = np.full(len(losses), -1, dtype=np.int64)
-    left = np.lexsort(losses.T[::-1])
+    left = order
     number = done = 0
     while len(left) and done < enough:
         points = losses[left]
         fresh = np.flatnonzero(_first_of_equals(points))
         best = np.zeros(len(left), dtype=bool)
         best[fresh[_best(points[fresh])]] = True
-        if not best.any():  # infinite losses
-            break
         rank[left[best]] = number
         done += int(best.sum())
         left = left[~best]
         number += 1
     rank[left] = number
     return rank
+
+
+def _sweep(points: Values) -> npt.NDArray[np.int64]:
+    """Front of each row of sorted points in one pass (Jensen, IEEE TEVC 7(5), 2003).
+
+    A row lies on the first front that has nothing as good in the last objective. Peeling
+    would take a pass a front, and there are as many as points where the objectives agree.
+    """
+    if points.shape[1] == 1:
+        return np.arange(len(points))
+    lowest: list[float] = []  # of each front in the last objective; ascending
+    rank = []
+    for value in points[:, 1].tolist():
+        number = bisect_right(lowest, value)
+        lowest[number : number + 1] = [value]
+        rank.append(number)
+    return np.array(rank, dtype=np.int64)
+
+
+def _capped(rank: Index, order: Index, enough: int) -> Index:
+    """Ranks of sorted points in the order of the points, one number behind enough of them."""
+    held = np.cumsum(np.bincount(rank, minlength=1))
+    found = np.empty(len(rank), dtype=np.int64)
+    found[order] = np.minimum(rank, np.searchsorted(held, enough) + 1 if enough > 0 else 0)
+    return found
 
 
 def crowding(losses: Values, rank: Index) -> Values:

@@ -1,4 +1,6 @@
-"""Fronts, ranks and distances against their definitions."""
+"""Fronts, ranks, distances and volumes against their definitions."""
+
+import itertools
 
 import numpy as np
 import numpy.typing as npt
@@ -6,79 +8,92 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supernet.search import crowding, front_rank, pareto_front
+from supernet.search import crowding, fronts, hypervolume, pareto_front
 
 Values = npt.NDArray[np.float64]
-# few different values, so that ties are common
-POINTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=25)
 
 
-def split(points: list[tuple[int, int]]) -> tuple[Values, Values]:
-    array = np.array(points, dtype=np.float64)
-    return array[:, 0], array[:, 1]
+@st.composite
+def points(draw: st.DrawFn, *, infinite: bool = False) -> Values:
+    """Few different values, so that ties and equal points are common."""
+    seed, count, axes = (
+        draw(st.integers(0, 2**32 - 1)),
+        draw(st.integers(0, 30)),
+        draw(st.integers(1, 4)),
+    )
+    found = np.random.default_rng(seed).integers(0, 6, (count, axes)).astype(np.float64)
+    if infinite:
+        found[found == 5] = np.inf
+    return found
 
 
-def beats(points: list[tuple[int, int]], j: int, i: int) -> bool:
-    """Whether j is as good in both and better in one; of equal points the first one is."""
-    (top1, ms), (other_top1, other_ms) = points[i], points[j]
-    as_good = other_top1 >= top1 and other_ms <= ms
-    return as_good and (points[i] != points[j] or j < i)
+def beats(one: Values, other: Values) -> bool:
+    return bool((one <= other).all() and (one < other).any())
 
 
-@given(POINTS)
-def test_the_front_is_what_nothing_beats_fastest_first(points: list[tuple[int, int]]) -> None:
-    top1, ms = split(points)
-    front = pareto_front(top1, ms)
-    every = range(len(points))
-    assert set(front) == {i for i in every if not any(beats(points, j, i) for j in every)}
-    assert (np.diff(ms[front]) > 0).all()
-    assert (np.diff(top1[front]) > 0).all()
+def brute_force(losses: Values) -> set[int]:
+    """Finite points that nothing beats, the first of equal ones."""
+    return {
+        i
+        for i, point in enumerate(losses)
+        if np.isfinite(point).all()
+        and not any(beats(other, point) for other in losses)
+        and not any((other == point).all() for other in losses[:i])
+    }
 
 
-@given(POINTS)
-def test_ranks_are_found_by_taking_front_after_front_away(
-    points: list[tuple[int, int]],
-) -> None:
-    expected = np.full(len(points), -1)
-    left = set(range(len(points)))
-    for rank in range(len(points)):
-        front = {i for i in left if not any(beats(points, j, i) for j in left)}
-        expected[list(front)] = rank
-        left -= front
-    assert front_rank(*split(points)).tolist() == expected.tolist()
+@given(points(infinite=True))
+def test_the_front_is_what_nothing_beats(losses: Values) -> None:
+    front = pareto_front(losses)
+    assert set(front.tolist()) == brute_force(losses)
+    assert len(front) == len(brute_force(losses))
+    assert front.tolist() == sorted(front, key=lambda i: (losses[i, -1], losses[i, 0]))
 
 
-def test_the_first_front_is_the_front(rng: np.random.Generator) -> None:
-    top1, ms = rng.normal(size=(2, 500))
-    rank = front_rank(top1, ms)
-    assert set(np.flatnonzero(rank == 0)) == set(pareto_front(top1, ms))
+def test_the_front_of_many_points_is_found_in_portions(rng: np.random.Generator) -> None:
+    losses = rng.integers(0, 40, (1500, 3)).astype(np.float64)
+    no_worse = (losses[:, None] <= losses[None]).all(axis=2)
+    better = (losses[:, None] < losses[None]).any(axis=2)
+    expected = losses[~(no_worse & better).any(axis=0)]
+    found = losses[pareto_front(losses)]
+    assert {tuple(row) for row in found.tolist()} == {tuple(row) for row in expected.tolist()}
 
 
-@given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 30))
-def test_crowding_equals_its_definition(seed: int, count: int) -> None:
-    """Deb et al. 2002, section III-B: along each objective, between the neighbours."""
-    top1, ms = np.random.default_rng(seed).normal(size=(2, count))
-    rank = front_rank(top1, ms)
-    expected = np.zeros(count)
-    for values in (top1, ms):
-        spread = np.ptp(values) or 1.0
-        for front in range(rank.max() + 1):
-            members = np.flatnonzero(rank == front)
-            members = members[values[members].argsort()]
-            expected[members[[0, -1]]] = np.inf
-            for before, here, after in zip(members, members[1:], members[2:]):
-                expected[here] += (values[after] - values[before]) / spread
-    np.testing.assert_allclose(crowding(top1, ms, rank), expected)
+@given(points(), st.integers(1, 40))
+def test_ranks_are_those_of_peeling_front_after_front(losses: Values, enough: int) -> None:
+    left, number, expected = list(range(len(losses))), 0, np.zeros(len(losses), dtype=np.int64)
+    while left and len(losses) - len(left) < enough:
+        best = [left[i] for i in sorted(brute_force(losses[left]))]
+        expected[best] = number
+        left = [i for i in left if i not in best]
+        number += 1
+    expected[left] = number
+    rank = fronts(losses, enough)
+    assert np.bincount(rank).tolist() == np.bincount(expected).tolist()
+    for row in {tuple(point) for point in losses.tolist()}:  # which of equal ones is free
+        same = (losses == row).all(axis=1)
+        assert sorted(rank[same]) == sorted(expected[same])
 
 
-def test_points_in_a_row_by_hand() -> None:
-    top1, ms = np.array([1.0, 2, 4, 8]), np.array([1.0, 2, 3, 4])
-    assert pareto_front(top1, ms).tolist() == [0, 1, 2, 3]
-    distance = crowding(top1, ms, front_rank(top1, ms))
-    assert distance.tolist() == pytest.approx([np.inf, 3 / 7 + 2 / 3, 6 / 7 + 2 / 3, np.inf])
+@given(points(infinite=True), st.integers(1, 40))
+def test_no_point_ranks_before_one_that_beats_it(losses: Values, enough: int) -> None:
+    rank = fronts(losses, enough)
+    for i, j in itertools.permutations(range(len(losses)), 2):
+        if beats(losses[i], losses[j]):
+            assert rank[i] <= rank[j]
 
 
-def test_equal_points_have_one_on_the_front() -> None:
-    top1, ms = np.full(4, 5.0), np.full(4, 2.0)
-    assert pareto_front(top1, ms).tolist() == [0]
-    assert np.isinf(crowding(top1, ms, front_rank(top1, ms))).all()
+def test_crowding_is_the_distance_of_the_neighbours_and_infinite_at_the_ends() -> None:
+    losses = np.array([[0.0, 4.0], [1.0, 3.0], [3.0, 1.0], [4.0, 0.0], [5.0, 5.0]])
+    found = crowding(losses, np.array([0, 0, 0, 0, 1]))
+    assert found.tolist() == pytest.approx([np.inf, 3 / 5 + 3 / 5, 3 / 5 + 3 / 5, np.inf, np.inf])
+    assert crowding(losses[:0], np.zeros(0, dtype=np.int64)).shape == (0,)
+
+
+@given(points(infinite=True))
+def test_the_hypervolume_is_that_of_counted_cells(losses: Values) -> None:
+    """All values are whole numbers below 5: a unit cell is covered or it is not."""
+    reference = np.full(losses.shape[1], 5.0)
+    cells = np.indices([5] * losses.shape[1]).reshape(losses.shape[1], -1).T
+    covered = (losses[None] <= cells[:, None]).all(axis=2).any(axis=1)
+    assert hypervolume(losses, reference) == pytest.approx(covered.sum())

@@ -1,0 +1,1 @@
+"""One file each; `supernet.search.registry` lists them."""

@@ -66,7 +66,7 @@ class LocalSearch:
 
     # ------------------------------------------------------------ the contract
 
-    def ask(self, count: int) -> Candidates:
+    def ask(self, count: int) -> Candidates:  # noqa: ARG002  # a neighbourhood is asked for whole
         """All single changes of every chain, then the most promising pairs."""
         if not len(self._moves):
             return Candidates(self._domain.smallest()[:0])

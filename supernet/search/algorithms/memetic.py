@@ -22,7 +22,7 @@ class Memetic:
         self._archive = Archive(start.problem)
         self._evolution = NSGA2(start, by_size=True)
         self._local = LocalSearch(start, self._archive)
-        self._until = int(explored * start.budget)
+        self._until = max(int(explored * start.budget), 1)  # local search begins from something
 
     def ask(self, count: int) -> Candidates:
         """Children of the best, later changes of the best by one or two genes."""
