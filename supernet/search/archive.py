@@ -1,6 +1,7 @@
 """Every subnet that was scored, once each, found again by its genes."""
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,8 @@ from supernet.search.problem import Problem
 from supernet.space import Genes
 
 __all__ = ["Archive"]
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
 class Archive:
@@ -105,7 +108,7 @@ def _keys(genes: Genes) -> list[bytes]:
     return keys
 
 
-def _longer(values: npt.NDArray[np.generic], size: int) -> npt.NDArray[np.generic]:
+def _longer(values: npt.NDArray[_Scalar], size: int) -> npt.NDArray[_Scalar]:
     longer = np.zeros((size, *values.shape[1:]), dtype=values.dtype)
     longer[: len(values)] = values
     return longer

@@ -40,7 +40,8 @@ def _best(points: Values) -> npt.NDArray[np.bool_]:
         return np.arange(len(points)) == 0
     if points.shape[1] == 2:  # better than all before in the second
         before = np.concatenate([[np.inf], np.minimum.accumulate(points[:, 1])[:-1]])
-        return points[:, 1] < before
+        lower: npt.NDArray[np.bool_] = points[:, 1] < before
+        return lower
     kept = np.zeros((0, points.shape[1]))
     found = np.zeros(len(points), dtype=bool)
     for start in range(0, len(points), _BLOCK):  # only earlier rows dominate
@@ -57,8 +58,9 @@ def _dominated(points: Values, others: Values) -> npt.NDArray[np.bool_]:
     found = np.zeros(len(points), dtype=bool)
     for start in range(0, len(others), _BLOCK):
         near = others[start : start + _BLOCK]
-        no_worse = (near[None] <= points[:, None]).all(axis=2)
-        better = (near[None] < points[:, None]).any(axis=2)
+        no_worse: npt.NDArray[np.bool_] = (near[None] <= points[:, None]).all(axis=2)
+        below: npt.NDArray[np.bool_] = near[None] < points[:, None]
+        better = below.any(axis=2)
         found |= (no_worse & better).any(axis=1)
     return found
 

@@ -244,4 +244,5 @@ class LocalSearch:
             choices = self._domain.choice(columns, ranks)
             rows = self._domain.apply(rows, np.stack([columns, choices], axis=2))
         within = self._within(rows, target)
-        return (within if len(within) else genes)[0].copy()
+        chosen: Genes = (within if len(within) else genes)[0].copy()
+        return chosen
