@@ -1,5 +1,7 @@
 """Dominance among points; every objective the less the better."""
 
+from bisect import bisect_right
+
 import numpy as np
 import numpy.typing as npt
 
@@ -7,7 +9,6 @@ __all__ = ["Index", "crowding", "fronts", "pareto_front"]
 
 Values = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 _BLOCK = 512  # rows compared with all others at a time
 
@@ -27,21 +28,20 @@ def pareto_front(losses: Values) -> Index:
     return finite[kept]
 
 
-def _first_of_equals(points: Values) -> Mask:
+def _first_of_equals(points: Values) -> npt.NDArray[np.bool_]:
     """Where a sorted row differs from the one before."""
-    differ = np.any(points[1:] != points[:-1], axis=1)
+    differ = (points[1:] != points[:-1]).any(axis=1)
     return np.concatenate([np.ones(min(1, len(points)), dtype=bool), differ])
 
 
-def _best(points: Values) -> Mask:
+def _best(points: Values) -> npt.NDArray[np.bool_]:
     """Which rows, in lexicographic order and without equals, are dominated by none."""
     if points.shape[1] == 1:
-        first: Mask = np.arange(len(points)) == 0
-        return first
+        return np.arange(len(points)) == 0
     if points.shape[1] == 2:  # better than all before in the second
         before = np.concatenate([[np.inf], np.minimum.accumulate(points[:, 1])[:-1]])
-        below: Mask = points[:, 1] < before
-        return below
+        lower: npt.NDArray[np.bool_] = points[:, 1] < before
+        return lower
     kept = np.zeros((0, points.shape[1]))
     found = np.zeros(len(points), dtype=bool)
     for start in range(0, len(points), _BLOCK):  # only earlier rows dominate
@@ -53,14 +53,15 @@ def _best(points: Values) -> Mask:
     return found
 
 
-def _dominated(points: Values, others: Values) -> Mask:
+def _dominated(points: Values, others: Values) -> npt.NDArray[np.bool_]:
     """Which points some other point is at least as good as in all, and not equal to."""
     found = np.zeros(len(points), dtype=bool)
     for start in range(0, len(others), _BLOCK):
         near = others[start : start + _BLOCK]
-        no_worse = np.all(near[None] <= points[:, None], axis=2)
-        better = np.any(near[None] < points[:, None], axis=2)
-        found |= np.any(no_worse & better, axis=1)
+        no_worse: npt.NDArray[np.bool_] = (near[None] <= points[:, None]).all(axis=2)
+        below: npt.NDArray[np.bool_] = near[None] < points[:, None]
+        better = below.any(axis=2)
+        found |= (no_worse & better).any(axis=1)
     return found
 
 
@@ -70,22 +71,48 @@ def fronts(losses: Values, enough: int) -> npt.NDArray[np.int64]:
     Fronts are peeled off until they hold `enough` points; all others get the next number.
     Equal points lie on one front after the other.
     """
+    order = np.lexsort(losses.T[::-1])
+    if losses.shape[1] <= 2:
+        return _capped(_sweep(losses[order]), order, enough)
     rank = np.full(len(losses), -1, dtype=np.int64)
-    left = np.lexsort(losses.T[::-1])
+    left = order
     number = done = 0
     while len(left) and done < enough:
         points = losses[left]
         fresh = np.flatnonzero(_first_of_equals(points))
         best = np.zeros(len(left), dtype=bool)
         best[fresh[_best(points[fresh])]] = True
-        if not best.any():  # infinite losses
-            break
         rank[left[best]] = number
         done += int(best.sum())
         left = left[~best]
         number += 1
     rank[left] = number
     return rank
+
+
+def _sweep(points: Values) -> npt.NDArray[np.int64]:
+    """Front of each row of sorted points in one pass (Jensen, IEEE TEVC 7(5), 2003).
+
+    A row lies on the first front that has nothing as good in the last objective. Peeling
+    would take a pass a front, and there are as many as points where the objectives agree.
+    """
+    if points.shape[1] == 1:
+        return np.arange(len(points))
+    lowest: list[float] = []  # of each front in the last objective; ascending
+    rank = []
+    for value in points[:, 1].tolist():
+        number = bisect_right(lowest, value)
+        lowest[number : number + 1] = [value]
+        rank.append(number)
+    return np.array(rank, dtype=np.int64)
+
+
+def _capped(rank: Index, order: Index, enough: int) -> Index:
+    """Ranks of sorted points in the order of the points, one number behind enough of them."""
+    held = np.cumsum(np.bincount(rank, minlength=1))
+    found = np.empty(len(rank), dtype=np.int64)
+    found[order] = np.minimum(rank, np.searchsorted(held, enough) + 1 if enough > 0 else 0)
+    return found
 
 
 def crowding(losses: Values, rank: Index) -> Values:

@@ -27,7 +27,6 @@ __all__ = [
     "one_hot",
     "sample",
     "smallest",
-    "subnet_keys",
     "unique",
 ]
 
@@ -97,7 +96,7 @@ def sample(space: Space, count: int, rng: np.random.Generator) -> Genes:
 
 def unique(genes: Genes) -> Genes:
     """The different rows, in order of first appearance, shape ``(M, G)``."""
-    if genes.shape[1] == 0:  # a space of one subnet
+    if genes.shape[1] == 0:  # all alike, and nothing that NumPy could sort
         return genes[:1]
     _, first = np.unique(genes, axis=0, return_index=True)
     return genes[np.sort(first)]
@@ -155,11 +154,6 @@ def decode(space: Space, genes: Genes) -> list[Subnet]:
             )
         )
     return subnets
-
-
-def subnet_keys(space: Space, genes: Genes) -> list[str]:
-    """`Subnet.key` of every row of a population."""
-    return [subnet.key for subnet in decode(space, genes)]
 
 
 def largest_subnet(space: Space) -> Subnet:

@@ -1,90 +1,99 @@
-"""Fronts, ranks, crowding and hypervolume against brute force."""
+"""Fronts, ranks, distances and volumes against their definitions."""
+
+import itertools
 
 import numpy as np
+import numpy.typing as npt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from supernet.search import crowding, fronts, hypervolume, pareto_front
 
-
-def dominated(points: np.ndarray, i: int) -> bool:
-    """By another point, or by an equal one that comes before."""
-    no_worse = (points <= points[i]).all(axis=1)
-    better = (points < points[i]).any(axis=1)
-    equal_before = (points == points[i]).all(axis=1) & (np.arange(len(points)) < i)
-    return bool((no_worse & better).any() or equal_before.any())
+Values = npt.NDArray[np.float64]
 
 
-@pytest.mark.parametrize("objectives", [1, 2, 3, 4])
-@pytest.mark.parametrize("levels", [3, 1000])
-@pytest.mark.parametrize("seed", range(3))
-def test_the_front_is_that_of_brute_force(objectives: int, levels: int, seed: int):
-    points = np.random.default_rng(seed).integers(0, levels, (150, objectives)).astype(float)
-    expected = [i for i in range(len(points)) if not dominated(points, i)]
-    assert sorted(pareto_front(points).tolist()) == expected
+@st.composite
+def points(draw: st.DrawFn, *, infinite: bool = False) -> Values:
+    """Few different values, so that ties and equal points are common."""
+    seed, count, axes = (
+        draw(st.integers(0, 2**32 - 1)),
+        draw(st.integers(0, 30)),
+        draw(st.integers(1, 4)),
+    )
+    found = np.random.default_rng(seed).integers(0, 6, (count, axes)).astype(np.float64)
+    if infinite:
+        found[found == 5] = np.inf
+    return found
 
 
-def test_more_points_than_a_block_of_comparisons():
-    points = np.random.default_rng(0).random((1500, 3))
-    expected = [i for i in range(len(points)) if not dominated(points, i)]
-    assert sorted(pareto_front(points).tolist()) == expected
+def beats(one: Values, other: Values) -> bool:
+    return bool((one <= other).all() and (one < other).any())
 
 
-def test_the_front_is_ordered_by_the_last_objective():
-    points = np.random.default_rng(1).random((200, 2))
-    front = points[pareto_front(points)]
-    assert (np.diff(front[:, 1]) > 0).all()
-    assert (np.diff(front[:, 0]) < 0).all()
+def brute_force(losses: Values) -> set[int]:
+    """Finite points that nothing beats, the first of equal ones."""
+    return {
+        i
+        for i, point in enumerate(losses)
+        if np.isfinite(point).all()
+        and not any(beats(other, point) for other in losses)
+        and not any((other == point).all() for other in losses[:i])
+    }
 
 
-def test_points_without_a_value_are_on_no_front():
-    points = np.array([[np.inf, 0.0], [1.0, 1.0], [0.5, np.inf]])
-    assert pareto_front(points).tolist() == [1]
-    assert pareto_front(np.full((3, 2), np.inf)).tolist() == []
-    assert pareto_front(np.zeros((0, 2))).tolist() == []
+@given(points(infinite=True))
+def test_the_front_is_what_nothing_beats(losses: Values) -> None:
+    front = pareto_front(losses)
+    assert set(front.tolist()) == brute_force(losses)
+    assert len(front) == len(brute_force(losses))
+    assert front.tolist() == sorted(front, key=lambda i: (losses[i, -1], losses[i, 0]))
 
 
-@pytest.mark.parametrize("objectives", [2, 3])
-def test_ranks_peel_one_front_after_the_other(objectives: int):
-    points = np.random.default_rng(2).random((120, objectives))
-    rank = fronts(points, len(points))
-    for number in range(int(rank.max()) + 1):
-        left = np.flatnonzero(rank >= number)
-        assert set(left[pareto_front(points[left])]) == set(np.flatnonzero(rank == number))
+def test_the_front_of_many_points_is_found_in_portions(rng: np.random.Generator) -> None:
+    losses = rng.integers(0, 40, (1500, 3)).astype(np.float64)
+    no_worse = (losses[:, None] <= losses[None]).all(axis=2)
+    better = (losses[:, None] < losses[None]).any(axis=2)
+    expected = losses[~(no_worse & better).any(axis=0)]
+    found = losses[pareto_front(losses)]
+    assert {tuple(row) for row in found.tolist()} == {tuple(row) for row in expected.tolist()}
 
 
-def test_no_more_fronts_are_peeled_than_needed():
-    points = np.random.default_rng(3).random((300, 2))
-    rank, whole = fronts(points, 40), fronts(points, 300)
-    last = rank.max()
-    assert (rank[rank < last] == whole[rank < last]).all()
-    assert (rank < last).sum() >= 40
+@given(points(), st.integers(1, 40))
+def test_ranks_are_those_of_peeling_front_after_front(losses: Values, enough: int) -> None:
+    left, number, expected = list(range(len(losses))), 0, np.zeros(len(losses), dtype=np.int64)
+    while left and len(losses) - len(left) < enough:
+        best = [left[i] for i in sorted(brute_force(losses[left]))]
+        expected[best] = number
+        left = [i for i in left if i not in best]
+        number += 1
+    expected[left] = number
+    rank = fronts(losses, enough)
+    assert np.bincount(rank).tolist() == np.bincount(expected).tolist()
+    for row in {tuple(point) for point in losses.tolist()}:  # which of equal ones is free
+        same = (losses == row).all(axis=1)
+        assert sorted(rank[same]) == sorted(expected[same])
 
 
-def test_ranks_of_points_without_a_value_end():
-    assert fronts(np.full((4, 2), np.inf), 4).tolist() == [0, 0, 0, 0]
+@given(points(infinite=True), st.integers(1, 40))
+def test_no_point_ranks_before_one_that_beats_it(losses: Values, enough: int) -> None:
+    rank = fronts(losses, enough)
+    for i, j in itertools.permutations(range(len(losses)), 2):
+        if beats(losses[i], losses[j]):
+            assert rank[i] <= rank[j]
 
 
-def test_the_ends_of_a_front_are_infinitely_far_apart():
-    points = np.array([[0.0, 4.0], [1.0, 2.0], [3.0, 1.0], [4.0, 0.0], [5.0, 5.0]])
-    distance = crowding(points, np.array([0, 0, 0, 0, 1]))
-    assert np.isinf(distance[[0, 3, 4]]).all()
-    # NSGA-II: the gap between both neighbours, as a share of the range, summed over axes
-    assert distance[1] == pytest.approx(3 / 5 + 3 / 5)
-    assert distance[2] == pytest.approx(3 / 5 + 2 / 5)
+def test_crowding_is_the_distance_of_the_neighbours_and_infinite_at_the_ends() -> None:
+    losses = np.array([[0.0, 4.0], [1.0, 3.0], [3.0, 1.0], [4.0, 0.0], [5.0, 5.0]])
+    found = crowding(losses, np.array([0, 0, 0, 0, 1]))
+    assert found.tolist() == pytest.approx([np.inf, 3 / 5 + 3 / 5, 3 / 5 + 3 / 5, np.inf, np.inf])
+    assert crowding(losses[:0], np.zeros(0, dtype=np.int64)).shape == (0,)
 
 
-def test_the_hypervolume_of_known_shapes():
-    assert hypervolume(np.array([[1.0, 1.0]]), np.array([3.0, 2.0])) == 2.0
-    stairs = np.array([[0.0, 2.0], [1.0, 1.0], [2.0, 0.0], [2.5, 2.5]])
-    assert hypervolume(stairs, np.array([3.0, 3.0])) == 6.0
-    assert hypervolume(np.array([[0.0, 0.0, 0.0]]), np.array([1.0, 2.0, 3.0])) == 6.0
-    assert hypervolume(np.array([[4.0, 0.0]]), np.array([3.0, 3.0])) == 0.0
-
-
-@pytest.mark.parametrize("objectives", [2, 3, 4])
-def test_the_hypervolume_is_the_share_of_random_points_that_are_dominated(objectives: int):
-    rng = np.random.default_rng(4)
-    points, drawn = rng.random((15, objectives)), rng.random((40_000, objectives))
-    better = np.all(points[None] <= drawn[:, None], axis=2)
-    share = float(np.any(better, axis=1).mean())
-    assert hypervolume(points, np.ones(objectives)) == pytest.approx(share, abs=0.01)
+@given(points(infinite=True))
+def test_the_hypervolume_is_that_of_counted_cells(losses: Values) -> None:
+    """All values are whole numbers below 5: a unit cell is covered or it is not."""
+    reference = np.full(losses.shape[1], 5.0)
+    cells = np.indices([5] * losses.shape[1]).reshape(losses.shape[1], -1).T
+    covered = [bool((losses <= cell).all(axis=1).any()) for cell in cells]
+    assert hypervolume(losses, reference) == pytest.approx(sum(covered))

@@ -138,4 +138,4 @@ def test_a_file_in_int8_is_as_large_as_said(name: str, rng: np.random.Generator)
         channels = [t for t in model.graph.initializer if t.dims and t.data_type != INT64]
         size = sum(file_bytes(operator, "int8") for operator in found)
         assert size == sum(len(t.raw_data) for t in channels)
-        assert size <= len(content) <= size * 1.05
+        assert size <= len(content) <= size * 1.05 + 40_000  # the graph, as large in small ones
