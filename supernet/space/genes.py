@@ -27,6 +27,7 @@ __all__ = [
     "one_hot",
     "sample",
     "smallest",
+    "subnet_keys",
     "unique",
 ]
 
@@ -96,7 +97,7 @@ def sample(space: Space, count: int, rng: np.random.Generator) -> Genes:
 
 def unique(genes: Genes) -> Genes:
     """The different rows, in order of first appearance, shape ``(M, G)``."""
-    if genes.shape[1] == 0:  # all alike, and nothing that NumPy could sort
+    if genes.shape[1] == 0:  # a space of one subnet
         return genes[:1]
     _, first = np.unique(genes, axis=0, return_index=True)
     return genes[np.sort(first)]
@@ -154,6 +155,11 @@ def decode(space: Space, genes: Genes) -> list[Subnet]:
             )
         )
     return subnets
+
+
+def subnet_keys(space: Space, genes: Genes) -> list[str]:
+    """`Subnet.key` of every row of a population."""
+    return [subnet.key for subnet in decode(space, genes)]
 
 
 def largest_subnet(space: Space) -> Subnet:
