@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from supernet import search
     from supernet.latency import LatencyTable
     from supernet.models import Supernet, extract
+    from supernet.search.api import search
     from supernet.space import Subnet, SubnetFile, load_space
 
 __all__ = [

@@ -37,7 +37,8 @@ def _first_of_equals(points: Values) -> npt.NDArray[np.bool_]:
 def _best(points: Values) -> npt.NDArray[np.bool_]:
     """Which rows, in lexicographic order and without equals, are dominated by none."""
     if points.shape[1] == 1:
-        return np.arange(len(points)) == 0
+        first: npt.NDArray[np.bool_] = np.arange(len(points)) == 0
+        return first
     if points.shape[1] == 2:  # better than all before in the second
         before = np.concatenate([[np.inf], np.minimum.accumulate(points[:, 1])[:-1]])
         lower: npt.NDArray[np.bool_] = points[:, 1] < before
@@ -58,10 +59,9 @@ def _dominated(points: Values, others: Values) -> npt.NDArray[np.bool_]:
     found = np.zeros(len(points), dtype=bool)
     for start in range(0, len(others), _BLOCK):
         near = others[start : start + _BLOCK]
-        no_worse: npt.NDArray[np.bool_] = (near[None] <= points[:, None]).all(axis=2)
-        below: npt.NDArray[np.bool_] = near[None] < points[:, None]
-        better = below.any(axis=2)
-        found |= (no_worse & better).any(axis=1)
+        no_worse = np.all(near[None] <= points[:, None], axis=2)
+        better = np.any(near[None] < points[:, None], axis=2)
+        found |= np.any(no_worse & better, axis=1)
     return found
 
 
