@@ -61,7 +61,7 @@ def test_finds_the_optimum_of_an_enumerated_space(
 
 def test_the_same_seed_asks_the_same(info: AlgorithmInfo, problem: Make):
     results = [
-        run_search(problem(), factory=info.factory, budget=Budget(scored=400), seed=s)
+        run_search(problem(), factory=info.factory, budget=Budget(scored=250), seed=s)
         for s in (3, 3, 4)
     ]
     np.testing.assert_array_equal(results[0].genes, results[1].genes)

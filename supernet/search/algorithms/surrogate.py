@@ -36,7 +36,8 @@ class Surrogate:
         fit: makes the model; ridge regression on single choices when not given.
         pairs: subnets of all sizes that are measured first; half the budget at most.
         rounds: searches on the model; until the budget is spent when not given.
-        candidates: subnets measured after each of them.
+        candidates: subnets measured after each of them; a sixteenth of the budget, at least
+            16, when not given.
         inner: subnets scored by the model in each of them.
     """
 
@@ -47,14 +48,14 @@ class Surrogate:
         fit: Fit | None = None,
         pairs: int = 100,
         rounds: int | None = None,
-        candidates: int = 16,
+        candidates: int | None = None,
         inner: int = 20_000,
     ) -> None:
         self._start = start
         self._fit = fit or _ridge(start.problem.domain.space)
         self._pairs = min(pairs, start.budget // 2)
         self._left = start.budget if rounds is None else rounds
-        self._candidates, self._inner = candidates, inner
+        self._candidates, self._inner = candidates or max(16, start.budget // 16), inner
         self._archive = start.archive
         self._begun = False
 
