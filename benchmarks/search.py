@@ -134,7 +134,7 @@ def apart(side: str, arguments: argparse.Namespace, limit: int, seed: int, **mor
 def speed(arguments: argparse.Namespace) -> dict[str, Any]:
     """Seconds for the same number of candidates, in turn."""
     theirs, ours, alone = [], [], []
-    for seed in range(arguments.seeds):
+    for seed in range(arguments.ofa_seeds):
         theirs.append(apart("ofa", arguments, 20, seed)["seconds"])
         found = apart("ours", arguments, 20, seed, budget=CANDIDATES)
         ours.append(found["seconds"])
@@ -155,7 +155,7 @@ def quality(arguments: argparse.Namespace) -> dict[str, Any]:
     """Best predicted accuracy under limits, over seeds."""
     found = {}
     for limit in LIMITS:
-        theirs = [apart("ofa", arguments, limit, s) for s in range(arguments.seeds)]
+        theirs = [apart("ofa", arguments, limit, s) for s in range(arguments.ofa_seeds)]
         ours = [
             apart("ours", arguments, limit, s, seconds=1.0, budget=arguments.budget)
             for s in range(arguments.seeds)
@@ -211,6 +211,7 @@ def main() -> None:
     parser.add_argument("--published", type=Path, required=True)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--ofa-seeds", type=int, default=5, help="runs of the slow side")
     parser.add_argument("--budget", type=int, default=100_000, help="most scored in a second")
     parser.add_argument("--side", choices=("ofa", "ours"), help="one search, for the benchmark")
     parser.add_argument("--limit", type=int, default=0)

@@ -17,7 +17,7 @@ _CHAINS = 10  # at the problem's own limits
 _LEVELS = 12  # caps along the front, where nothing is limited
 _BESIDE = 2  # caps along the front, beside limits
 _ELITES = 12  # local optima of a target that restarts begin from
-_PAIRS = 64  # scored of each neighbourhood
+_PAIRS = 96  # scored of each neighbourhood
 _MOVES = 192  # single changes looked at, at most
 _SHAKEN = 4  # genes that a restart changes
 _TRIES = 12  # shaken subnets of which the first within the caps is taken
@@ -187,13 +187,15 @@ class LocalSearch:
         values = self._known.columns[self._first.name].reshape(chains, -1).astype(np.float32)
         change = values[:, 1:] - values[:, :1]
         change = -change if self._first.maximise else change
+        change[np.all(self._singles[:, 1:] == self._genes[:, None], axis=2)] = np.inf  # none at all
         first, second = self._pairs
-        sums = change[:, first] + change[:, second]
+        sums = (change[:, :, None] + change[:, None])[:, first, second]
         for name, cap in self._caps.items():
             costs = self._known.columns[name].reshape(chains, -1).astype(np.float32)
             room = (cap * _SLACK).astype(np.float32) - costs[:, 0]
             extra = costs[:, 1:] - costs[:, :1]
-            sums[extra[:, first] + extra[:, second] > room[:, None]] = np.inf
+            over = extra[:, :, None] + extra[:, None] > room[:, None, None]
+            sums[over[:, first, second]] = np.inf
         sums[np.isnan(sums)] = np.inf
         count = min(_PAIRS, sums.shape[1])
         best = np.argpartition(sums, count - 1, axis=1)[:, :count] if count else first[None, :0]
