@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import click
 
-__all__ = ["Once", "common", "device", "networks", "run", "seed", "sizes"]
+__all__ = ["Once", "common", "device", "images", "networks", "run", "seed", "sizes", "workers"]
 
 
 def common(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -59,6 +59,19 @@ device = click.option(
     default="auto",
     show_default=True,
     help="cpu, cuda, cuda:1, mps; auto takes a GPU when there is one.",
+)
+
+
+images = click.option(
+    "--images", type=click.IntRange(1), help="Hold-out images for each, always the same; else all."
+)
+
+workers = click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Processes that measure at the same time; they share the processors.",
 )
 
 

@@ -82,18 +82,8 @@ _LIMITS = {
     show_default=True,
     help="Subnets whose accuracy is measured for the predictor.",
 )
-@click.option(
-    "--images",
-    type=click.IntRange(1),
-    help="Hold-out images of each measurement; all if not given.",
-)
-@click.option(
-    "--workers",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Processes that measure accuracies.",
-)
+@options.images
+@options.workers
 @click.option(
     "--confirm",
     type=click.IntRange(0, 1000),

@@ -7,15 +7,23 @@ choices. Everything additive over operators (MACs, parameters, latency) and the
 network itself come from the slots.
 """
 
-import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from supernet.space.dimensions import (
+    Choice,
+    Dimension,
+    Genes,
+    Part,
+    Place,
+    Slot,
+    StageDimensions,
+)
 from supernet.space.operators import Operator, Shortcut, round_channels
 from supernet.space.spec import EXPANDING, BlockKind, Space, Stage, Stem
 
@@ -30,87 +38,6 @@ __all__ = [
     "StageDimensions",
     "layout_of",
 ]
-
-Genes: TypeAlias = npt.NDArray[np.int8]
-Choice: TypeAlias = float | str
-Part: TypeAlias = Literal["input", "stem", "stage", "head"]
-
-
-@dataclass(frozen=True, slots=True)
-class Dimension:
-    """One choice to make."""
-
-    name: str
-    """Such as ``stage2.block1.kernel``."""
-    choices: tuple[Choice, ...]
-    """Allowed values, in the order of the space."""
-    column: int
-    """Its column in a row of genes; -1 when there is nothing to choose."""
-    place: "Place"
-    """Where in the network it is chosen."""
-    kind: str
-    """What is chosen: ``resolution``, ``kernel``, ``depth``, ..."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A part of a network, and the stage and block in it."""
-
-    part: Part
-    stage: int = 0
-    """From 1; 0 outside of stages."""
-    block: int = 0
-    """From 1; 0 where a whole stage, stem or head is meant."""
-
-    @property
-    def group(self) -> str:
-        """The stage, or the part outside of stages: ``stage2``, ``stem``."""
-        return f"{self.part}{self.stage or ''}"
-
-    def __str__(self) -> str:
-        return f"{self.group}.block{self.block}" if self.block else self.group
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """A place in the network where an operator may stand."""
-
-    name: str
-    """Such as ``stage2.block1``."""
-    place: Place
-    """The same as a value."""
-    dimensions: tuple[Dimension, ...]
-    """What its operator depends on; the resolution, where it is one of them, is first."""
-    make: Callable[..., Operator | None]
-    """The operator for one value per dimension; None where the slot is skipped."""
-
-    def operators(self, resolution: float | None = None) -> Iterator[Operator | None]:
-        """The operators for all choices, the last dimension fastest; at one size if given."""
-        choices = [dimension.choices for dimension in self.dimensions]
-        if resolution is not None and self.dimensions[0].kind == "resolution":
-            choices[0] = (resolution,)
-        for values in itertools.product(*choices):
-            yield self.make(*values)
-
-
-@dataclass(frozen=True, slots=True)
-class StageDimensions:
-    """The choices of one stage."""
-
-    block: Dimension
-    width: Dimension
-    depth: Dimension
-    se: Dimension
-    shortcut: Dimension
-    kernel: tuple[Dimension, ...]
-    """Per block; one and the same where the stage shares it."""
-    expand: tuple[Dimension, ...]
-    """Per block; one and the same where the stage shares it."""
-
-    @property
-    def shared(self) -> bool:
-        """Whether all blocks have one kernel and one expand ratio."""
-        return len(self.kernel) > 1 and self.kernel[0] is self.kernel[1]
 
 
 @dataclass(frozen=True, slots=True)

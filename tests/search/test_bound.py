@@ -14,20 +14,6 @@ from supernet.space.layout import layout_of
 PUBLISHED = Path(__file__).parents[3] / "shared" / "published" / "accuracy"
 
 
-@pytest.fixture(scope="module")
-def space() -> Space:
-    return Space(
-        name="countable",
-        resolutions=(16, 24),
-        stem=Stem(width=(8, 16)),
-        stages=(
-            Stage(width=(8, 16), depth=(1, 2), kernel=(3, 5), expand=(2.0, 3.0)),
-            Stage(width=(16, 24), depth=(1,), kernel=(3, 5, 7), expand=(3.0, 4.0)),
-        ),
-        head=Head(),
-    )
-
-
 def random_additive(space: Space, seed: int) -> Additive:
     """A table for every gene that always has an effect, and one over two of them."""
     rng = np.random.default_rng(seed)

@@ -25,14 +25,8 @@ from supernet.cli.output import print_json, print_table, progress_bar
     show_default=True,
     help="Fresh subnets of all sizes to measure.",
 )
-@click.option("--images", type=click.IntRange(1), help="Hold-out images for each; else all.")
-@click.option(
-    "--workers",
-    type=click.IntRange(1, 256),
-    default=1,
-    show_default=True,
-    help="Processes that measure at the same time; they share the processors.",
-)
+@options.images
+@options.workers
 @options.seed
 @options.device
 @options.common

@@ -20,18 +20,8 @@ from supernet.cli.output import print_json, progress_bar
     show_default=True,
     help="To measure: the largest, the smallest, and random ones of all sizes.",
 )
-@click.option(
-    "--images",
-    type=click.IntRange(1),
-    help="Hold-out images for each, always the same ones; all when not given.",
-)
-@click.option(
-    "--workers",
-    type=click.IntRange(1, 256),
-    default=1,
-    show_default=True,
-    help="Processes that measure at the same time; they share the processors.",
-)
+@options.images
+@options.workers
 @click.option(
     "-o",
     "--output",
