@@ -6,7 +6,18 @@ from typing import Any, TypeAlias
 
 import click
 
-__all__ = ["Once", "common", "device", "images", "networks", "run", "seed", "sizes", "workers"]
+__all__ = [
+    "Once",
+    "Value",
+    "common",
+    "device",
+    "images",
+    "networks",
+    "run",
+    "seed",
+    "sizes",
+    "workers",
+]
 
 
 def common(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -75,7 +86,11 @@ workers = click.option(
 )
 
 
-class _Sizes(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+class Value(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+    """Base of the kinds of values that options of ours take."""
+
+
+class _Sizes(Value):
     """Whole numbers with commas between them."""
 
     name = "sizes"

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from supernet.cli.options import Value
+
 __all__ = ["BYTES", "COUNT", "FIX", "LATENCY", "merged"]
 
 _NUMBER = re.compile(r"\s*([+-]?[0-9.]+(?:e[+-]?[0-9]+)?)\s*([a-z]*)\s*", re.IGNORECASE)
@@ -22,7 +24,7 @@ _BYTES = {
 }
 
 
-class _Quantity(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+class _Quantity(Value):
     """A number above 0 with one of some units."""
 
     def __init__(self, name: str, units: dict[str, float], example: str) -> None:
@@ -58,7 +60,7 @@ BYTES = _Quantity("bytes", _BYTES, "4MiB")
 """Bytes, with their unit: 12MB, 4MiB."""
 
 
-class _Latency(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+class _Latency(Value):
     """``MS`` or ``TARGET=MS``."""
 
     name = "[target=]ms"
@@ -81,7 +83,7 @@ class _Latency(click.ParamType):  # type: ignore[type-arg]  # generic in newer v
         return (f"latency@{target}" if target else "latency"), ms
 
 
-class _Fix(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+class _Fix(Value):
     """``DIMENSION=VALUE,VALUE``."""
 
     name = "name=values"
