@@ -136,6 +136,20 @@ class Run:
         """Where an accuracy predictor that was trained elsewhere is kept."""
         return self.folder / "predictor" / "imported.json"
 
+    def known_predictor(self) -> Path:
+        """The accuracy predictor that is there: an imported one, else the learned one.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        for path in (self.imported_predictor, self.predictor):
+            if path.is_file():
+                return path
+        raise ConfigError(
+            f"{self.folder}: no accuracy predictor in it",
+            hint="`supernet search` learns one; `supernet import ofa` brings one in",
+        )
+
     def config(self) -> RunConfig:
         """What the training was started with.
 

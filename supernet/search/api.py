@@ -118,11 +118,5 @@ def _predictor(
     if predictor is not None:
         return predictor
     if isinstance(space_or_run, Run):
-        for path in (space_or_run.imported_predictor, space_or_run.predictor):
-            if path.is_file():
-                return load_predictor(path, space)
-        raise ConfigError(
-            f"{space_or_run.folder}: no accuracy predictor in it",
-            hint="`supernet search` or `supernet predictor fit` makes one",
-        )
+        return load_predictor(space_or_run.known_predictor(), space)
     raise ConfigError("a search of a space needs a predictor", hint="fit_predictor makes one")

@@ -120,13 +120,7 @@ def check_run(
     Raises:
         ConfigError: the run has no predictor, or no images.
     """
-    known = run.imported_predictor if run.imported_predictor.is_file() else run.predictor
-    path = predictor or known
-    if predictor is None and not path.is_file():
-        raise ConfigError(
-            f"{run.folder}: no accuracy predictor in it", hint="`supernet search` learns one"
-        )
-    loaded = load_predictor(path, run.space())
+    loaded = load_predictor(predictor or run.known_predictor(), run.space())
     checked = check_predictor(
         run,
         loaded.mean,
