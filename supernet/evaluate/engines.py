@@ -12,6 +12,7 @@ from typing import Any, Protocol, Self
 
 import torch
 
+from supernet.errors import ConfigError
 from supernet.evaluate.evaluator import Evaluator
 from supernet.evaluate.task import Evaluation, EvaluationTask
 
@@ -150,8 +151,10 @@ class _Worker:
         try:
             return self.pipe.recv()
         except (EOFError, OSError):
+            self._process.join(_END_S)
+            status = self._process.exitcode or 0
             self.end()
-            return None
+            return None if status <= 0 else _not_started(status)  # negative: a signal's number
 
     def end(self) -> None:
         self.pipe.close()
@@ -177,6 +180,14 @@ def _work(make: Callable[[], Evaluator], threads: int, pipe: Connection) -> None
             except Exception as error:  # noqa: BLE001  # whatever it is, the parent raises it
                 answer = error
             pipe.send(answer)
+
+
+def _not_started(status: int) -> Exception:
+    return ConfigError(
+        f"a worker process ended by itself (status {status}; its message is above): it must be"
+        " able to import what makes the evaluator, and a script that starts workers needs"
+        ' `if __name__ == "__main__":` around what it runs'
+    )
 
 
 def _failed(task: EvaluationTask) -> Evaluation:

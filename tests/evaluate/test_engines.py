@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from supernet.data import Dataset
-from supernet.errors import DataError
+from supernet.errors import ConfigError, DataError
 from supernet.evaluate import Engine, Evaluation, EvaluationTask, Evaluator, InProcess, Workers
 from supernet.evaluate.task import tasks_of
 from supernet.models import Supernet
@@ -115,6 +115,24 @@ def test_a_killed_worker_costs_its_task_alone_which_is_tried_once_more(
     assert multiprocessing.active_children() == []
 
 
+class Ending(Standing):
+    """Ends its process, as one does that cannot import its script."""
+
+    def evaluate(self, task: EvaluationTask) -> Evaluation:
+        os._exit(1)
+
+
+def test_a_worker_that_ends_by_itself_is_an_error(
+    tasks: list[EvaluationTask], tmp_path: Path
+) -> None:
+    with (
+        Workers(partial(Ending, tmp_path), 2) as workers,
+        pytest.raises(ConfigError, match=r"status 1.*__main__"),
+    ):
+        list(workers.submit(tasks))
+    assert multiprocessing.active_children() == []
+
+
 def test_who_stops_listening_leaves_nothing_running(
     tasks: list[EvaluationTask], tmp_path: Path
 ) -> None:
@@ -137,6 +155,7 @@ def test_ctrl_c_leaves_nothing_running(tasks: list[EvaluationTask], tmp_path: Pa
     parent = multiprocessing.get_context("spawn").Process(target=_submit, args=(tmp_path, tasks))
     parent.start()
     while len(list(tmp_path.iterdir())) < 3:
+        assert parent.is_alive(), "ended before it measured"
         time.sleep(0.05)
     assert parent.pid
     children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")

@@ -141,7 +141,7 @@ def _take(parent: Path) -> str:
 
 def test_searches_at_once_never_share_a_folder(tmp_path: Path) -> None:
     with multiprocessing.get_context("spawn").Pool(2) as pool:
-        names = pool.map(_take, [tmp_path] * 20)
+        names = pool.map_async(_take, [tmp_path] * 20).get(timeout=120)
     assert len({*names}) == 20
 
 
