@@ -1,11 +1,16 @@
-"""How long threads that wait for each other stay awake."""
+"""Threads that share the cores of this machine with those of others."""
 
+import contextlib
 import os
+import time
+from pathlib import Path
 
-__all__ = ["is_quiet", "limit_spinning"]
+__all__ = ["is_quiet", "limit_spinning", "products_alone_if_busy"]
 
 _ALONE, _BESIDE_OTHERS = 4000, 1000  # turns of libgomp's waiting loop
 _QUIET = 0.25  # processes that want a core, for each core
+_LOOKS, _PAUSE_S = 5, 0.004  # threads of a product that has just ended are still awake
+_NOW = Path("/proc/loadavg")
 
 
 def limit_spinning() -> None:
@@ -31,3 +36,31 @@ def is_quiet() -> bool:
     except (AttributeError, OSError):  # Windows has none
         return False
     return load < _QUIET * (os.cpu_count() or 1)
+
+
+def products_alone_if_busy() -> contextlib.AbstractContextManager[object]:
+    """Keep each matrix product of NumPy to one thread, if others want the cores right now.
+
+    A product ends with its slowest thread. On two cores, seconds of a search of 50,100
+    subnets by a perceptron, with one thread and with two: alone 0.8 and 0.6, beside two
+    other programs 0.9 and 4.3.
+    """
+    if any(_is_alone() for _ in range(_LOOKS)):
+        return contextlib.nullcontext()
+    import threadpoolctl  # here: the command line reads this file before all others
+
+    limited: contextlib.AbstractContextManager[object] = threadpoolctl.threadpool_limits(
+        1, user_api="blas"
+    )
+    return limited
+
+
+def _is_alone() -> bool:
+    """Whether nothing but this thread wants a core right now."""
+    try:
+        running = int(_NOW.read_text().split()[3].partition("/")[0])
+    except (OSError, ValueError, IndexError):  # not Linux: what the last minute says
+        return is_quiet()
+    if running > 1:
+        time.sleep(_PAUSE_S)
+    return running <= 1

@@ -1,10 +1,14 @@
-"""Threads of torch spin for a short time, and shorter on a busy machine."""
+"""Threads of torch spin for a short time, and shorter on a busy machine; BLAS as well."""
 
 import os
+from pathlib import Path
 
+import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
-from supernet.threads import limit_spinning
+from supernet import threads
+from supernet.threads import limit_spinning, products_alone_if_busy
 
 
 @pytest.mark.parametrize(("load", "turns"), [(0.1, "4000"), (0.9, "4000"), (1.1, "1000")])
@@ -37,3 +41,32 @@ def test_what_the_environment_says_is_left_alone(name: str, monkeypatch: pytest.
     monkeypatch.setenv(name, "7")
     limit_spinning()
     assert os.environ.get("GOMP_SPINCOUNT") == ("7" if name == "GOMP_SPINCOUNT" else None)
+
+
+def blas_threads() -> int:
+    np.zeros((2, 2)) @ np.zeros((2, 2))
+    return max(
+        int(found["num_threads"]) for found in threadpool_info() if found["user_api"] == "blas"
+    )
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_matrix_products_keep_to_one_thread_where_others_run(
+    others: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    told = tmp_path / "loadavg"
+    told.write_text(f"0.10 0.20 0.30 {1 + others}/99 1234\n")
+    monkeypatch.setattr(threads, "_NOW", told)
+    before = blas_threads()
+    with products_alone_if_busy():
+        assert blas_threads() == (1 if others else before)
+    assert blas_threads() == before
+
+
+def test_a_system_that_does_not_say_who_runs_is_asked_for_its_last_minute(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setattr(threads, "_NOW", tmp_path / "none")
+    monkeypatch.setattr(os, "getloadavg", lambda: (99.0, 0.0, 0.0))
+    with products_alone_if_busy():
+        assert blas_threads() == 1

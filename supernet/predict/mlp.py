@@ -72,6 +72,7 @@ class MLPPredictor:
         sizes = {entry.value: i for i, entry in enumerate(inputs) if entry.dimension == _RESOLUTION}
         self._sizes = np.array(sorted(sizes))
         self._first = _FirstLayer(space, self.inputs, *self.layers[0], sizes)
+        self._later, self._last = _shifted(self.layers[1:])
 
     kind = "imported"
     """Trained elsewhere."""
@@ -127,27 +128,23 @@ class MLPPredictor:
         buffers: Sequence[Weights],
     ) -> Values:
         """Accuracies of a chunk as shares of 1."""
-        inputs = self._first.inputs(genes)
-        below = self._forward(inputs, lower, buffers)
+        inputs = self._first.inputs(genes, lower)
+        below = self._forward(inputs, buffers)
         between = np.flatnonzero(share)
         if not len(between):
             return below
         upper = np.minimum(lower[between] + 1, len(self._sizes) - 1)
-        gain = self._forward(inputs[between], upper, buffers) - below[between]
+        gain = self._forward(self._first.inputs(genes[between], upper), buffers) - below[between]
         below[between] += share[between] * np.where(share[between] < 0, np.maximum(gain, 0), gain)
         return below
 
-    def _forward(
-        self, inputs: Weights, place: npt.NDArray[np.int64], buffers: Sequence[Weights]
-    ) -> Values:
-        """The network at known input sizes; whatever is in the buffers is overwritten."""
+    def _forward(self, inputs: Weights, buffers: Sequence[Weights]) -> Values:
+        """The network, shape ``(N,)``; whatever is in the buffers is overwritten."""
         hidden = np.matmul(inputs, self._first.weight, out=buffers[0][: len(inputs)])
-        hidden += self._first.bias[place]
-        for (weight, bias), buffer in zip(self.layers[1:], buffers[1:]):
-            np.maximum(hidden, 0, out=hidden)
-            hidden = np.matmul(hidden, weight.T, out=buffer[: len(inputs)])
-            hidden += bias
-        return hidden[:, 0].astype(np.float64)
+        for (weight, floor), buffer in zip(self._later, buffers[1:]):
+            np.maximum(hidden, floor, out=hidden)
+            hidden = np.matmul(hidden, weight, out=buffer[: len(inputs)])
+        return hidden[:, 0].astype(np.float64) + self._last
 
     def _check(self) -> None:
         known = {gene.name for gene in layout_of(self.space).genes} | {_RESOLUTION, ""}
@@ -248,11 +245,27 @@ class MLPPredictor:
         return cls(space, inputs, layers, body.source)
 
 
+def _shifted(
+    layers: Sequence[tuple[Weights, Weights]],
+) -> tuple[list[tuple[Weights, Weights]], float]:
+    """Layers after the first without biases, which saves a pass over the hidden units.
+
+    ``relu(h + b) = max(h, -b) + b``, and that last `b` goes through the next layer into its
+    own bias. So each layer is its transposed weight, and the floor under what comes into it;
+    the bias of the last one is the float that is left.
+    """
+    found, bias = [], np.zeros(layers[0][0].shape[1] if layers else 0)
+    for weight, own in layers:
+        found.append((np.ascontiguousarray(weight.T), -bias.astype(np.float32)))
+        bias = own + weight.astype(np.float64) @ bias
+    return found, float(bias[0]) if len(bias) else 0.0
+
+
 class _FirstLayer:
     """The first layer with its rows in the order of genes, which makes its inputs cheap.
 
     The one-hot choices of a gene are one row of a small table; which row is one product of
-    the genes with a matrix. The input size, of which a subnet has one, is a bias.
+    the genes with a matrix. The input size and the bias come last, one row for each size.
     """
 
     def __init__(
@@ -286,14 +299,18 @@ class _FirstLayer:
             for column, stride in zip(term.columns, _strides(shape)):
                 self._strides[column, place] = stride
         self._rows = np.concatenate(tables)
-        self.bias: Weights = np.stack(
-            [bias + weight[:, sizes[size]] for size in sorted(sizes)] or [bias]
-        )
+        by_size = [bias + weight[:, sizes[size]] for size in sorted(sizes)] or [bias]
+        self.weight = np.concatenate([self.weight, np.stack(by_size)])
+        self._sizes = np.eye(len(by_size), dtype=np.float32)
 
-    def inputs(self, genes: Genes) -> Weights:
-        """Shape ``(N, inputs)``, for `weight`."""
+    def inputs(self, genes: Genes, size: npt.NDArray[np.int64]) -> Weights:
+        """Shape ``(N, inputs)``, for `weight`; `size` is each subnet's place in the sizes."""
         index = (genes.astype(np.float32) @ self._strides + self._offsets).astype(np.intp)
-        return self._rows.take(index, axis=0).reshape(len(genes), -1)
+        found: Weights = np.empty((len(genes), len(self.weight)), dtype=np.float32)
+        known = len(self.weight) - len(self._sizes)
+        found[:, :known] = self._rows.take(index, axis=0).reshape(len(genes), -1)
+        found[:, known:] = self._sizes.take(size, axis=0)
+        return found
 
 
 def _strides(shape: Sequence[int]) -> list[int]:

@@ -15,6 +15,7 @@ from supernet.predict.mlp import MLPPredictor
 from supernet.predict.ofa import load_ofa
 from supernet.predict.validate import calibrated, check_count, held_out
 from supernet.space import Space, list_spaces
+from supernet.threads import products_alone_if_busy
 
 __all__ = ["CHOICES", "fit_predictor", "load_predictor", "named_space"]
 
@@ -52,6 +53,11 @@ def fit_predictor(
     """
     pairs = pairs.merged()
     check_count(pairs)
+    with products_alone_if_busy():
+        return _fit(pairs, kind, seed, folds)
+
+
+def _fit(pairs: AccuracyPairs, kind: str, seed: int, folds: int) -> FittedPredictor:
     if kind not in ("auto", "ensemble"):
         kind_of(kind)
         return _single(pairs, kind, held_out(pairs, kind, folds=folds, seed=seed), seed)

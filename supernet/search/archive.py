@@ -1,7 +1,7 @@
 """Every subnet that was scored, once each, found again by its genes."""
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,10 @@ __all__ = ["Archive"]
 
 _FIRST = 4096  # rows that there is room for in the beginning
 _LOAD = 4  # places of the hash table for each row
+_ONE, _TWO, _SHIFT = np.uint64(1), np.uint64(2), np.uint64(29)
+_MIX = np.uint64(0xBF58476D1CE4E5B9)  # of SplitMix64 (Steele et al. 2014)
+
+Words: TypeAlias = npt.NDArray[np.uint64]
 _Any = TypeVar("_Any", bound=np.generic)
 
 
@@ -30,82 +34,94 @@ class _Rows:
         self._words = -(-max(width, 1) // 8)
         self._width = width
         rng = np.random.default_rng(0)
-        odd = rng.integers(0, 2**62, size=self._words, dtype=np.uint64) * np.uint64(2)
-        self._factors = odd + np.uint64(1)
-        self.rows = np.zeros((_FIRST, self._words), dtype=np.uint64)
+        self._factors = rng.integers(0, 2**63, size=self._words, dtype=np.uint64) * _TWO + _ONE
         self.count = 0
-        self._table = np.full(_FIRST * _LOAD, -1, dtype=np.int64)
+        self._rows = np.zeros((_FIRST, self._words), dtype=np.uint64)
+        self._hashes = np.zeros(_FIRST, dtype=np.uint64)
+        self._table = np.full(_FIRST * _LOAD, -1, dtype=np.int32)
 
     def find(self, genes: Genes) -> Index:
         """Index of each row, -1 where it is not there; shape ``(N,)``."""
         packed = self._packed(genes)
-        return self._probe(packed)[0]
+        hashes = self._hashed(packed)
+        return self._probe(packed, hashes, self._first_places(hashes))[0]
 
     def add(self, genes: Genes) -> Index:
-        """Index of each row; new rows get the next numbers."""
+        """Index of each row; new rows get the next numbers, in order."""
         packed = self._packed(genes)
-        index, places = self._probe(packed)
-        while len(new := np.flatnonzero(index < 0)):
-            if self.count + len(new) > len(self.rows):
-                self._grow(self.count + len(new))
-                index, places = self._probe(packed)
-                continue
+        hashes = self._hashed(packed)
+        if self.count + len(genes) > len(self._hashes):
+            self._grow(self.count + len(genes))
+        index, places = self._probe(packed, hashes, self._first_places(hashes))
+        new = np.flatnonzero(index < 0)
+        while len(new):
             # of rows that meet in one place the first takes it; the others look again
-            _, first = np.unique(places[new], return_index=True)
-            taken = new[np.sort(first)]
+            self._table[places[new[::-1]]] = new[::-1]
+            first = self._table[places[new]] == new
+            taken = new[first]
             numbers = np.arange(self.count, self.count + len(taken))
-            self.rows[numbers] = packed[taken]
-            self._table[places[taken]] = numbers
+            self._rows[numbers], self._hashes[numbers] = packed[taken], hashes[taken]
+            self._table[places[taken]] = index[taken] = numbers
             self.count += len(taken)
-            index[taken] = numbers
-            rest = np.flatnonzero(index < 0)
-            index[rest], places[rest] = self._probe(packed[rest], places[rest])
+            rest = new[~first]
+            index[rest], places[rest] = self._probe(packed[rest], hashes[rest], places[rest])
+            new = rest[index[rest] < 0]
         return index
 
-    def _packed(self, genes: Genes) -> npt.NDArray[np.uint64]:
+    def _packed(self, genes: Genes) -> Words:
         """Rows of eight genes a word, shape ``(N, W)``."""
         padded = np.zeros((len(genes), 8 * self._words), dtype=np.int8)
         padded[:, : self._width] = genes
         return padded.view(np.uint64)
 
-    def _probe(
-        self, packed: npt.NDArray[np.uint64], places: Index | None = None
-    ) -> tuple[Index, Index]:
-        """Index of each row or -1, and its place in the table, free where it is -1."""
-        mask = len(self._table) - 1
-        if places is None:
-            mixed = (packed * self._factors).sum(axis=1, dtype=np.uint64)
-            mixed ^= mixed >> np.uint64(29)
-            mixed *= np.uint64(0xBF58476D1CE4E5B9)
-            places = (mixed >> np.uint64(20)).astype(np.int64) & mask
-        else:
-            places = places.copy()
-        index = self._table[places]
+    def _hashed(self, packed: Words) -> Words:
+        """One word a row, shape ``(N,)``."""
+        mixed = np.zeros(len(packed), dtype=np.uint64)
+        for word, factor in zip(packed.T, self._factors):
+            mixed ^= mixed >> _SHIFT
+            mixed += word * factor
+        mixed ^= mixed >> _SHIFT
+        mixed *= _MIX
+        return mixed
+
+    def _first_places(self, hashes: Words) -> Index:
+        return (hashes >> _SHIFT).astype(np.int64) & (len(self._table) - 1)
+
+    def _probe(self, packed: Words, hashes: Words, places: Index) -> tuple[Index, Index]:
+        """Index of each row or -1, and its place in the table, free where it is -1.
+
+        Args:
+            packed: the rows, shape ``(N, W)``.
+            hashes: of the rows, shape ``(N,)``.
+            places: where to begin to look, shape ``(N,)``.
+        """
+        index, places = self._table[places].astype(np.int64), places.copy()
         left = np.flatnonzero(index >= 0)
-        while True:
-            same = (self.rows[index[left]] == packed[left]).all(axis=1)
-            left = left[~same]
-            if not len(left):
-                return index, places
-            places[left] = (places[left] + 1) & mask
+        while len(left):
+            other = self._hashes[index[left]] != hashes[left]
+            same = left[~other]
+            if (self._rows[index[same]] != packed[same]).any():  # equal hashes by chance
+                other = (self._rows[index[left]] != packed[left]).any(axis=1)
+            left = left[other]
+            places[left] = (places[left] + 1) & (len(self._table) - 1)
             index[left] = self._table[places[left]]
             left = left[index[left] >= 0]
+        return index, places
 
     def _grow(self, count: int) -> None:
-        size = len(self.rows)
+        size = len(self._hashes)
         while size < count:
             size *= 2
-        self.rows = _longer(self.rows, size)
-        self._table = np.full(size * _LOAD, -1, dtype=np.int64)
-        _, places = self._probe(self.rows[: self.count])  # the table is empty
+        self._rows, self._hashes = _longer(self._rows, size), _longer(self._hashes, size)
+        self._table = np.full(size * _LOAD, -1, dtype=np.int32)
         left = np.arange(self.count)
-        mask = len(self._table) - 1
+        places = self._first_places(self._hashes[left])
         while len(left):
             free = self._table[places[left]] < 0
             tried = left[free]
             self._table[places[tried]] = tried  # of several the last one stays
             left = left[self._table[places[left]] != left]
-            places[left] = (places[left] + 1) & mask
+            places[left] = (places[left] + 1) & (len(self._table) - 1)
 
 
 class Archive:

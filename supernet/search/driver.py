@@ -15,6 +15,7 @@ from supernet.search.problem import Problem
 from supernet.search.registry import DEFAULT, algorithm
 from supernet.search.result import SearchResult
 from supernet.space import Genes
+from supernet.threads import products_alone_if_busy
 
 __all__ = ["Budget", "run_search"]
 
@@ -72,6 +73,7 @@ def run_search(
         archive=archive,
     )
     chosen = factory or algorithm(DEFAULT).factory
-    drive(chosen, start_with, seconds=budget.seconds, progress=progress)
+    with products_alone_if_busy():
+        drive(chosen, start_with, seconds=budget.seconds, progress=progress)
     everything = archive.at(np.arange(len(archive)))
     return SearchResult.of(problem, everything, seconds=time.perf_counter() - begun)

@@ -61,5 +61,6 @@ def _score(
             within = violation <= 0
             values[within] = objective(genes[within])
             columns[objective.name] = values
-    archive.fill(slice(known, len(archive)), columns, problem.violation(columns))
+            violation = problem.violation(columns)
+    archive.fill(slice(known, len(archive)), columns, violation)
     algorithm.tell(archive.at(index))

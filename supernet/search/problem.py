@@ -77,7 +77,7 @@ class Problem:
             if name in columns:
                 share = columns[name] / limit - 1
                 share = -share if self.column(name).maximise else share
-                broken += np.maximum(np.nan_to_num(share, nan=0.0), 0.0)
+                broken += np.fmax(share, 0.0)  # of NaN: 0
         return broken
 
     def losses(self, columns: Mapping[str, Values]) -> Values:

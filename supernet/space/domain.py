@@ -95,20 +95,26 @@ class Domain:
         return table.ravel()
 
     @cached_property
-    def _offsets(self) -> npt.NDArray[np.int32]:
-        return np.arange(len(self.allowed), dtype=np.int32) * self._stride
+    def _narrowed(self) -> npt.NDArray[np.int64]:
+        """Columns of the genes of which some choices are gone."""
+        return np.flatnonzero(self.counts < layout_of(self.space).num_choices)
 
     def canonical(self, genes: Genes) -> Genes:
         """`genes` moved to the nearest allowed choices, without effect 0; a copy."""
-        if not self.is_whole:
-            genes = self._from_ranks(self._ranks(genes))
+        if len(self._narrowed):
+            genes = genes.copy()
+            columns = self._narrowed
+            genes[:, columns] = self.choice(columns, self._ranks(columns, genes[:, columns]))
         return canonical(self.space, genes)
 
-    def _ranks(self, genes: Genes) -> Genes:
-        return genes if self.is_whole else self._rank_of_choice.take(genes + self._offsets)
+    def _ranks(
+        self, columns: npt.NDArray[np.int64], choices: npt.NDArray[np.int8]
+    ) -> npt.NDArray[np.int8]:
+        """Ranks of the allowed choices nearest to `choices` of genes."""
+        return self._rank_of_choice.take(columns * self._stride + choices)
 
     def _from_ranks(self, ranks: Genes) -> Genes:
-        return ranks if self.is_whole else self._choice_of_rank.take(ranks + self._offsets)
+        return self.choice(np.arange(len(self.counts)), ranks)
 
     def contains(self, genes: Genes) -> npt.NDArray[np.bool_]:
         """Which subnets of the whole space are left, shape ``(N,)``."""
@@ -139,13 +145,14 @@ class Domain:
 
     def mutate(self, genes: Genes, probability: float, rng: np.random.Generator) -> Genes:
         """Each gene replaced by a different allowed choice with `probability`."""
-        ranks = self._ranks(genes)
         hit = np.flatnonzero(rng.random(genes.shape, dtype=np.float32) < probability)
-        counts = self.counts[hit % len(self.counts)]
+        columns = hit % len(self.counts)
+        counts = self.counts[columns]
         steps = 1 + (rng.random(len(hit)) * (counts - 1)).astype(np.int64)
-        changed = ranks.copy()
-        changed.ravel()[hit] = (ranks.ravel()[hit] + steps) % counts
-        return self.canonical(self._from_ranks(changed))
+        changed = genes.copy()
+        old = self._ranks(columns, changed.ravel()[hit])
+        changed.ravel()[hit] = self.choice(columns, (old + steps) % counts)
+        return self.canonical(changed)
 
     def crossover(self, first: Genes, second: Genes, rng: np.random.Generator) -> Genes:
         """Each gene from one of two parents with equal chance, shape ``(N, G)``."""
@@ -171,7 +178,7 @@ class Domain:
         return self.canonical(changed)
 
     def choice(
-        self, columns: npt.NDArray[np.int64], ranks: npt.NDArray[np.int64]
+        self, columns: npt.NDArray[np.int64], ranks: npt.NDArray[np.integer[Any]]
     ) -> npt.NDArray[np.int8]:
         """The allowed choices of genes by their rank, of the shape of both."""
         return self._choice_of_rank.take(columns * self._stride + ranks)

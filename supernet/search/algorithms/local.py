@@ -62,8 +62,11 @@ class LocalSearch:
         self._targets: list[_Target] = []  # of each chain
         self._genes: Genes = problem.domain.smallest()[:0]  # of each chain, (B, G)
         self._caps: dict[str, Values] = {}  # by cost, (B,); infinite for none
-        self._around: Genes | None = None  # single changes that were asked, (B * (1 + M), G)
         self._moves, self._pairs = problem.domain.moves[:0], np.zeros((2, 0), dtype=np.int64)
+        self._singles: Genes | None = None  # asked for: each chain's, itself first, (B, 1 + M, G)
+        self._promising: Genes | None = None  # asked for after them: pairs, (B, K, G)
+        self._asked: Genes = self._genes  # the rows of either, (N, G)
+        self._told: Evaluated | None = None  # of just these rows
 
     # ------------------------------------------------------------ the contract
 
@@ -74,21 +77,24 @@ class LocalSearch:
             return Candidates(self._genes[:0])
         if not self._targets:
             self._begin()
-        if self._around is None:
+        if self._singles is not None and self._promising is not None:
+            self._advance(self._singles, self._promising)
+            self._singles = self._promising = None
+        if self._singles is None:
             self._choose_moves()
-            self._around = self._changed()
-            return Candidates(self._around)
-        self._known = self._look_up(self._around)
-        self._singles = self._around.reshape(len(self._genes), -1, self._genes.shape[1])
-        self._promising = self._best_pairs()
-        self._around = None
-        return Candidates(self._promising.reshape(-1, self._genes.shape[1])[self._keep.ravel()])
+            self._singles = self._changed()
+            self._asked = self._singles.reshape(-1, self._genes.shape[1])
+        else:
+            self._known = self._answers()
+            self._promising = self._best_pairs(self._singles)
+            self._asked = self._promising[self._keep]
+        self._told = None
+        return Candidates(self._asked)
 
     def tell(self, evaluated: Evaluated) -> None:
-        """Move on once pairs are scored."""
-        del evaluated  # it is in the archive
-        if self._around is None and self._targets:
-            self._advance()
+        """Take note of what was asked for; anything else is in the archive."""
+        if np.array_equal(evaluated.genes, self._asked):
+            self._told = evaluated
 
     # ------------------------------------------------------------ beginning
 
@@ -152,9 +158,11 @@ class LocalSearch:
         loss[broken] = _BROKEN * (1 + known.violation[broken])
         return loss
 
-    def _look_up(self, genes: Genes) -> Evaluated:
-        """What is known of rows; broken limits where nobody told about them."""
-        index = self._archive.find(genes)
+    def _answers(self) -> Evaluated:
+        """What is known of the rows that were asked for; broken limits where nothing is."""
+        if self._told is not None:
+            return self._told
+        index = self._archive.find(self._asked)
         known = self._archive.at(np.maximum(index, 0))
         known.violation[index < 0] = np.inf
         return known
@@ -171,32 +179,30 @@ class LocalSearch:
         self._moves, self._pairs = moves, np.stack([first[differ], second[differ]])
 
     def _changed(self) -> Genes:
-        """Each chain's subnet and all its single changes, shape ``(B * (1 + M), G)``."""
+        """Each chain's subnet and all its single changes, shape ``(B, 1 + M, G)``."""
         chains, count = len(self._genes), len(self._moves)
         rows = np.repeat(self._genes, count, axis=0)
         moves = np.tile(self._moves, (chains, 1))[:, None]
         changed = self._domain.apply(rows, moves).reshape(chains, count, -1)
-        return np.concatenate([self._genes[:, None], changed], axis=1).reshape(-1, rows.shape[1])
+        return np.concatenate([self._genes[:, None], changed], axis=1)
 
-    def _best_pairs(self) -> Genes:
+    def _best_pairs(self, singles: Genes) -> Genes:
         """Pairs of changes that should gain most under the caps, shape ``(B, K, G)``.
 
         Sets `_keep`, ``(B, K)``: which of them really keep the caps.
         """
         chains = len(self._genes)
-        values = self._known.columns[self._first.name].reshape(chains, -1).astype(np.float32)
-        change = values[:, 1:] - values[:, :1]
-        change = -change if self._first.maximise else change
-        change[np.all(self._singles[:, 1:] == self._genes[:, None], axis=2)] = np.inf  # none at all
         first, second = self._pairs
-        sums = (change[:, :, None] + change[:, None])[:, first, second]
+        gain = self._gain(singles)
+        sums = gain.take(first, axis=1)
+        sums += gain.take(second, axis=1)
         for name, cap in self._caps.items():
             costs = self._known.columns[name].reshape(chains, -1).astype(np.float32)
-            room = (cap * _SLACK).astype(np.float32) - costs[:, 0]
             extra = costs[:, 1:] - costs[:, :1]
-            over = extra[:, :, None] + extra[:, None] > room[:, None, None]
-            sums[over[:, first, second]] = np.inf
-        sums[np.isnan(sums)] = np.inf
+            over = extra.take(first, axis=1)
+            over += extra.take(second, axis=1)
+            room = (cap * _SLACK).astype(np.float32) - costs[:, 0]
+            np.copyto(sums, np.inf, where=over > room[:, None])
         count = min(_PAIRS, sums.shape[1])
         best = np.argpartition(sums, count - 1, axis=1)[:, :count] if count else first[None, :0]
         moves = self._moves[self._pairs.T[best]]  # (B, K, 2, 2)
@@ -206,6 +212,20 @@ class LocalSearch:
         keep = self._within(pairs, chain) & np.isfinite(np.take_along_axis(sums, best, 1)).ravel()
         self._keep = keep.reshape(best.shape)
         return pairs.reshape(chains, best.shape[1], -1)
+
+    def _gain(self, singles: Genes) -> npt.NDArray[np.float32]:
+        """Change of the first objective by each single change, the less the better, ``(B, M)``.
+
+        Infinite where a change changes nothing, or its figure is not known.
+        """
+        values = self._known.columns[self._first.name].reshape(len(singles), -1)
+        gain = (values[:, 1:] - values[:, :1]).astype(np.float32)
+        gain = -gain if self._first.maximise else gain
+        columns, choices = self._moves.T
+        idle = self._genes[:, columns] == choices  # as it is
+        idle |= singles[:, np.arange(1, singles.shape[1]), columns] != choices  # without effect
+        gain[idle | np.isnan(gain)] = np.inf
+        return gain
 
     def _within(self, genes: Genes, chain: Index) -> Mask:
         """Which rows keep the caps of their chains, shape ``(N,)``."""
@@ -217,7 +237,7 @@ class LocalSearch:
 
     # ------------------------------------------------------------ steps
 
-    def _advance(self) -> None:
+    def _advance(self, singles: Genes, promising: Genes) -> None:
         """Every chain goes to the best subnet around it, or restarts at a local optimum."""
         chains = len(self._genes)
         around = self._loss(self._known).reshape(chains, -1)
@@ -225,11 +245,11 @@ class LocalSearch:
             costs = self._known.columns[name].reshape(chains, -1)
             around[(costs > cap[:, None]) & (around < _BROKEN)] = _BROKEN
         pairs = np.full(self._keep.shape, np.inf)
-        pairs[self._keep] = self._loss(self._look_up(self._promising[self._keep]))
+        pairs[self._keep] = self._loss(self._answers())
         loss = np.concatenate([around, pairs], axis=1)
         best = loss.argmin(axis=1)
         better = loss[np.arange(chains), best] < loss[:, 0]
-        rows = np.concatenate([self._singles, self._promising], axis=1)
+        rows = np.concatenate([singles, promising], axis=1)
         stuck = np.flatnonzero(~better)
         for chain in stuck.tolist():
             self._targets[chain].remember(float(loss[chain, 0]), self._genes[chain])
