@@ -40,6 +40,11 @@ class _Rows:
         self._hashes = np.zeros(_FIRST, dtype=np.uint64)
         self._table = np.full(_FIRST * _LOAD, -1, dtype=np.int32)
 
+    @property
+    def genes(self) -> Genes:
+        """All rows, a view of shape ``(N, width)``."""
+        return self._rows[: self.count].view(np.int8)[:, : self._width]
+
     def find(self, genes: Genes) -> Index:
         """Index of each row, -1 where it is not there; shape ``(N,)``."""
         packed = self._packed(genes)
@@ -59,10 +64,10 @@ class _Rows:
             self._table[places[new[::-1]]] = new[::-1]
             first = self._table[places[new]] == new
             taken = new[first]
-            numbers = np.arange(self.count, self.count + len(taken))
-            self._rows[numbers], self._hashes[numbers] = packed[taken], hashes[taken]
-            self._table[places[taken]] = index[taken] = numbers
-            self.count += len(taken)
+            known, self.count = self.count, self.count + len(taken)
+            self._rows[known : self.count] = packed[taken]
+            self._hashes[known : self.count] = hashes[taken]
+            self._table[places[taken]] = index[taken] = np.arange(known, self.count)
             rest = new[~first]
             index[rest], places[rest] = self._probe(packed[rest], hashes[rest], places[rest])
             new = rest[index[rest] < 0]
@@ -129,9 +134,7 @@ class Archive:
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
-        width = len(problem.domain.allowed)
-        self._rows = _Rows(width)
-        self._genes = np.zeros((_FIRST, width), dtype=np.int8)
+        self._rows = _Rows(len(problem.domain.allowed))
         self._columns = {o.name: np.zeros(_FIRST) for o in problem.columns}
         self._violation = np.zeros(_FIRST)
 
@@ -141,7 +144,7 @@ class Archive:
     @property
     def genes(self) -> Genes:
         """All subnets, shape ``(N, G)``; a view."""
-        return self._genes[: len(self)]
+        return self._rows.genes
 
     @property
     def columns(self) -> Mapping[str, Values]:
@@ -169,7 +172,6 @@ class Archive:
         """
         index = self._rows.add(genes)
         self._grow()
-        self._genes[index] = genes
         return index
 
     def fill(self, index: Index | slice, columns: Mapping[str, Values], violation: Values) -> None:
@@ -187,14 +189,13 @@ class Archive:
     def at(self, index: Index) -> Evaluated:
         """What is known of some of them."""
         columns = {name: values[index] for name, values in self._columns.items()}
-        return Evaluated(self._genes[index], columns, self._violation[index])
+        return Evaluated(self.genes[index], columns, self._violation[index])
 
     def _grow(self) -> None:
         size = len(self._violation)
         while size < len(self):
             size *= 2
         if size > len(self._violation):
-            self._genes = _longer(self._genes, size)
             self._violation = _longer(self._violation, size)
             self._columns = {n: _longer(values, size) for n, values in self._columns.items()}
 

@@ -139,9 +139,13 @@ class Domain:
         Uniform genes give subnets of middle size almost always. Here each subnet draws a
         level from 0 to 1 first, and its genes then lie around that share of their choices.
         """
-        levels = rng.random((count, 1))
-        ranks = rng.binomial(self.counts - 1, levels, size=(count, len(self.counts)))
-        return self.canonical(self._from_ranks(ranks.astype(np.int8)))
+        levels = rng.integers(0, 257, size=(count, 1), dtype=np.uint16)  # of 256
+        ranks = np.zeros((count, len(self.counts)), dtype=np.int8)
+        for choices in np.unique(self.counts):  # a binomial: so many trials less one
+            columns = np.flatnonzero(self.counts == choices)
+            draws = rng.integers(0, 256, (choices - 1, count, len(columns)), dtype=np.uint8)
+            ranks[:, columns] = (draws < levels).sum(axis=0, dtype=np.int8)
+        return self.canonical(self._from_ranks(ranks))
 
     def mutate(self, genes: Genes, probability: float, rng: np.random.Generator) -> Genes:
         """Each gene replaced by a different allowed choice with `probability`."""

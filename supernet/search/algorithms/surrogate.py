@@ -108,7 +108,11 @@ class Surrogate:
         return genes_asked
 
     def _searched(self, problem: Problem, known: Genes) -> Evaluated:
-        """What a search on the model has scored."""
+        """What a search on the model has scored; everything in a small space."""
+        if problem.domain.combinations <= self._inner:
+            everything = problem.domain.everything()
+            columns = problem.cheap(everything)
+            return Evaluated(everything, columns, problem.violation(columns))
         archive = Archive(problem)
         start = replace(
             self._start,
