@@ -1,7 +1,7 @@
 """What all tests share: a space that is elastic in everything and still tiny."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from supernet.latency.kit.machine import Machine
+from supernet.latency.kit.slowdown import SpeedWatch
 from supernet.space import Head, Space, Stage, Stem, load_space
 
 if TYPE_CHECKING:
@@ -20,6 +22,19 @@ settings.register_profile(
     "supernet", deadline=None, derandomize=True, max_examples=20, database=None
 )
 settings.load_profile("supernet")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def impatient() -> Iterator[None]:
+    """No measurement waits until a machine that tests keep busy is at full speed again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("supernet.latency.kit.run.SpeedWatch", _at_any_speed)
+        yield
+
+
+def _at_any_speed(machine: Machine, say: Callable[[str], None], patience_s: float) -> SpeedWatch:
+    del patience_s
+    return SpeedWatch(machine, say, patience_s=0)
 
 
 @pytest.fixture(scope="session")
