@@ -9,7 +9,7 @@ import click
 
 from supernet.cli.options import Value
 
-__all__ = ["BYTES", "COUNT", "FIX", "LATENCY", "merged"]
+__all__ = ["BYTES", "COUNT", "FILE_SIZE", "FIX", "LATENCY", "PEAK_MEMORY", "merged"]
 
 _NUMBER = re.compile(r"\s*([+-]?[0-9.]+(?:e[+-]?[0-9]+)?)\s*([a-z]*)\s*", re.IGNORECASE)
 _COUNTS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
@@ -22,6 +22,7 @@ _BYTES = {
     "mib": 2.0**20,
     "gib": 2.0**30,
 }
+_PRECISIONS = ("fp32", "int8")
 
 
 class _Quantity(Value):
@@ -58,6 +59,31 @@ COUNT = _Quantity("count", _COUNTS, "300M")
 """Multiply-adds and parameters: 300e6, 300M."""
 BYTES = _Quantity("bytes", _BYTES, "4MiB")
 """Bytes, with their unit: 12MB, 4MiB."""
+
+
+class _Bytes(Value):
+    """``BYTES`` or ``int8=BYTES``, of a cost."""
+
+    name = "[precision=]bytes"
+
+    def __init__(self, cost: str) -> None:
+        self._cost = cost
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, float]:
+        """Name of the limited cost, and bytes."""
+        if isinstance(value, tuple):
+            return value
+        precision, equals, text = value.rpartition("=")
+        if equals and precision not in _PRECISIONS:
+            self.fail(
+                f"{value!r}: the precision before '=' must be {' or '.join(_PRECISIONS)}",
+                param,
+                ctx,
+            )
+        cost = self._cost if precision in ("", "fp32") else f"{self._cost}@{precision}"
+        return cost, BYTES.convert(text, param, ctx)
 
 
 class _Latency(Value):
@@ -107,6 +133,8 @@ def _choice(word: str) -> float | str:
         return word
 
 
+FILE_SIZE, PEAK_MEMORY = _Bytes("file_size"), _Bytes("peak_memory")
+"""Limits on bytes, of the fp32 or the int8 file."""
 LATENCY = _Latency()
 """A limit on a latency."""
 FIX = _Fix()

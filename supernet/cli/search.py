@@ -7,7 +7,7 @@ import click
 
 from supernet.cli import options
 from supernet.cli.output import print_json, print_table, progress_bar
-from supernet.cli.quantities import BYTES, COUNT, FIX, LATENCY, merged
+from supernet.cli.quantities import COUNT, FILE_SIZE, FIX, LATENCY, PEAK_MEMORY, merged
 
 if TYPE_CHECKING:
     from supernet.workflow.request import SearchRequest
@@ -28,9 +28,8 @@ _TELLING = 3.0  # points: a bound that is farther away says nothing to a reader
 _LIMITS = {
     "max_macs": "macs",
     "max_params": "params",
-    "max_file_size": "file_size",
-    "max_peak_memory": "peak_memory",
 }
+_BYTE_LIMITS = ("max_file_size", "max_peak_memory")
 
 
 @click.command(epilog=_EPILOG)
@@ -44,15 +43,18 @@ _LIMITS = {
 )
 @click.option("--max-macs", cls=options.Once, type=COUNT, help="Multiply-adds, such as 300M.")
 @click.option("--max-params", cls=options.Once, type=COUNT, help="Parameters, such as 5M.")
-@click.option("--max-file-size", cls=options.Once, type=BYTES, help="Of the weights, fp32: 12MB.")
 @click.option(
-    "--max-peak-memory", cls=options.Once, type=BYTES, help="Live tensors, fp32, such as 4MiB."
+    "--max-file-size", type=FILE_SIZE, multiple=True, help="Of the weights: 12MB, int8=4MB."
+)
+@click.option(
+    "--max-peak-memory", type=PEAK_MEMORY, multiple=True, help="Live tensors: 4MiB, int8=1MiB."
 )
 @click.option(
     "--objective",
     "objectives",
     multiple=True,
-    help="One more axis of the front: macs, params, file_size, peak_memory.",
+    help="One more axis of the front: macs, params, file_size, peak_memory; of the int8 file "
+    "file_size@int8, peak_memory@int8.",
 )
 @click.option("--fix", type=FIX, multiple=True, help="Narrow the space: stage2.kernel=3,5.")
 @click.option("--space", "space_name", cls=options.Once, help="Search without a run.")
@@ -141,6 +143,8 @@ def _request(asked: dict[str, Any], device: str) -> "SearchRequest":
     from supernet.workflow.request import SearchRequest
 
     limits = merged("--max-latency-ms", asked["latencies"])
+    for key in _BYTE_LIMITS:
+        limits |= merged(f"--{key.replace('_', '-')}", asked[key])
     limits |= {cost: asked[key] for key, cost in _LIMITS.items() if asked[key] is not None}
     return SearchRequest(
         targets=tuple(asked["targets"]),

@@ -58,6 +58,8 @@ def _one_line(stderr: str) -> str:
         (["search", "--max-macs", "1", "--max-macs", "2"], 2, "--max-macs may be given once"),
         (["search", "--max-latency-ms", "a=1", "--max-latency-ms", "a=2"], 2, "a is given twice"),
         (["search", "--max-peak-memory", "4MX"], 2, "units: b, kb, mb, gb, kib, mib, gib"),
+        (["search", "--max-file-size", "int4=4MB"], 2, "must be fp32 or int8"),
+        (["search", "--max-file-size=1MB", "--max-file-size=fp32=2MB"], 2, "given twice"),
         (["search", "--max-params", "many"], 2, "'many' is not a number with a unit such as 300M"),
         (["search", "--fix", "resolution"], 2, "must be like resolution=192,224"),
         (["search", "--space", "demo"], 2, "a search without a run needs an accuracy predictor"),

@@ -46,6 +46,7 @@ def test_two_targets_and_all_kinds_of_limits_at_once(search: Command):
         *("--max-latency-ms", "mobile_cpu=0.6", "--max-latency-ms", "x86_server_cpu=0.2"),
         *("--max-macs", "3M", "--max-params", "285k"),
         *("--max-peak-memory", "256KiB", "--max-file-size", "1.2MB"),
+        *("--max-peak-memory", "int8=64KiB", "--max-file-size", "int8=0.4MB"),
     )
     assert result.code == 0, result.stderr
     limits = result.json["limits"]
@@ -56,6 +57,8 @@ def test_two_targets_and_all_kinds_of_limits_at_once(search: Command):
         "params": 285e3,
         "peak_memory": 256 * 1024,
         "file_size": 1.2e6,
+        "peak_memory@int8": 64 * 1024,
+        "file_size@int8": 0.4e6,
     }
     saved = load_result(Path(result.json["files"]["result"]))
     figures = saved.result.figures(saved.chosen)
