@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLING := $(VENV)/.installing
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -18,13 +19,13 @@ demo: $(INSTALLED) ## the whole loop on the embedded images, in minutes
 	$(BIN)/supernet demo
 
 test: $(INSTALLED) ## run the tests
-	$(BIN)/pytest
+	$(PYTEST)
 
 lowest: ## run the tests with the lowest versions that pyproject.toml names
 	$(MAKE) VENV=.venv-lowest LOWEST=yes test
 
 test-all: $(INSTALLED) ## run the tests, the slow ones too, then again with the lowest versions
-	$(BIN)/pytest -m 'slow or not slow'
+	$(PYTEST) -m 'slow or not slow'
 	$(MAKE) lowest
 
 lint: $(INSTALLED) ## check style, format and types

@@ -84,9 +84,8 @@ class Workers:
                     self._start(*waiting.popleft())
                 for pipe in wait(list(self._busy)):
                     assert isinstance(pipe, Connection)
-                    worker, task, tries = self._busy[pipe]
+                    worker, task, tries = self._busy.pop(pipe)
                     result = worker.answer()
-                    del self._busy[pipe]
                     if result is not None:
                         self._idle.append(worker)
                     if isinstance(result, Evaluation):
@@ -147,14 +146,20 @@ class _Worker:
         return True
 
     def answer(self) -> Any:
-        """What came back: an evaluation, an error, or None of a killed one."""
+        """What came back: an evaluation, an error, or None of a killed one.
+
+        Raises:
+            ConfigError: the process ended by itself.
+        """
         try:
             return self.pipe.recv()
         except (EOFError, OSError):
             self._process.join(_END_S)
             status = self._process.exitcode or 0
             self.end()
-            return None if status <= 0 else _not_started(status)  # negative: a signal's number
+            if status > 0:  # negative: the number of the signal that killed it
+                raise _ended(status) from None
+            return None
 
     def end(self) -> None:
         self.pipe.close()
@@ -182,7 +187,7 @@ def _work(make: Callable[[], Evaluator], threads: int, pipe: Connection) -> None
             pipe.send(answer)
 
 
-def _not_started(status: int) -> Exception:
+def _ended(status: int) -> Exception:
     return ConfigError(
         f"a worker process ended by itself (status {status}; its message is above): it must be"
         " able to import what makes the evaluator, and a script that starts workers needs"
