@@ -4,9 +4,11 @@ Every JSON and YAML document carries `format: supernet.<kind>` and `version`.
 """
 
 import contextlib
+import copy
 import dataclasses
 import difflib
 import errno
+import functools
 import hashlib
 import json
 import math
@@ -259,6 +261,12 @@ def _parse_json(text: str) -> Any:
 
 
 def _parse_yaml(text: str) -> Any:
+    return copy.deepcopy(_parsed_yaml(text))
+
+
+@functools.lru_cache(maxsize=16)
+def _parsed_yaml(text: str) -> Any:
+    """What a text says; a run's files are asked for many times, and parsing takes 0.1 s."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 

@@ -144,7 +144,10 @@ def test_no_module_of_a_low_level_imports_torch_where_it_must_not() -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("name", ["supernet", "supernet.space", "supernet.latency_tables"])
+@pytest.mark.parametrize(
+    "name",
+    ["supernet", "supernet.space", "supernet.latency_tables", "supernet.runs", "supernet.search"],
+)
 def test_import_stays_light(name: str, tmp_path: Path) -> None:
     code = f"import sys, {name}; print(*sorted(set(sys.modules) & {set(HEAVY)!r}))"
     assert run(code, tmp_path).split() == []

@@ -118,7 +118,7 @@ def command(
 
     if space_name and run_folder:
         raise click.UsageError("--space searches without a run; leave out one of --space and --run")
-    request = _request(asked, "cpu" if space_name else options.resolved_device(asked["device"]))
+    request = _request(asked, "cpu" if space_name else asked["device"])
     with progress_bar() as progress:
         if space_name:
             from supernet.space import load_space
