@@ -27,6 +27,7 @@ __all__ = [
     "append_line",
     "atomic_path",
     "fill",
+    "locked",
     "nearest",
     "read_as",
     "read_document",
@@ -111,6 +112,34 @@ def append_line(path: Path, line: str) -> None:
             handle.write(line + "\n")
     except OSError as error:
         raise storage_error(path, error) from error
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a file for this process alone, until the block or the process ends.
+
+    Without effect on Windows.
+
+    Raises:
+        ConfigError: another process holds it.
+        StorageError: it cannot be opened or locked.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with contextlib.ExitStack() as stack:
+        try:
+            handle = stack.enter_context(path.open("rb+"))
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                f"{path.parent}: another process is at work there", hint="wait until it has ended"
+            ) from None
+        except OSError as error:
+            raise storage_error(path, error) from error
+        yield
 
 
 def user_folder() -> Path:
