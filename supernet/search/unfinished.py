@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from supernet import __version__
-from supernet.errors import ConfigError, InfeasibleError
+from supernet.errors import ConfigError, InfeasibleError, SupernetError
 from supernet.files import locked, read_as, write_document
 from supernet.search._document import SpaceId
 from supernet.search.journal import Journal
@@ -79,7 +79,8 @@ def search_folder(
 ) -> Iterator[SearchFolder]:
     """A folder for one search: a new one, or that of the same search which was stopped.
 
-    Whatever ends the block before a complete result is saved, the search can be gone on with.
+    Whatever stops the block before a complete result is saved, the search can be gone on with;
+    but where an error ends it and nothing is kept, or nothing meets the limits, no folder stays.
 
     Args:
         parent: of the folder.
@@ -104,11 +105,9 @@ def search_folder(
         folder = SearchFolder(path, scored=len(load_result(path).result) if known else 0)
         try:
             yield folder
-        except InfeasibleError:  # it would end so again
-            _finish(path)
-            remove_result(path)
-            with contextlib.suppress(OSError):
-                path.rmdir()
+        except SupernetError as error:
+            if isinstance(error, InfeasibleError) or not (known or (path / _JOURNAL).exists()):
+                _remove(path)  # it would end so again, or there is nothing to go on with
             raise
         if folder.complete:
             _finish(path)
@@ -118,6 +117,13 @@ def unfinished_folders(parent: Path) -> list[Path]:
     """The folders below `parent` of searches that were stopped or go on, the oldest first."""
     found = [path.parent for path in Path(parent).glob(f"*/{REQUEST}")]
     return sorted(found, key=lambda folder: ((folder / REQUEST).stat().st_mtime, folder.name))
+
+
+def _remove(path: Path) -> None:
+    _finish(path)
+    remove_result(path)
+    with contextlib.suppress(OSError):  # something that others put there
+        path.rmdir()
 
 
 def _finish(path: Path) -> None:

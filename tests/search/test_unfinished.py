@@ -296,6 +296,7 @@ def test_an_accuracy_of_another_shape_is_refused(folder: Path) -> None:
             budget=20,
             folder=folder,
         )
+    assert not folder.exists()
 
 
 # ---------------------------------------------------------------- damage
