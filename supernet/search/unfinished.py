@@ -37,7 +37,7 @@ from supernet.search.saved import (
     save_result,
 )
 
-__all__ = ["SearchFolder", "search_folder", "unfinished_folders"]
+__all__ = ["SearchFolder", "probed", "search_folder", "unfinished_folders"]
 
 _KIND, _VERSION = "search_request", 1
 _JOURNAL = "measured.jsonl"
@@ -119,6 +119,20 @@ def unfinished_folders(parent: Path) -> list[Path]:
     return sorted(found, key=lambda folder: ((folder / REQUEST).stat().st_mtime, folder.name))
 
 
+def probed(problem: Problem) -> dict[str, tuple[float | None, ...]]:
+    """Figures of the corners and some random subnets, by name.
+
+    By them a table or predictor that has changed is noticed. None where a figure is measured,
+    or not known yet.
+    """
+    some = problem.domain.sample(_PROBED, np.random.default_rng(0))
+    figures = problem.cheap(np.concatenate([corners(problem), some]))
+    return {
+        name: tuple(value if np.isfinite(value) else None for value in values.tolist())
+        for name, values in figures.items()
+    }
+
+
 def _remove(path: Path) -> None:
     _finish(path)
     remove_result(path)
@@ -164,15 +178,11 @@ class _Asked:
     space: SpaceId
     request: dict[str, Any]
     figures: dict[str, tuple[float | None, ...]]
-    """Of the corners and some random subnets, by name: known again are tables and predictors.
-    None where they are measured, or not known yet."""
+    """As `probed`."""
 
     @classmethod
     def of(cls, problem: Problem, request: Mapping[str, Any]) -> "_Asked":
         """What is asked for now."""
-        domain = problem.domain
-        genes = np.concatenate([corners(problem), domain.sample(_PROBED, np.random.default_rng(0))])
-        cheap = {name: values.tolist() for name, values in problem.cheap(genes).items()}
         now = datetime.datetime.now(datetime.UTC)
         try:
             plain = json.loads(json.dumps(request, allow_nan=False))
@@ -181,12 +191,9 @@ class _Asked:
         return cls(
             created=f"{now:%Y-%m-%d %H:%M:%S}",
             supernet=__version__,
-            space=SpaceId.of(domain.space),
+            space=SpaceId.of(problem.domain.space),
             request=plain,
-            figures={
-                name: tuple(value if np.isfinite(value) else None for value in values)
-                for name, values in cheap.items()
-            },
+            figures=probed(problem),
         )
 
     def differences(self, folder: Path) -> list[str]:

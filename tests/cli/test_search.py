@@ -251,3 +251,24 @@ def test_a_search_of_known_pairs_loads_no_torch(in_trained: Command):
     done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "heavy:"
+
+
+def test_what_was_learned_is_not_learned_again(
+    in_trained: Command, monkeypatch: pytest.MonkeyPatch
+):
+    asked = ("search", "--pairs", 12, "--budget", 500, "--json")
+    first = in_trained(*asked)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("learned")
+
+    monkeypatch.setattr("supernet.workflow.learn.fit_predictor", refuse)
+    second = in_trained(*asked)
+    assert second.code == 0, second.stderr
+    assert second.json["predicted"] == first.json["predicted"]
+    other = in_trained(*asked, "--seed", 1)
+    assert other.json["error"]["message"].endswith("learned")
+    (predictor,) = Path("runs").glob("*/predictor/predictor.json")
+    predictor.write_text(predictor.read_text() + " ")
+    edited = in_trained(*asked)
+    assert edited.json["error"]["message"].endswith("learned")
