@@ -4,9 +4,11 @@ Every JSON and YAML document carries `format: supernet.<kind>` and `version`.
 """
 
 import contextlib
+import copy
 import dataclasses
 import difflib
 import errno
+import functools
 import hashlib
 import json
 import math
@@ -25,6 +27,7 @@ __all__ = [
     "append_line",
     "atomic_path",
     "fill",
+    "locked",
     "nearest",
     "read_as",
     "read_document",
@@ -109,6 +112,34 @@ def append_line(path: Path, line: str) -> None:
             handle.write(line + "\n")
     except OSError as error:
         raise storage_error(path, error) from error
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a file for this process alone, until the block or the process ends.
+
+    Without effect on Windows.
+
+    Raises:
+        ConfigError: another process holds it.
+        StorageError: it cannot be opened or locked.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with contextlib.ExitStack() as stack:
+        try:
+            handle = stack.enter_context(path.open("rb+"))
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                f"{path.parent}: another process is at work there", hint="wait until it has ended"
+            ) from None
+        except OSError as error:
+            raise storage_error(path, error) from error
+        yield
 
 
 def user_folder() -> Path:
@@ -259,6 +290,12 @@ def _parse_json(text: str) -> Any:
 
 
 def _parse_yaml(text: str) -> Any:
+    return copy.deepcopy(_parsed_yaml(text))
+
+
+@functools.lru_cache(maxsize=16)
+def _parsed_yaml(text: str) -> Any:
+    """What a text says; a run's files are asked for many times, and parsing takes 0.1 s."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 

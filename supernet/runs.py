@@ -21,15 +21,18 @@ import json
 import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from supernet.data import Dataset, absolute_source, load_dataset
 from supernet.errors import ConfigError, FileFormatError
-from supernet.evaluate import CALIBRATION_IMAGES, Condition, Evaluator, Split
+from supernet.evaluate import CALIBRATION_IMAGES, Condition, Split, resolved_device
 from supernet.files import read_as, sha256, write_document
-from supernet.models import Supernet, load_weights
 from supernet.progress import Progress, silent
 from supernet.space import Space, load_space, save_space
+
+if TYPE_CHECKING:  # torch is loaded by what needs weights or images
+    from supernet.data import Dataset
+    from supernet.evaluate import Evaluator
+    from supernet.models import Supernet
 
 __all__ = [
     "RUNS",
@@ -175,12 +178,14 @@ class Run:
             return []
         return [json.loads(line) for line in path.read_text().splitlines()]
 
-    def supernet(self) -> Supernet:
+    def supernet(self) -> "Supernet":
         """The supernet with the newest weights.
 
         Raises:
             FileFormatError: nothing trained yet, or damaged weights.
         """
+        from supernet.models import Supernet, load_weights
+
         supernet = Supernet(self.space())
         load_weights(self.weights(), supernet)
         return supernet.eval()
@@ -216,9 +221,13 @@ class Run:
             images: how many of them at most; 0 for all.
             data: images instead of those of the run.
         """
+        if data:
+            from supernet.data import absolute_source
+
+            data = absolute_source(data)
         return Condition(
             weights=sha256(self.weights()),
-            data=absolute_source(data) if data else self.config().data,
+            data=data or self.config().data,
             split=split,
             images=images,
             calibration_images=CALIBRATION_IMAGES,
@@ -226,11 +235,11 @@ class Run:
 
     def evaluator(
         self, device: str = "cpu", *, data: str | None = None, progress: Progress = silent
-    ) -> Evaluator:
+    ) -> "Evaluator":
         """What measures subnets of this run, the same for every command.
 
         Args:
-            device: where to run.
+            device: where to run; ``auto`` for a GPU where there is one.
             data: images instead of those of the run.
             progress: told about every decoded image.
 
@@ -239,10 +248,13 @@ class Run:
             DataError: the images are gone or damaged.
             ConfigError: the classes have changed, or the run has no images.
         """
+        from supernet.evaluate import Evaluator
+
+        device = resolved_device(device)
         dataset = self.dataset(progress, data=data)
         return Evaluator(self.supernet().to(device), dataset, device=device)
 
-    def dataset(self, progress: Progress = silent, *, data: str | None = None) -> Dataset:
+    def dataset(self, progress: Progress = silent, *, data: str | None = None) -> "Dataset":
         """The images it was trained on, split as then.
 
         Args:
@@ -253,6 +265,8 @@ class Run:
             DataError: they are gone or damaged.
             ConfigError: the classes have changed, or the run has no images.
         """
+        from supernet.data import load_dataset
+
         config = self.config()
         data = data or config.data
         if not data:
@@ -271,7 +285,7 @@ class Run:
         return dataset
 
 
-def check_fits(dataset: Dataset, classes: int, channels: int) -> None:
+def check_fits(dataset: "Dataset", classes: int, channels: int) -> None:
     """Refuse images that a network cannot be asked about.
 
     Raises:

@@ -144,7 +144,10 @@ def test_no_module_of_a_low_level_imports_torch_where_it_must_not() -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("name", ["supernet", "supernet.space", "supernet.latency_tables"])
+@pytest.mark.parametrize(
+    "name",
+    ["supernet", "supernet.space", "supernet.latency_tables", "supernet.runs", "supernet.search"],
+)
 def test_import_stays_light(name: str, tmp_path: Path) -> None:
     code = f"import sys, {name}; print(*sorted(set(sys.modules) & {set(HEAVY)!r}))"
     assert run(code, tmp_path).split() == []
@@ -189,3 +192,27 @@ def cpu_seconds(command: list[str], cwd: Path) -> float:
     child.returncode = os.waitstatus_to_exitcode(status)
     assert child.returncode == 0
     return usage.ru_utime + usage.ru_stime
+
+
+@pytest.mark.cli
+@pytest.mark.parametrize("command", [["results"], ["results", "show", "costs"], ["report"]])
+def test_what_reads_results_leaves_torch_out(command: list[str], tmp_path: Path) -> None:
+    make = (
+        "import supernet\n"
+        "import numpy as np\n"
+        "from supernet.space import load_space, macs_of\n"
+        "space = load_space('demo')\n"
+        "def top1(genes): return np.log(macs_of(space, genes))\n"
+        "supernet.search(space, accuracy=top1, objectives=['macs'], budget=50,"
+        " folder='searches/costs')\n"
+        f"print('heavy:', *sorted(set(sys.modules) & {set(HEAVY)!r}))"
+    )
+    assert run(f"import sys\n{make}", tmp_path).split() == ["heavy:"]
+    code = (
+        "import sys\n"
+        "from supernet.cli.main import main\n"
+        f"try: main({command!r})\n"
+        "except SystemExit as stop: assert not stop.code\n"
+        f"print('heavy:', *sorted(set(sys.modules) & {set(HEAVY)!r}))"
+    )
+    assert run(code, tmp_path).splitlines()[-1] == "heavy:"

@@ -37,13 +37,14 @@ def command(
 ) -> None:
     """Train, measure this machine, search, export and compare, on embedded images."""
     started = time.perf_counter()
+    from supernet.evaluate import resolved_device
     from supernet.workflow.demo import run_demo  # takes seconds, which count
 
     with progress_bar() as progress:
         outcome = run_demo(
             folder=run_folder,
             seed=seed,
-            device=options.resolved_device(device),
+            device=resolved_device(device),
             epochs=epochs,
             pairs=pairs,
             started=started,

@@ -56,9 +56,10 @@ def _gpu() -> str:
 
 def _precision() -> str:
     """What a training with ``--precision auto`` computes in here."""
+    from supernet.evaluate import resolved_device
     from supernet.train.precision import auto_precision
 
-    return auto_precision(options.resolved_device("auto"))
+    return auto_precision(resolved_device("auto"))
 
 
 def _numba() -> str:

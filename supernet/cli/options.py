@@ -129,12 +129,3 @@ def networks(function: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="Whole networks that the correction is fitted to.",
     )(function)
-
-
-def resolved_device(name: str) -> str:
-    """`name`, with ``auto`` replaced by what torch finds."""
-    if name != "auto":
-        return name
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"

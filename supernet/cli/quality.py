@@ -53,6 +53,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Measure subnets of all sizes, and compare them with the same networks trained alone."""
+    from supernet.evaluate import resolved_device
     from supernet.runs import find_run
     from supernet.workflow.quality import measure_quality
 
@@ -63,7 +64,7 @@ def command(
             alone=alone,
             split=split,
             seed=seed,
-            device=options.resolved_device(device),
+            device=resolved_device(device),
             progress=progress,
         )
     header = ["subnet", "M MACs", "shared", *["alone", "points"] * bool(alone)]

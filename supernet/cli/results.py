@@ -48,19 +48,23 @@ def command(
 
 def _list(places: "list[Place]", as_json: bool) -> None:
     from supernet.errors import SupernetError
-    from supernet.search import load_result
+    from supernet.search import load_result, unfinished_folders
 
     found, damaged = [], []
+    unfinished = [path.name for place in places for path in unfinished_folders(place.folder)]
     for folder in [folder for place in places for folder in place.folders()[::-1]]:
         try:
             found.append(load_result(folder))
         except SupernetError as error:
             damaged.append({"folder": str(folder), "error": str(error)})
     if as_json:
-        print_json({"results": [_document(saved) for saved in found], "damaged": damaged})
+        results = [_document(saved) for saved in found]
+        print_json({"results": results, "damaged": damaged, "unfinished": unfinished})
         return
     for one in damaged:
         click.echo(f"damaged: {one['error']}", err=True)
+    if unfinished:
+        click.echo(f"unfinished: {', '.join(unfinished)}; the same search with --resume goes on\n")
     if not found:
         where = " or ".join(str(place.folder) for place in places) or "runs or searches"
         click.echo(f"no results in {where}; make one with `supernet search`")

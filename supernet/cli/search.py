@@ -23,6 +23,7 @@ _EPILOG = """Examples:
   supernet search --fix resolution=192,224 --fix stage2.kernel=3
   supernet search --space mobilenet_v3_w1.2 --predictor acc.json --target note10 \\
       --max-latency-ms 20
+  supernet search --max-latency-ms 0.2 --resume
 """
 _TELLING = 3.0  # points: a bound that is farther away says nothing to a reader
 _LIMITS = {
@@ -97,6 +98,9 @@ _BYTE_LIMITS = ("max_file_size", "max_peak_memory")
 @click.option("--name", cls=options.Once, help="Of the result; that of the targets if not given.")
 @click.option("--remeasure", is_flag=True, help="Measure this machine again.")
 @click.option(
+    "--resume", is_flag=True, help="Go on with the same search, which was stopped, where it was."
+)
+@click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -110,6 +114,7 @@ def command(
     space_name: str | None,
     output: Path | None,
     run_folder: Path | None,
+    resume: bool,
     as_json: bool,
     **asked: Any,
 ) -> None:
@@ -118,18 +123,19 @@ def command(
 
     if space_name and run_folder:
         raise click.UsageError("--space searches without a run; leave out one of --space and --run")
-    request = _request(asked, "cpu" if space_name else options.resolved_device(asked["device"]))
+    request = _request(asked, "cpu" if space_name else asked["device"])
     with progress_bar() as progress:
+        common: Any = {"output": output, "resume": resume, "progress": progress}
         if space_name:
             from supernet.space import load_space
 
             space = load_space(space_name)
-            outcome = search_space(space, request, output=output, progress=progress)
+            outcome = search_space(space, request, **common)
         else:
             from supernet.runs import find_run
 
             run = find_run(run_folder)
-            outcome = search_run(run, request, output=output, progress=progress)
+            outcome = search_run(run, request, **common)
     result = _result(outcome)
     _print(outcome, result)
     if as_json:
@@ -183,6 +189,7 @@ def _result(outcome: "SearchOutcome") -> dict[str, Any]:
             {"index": one.index, "within": one.within, **one.measured} for one in outcome.confirmed
         ],
         "scored": len(result),
+        "complete": result.complete,
         "seconds": result.seconds,
         "front": len(result.front),
         "files": {
@@ -217,6 +224,8 @@ def _print(outcome: "SearchOutcome", result: dict[str, Any]) -> None:
         click.echo(f"measured: {words}" + ("" if one.within else " (over the limit)"))
     click.echo(f"\nthe found subnet: {outcome.subnet}")
     click.echo(f"subnet: {outcome.file}\nreport: {outcome.report}")
+    if not outcome.result.complete:
+        click.echo("the time was up; the same command with --resume goes on")
     if outcome.run:
         click.echo(f"next: supernet export {outcome.file} --onnx")
     validation = outcome.predictor.validation

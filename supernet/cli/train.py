@@ -80,12 +80,13 @@ def command(
     """Train a supernet on your own images or on the embedded ones."""
     if resume:
         _refuse_with_resume(context)
+    from supernet.evaluate import resolved_device
     from supernet.runs import find_run
     from supernet.space import load_space
     from supernet.train import joined_processes
     from supernet.workflow.train import resume_training, train_supernet
 
-    joined = joined_processes(options.resolved_device(device))
+    joined = joined_processes(resolved_device(device))
     with progress_bar() as progress, joined as processes:
         common: Any = {"processes": processes, "progress": progress}
         if resume:

@@ -1,10 +1,25 @@
-"""Recalibration, accuracy and evidence of many subnets."""
+"""Recalibration, accuracy and evidence of many subnets.
 
+What runs networks is loaded when it is first used: evidence is read without torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from supernet.evaluate.device import resolved_device
 from supernet.evaluate.engines import Engine, InProcess, Workers
-from supernet.evaluate.evaluator import CALIBRATION_IMAGES, Evaluator, Score, percent
-from supernet.evaluate.recalibrate import recalibrate
 from supernet.evaluate.store import Condition, Evidence, Measured, Pairs
-from supernet.evaluate.task import Evaluation, EvaluationTask, Split, tasks_of
+from supernet.evaluate.task import (
+    CALIBRATION_IMAGES,
+    Evaluation,
+    EvaluationTask,
+    Split,
+    tasks_of,
+)
+
+if TYPE_CHECKING:
+    from supernet.evaluate.evaluator import Evaluator, Score, percent
+    from supernet.evaluate.norms import recalibrate
 
 __all__ = [
     "CALIBRATION_IMAGES",
@@ -22,5 +37,19 @@ __all__ = [
     "Workers",
     "percent",
     "recalibrate",
+    "resolved_device",
     "tasks_of",
 ]
+
+_WHERE = {
+    "Evaluator": "evaluator",
+    "Score": "evaluator",
+    "percent": "evaluator",
+    "recalibrate": "norms",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)

@@ -8,13 +8,13 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
-from typing import Any, Protocol, Self
-
-import torch
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from supernet.errors import ConfigError
-from supernet.evaluate.evaluator import Evaluator
 from supernet.evaluate.task import Evaluation, EvaluationTask
+
+if TYPE_CHECKING:  # torch is loaded by what makes an evaluator, once there is a task
+    from supernet.evaluate.evaluator import Evaluator
 
 __all__ = ["Engine", "InProcess", "Workers"]
 
@@ -43,7 +43,7 @@ class InProcess:
         make: the evaluator; called once, when the first task comes.
     """
 
-    def __init__(self, make: Callable[[], Evaluator]) -> None:
+    def __init__(self, make: Callable[[], "Evaluator"]) -> None:
         self._make = make
         self._evaluator: Evaluator | None = None
 
@@ -69,9 +69,8 @@ class Workers:
         count: of processes.
     """
 
-    def __init__(self, make: Callable[[], Evaluator], count: int) -> None:
+    def __init__(self, make: Callable[[], "Evaluator"], count: int) -> None:
         self._make, self._count = make, count
-        self._threads = max(1, torch.get_num_threads() // count)
         self._idle: list[_Worker] = []
         self._busy: dict[Connection, tuple[_Worker, EvaluationTask, int]] = {}
 
@@ -119,18 +118,23 @@ class Workers:
         self.close()
 
     def _start(self, task: EvaluationTask, tries: int) -> None:
-        worker = self._idle.pop() if self._idle else _Worker(self._make, self._threads)
+        worker = self._idle.pop() if self._idle else self._new()
         if not worker.ask(task):  # killed while it was idle
             worker.end()
-            worker = _Worker(self._make, self._threads)
+            worker = self._new()
             worker.ask(task)
         self._busy[worker.pipe] = worker, task, tries
+
+    def _new(self) -> "_Worker":
+        import torch
+
+        return _Worker(self._make, max(1, torch.get_num_threads() // self._count))
 
 
 class _Worker:
     """One process."""
 
-    def __init__(self, make: Callable[[], Evaluator], threads: int) -> None:
+    def __init__(self, make: Callable[[], "Evaluator"], threads: int) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self._process = context.Process(target=_work, args=(make, threads, theirs), daemon=True)
@@ -171,9 +175,11 @@ class _Worker:
         self._process.close()
 
 
-def _work(make: Callable[[], Evaluator], threads: int, pipe: Connection) -> None:
+def _work(make: Callable[[], "Evaluator"], threads: int, pipe: Connection) -> None:
     """Measure what comes through the pipe until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+    import torch
+
     torch.set_num_threads(threads)
     evaluator: Evaluator | None = None
     with contextlib.suppress(EOFError, OSError):

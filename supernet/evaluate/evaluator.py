@@ -12,17 +12,13 @@ from torch import Tensor, nn
 from supernet.data import Dataset, ImageSet
 from supernet.evaluate.batches import ViewBatches, ViewCache
 from supernet.evaluate.fold import fold_norms
-from supernet.evaluate.recalibrate import recalibrate
-from supernet.evaluate.task import Evaluation, EvaluationTask, Split
+from supernet.evaluate.norms import recalibrate
+from supernet.evaluate.task import CALIBRATION_IMAGES, Evaluation, EvaluationTask, Split
 from supernet.memory import keep_freed_memory
 from supernet.models import Network, Supernet, extract
 from supernet.space import Subnet
 
-__all__ = ["CALIBRATION_IMAGES", "Evaluator", "Score", "percent"]
-
-CALIBRATION_IMAGES = 1000
-"""Training images for the batch norm statistics of a subnet, at most, wherever one is
-evaluated, exported or a teacher. `benchmarks/README.md` has the error over their number."""
+__all__ = ["Evaluator", "Score", "percent"]
 
 _BATCH_SIZE = 100
 _KEPT_BYTES = 570 << 20  # of views, on the device: 3,000 colour images of 128 px

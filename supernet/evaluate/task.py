@@ -7,9 +7,13 @@ import numpy as np
 
 from supernet.space import Genes, Space, Subnet, decode
 
-__all__ = ["Evaluation", "EvaluationTask", "Split", "tasks_of"]
+__all__ = ["CALIBRATION_IMAGES", "Evaluation", "EvaluationTask", "Split", "tasks_of"]
 
 Split: TypeAlias = Literal["holdout", "test"]
+
+CALIBRATION_IMAGES = 1000
+"""Training images for the batch norm statistics of a subnet, at most, wherever one is
+evaluated, exported or a teacher. `benchmarks/README.md` has the error over their number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

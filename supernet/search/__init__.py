@@ -33,6 +33,7 @@ from supernet.search.saved import (
     result_folders,
     save_result,
 )
+from supernet.search.unfinished import SearchFolder, search_folder, unfinished_folders
 
 __all__ = [
     "ALGORITHMS",
@@ -51,6 +52,7 @@ __all__ = [
     "Problem",
     "ProblemRecord",
     "SavedResult",
+    "SearchFolder",
     "SearchResult",
     "Start",
     "TargetRecord",
@@ -73,6 +75,8 @@ __all__ = [
     "result_folders",
     "run_search",
     "save_result",
+    "search_folder",
+    "unfinished_folders",
 ]
 
 

@@ -1,7 +1,8 @@
-"""`supernet.search(...)`: a search from Python, without files."""
+"""`supernet.search(...)`: a search from Python, in a folder where one is named."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ from supernet.progress import Progress, silent
 from supernet.runs import Run
 from supernet.search.bound import accuracy_bound
 from supernet.search.driver import Budget, run_search
-from supernet.search.objective import Accuracy
+from supernet.search.limits import check_limits
+from supernet.search.objective import Accuracy, Values
 from supernet.search.problem import Problem
+from supernet.search.records import PredictorRecord
 from supernet.search.registry import DEFAULT, algorithm
 from supernet.search.result import SearchResult
 from supernet.search.setup import problem_of, tables_of
+from supernet.search.unfinished import search_folder
 from supernet.space import Genes, Space
 
 __all__ = ["proven", "search"]
@@ -28,6 +32,7 @@ def search(  # noqa: PLR0913  # the options of a user
     targets: Mapping[str, float | None] | Sequence[str] = (),
     *,
     predictor: AccuracyPredictor | Path | str | None = None,
+    accuracy: Callable[[Genes], Values] | None = None,
     objectives: Sequence[str] = (),
     limits: Mapping[str, float] | None = None,
     fix: Mapping[str, Sequence[Any]] | None = None,
@@ -35,6 +40,8 @@ def search(  # noqa: PLR0913  # the options of a user
     budget: int = 60_000,
     seconds: float = np.inf,
     seed: int = 0,
+    folder: Path | str | None = None,
+    resume: bool = False,
     progress: Progress = silent,
 ) -> SearchResult:
     """Find the Pareto front for targets, and the best subnet under limits.
@@ -44,6 +51,8 @@ def search(  # noqa: PLR0913  # the options of a user
         targets: names of targets or paths of tables, with the most milliseconds of each
             (None for no limit), or names alone.
         predictor: of the accuracy, or its file; that of the run when not given.
+        accuracy: measures, in place of a predictor: percent of a population ``(N, G)``, shape
+            ``(N,)``, NaN where it failed. Asked once for each subnet within all other limits.
         objectives: more costs that shape the front, such as ``macs``.
         limits: the most that is allowed of costs, such as ``{"params": 5e6}``.
         fix: allowed values by dimension, such as ``{"resolution": [192, 224]}``.
@@ -51,6 +60,10 @@ def search(  # noqa: PLR0913  # the options of a user
         budget: subnets to score, at most.
         seconds: wall time, at most.
         seed: of every random choice.
+        folder: to keep the search in: all that was measured, as it goes, and the result;
+            ``-2`` is added to its name where it is there already.
+        resume: go on in `folder` with the same search, which was stopped: by Ctrl-C, a crash,
+            or since its time was up. Nothing is measured twice.
         progress: told about the search.
 
     Returns:
@@ -58,7 +71,8 @@ def search(  # noqa: PLR0913  # the options of a user
 
     Raises:
         InfeasibleError: nothing meets the limits; names the nearest subnet.
-        ConfigError: an unknown target, cost or dimension, or no predictor.
+        ConfigError: an unknown target, cost or dimension, or no predictor; nothing to go on
+            with.
 
     Example:
         >>> import numpy as np
@@ -80,28 +94,48 @@ def search(  # noqa: PLR0913  # the options of a user
         True
     """
     space = space_or_run.space() if isinstance(space_or_run, Run) else space_or_run
-    chosen = _predictor(space_or_run, space, predictor)
+    if accuracy is None:
+        chosen = _predictor(space_or_run, space, predictor)
+        top1, record = Accuracy(function=chosen.mean), PredictorRecord.of_predictor(chosen)
+    elif predictor is None:
+        chosen, record = None, None
+        top1 = Accuracy(function=accuracy, measured=True)
+    else:
+        raise ConfigError("accuracy, predictor: expected one of them, found both")
     allowed = dict(limits or {})
     if isinstance(targets, Mapping):
         allowed |= {f"latency@{name}": ms for name, ms in targets.items() if ms is not None}
-    problem = problem_of(
-        space,
-        tables_of(space, list(targets), progress=progress),
-        Accuracy(function=chosen.mean),
-        objectives=objectives,
-        limits=allowed,
-        fix=fix,
-    )
-    bound, start = proven(problem, chosen)
-    result = run_search(
-        problem,
+    tables = tables_of(space, list(targets), progress=progress)
+    problem = problem_of(space, tables, top1, objectives=objectives, limits=allowed, fix=fix)
+    bound, start = proven(problem, chosen) if chosen else (None, None)
+    search_for = partial(
+        run_search,
         factory=algorithm(algorithm_name).factory,
         budget=Budget(scored=budget, seconds=seconds),
         start=start,
         seed=seed,
         progress=progress,
     )
-    return replace(result, bound=bound)
+    if folder is None:
+        if resume:
+            raise ConfigError("resume: needs the folder of the search that was stopped")
+        return replace(search_for(problem), bound=bound)
+    check_limits(problem)
+    request = {
+        "targets": list(tables),
+        "objectives": list(objectives),
+        "limits": dict(problem.limits),
+        "fix": problem.domain.as_dict(),
+        "algorithm": algorithm_name,
+        "budget": budget,
+        "seed": seed,
+    }
+    path = Path(folder)
+    with search_folder(path.parent, path.name, problem, request, resume=resume) as own:
+        found = search_for(own.journaled(problem), again=own.scored)
+        result = replace(found, bound=bound)
+        own.save(result, request=request, predictor=record, tables=tables)
+    return result
 
 
 def proven(problem: Problem, predictor: AccuracyPredictor) -> tuple[float | None, Genes | None]:

@@ -44,6 +44,7 @@ def run_search(
     budget: Budget | None = None,
     start: Genes | None = None,
     seed: int = 0,
+    again: int = 0,
     progress: Progress = silent,
 ) -> SearchResult:
     """Score subnets until the budget is spent.
@@ -54,6 +55,8 @@ def run_search(
         budget: when to end.
         start: subnets to begin with, beside the corners of the domain; shape ``(N, G)``.
         seed: of every random choice; the same seed gives the same result.
+        again: subnets that the same search had scored before its time was up; scoring them
+            again takes none of the budget's.
         progress: told about every batch.
 
     Raises:
@@ -74,6 +77,7 @@ def run_search(
     )
     chosen = factory or algorithm(DEFAULT).factory
     with products_alone_if_busy():
-        drive(chosen, start_with, seconds=budget.seconds, progress=progress)
+        complete = drive(chosen, start_with, seconds=budget.seconds, again=again, progress=progress)
     everything = archive.at(np.arange(len(archive)))
-    return SearchResult.of(problem, everything, seconds=time.perf_counter() - begun)
+    seconds = time.perf_counter() - begun
+    return SearchResult.of(problem, everything, seconds=seconds, complete=complete)

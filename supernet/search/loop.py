@@ -20,15 +20,20 @@ def drive(
     start: Start,
     *,
     seconds: float = np.inf,
+    again: int = 0,
     progress: Progress = silent,
-) -> None:
+) -> bool:
     """Let a new algorithm spend its budget; what it scores is in the archive of `start`.
 
     Args:
         factory: makes the algorithm.
         start: what it begins with.
         seconds: wall time, at most.
+        again: subnets that a search which was stopped had scored; their time does not count.
         progress: told about every batch.
+
+    Returns:
+        Whether it ended by itself: False where the time was up.
     """
     begun = time.perf_counter()
     algorithm, problem, archive = factory(start), start.problem, start.archive
@@ -42,8 +47,11 @@ def drive(
         _score(problem, archive, algorithm, asked, most)
         idle = 0 if len(archive) > known else idle + 1
         progress(len(archive), most, "searching")
-        if time.perf_counter() - begun > seconds:
-            break
+        if len(archive) <= again:
+            begun = time.perf_counter()
+        elif time.perf_counter() - begun > seconds:
+            return len(archive) >= most
+    return True
 
 
 def _score(

@@ -1,4 +1,4 @@
-"""What a saved search says of its predictor and its targets, without needing either."""
+"""What a saved search says of its predictor and its targets; it is read without either."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,8 +8,8 @@ import numpy as np
 
 from supernet.errors import ConfigError
 from supernet.latency import LatencyTable
-from supernet.predict import Validation
-from supernet.space import Operator
+from supernet.predict import AccuracyPredictor, FittedPredictor, MLPPredictor, Validation
+from supernet.space import Operator, decode
 
 __all__ = ["PredictorRecord", "TargetRecord"]
 
@@ -46,6 +46,17 @@ class PredictorRecord:
                 f"measured, predicted, labels: expected equally many, found {len(self.measured)}, "
                 f"{len(self.predicted)} and {len(self.labels)}"
             )
+
+    @classmethod
+    def of_predictor(cls, predictor: AccuracyPredictor) -> "PredictorRecord":
+        """The record of a predictor."""
+        pairs = predictor.pairs if isinstance(predictor, FittedPredictor) else None
+        validation, known = predictor.validation, {}
+        if isinstance(predictor, MLPPredictor):
+            known = {"sizes": predictor.sizes, "source": predictor.source.get("source", "")}
+        if validation is not None and pairs is not None and len(pairs) == len(validation.measured):
+            known["labels"] = tuple(str(subnet) for subnet in decode(predictor.space, pairs.genes))
+        return cls.of(predictor.kind, validation, **known)
 
     @classmethod
     def of(cls, kind: str, validation: Validation | None = None, **known: Any) -> "PredictorRecord":

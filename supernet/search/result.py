@@ -121,6 +121,8 @@ class SearchResult:
     objective, the cheapest first."""
     seconds: float = 0.0
     """Of the search."""
+    complete: bool = True
+    """False where the time was up before the budget was spent: it can be gone on with."""
     bound: float | None = None
     """No subnet of the domain within the limits is predicted better in the first objective
     than this, where that was proven."""

@@ -6,6 +6,7 @@
 ``space.yaml``     the space
 ``front.csv``      the front for a spreadsheet
 ``subnet.json``    the chosen subnet, by whoever searched
+``request.json``   of a search that was stopped (`supernet.search.unfinished`)
 =================  ============================================================
 
 ``result.json`` is written last: a folder without it is no result.
@@ -43,12 +44,17 @@ from supernet.space import (
 from supernet.space.layout import layout_of
 
 __all__ = [
+    "REQUEST",
     "SavedResult",
     "load_result",
     "new_result_folder",
+    "remove_result",
     "result_folders",
     "save_result",
 ]
+
+REQUEST = "request.json"
+"""In the folder of a search that was stopped, or goes on right now."""
 
 _KIND, _VERSION = "search_result", 1
 _RESULT, _SCORED, _SPACE, _FRONT = "result.json", "scored.npz", "space.yaml", "front.csv"
@@ -170,12 +176,12 @@ def save_result(
         body = _body(result, request, chosen, predictor, targets, sha256(folder / _SCORED))
         write_document(folder / _RESULT, _KIND, _VERSION, asdict(body))
     except (TypeError, ValueError) as error:
-        _remove(folder)
+        remove_result(folder)
         if isinstance(error, ConfigError | FileFormatError):
             raise
         raise ConfigError(f"request: must hold plain, finite values: {error}") from error
     except BaseException:
-        _remove(folder)
+        remove_result(folder)
         raise
     return folder / _RESULT
 
@@ -189,8 +195,9 @@ def _targets(result: SearchResult, tables: Mapping[str, LatencyTable]) -> tuple[
     return tuple(TargetRecord.of(name, table, needed, space.name) for name, table in tables.items())
 
 
-def _remove(folder: Path) -> None:
-    for name in (_SCORED, _SPACE, _FRONT, _RESULT):
+def remove_result(folder: Path) -> None:
+    """Remove what `save_result` wrote; what makes it a result goes first."""
+    for name in (_RESULT, _SCORED, _SPACE, _FRONT):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -267,6 +274,7 @@ def load_result(folder: Path) -> SavedResult:
         columns=columns,
         front=np.array(body.front, dtype=np.int64),
         seconds=body.seconds,
+        complete=not (folder / REQUEST).exists(),
         bound=body.bound,
     )
     wrong = next(impossible(result, body), "")

@@ -8,25 +8,26 @@ from typing import Any
 import numpy as np
 
 from supernet.errors import ConfigError
+from supernet.files import sha256
 from supernet.latency import LatencyTable
 from supernet.latency.targets import THIS_MACHINE
-from supernet.predict import AccuracyPredictor, FittedPredictor, MLPPredictor, load_predictor
+from supernet.predict import AccuracyPredictor, load_predictor
 from supernet.progress import Progress, silent
 from supernet.runs import Run
 from supernet.search import (
     Accuracy,
     Budget,
+    PredictorRecord,
     Problem,
+    SearchFolder,
     SearchResult,
     algorithm,
     check_limits,
-    new_result_folder,
     run_search,
-    save_result,
+    search_folder,
 )
 from supernet.search.api import proven
 from supernet.search.objective import Values
-from supernet.search.records import PredictorRecord
 from supernet.search.setup import problem_of, tables_of
 from supernet.space import Genes, Space, Subnet, SubnetFile, decode
 from supernet.workflow.confirm import Confirmed, confirm
@@ -85,36 +86,51 @@ class SearchOutcome:
 
 
 def search_run(
-    run: Run, request: SearchRequest, *, output: Path | None = None, progress: Progress = silent
+    run: Run,
+    request: SearchRequest,
+    *,
+    output: Path | None = None,
+    resume: bool = False,
+    progress: Progress = silent,
 ) -> SearchOutcome:
     """Find the front for the targets of a request, and the best subnet under its limits.
 
     Measures what is not known yet: the table of this machine, and the accuracy of some
     subnets on the held-out images, unless the run has a predictor. Keeps everything in a
-    new folder of the run's ``search/``.
+    folder of the run's ``search/``.
 
     Args:
         run: a trained one.
         request: what to search for.
         output: also write ``subnet.json`` there.
+        resume: go on with the same search, which was stopped, in its folder.
         progress: told about all long work.
 
     Raises:
         InfeasibleError: no subnet meets the limits; names the nearest.
-        ConfigError: an unknown target, objective or dimension.
+        ConfigError: an unknown target, objective or dimension; with `resume` no such search.
     """
     space = run.space()
-    tables = _tables(space, request, progress)
-    problem = _problem(space, request, tables)
+    tables = _tables(space, request, resume, progress)
+    known = _predictor_of(run, request)
+    problem = _problem(space, request, tables, known)
     check_limits(problem)
-    predictor = _predictor_of(run, request)
-    if predictor is None:
-        predictor = learn_predictor(run, request, problem, progress)
-    return _search(run, space, request, tables, predictor, output, progress)
+    _check_provable(request, known)
+    asked = {**request.as_dict(), "weights": sha256(run.weights())}
+    name = _name(request, tables)
+    with search_folder(run.searches, name, problem, asked, resume=resume) as folder:
+        predictor = known or learn_predictor(run, request, problem, progress)
+        outcome = _search(run, space, request, tables, predictor, folder, output, progress)
+    return replace(outcome, report=report_run(run))
 
 
 def search_space(
-    space: Space, request: SearchRequest, *, output: Path | None = None, progress: Progress = silent
+    space: Space,
+    request: SearchRequest,
+    *,
+    output: Path | None = None,
+    resume: bool = False,
+    progress: Progress = silent,
 ) -> SearchOutcome:
     """As `search_run`, without a run: by a predictor file alone, measuring nothing.
 
@@ -128,9 +144,19 @@ def search_space(
         )
     if request.confirm:
         raise ConfigError("confirm: finalists can be measured in a run only", hint="give --run")
-    tables = _tables(space, request, progress)
+    tables = _tables(space, request, resume, progress)
     predictor = load_predictor(request.predictor, space)
-    return _search(None, space, request, tables, predictor, output, progress)
+    problem = _problem(space, request, tables, predictor)
+    check_limits(problem)
+    _check_provable(request, predictor)
+    name = _name(request, tables)
+    with search_folder(SEARCHES, name, problem, request.as_dict(), resume=resume) as folder:
+        outcome = _search(None, space, request, tables, predictor, folder, output, progress)
+    return replace(outcome, report=report_results(SEARCHES))
+
+
+def _name(request: SearchRequest, tables: Mapping[str, LatencyTable]) -> str:
+    return request.name or "-".join(tables) or "costs"
 
 
 def _predictor_of(run: Run, request: SearchRequest) -> AccuracyPredictor | None:
@@ -149,9 +175,22 @@ def _predictor_of(run: Run, request: SearchRequest) -> AccuracyPredictor | None:
     return None
 
 
-def _tables(space: Space, request: SearchRequest, progress: Progress) -> dict[str, LatencyTable]:
+def _tables(
+    space: Space, request: SearchRequest, resume: bool, progress: Progress
+) -> dict[str, LatencyTable]:
     names = request.targets or (() if request.objectives else (THIS_MACHINE,))
-    return tables_of(space, names, fresh=request.fresh_table, progress=progress)
+    fresh = request.fresh_table and not resume  # a search that was stopped has measured it
+    return tables_of(space, names, fresh=fresh, progress=progress)
+
+
+def _check_provable(request: SearchRequest, predictor: AccuracyPredictor | None) -> None:
+    """Refuse to certify what a predictor cannot prove, if it is known already."""
+    if request.certify and predictor is not None and predictor.additive() is None:
+        raise ConfigError(
+            f"certify: a predictor of kind {predictor.kind!r} has no additive part, so nothing "
+            "can be proven",
+            hint="fit one with `supernet predictor fit --kind ridge`",
+        )
 
 
 def _problem(
@@ -181,23 +220,21 @@ def _search(
     request: SearchRequest,
     tables: Mapping[str, LatencyTable],
     predictor: AccuracyPredictor,
+    folder: SearchFolder,
     output: Path | None,
     progress: Progress,
 ) -> SearchOutcome:
+    """Search in a folder; the outcome, without its page."""
     problem = _problem(space, request, tables, predictor)
+    _check_provable(request, predictor)
     bound, start = proven(problem, predictor)
-    if request.certify and bound is None:
-        raise ConfigError(
-            f"certify: a predictor of kind {predictor.kind!r} has no additive part, so nothing "
-            "can be proven",
-            hint="fit one with `supernet predictor fit --kind ridge`",
-        )
     found = run_search(
         problem,
         factory=algorithm(request.algorithm).factory,
         budget=Budget(scored=request.budget, seconds=request.seconds),
         start=start,
         seed=request.seed,
+        again=folder.scored,
         progress=progress,
     )
     result = replace(found, bound=bound)
@@ -205,22 +242,17 @@ def _search(
     if request.confirm and run is not None:
         confirmed = confirm(run, request, problem, result, tables, progress)
     chosen = confirmed[0].index if confirmed else result.best()
-    parent = run.searches if run else SEARCHES
-    folder = new_result_folder(parent, request.name or "-".join(tables) or "costs")
-    save_result(
+    folder.save(
         result,
-        folder,
         request=request.as_dict(),
         chosen=chosen,
-        predictor=_record(predictor),
+        predictor=PredictorRecord.of_predictor(predictor),
         tables=tables,
     )
-    for path in (folder / "subnet.json", *([output] if output else [])):
+    for path in (folder.path / "subnet.json", *([output] if output else [])):
         _subnet_file(run, problem, result, chosen, tables, predictor, confirmed, path)
-    report = report_run(run) if run else report_results(SEARCHES)
     return SearchOutcome(
-        report=report,
-        folder=folder,
+        folder=folder.path,
         result=result,
         chosen=chosen,
         tables=tables,
@@ -228,16 +260,6 @@ def _search(
         confirmed=confirmed,
         run=run,
     )
-
-
-def _record(predictor: AccuracyPredictor) -> PredictorRecord:
-    pairs = predictor.pairs if isinstance(predictor, FittedPredictor) else None
-    validation, known = predictor.validation, {}
-    if isinstance(predictor, MLPPredictor):
-        known = {"sizes": predictor.sizes, "source": predictor.source.get("source", "")}
-    if validation is not None and pairs is not None and len(pairs) == len(validation.measured):
-        known["labels"] = tuple(str(subnet) for subnet in decode(predictor.space, pairs.genes))
-    return PredictorRecord.of(predictor.kind, validation, **known)
 
 
 def subnet_file(

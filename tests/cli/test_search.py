@@ -1,6 +1,12 @@
 """Several targets and limits, narrowed spaces, searches without a run, kept results."""
 
+import json
+import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +21,7 @@ Command = Callable[..., Any]
 
 pytestmark = pytest.mark.cli
 
+DEADLINE_S = 200.0
 BRIEF = ("--budget", 1500, "--json")
 
 
@@ -142,3 +149,126 @@ def test_finalists_are_measured_before_the_winner_is_named(in_trained: Command):
     assert file.measured["top1"] == confirmed[0]["top1"]
     both = [one for one in confirmed if one["within"]] or confirmed
     assert confirmed[0]["top1"] == max(one["top1"] for one in both)
+
+
+# ---------------------------------------------------------------- stopped and gone on with
+
+
+def test_a_search_whose_time_was_up_goes_on(search: Command, supernet: Command):
+    asked = ("--objective", "macs", "--max-params", "290k")
+    whole = load_result(Path(search(*asked).json["files"]["result"]))
+    first = search(*asked, "--budget-seconds", "1e-9", "--name", "brief")
+    assert first.code == 0, first.stderr
+    assert not first.json["complete"]
+    assert "the same command with --resume goes on" in first.stdout
+    assert "unfinished: brief; " in supernet("results").stdout
+    assert supernet("results", "--json").json["unfinished"] == ["brief"]
+
+    second = search(*asked, "--name", "brief", "--resume")
+    assert second.code == 0, second.stderr
+    assert second.json["complete"]
+    assert second.json["files"]["result"] == "searches/brief"
+    saved = load_result(Path("searches/brief"))
+    np.testing.assert_array_equal(saved.result.genes, whole.result.genes)
+    assert saved.chosen == whole.chosen
+    assert supernet("results", "--json").json["unfinished"] == []
+
+
+def test_nothing_to_go_on_with_is_answered_in_one_line(search: Command):
+    asked = ("--objective", "macs", "--budget-seconds", "1e-9")
+    never = search(*asked, "--resume")
+    assert never.code == 2
+    assert "no search to go on with: 'costs' is not there; unfinished below searches: none" in (
+        never.stderr
+    )
+    assert search(*asked).code == 0
+    other = search(*asked, "--max-macs", "2M", "--resume")
+    assert other.code == 2
+    assert "costs was asked for something else: " in other.stderr
+    assert "limits {}, now {'macs': 2000000.0}" in other.stderr
+    assert search("--objective", "macs", "--resume").code == 0
+    finished = search(*asked, "--resume")
+    assert finished.code == 2
+    assert "'costs' is finished" in finished.stderr
+
+
+def _measured(run: Path) -> dict[str, float]:
+    """How long each evaluation took, by subnet: told apart from another of the same subnet."""
+    if not (run / "evaluations.sqlite").is_file():
+        return {}
+    with closing(sqlite3.connect(run / "evaluations.sqlite", timeout=60)) as database:
+        query = "SELECT subnet, seconds FROM evaluations"
+        return dict(database.execute(query)) if _has_rows(database) else {}
+
+
+def _has_rows(database: sqlite3.Connection) -> bool:
+    names = [name for (name,) in database.execute("SELECT name FROM sqlite_master")]
+    return "evaluations" in names
+
+
+def test_a_search_killed_while_it_measures_measures_nothing_twice(in_trained: Command):
+    run = next(Path("runs").iterdir())
+    asked = ("--pairs", 40, "--budget", 1000, "--seed", 7)
+    known = _measured(run)
+    command = [sys.executable, "-m", "supernet", "search", *map(str, asked), "--name", "killed"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        until = time.monotonic() + DEADLINE_S
+        while len(_measured(run)) < len(known) + 5:
+            assert process.poll() is None, "ended before it could be killed"
+            assert time.monotonic() < until
+            time.sleep(0.01)
+    finally:
+        process.kill()
+        process.communicate(timeout=DEADLINE_S)
+    before = _measured(run)
+    folder = run / "search" / "killed"
+    assert json.loads((folder / "request.json").read_text())["request"]["pairs"] == 40
+    assert not (folder / "result.json").exists()
+
+    result = in_trained("search", *asked, "--name", "killed", "--resume", "--json")
+    assert result.code == 0, result.stderr
+    assert Path(result.json["files"]["result"]) == folder
+    after = _measured(run)
+    assert len(after) > len(before)
+    assert {key: after[key] for key in before} == before
+    again = in_trained("search", *asked, "--name", "whole", "--json")
+    assert again.json["predicted"] == result.json["predicted"]
+    assert _measured(run) == after
+
+
+def test_a_search_of_known_pairs_loads_no_torch(in_trained: Command):
+    asked = ["search", "--pairs", "12", "--budget", "500"]
+    code = (
+        "import sys\n"
+        "from supernet.cli.main import main\n"
+        f"try: main({asked!r})\n"
+        "except SystemExit as stop: assert not stop.code\n"
+        "print('heavy:', *sorted({'torch', 'torchvision', 'onnx', 'onnxscript'} & {*sys.modules}))"
+    )
+    in_trained(*asked)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "heavy:"
+
+
+def test_what_was_learned_is_not_learned_again(
+    in_trained: Command, monkeypatch: pytest.MonkeyPatch
+):
+    asked = ("search", "--pairs", 12, "--budget", 500, "--json")
+    first = in_trained(*asked)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("learned")
+
+    monkeypatch.setattr("supernet.workflow.learn.fit_predictor", refuse)
+    second = in_trained(*asked)
+    assert second.code == 0, second.stderr
+    assert second.json["predicted"] == first.json["predicted"]
+    other = in_trained(*asked, "--seed", 1)
+    assert other.json["error"]["message"].endswith("learned")
+    (predictor,) = Path("runs").glob("*/predictor/predictor.json")
+    predictor.write_text(predictor.read_text() + " ")
+    edited = in_trained(*asked)
+    assert edited.json["error"]["message"].endswith("learned")

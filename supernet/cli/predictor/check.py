@@ -52,7 +52,7 @@ def command(
             images=images,
             workers=workers,
             seed=seed,
-            device=options.resolved_device(device),
+            device=device,
             progress=progress,
         )
     coverage = found.coverage

@@ -53,7 +53,7 @@ def command(
             images=images,
             workers=workers,
             seed=seed,
-            device=options.resolved_device(device),
+            device=device,
             progress=progress,
         )
     path = write_pairs(output or run.pairs, run, pairs)
