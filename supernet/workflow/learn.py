@@ -113,7 +113,12 @@ def _promising(
     result = run_search(
         asked,
         factory=partial(
-            Surrogate, fit=fit, pairs=0, rounds=request.rounds, candidates=request.candidates
+            Surrogate,
+            fit=fit,
+            fewest=0,  # it knows those of all sizes
+            pairs=0,
+            rounds=request.rounds,
+            candidates=request.candidates,
         ),
         budget=Budget(scored=len(corners(asked)) + request.rounds * request.candidates),
         seed=request.seed,

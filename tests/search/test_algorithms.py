@@ -1,6 +1,8 @@
 """What every algorithm must do; a new entry of the registry is tested by being there."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from supernet.search import (
     pareto_front,
     run_search,
 )
+from supernet.search.algorithms.surrogate import Surrogate
 from supernet.search.archive import Archive
 from supernet.space import Domain, Genes, Space
 
@@ -177,3 +180,17 @@ def test_time_is_a_limit_too(space: Space):
     result = run_search(asked, budget=Budget(scored=1920, seconds=0.3))
     assert result.seconds < 5
     assert len(result) < 1920
+
+
+def test_a_model_that_knows_the_space_already_is_asked_before_anything_is_measured(
+    problem: Make, everything: Genes
+):
+    asked, best = limited(problem, everything, 0, 0.05)
+    known, *others = asked.objectives
+    measured = replace(asked, objectives=(Accuracy(function=known, measured=True), *others))
+    factory = partial(
+        Surrogate, fit=lambda genes, values: known, fewest=0, pairs=0, rounds=1, candidates=4
+    )
+    budget = Budget(scored=len(corners(asked)) + 4)
+    result = run_search(measured, factory=factory, budget=budget)
+    assert result.figures(result.best())["top1"] == pytest.approx(best, rel=1e-12)

@@ -24,7 +24,7 @@ Fit = Callable[[Genes, Values], Callable[[Genes], Values]]
 """A model from measured subnets ``(N, G)`` and their values ``(N,)``."""
 
 _RIDGE = 0.1  # of the built-in model
-_FEWEST = 2  # measured subnets that a model is fitted to
+_FEWEST = 2  # measured subnets that the built-in model is fitted to
 _ON_FRONT = 0.25  # share of the candidates that is spread along the front
 
 
@@ -39,6 +39,8 @@ class Surrogate:
         candidates: subnets measured after each of them; a sixteenth of the budget, at least
             16, when not given.
         inner: subnets scored by the model in each of them.
+        fewest: measured subnets that `fit` needs; 0 where it knows others by itself. Until
+            then subnets are drawn at random.
     """
 
     def __init__(
@@ -50,12 +52,14 @@ class Surrogate:
         rounds: int | None = None,
         candidates: int | None = None,
         inner: int = 20_000,
+        fewest: int = _FEWEST,
     ) -> None:
         self._start = start
         self._fit = fit or _ridge(start.problem.domain.space)
         self._pairs = min(pairs, start.budget // 2)
         self._left = start.budget if rounds is None else rounds
         self._candidates, self._inner = candidates or max(16, start.budget // 16), inner
+        self._fewest = fewest
         self._archive = start.archive
         self._begun = False
 
@@ -69,7 +73,7 @@ class Surrogate:
         if not self._left or len(self._archive) >= self._start.problem.domain.count:
             return Candidates(self._start.genes[:0])
         self._left -= 1
-        if len(known) < _FEWEST:  # nothing to learn from
+        if len(known) < self._fewest:  # nothing to learn from
             return Candidates(self._start.problem.domain.sample(count, self._start.rng))
         return Candidates(self._promising(known))
 
