@@ -23,7 +23,7 @@ from supernet.search.objective import (
 )
 from supernet.search.pareto import crowding, fronts, pareto_front
 from supernet.search.problem import Problem
-from supernet.search.records import PredictorRecord, TargetRecord
+from supernet.search.records import MeasuredRecord, PredictorRecord, TargetRecord
 from supernet.search.registry import ALGORITHMS, DEFAULT, AlgorithmInfo, algorithm
 from supernet.search.result import Axis, ProblemRecord, SearchResult
 from supernet.search.saved import (
@@ -47,6 +47,7 @@ __all__ = [
     "Cost",
     "Evaluated",
     "Factory",
+    "MeasuredRecord",
     "Objective",
     "PredictorRecord",
     "Problem",

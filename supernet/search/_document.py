@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from supernet.search.records import PredictorRecord, TargetRecord
+from supernet.search.records import MeasuredRecord, PredictorRecord, TargetRecord
 from supernet.search.result import Axis, SearchResult
 from supernet.space import Genes, Space, canonical
 from supernet.space.layout import layout_of
@@ -58,6 +58,7 @@ class Body:
     bound: float | None = None
     predictor: PredictorRecord | None = None
     targets: tuple[TargetRecord, ...] = field(default_factory=tuple)
+    measured: tuple[MeasuredRecord, ...] = field(default_factory=tuple)
 
 
 def impossible(result: SearchResult, body: Body) -> Iterator[str]:
@@ -79,6 +80,14 @@ def impossible(result: SearchResult, body: Body) -> Iterator[str]:
         for target in body.targets
         if target.name not in targets
     )
+    for one in body.measured:
+        if not 0 <= one.index < len(result):
+            yield f"measured: expected an index from 0 and below {len(result)}, found {one.index}"
+        yield from (
+            f"measured: no figure is named {name[:60]!r}, or it is not finite"
+            for name, value in one.figures.items()
+            if name not in result.columns or not math.isfinite(value)
+        )
 
 
 def _wrong_arrays(space: Space, genes: Genes, body: Body) -> Iterator[str]:

@@ -11,7 +11,7 @@ from supernet.latency import LatencyTable
 from supernet.predict import AccuracyPredictor, FittedPredictor, MLPPredictor, Validation
 from supernet.space import Operator, decode
 
-__all__ = ["PredictorRecord", "TargetRecord"]
+__all__ = ["MeasuredRecord", "PredictorRecord", "TargetRecord"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +73,18 @@ class PredictorRecord:
             predicted=tuple(validation.predicted.tolist()),
             **known,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredRecord:
+    """A finalist that was measured before the winner was named."""
+
+    index: int
+    """Among the scored subnets."""
+    figures: Mapping[str, float]
+    """What was measured, by the name of the figure."""
+    within: bool
+    """Whether the measured figures meet the limits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ import csv
 import datetime
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from supernet.files import read_as, sha256, storage_error, write_document, write
 from supernet.latency import LatencyTable
 from supernet.search._document import Body, SpaceId, impossible
 from supernet.search._scored import HINT, read_scored, write_scored
-from supernet.search.records import PredictorRecord, TargetRecord
+from supernet.search.records import MeasuredRecord, PredictorRecord, TargetRecord
 from supernet.search.result import ProblemRecord, SearchResult
 from supernet.space import (
     Space,
@@ -76,6 +76,8 @@ class SavedResult:
     """How accuracies were known; None where they were measured only."""
     targets: tuple[TargetRecord, ...] = ()
     """One for every latency, in the order of the request."""
+    measured: tuple[MeasuredRecord, ...] = ()
+    """Finalists that were measured, the winner first."""
     created: str = ""
     """When, UTC."""
 
@@ -150,6 +152,7 @@ def save_result(
     chosen: int | None = None,
     predictor: PredictorRecord | None = None,
     tables: Mapping[str, LatencyTable] | None = None,
+    measured: Sequence[MeasuredRecord] = (),
 ) -> Path:
     """Write a result into a folder of its own; the path of ``result.json``.
 
@@ -160,6 +163,7 @@ def save_result(
         chosen: index of the chosen subnet; the best of the front when not given.
         predictor: how accuracies were known.
         tables: of the targets, by the name in ``latency@<target>``.
+        measured: finalists, the winner first.
 
     Raises:
         ConfigError: the folder holds a result already, or a request that is no plain values.
@@ -173,7 +177,8 @@ def save_result(
         write_scored(folder / _SCORED, result.genes, result.columns)
         save_space(result.problem.space, folder / _SPACE)
         write_text(folder / _FRONT, _front_csv(result))
-        body = _body(result, request, chosen, predictor, targets, sha256(folder / _SCORED))
+        body = _body(result, request, chosen, sha256(folder / _SCORED))
+        body = replace(body, predictor=predictor, targets=targets, measured=tuple(measured))
         write_document(folder / _RESULT, _KIND, _VERSION, asdict(body))
     except (TypeError, ValueError) as error:
         remove_result(folder)
@@ -219,8 +224,6 @@ def _body(
     result: SearchResult,
     request: Mapping[str, Any],
     chosen: int | None,
-    predictor: PredictorRecord | None,
-    targets: Sequence[TargetRecord],
     digest: str,
 ) -> Body:
     problem = result.problem
@@ -238,8 +241,6 @@ def _body(
         chosen=result.best() if chosen is None else int(chosen),
         seconds=result.seconds,
         bound=result.bound,
-        predictor=predictor,
-        targets=tuple(targets),
     )
 
 
@@ -287,6 +288,7 @@ def load_result(folder: Path) -> SavedResult:
         chosen=body.chosen,
         predictor=body.predictor,
         targets=body.targets,
+        measured=body.measured,
         created=body.created,
     )
 

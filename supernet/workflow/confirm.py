@@ -9,7 +9,7 @@ from supernet.latency import LatencyTable, build_onnx, measure_beside
 from supernet.latency.targets import THIS_MACHINE
 from supernet.progress import Progress
 from supernet.runs import Run
-from supernet.search import Problem, SearchResult
+from supernet.search import MeasuredRecord, Problem, SearchResult
 from supernet.search.pareto import Index
 from supernet.space import decode, operators
 from supernet.workflow.accuracies import Accuracies
@@ -28,6 +28,13 @@ class Confirmed:
     """``top1`` on the hold-out images; ``latency_ms`` where this machine is the target."""
     within: bool
     """Whether the measured figures meet the limits."""
+
+    @property
+    def record(self) -> MeasuredRecord:
+        """As it is kept with the result."""
+        names = {"latency_ms": f"latency@{THIS_MACHINE}"}
+        figures = {names.get(name, name): value for name, value in self.measured.items()}
+        return MeasuredRecord(index=self.index, figures=figures, within=self.within)
 
 
 def confirm(

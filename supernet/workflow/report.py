@@ -141,7 +141,23 @@ def _view(
         latencies={target.name: _latency(target) for target in saved.targets if target.mape},
         facts=_facts(saved),
     )
+    view = replace(view, measured=_finalists(saved, view))
     return _compared(view, comparison) if comparison else view
+
+
+def _finalists(saved: SavedResult, view: SearchView) -> tuple[FrontPoint, ...]:
+    """Subnets that were measured before the winner was named, by their measured figures."""
+    points = []
+    for one in saved.measured:
+        known = {**saved.result.figures(one.index), **one.figures}
+        points.append(
+            FrontPoint(
+                values=tuple(known.get(axis.name) for axis in view.axes),
+                label=str(saved.result.subnet(one.index)) + "; breaks a limit" * (not one.within),
+                name=view.found if one.index == saved.chosen else "finalist",
+            )
+        )
+    return tuple(points)
 
 
 def _aim(saved: SavedResult) -> str:

@@ -248,6 +248,7 @@ def _search(
         chosen=chosen,
         predictor=PredictorRecord.of_predictor(predictor),
         tables=tables,
+        measured=[one.record for one in confirmed],
     )
     for path in (folder.path / "subnet.json", *([output] if output else [])):
         _subnet_file(run, problem, result, chosen, tables, predictor, confirmed, path)

@@ -149,6 +149,13 @@ def test_finalists_are_measured_before_the_winner_is_named(in_trained: Command):
     assert file.measured["top1"] == confirmed[0]["top1"]
     both = [one for one in confirmed if one["within"]] or confirmed
     assert confirmed[0]["top1"] == max(one["top1"] for one in both)
+    saved = load_result(Path(result.json["files"]["result"]))
+    assert saved.measured[0].index == saved.chosen
+    assert [one.figures["top1"] for one in saved.measured] == [one["top1"] for one in confirmed]
+    assert all(one.figures["latency@this_machine"] > 0 for one in saved.measured)
+    page = Path(result.json["files"]["report"]).read_text()
+    assert "found, measured" in page
+    assert "finalist, measured" in page
 
 
 # ---------------------------------------------------------------- stopped and gone on with

@@ -21,6 +21,7 @@ from supernet.predict import Validation
 from supernet.search import (
     Accuracy,
     Budget,
+    MeasuredRecord,
     PredictorRecord,
     Problem,
     latency,
@@ -64,12 +65,20 @@ PREDICTOR = PredictorRecord.of(
     labels=("a", "b", "c"),
 )
 REQUEST = {"target": ["mobile_cpu"], "limits": {"latency": 40.0}, "seed": 0}
+MEASURED = (MeasuredRecord(index=int(RESULT.front[0]), figures={"top1": 71.5}, within=True),)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     path = new_result_folder(tmp_path, "mobile_cpu")
-    save_result(RESULT, path, request=REQUEST, predictor=PREDICTOR, tables={"mobile_cpu": TABLE})
+    save_result(
+        RESULT,
+        path,
+        request=REQUEST,
+        predictor=PREDICTOR,
+        tables={"mobile_cpu": TABLE},
+        measured=MEASURED,
+    )
     return path
 
 
@@ -78,6 +87,7 @@ def test_a_result_is_the_same_when_read_again(folder: Path) -> None:
     assert saved.name == "mobile_cpu"
     assert saved.request == REQUEST
     assert saved.predictor == PREDICTOR
+    assert saved.measured == MEASURED
     assert saved.result.problem == RESULT.problem
     assert saved.result.problem.fixed == {"resolution": [160, 192, 224]}
     assert saved.result.problem.space.num_classes == 10
@@ -271,6 +281,14 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "count": (_edit(lambda d: d.update(scored=7)), r"'genes' is int8 \(1500"),
     "huge count": (_edit(lambda d: d.update(scored=10**30)), "scored"),
     "foreign target": (_edit(lambda d: d["targets"][0].update(name="tv")), "no figure is of 'tv'"),
+    "measured out of range": (
+        _edit(lambda d: d["measured"][0].update(index=1500)),
+        "measured: expected an index from 0 and below 1500, found 1500",
+    ),
+    "measured of another": (
+        _edit(lambda d: d["measured"][0]["figures"].update(power=3.0)),
+        "measured: no figure is named 'power'",
+    ),
     "uneven predictor": (
         _edit(lambda d: d["predictor"]["measured"].pop()),
         "expected equally many, found 2, 3",
