@@ -14,7 +14,7 @@ from supernet.latency.kit.protocol import Protocol, Timing
 from supernet.latency.kits import make_plan, write_kit
 from supernet.latency.measure import build_table, describe_device, measure, measure_here
 from supernet.latency.model import ModelError, OperatorModel
-from supernet.latency.networks import MeasuredNetworks, read_networks
+from supernet.latency.networks import MeasuredNetworks, Unit, read_networks
 from supernet.latency.results import KitResult, read_result
 from supernet.latency.table import HeldOut, LatencyPredictor, LatencyTable, Row
 from supernet.latency.targets import (
@@ -41,6 +41,7 @@ __all__ = [
     "Protocol",
     "Row",
     "Timing",
+    "Unit",
     "build_onnx",
     "build_table",
     "check_networks",
