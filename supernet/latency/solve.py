@@ -62,7 +62,7 @@ def least_absolute(matrix: Values, target: Values, penalty: Values) -> Values:
         target: shape ``(N,)``, of the order of 1.
         penalty: per column, of its squared coefficient, shape ``(T,)``.
     """
-    near = np.ones(len(target))
+    near: Values = np.ones(len(target))
     # columns that no row has say nothing: keep the system solvable
     ridge = np.maximum(penalty, 1e-9) * len(target)
     solve = _by_columns if len(penalty) <= len(target) else _by_rows

@@ -374,7 +374,7 @@ def test_new_networks_are_measured_on_the_tables_machine(
     def measure(models: list[bytes], protocol: Protocol, **_: Any) -> list[Timing]:
         return [Timing(1.0, 0.0) for _ in models]
 
-    monkeypatch.setattr("supernet.latency.beside.measure", measure)
+    monkeypatch.setattr("supernet.latency.drift.measure", measure)
     model = load_target("mobile_cpu").model
     table = LatencyTable(target="here", device=describe_device(), rows={}, model=model)
     table.save(Path("here.json"))

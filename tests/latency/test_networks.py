@@ -166,7 +166,11 @@ def test_one_value_a_stage_is_read(tmp_path: Path) -> None:
     """As Accel-NASBench writes networks; an expand ratio of 1 is a plain block."""
     space = load_space("mnasnet_accel")
     stages = (3, 7)
-    arrays = {"e": np.full(stages, 4), "k": np.full(stages, 5), "l": np.full(stages, 2)}
+    arrays: dict[str, Any] = {
+        "e": np.full(stages, 4),
+        "k": np.full(stages, 5),
+        "l": np.full(stages, 2),
+    }
     arrays |= {"se": np.zeros(stages, dtype=bool), "rate": np.array([500.0, np.nan, 1000.0])}
     np.savez(tmp_path / "n.npz", **arrays)
     found = read_networks(tmp_path / "n.npz", space, "rate", unit="images/s")
