@@ -49,7 +49,7 @@ def test_subnets_are_measured_drawn_and_compared_with_training_standalone(
     assert found.code == 0, found.stderr
     document = json.loads((run.folder / "quality.json").read_text())
     assert document.pop("format") == "supernet.quality"
-    assert document.pop("version") == 1
+    assert document.pop("version") == 2
     files = found.json["files"]
     assert document == {key: value for key, value in found.json.items() if key != "files"}
     rows = document["subnets"]
