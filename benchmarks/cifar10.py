@@ -1,8 +1,8 @@
-r"""A supernet trained on CIFAR-10, and how good its subnets are beside the same trained alone.
+r"""A supernet trained on CIFAR-10, and how good its subnets are beside the same trained standalone.
 
-    python benchmarks/cifar10.py --data FOLDER --epochs 6 --alone 2
+    python benchmarks/cifar10.py --data FOLDER --epochs 6 --standalone 2
     python benchmarks/cifar10.py --data cifar10 --device cuda --epochs 200 \\
-        --alone 7 --hardware h200
+        --standalone 7 --hardware h200
 
 Trains the space of the demo, in colour, by its recipe, then `supernet quality`. Writes the
 curve of the training and the accuracies on the test images.
@@ -45,7 +45,9 @@ def main() -> None:
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--subnets", type=int, default=20, help="random ones that are measured")
-    parser.add_argument("--alone", type=int, default=0, help="subnets that are trained alone too")
+    parser.add_argument(
+        "--standalone", type=int, default=0, help="subnets that are trained standalone too"
+    )
     parser.add_argument("--run", type=Path, default=Path("runs/cifar10"))
     add_hardware(parser)
     options = parser.parse_args()
@@ -61,7 +63,7 @@ def main() -> None:
             *("--precision", options.precision),
         )
     trained_s = time.perf_counter() - started
-    options_of = ("--subnets", options.subnets, "--alone", options.alone)
+    options_of = ("--subnets", options.subnets, "--standalone", options.standalone)
     quality = command("quality", *where, *options_of)
     del quality["files"]  # where they lie is nobody's business
     lines = (options.run / "metrics.jsonl").read_text().splitlines()

@@ -161,7 +161,7 @@ def _blocks(url: str) -> Iterator[tuple[bytes, int]]:
     """The bytes behind a URL, block by block, each with the number announced for all.
 
     Raises:
-        DataError: they cannot be had.
+        DataError: they could not be downloaded.
     """
     try:
         ascii_url = urllib.parse.quote(url, safe="!#$%&'()*+,/:;=?@[]~")  # as browsers do

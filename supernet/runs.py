@@ -10,7 +10,7 @@
 ``search/<name>/``       searches (see `supernet.search.saved`)
 ``quality.json``         accuracies of subnets of all sizes
 ``comparison.json``      networks measured beside a search
-``alone/<key>/``         runs of single subnets that were trained alone, to compare
+``standalone/<key>/``    runs of single subnets that were trained standalone, to compare
 ``export/``              ONNX files and model cards
 ``report.html``          the report
 =======================  ======================================================
@@ -127,7 +127,7 @@ class Run:
     @property
     def standalone(self) -> Path:
         """Folder of the runs of single subnets, by `Subnet.key`."""
-        return self.folder / "alone"
+        return self.folder / "standalone"
 
     @property
     def exports(self) -> Path:

@@ -30,7 +30,9 @@ from tests.accelerator import AVAILABLE, Accelerator
 
 pytestmark = pytest.mark.skipif(not AVAILABLE, reason="this torch has no devices in Python")
 
-_WAITS = {"attentive": 2}  # a look at the rivals' losses for each of its two best_up subnets
+_WAITS = {
+    "attentive": 2
+}  # a look at the losses of the candidates for each of its two best_up subnets
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -52,6 +52,10 @@ def stand_in(module: ModuleType, patch: pytest.MonkeyPatch, known: Document) -> 
         case "populations":
             patch.setattr(module, "measure", known["subnets_per_cpu_second"].__getitem__)
             patch.setattr(module, "list_spaces", lambda: ["demo"])
+        case "whole_networks":
+            space, data = SimpleNamespace(name="demo"), SimpleNamespace(left_out=0)
+            patch.setattr(module, "columns", lambda: [("column", space, data)])
+            patch.setattr(module, "drawn", lambda *arguments: {"mape": 1.0})
         case "ofa_referee":
             patch.setattr(module, "measure", lambda name, *rest: known["spaces"][name])
             patch.setattr(module.torch, "set_num_threads", lambda count: None)
@@ -65,6 +69,7 @@ def stand_in(module: ModuleType, patch: pytest.MonkeyPatch, known: Document) -> 
         ("latency_models", "latency_models_1cpu"),
         ("populations", "populations_1cpu"),
         ("ofa_referee", "ofa_referee_1cpu"),
+        ("whole_networks", "whole_networks_1cpu"),
     ],
 )
 def test_a_result_has_all_keys_of_the_committed_one(

@@ -1,11 +1,14 @@
 """Imports point down only, and what should be light stays light."""
 
 import ast
+import importlib
 import os
+import pkgutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -216,3 +219,13 @@ def test_what_reads_results_leaves_torch_out(command: list[str], tmp_path: Path)
         f"print('heavy:', *sorted(set(sys.modules) & {set(HEAVY)!r}))"
     )
     assert run(code, tmp_path).splitlines()[-1] == "heavy:"
+
+
+@pytest.mark.parametrize("package", [name for name, path in modules() if path.stem == "__init__"])
+def test_no_public_name_hides_a_module_of_its_package(package: str) -> None:
+    """Else `import supernet.room.name as module` gives a function; `search` is a module itself."""
+    room = importlib.import_module(package)
+    names = getattr(room, "__all__", vars(room))
+    own = {module.name for module in pkgutil.iter_modules(room.__path__)}
+    hidden = [n for n in names if n in own and not isinstance(getattr(room, n), ModuleType)]
+    assert hidden == []

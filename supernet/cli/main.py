@@ -14,7 +14,7 @@ __all__ = ["main"]
 _COMMANDS = {
     "demo": "the whole loop on embedded images, in minutes",
     "train": "train a supernet",
-    "quality": "measure subnets, also against the same trained alone",
+    "quality": "measure subnets, also against the same trained standalone",
     "search": "find the best subnet for a target",
     "predictor": "accuracy predictors: collect, fit, check, predict",
     "results": "what was searched for, and any subnet of it",

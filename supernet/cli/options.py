@@ -16,6 +16,7 @@ __all__ = [
     "run",
     "seed",
     "sizes",
+    "unit",
     "workers",
 ]
 
@@ -110,6 +111,15 @@ sizes = click.option(
     "--resolutions",
     type=_Sizes(),
     help="Input sizes such as 160,192,224; all of the space's when not given.",
+)
+
+
+unit = click.option(
+    "--unit",
+    type=click.Choice(["ms", "images/s"]),
+    default="ms",
+    show_default=True,
+    help="Of the column; images/s become the ms of a batch.",
 )
 
 

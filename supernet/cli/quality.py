@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    epilog="Examples:  supernet quality  |  supernet quality --alone 7 --subnets 50. What was "
+    epilog="Examples:  supernet quality  |  supernet quality --standalone 7 --subnets 50. What was "
     "stopped goes on when the same command is given again."
 )
 @options.run()
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     help="Random subnets to measure beside the smallest and the largest.",
 )
 @click.option(
-    "--alone",
+    "--standalone",
     type=click.IntRange(0, 10002),
     default=0,
     show_default=True,
-    help="How many are also trained alone, as long as the supernet was: the largest, the "
+    help="How many are also trained standalone, as long as the supernet was: the largest, the "
     "smallest, then random ones.",
 )
 @click.option(
@@ -46,13 +46,13 @@ if TYPE_CHECKING:
 def command(
     run_folder: Path | None,
     subnets: int,
-    alone: int,
+    standalone: int,
     split: Literal["test", "holdout"],
     seed: int,
     device: str,
     as_json: bool,
 ) -> None:
-    """Measure subnets of all sizes, and compare them with the same networks trained alone."""
+    """Measure subnets of all sizes, and compare them with the same networks trained standalone."""
     from supernet.evaluate import resolved_device
     from supernet.runs import find_run
     from supernet.workflow.quality import measure_quality
@@ -61,16 +61,16 @@ def command(
         quality, path, report = measure_quality(
             find_run(run_folder),
             subnets=subnets,
-            alone=alone,
+            standalone=standalone,
             split=split,
             seed=seed,
             device=resolved_device(device),
             progress=progress,
         )
-    header = ["subnet", "M MACs", "shared", *["alone", "points"] * bool(alone)]
+    header = ["subnet", "M MACs", "shared", *["standalone", "points"] * bool(standalone)]
     print_table(
         f"Top-1 on {quality.images} {split} images, percent",
-        [_row(row, with_alone=bool(alone)) for row in quality.subnets],
+        [_row(row, with_standalone=bool(standalone)) for row in quality.subnets],
         header,
     )
     click.echo("\n" + "\n".join(_facts(quality)))
@@ -79,16 +79,16 @@ def command(
         print_json({**asdict(quality), "files": {"quality": str(path), "report": str(report)}})
 
 
-def _row(row: "SubnetQuality", *, with_alone: bool) -> list[str]:
+def _row(row: "SubnetQuality", *, with_standalone: bool) -> list[str]:
     cells = [row.name, f"{row.macs / 1e6:.2f}", f"{row.top1:.2f}"]
-    if with_alone and row.alone_top1 is not None and row.gap is not None:
-        cells += [f"{row.alone_top1:.2f}", f"{row.gap:+.2f}"]
-    return cells + [""] * (with_alone and row.alone_top1 is None) * 2
+    if with_standalone and row.standalone_top1 is not None and row.gap is not None:
+        cells += [f"{row.standalone_top1:.2f}", f"{row.gap:+.2f}"]
+    return cells + [""] * (with_standalone and row.standalone_top1 is None) * 2
 
 
 def _facts(quality: "QualityFile") -> list[str]:
     facts = [f"Kendall tau of accuracy and multiply-adds: {quality.kendall_macs:.2f}"]
-    if quality.kendall_alone is not None and quality.mean_gap is not None:
-        facts.append(f"Kendall tau of shared and alone: {quality.kendall_alone:.2f}")
-        facts.append(f"shared against alone: {quality.mean_gap:+.2f} points on average")
+    if quality.kendall_standalone is not None and quality.mean_gap is not None:
+        facts.append(f"Kendall tau of shared and standalone: {quality.kendall_standalone:.2f}")
+        facts.append(f"shared against standalone: {quality.mean_gap:+.2f} points on average")
     return facts

@@ -95,7 +95,7 @@ def command(
             recipe = _recipe(recipe_name, **changes)
             space = load_space(space_name)
             run = train_supernet(space, recipe, data, folder=run_folder, seed=seed, **common)
-    if processes.first:
+    if processes.is_main:
         _report(run, as_json=as_json)
 
 

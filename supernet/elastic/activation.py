@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from supernet.space.operators import Activation
+from supernet.space.operator import Activation
 
 __all__ = ["make_activation"]
 

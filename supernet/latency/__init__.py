@@ -1,20 +1,20 @@
 """Latency: tables of measured operators, their building, and predictions with an error."""
 
-from supernet.latency.beside import measure_beside
 from supernet.latency.build import table_of
 from supernet.latency.check import Check, check_networks, measure_networks
 from supernet.latency.correction import Correction, fit_correction
-from supernet.latency.explain import Explanation, explain
-from supernet.latency.fit_networks import fit_networks
+from supernet.latency.drift import measure_drift_corrected
+from supernet.latency.explanation import Explanation, explain
 from supernet.latency.fit_operators import fit_work_model, with_work_model
 from supernet.latency.importing import import_latency_table
 from supernet.latency.interval import Prediction
 from supernet.latency.kit.graph import build_onnx
 from supernet.latency.kit.protocol import Protocol, Timing
 from supernet.latency.kits import make_plan, write_kit
-from supernet.latency.measure import build_table, describe_device, measure, measure_here
+from supernet.latency.measuring import build_table, describe_device, measure, measure_here
+from supernet.latency.mixture import transfer
 from supernet.latency.model import ModelError, OperatorModel
-from supernet.latency.networks import MeasuredNetworks, read_networks
+from supernet.latency.networks import MeasuredNetworks, Unit, read_networks
 from supernet.latency.results import KitResult, read_result
 from supernet.latency.table import HeldOut, LatencyPredictor, LatencyTable, Row
 from supernet.latency.targets import (
@@ -24,7 +24,7 @@ from supernet.latency.targets import (
     store_table,
     this_machine,
 )
-from supernet.latency.transfer import transfer
+from supernet.latency.whole_networks import fit_networks
 
 __all__ = [
     "Check",
@@ -41,6 +41,7 @@ __all__ = [
     "Protocol",
     "Row",
     "Timing",
+    "Unit",
     "build_onnx",
     "build_table",
     "check_networks",
@@ -54,7 +55,7 @@ __all__ = [
     "load_target",
     "make_plan",
     "measure",
-    "measure_beside",
+    "measure_drift_corrected",
     "measure_here",
     "measure_networks",
     "own_tables",

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from supernet.errors import ConfigError
-from supernet.latency.beside import measure_beside
+from supernet.latency.drift import measure_drift_corrected
 from supernet.latency.kit.graph import PRECISIONS, build_onnx
 from supernet.latency.kit.protocol import Protocol
-from supernet.latency.measure import describe_device
+from supernet.latency.measuring import describe_device
 from supernet.latency.networks import MeasuredNetworks
 from supernet.latency.table import HeldOut, LatencyTable
 from supernet.progress import Progress, silent
@@ -90,5 +90,7 @@ def measure_networks(
     ]
     protocol = Protocol(threads=table.threads)
     protocol = replace(protocol, rounds=2 * protocol.rounds)
-    ms = measure_beside(table, space, models, protocol, progress=progress, what="whole networks")
+    ms = measure_drift_corrected(
+        table, space, models, protocol, progress=progress, what="whole networks"
+    )
     return MeasuredNetworks(genes=genes, ms=ms)

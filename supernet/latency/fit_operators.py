@@ -223,7 +223,7 @@ def _narrowed(space: Space, knows: Callable[[Operator | None], bool]) -> Space:
         for ratio in stage.expand:
             stages[index] = replace(stage, expand=(ratio,))
             slots = layout_of(replace(space, stages=tuple(stages))).slots
-            own = [slot for slot in slots if slot.name.startswith(f"stage{index + 1}.")]
+            own = [slot for slot in slots if slot.place.stage == index + 1]
             if all(knows(operator) for slot in own for operator in slot.operators()):
                 kept.append(ratio)
         stages[index] = replace(stage, expand=tuple(kept) or stage.expand)

@@ -6,6 +6,7 @@ a block by itself (`supernet.latency.choices`): fitted to whole networks only, t
 the operators of those networks' space.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from typing import Literal
 
 from supernet.errors import ConfigError
 from supernet.files import nearest
-from supernet.latency.choices import OPTIONAL, choice_terms
+from supernet.latency.choices import Term, choice_terms
 from supernet.latency.work import WORK_TERMS, work_terms
 from supernet.space import Operator
 
@@ -21,8 +22,8 @@ __all__ = ["ModelError", "OperatorModel", "TermKind", "activation_class", "kind_
 
 TermKind = Literal["work", "choices"]
 
-_TERMS: Mapping[TermKind, Callable[[Operator], Iterator[tuple[str, float]]]] = {
-    "work": work_terms,
+_TERMS: Mapping[TermKind, Callable[[Operator], Iterator[Term]]] = {
+    "work": lambda operator: itertools.starmap(Term, work_terms(operator)),
     "choices": choice_terms,
 }
 _MOST = 1e7  # of a coefficient, in milliseconds
@@ -117,8 +118,7 @@ class OperatorModel:
     def knows(self, operator: Operator) -> bool:
         """Whether it has a coefficient for all that the operator is."""
         return bool(self.coefficients) and all(
-            name in self.coefficients or name.startswith(OPTIONAL)
-            for name, _ in self.amounts(operator)
+            term.name in self.coefficients or term.optional for term in self.amounts(operator)
         )
 
     def ms(self, operator: Operator) -> float:
@@ -128,11 +128,11 @@ class OperatorModel:
             KeyError: it is not known.
         """
         total = 0.0
-        for name, amount in self.amounts(operator):
-            if name in self.coefficients:
-                total += self.coefficients[name] * amount
-            elif not name.startswith(OPTIONAL):
-                raise KeyError(name)
+        for term in self.amounts(operator):
+            if term.name in self.coefficients:
+                total += self.coefficients[term.name] * term.amount
+            elif not term.optional:
+                raise KeyError(term.name)
         return total
 
     def extrapolates(self, operator: Operator) -> bool:
@@ -147,9 +147,9 @@ class OperatorModel:
         return (
             not least / _FAR <= size <= most * _FAR
             or activation_class(operator) not in self.activations
-            or any(name in self.borrowed for name, _ in self.amounts(operator))
+            or any(term.name in self.borrowed for term in self.amounts(operator))
         )
 
-    def amounts(self, operator: Operator) -> Iterator[tuple[str, float]]:
-        """The operator's terms by name."""
+    def amounts(self, operator: Operator) -> Iterator[Term]:
+        """The operator's terms."""
         return _TERMS[self.terms](operator)

@@ -1,11 +1,15 @@
-"""Files of whole networks and their measured latencies: NPZ or CSV.
+"""Files of whole networks and what was measured of them: NPZ or CSV.
 
 Networks are written as Once-for-All does: ``ks`` and ``e`` hold the kernel and the expand
 ratio of every block that a stage may have at most, ``d`` the depth of every stage, ``r``
 the input size. Entries of blocks beyond the depth mean nothing. In an NPZ they are arrays
 of shapes ``(N, blocks)``, ``(N, stages)`` and ``(N,)``; in a CSV a cell holds a list such
 as ``7 3 5``, or there is one column a value (``ks0`` or ``ks1`` first). A CSV may name
-``subnet.json`` files instead, in a column ``subnet``.
+``subnet.json`` files instead, in a column ``subnet``. Spaces whose stages share their choices
+are also written with one value a stage, ``k e l se`` (`encode_stage_choices`).
+
+A column holds milliseconds or images per second; NaN, or an empty cell, where a network was
+not measured.
 """
 
 import csv
@@ -15,19 +19,21 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from supernet.errors import ConfigError, FileFormatError
 from supernet.files import nearest
-from supernet.space import Genes, Space, SubnetFile, encode
+from supernet.metrics import kendall_tau
+from supernet.space import Genes, Space, SubnetFile, encode, macs_of
 from supernet.space.encodings import STAGE_CHOICES, encode_choices, encode_stage_choices
 
-__all__ = ["MeasuredNetworks", "encode_choices", "read_columns", "read_networks"]
+__all__ = ["MeasuredNetworks", "Unit", "read_columns", "read_networks"]
 
 Numbers = npt.NDArray[np.float64]
+Unit: TypeAlias = Literal["ms", "images/s"]
 
 _MAX_BYTES = 256 << 20
 _MAX_ROWS = 1_000_000
@@ -41,6 +47,9 @@ _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
 )
+_MANY = 60  # networks from which on a rank correlation with the multiply-adds is sure
+_ENOUGH = 1000  # networks that it is taken from
+_FALLING = -0.25  # a Kendall tau that no device has: at batch 1 GPUs still have 0.15 to 0.2
 _SEPARATORS = re.compile(r"[\s,;|]+")
 
 
@@ -51,40 +60,76 @@ class MeasuredNetworks:
     genes: Genes
     """Shape ``(N, G)``."""
     ms: Numbers
-    """Milliseconds, shape ``(N,)``."""
+    """Milliseconds of a batch, shape ``(N,)``."""
+    left_out: int = 0
+    """Networks of the file that were not measured."""
 
 
-def read_networks(path: Path, space: Space, column: str) -> MeasuredNetworks:
-    """The networks of a file, and the latencies in one of its columns.
+def read_networks(
+    path: Path, space: Space, column: str, *, unit: Unit = "ms", batch: int = 1
+) -> MeasuredNetworks:
+    """The networks of a file, and their latencies from one of its columns.
 
     Args:
         path: an ``.npz`` or a ``.csv``.
         space: that the networks are of.
-        column: that holds the milliseconds.
+        column: that holds what was measured.
+        unit: of the column. ``images/s`` become the time of a batch, ``1000 * batch / x`` ms.
+        batch: images at a time; milliseconds are taken as those of a batch already.
 
     Raises:
         FileFormatError: not such a file, or a column or an array is missing.
-        ConfigError: a network that the space has not, or a latency that is none.
+        ConfigError: a network that the space has not, a value that is no latency, nothing
+            measured, or larger networks are faster, as in a column of the other unit.
     """
     columns = read_columns(path)
     if column not in columns:
-        known = [name for name in columns if name not in (*_CHOICES, "subnet")]
+        known = [name for name in columns if name not in (*_CHOICES, *STAGE_CHOICES, "subnet")]
         raise FileFormatError(f"{path}: no column {column!r}; {nearest(column, known)}")
-    ms = _numbers(path, column, columns[column])
-    if ms.ndim != 1 or not 0 < len(ms) <= _MAX_ROWS:
-        raise FileFormatError(f"{path}: {column}: expected 1 to {_MAX_ROWS} values in a row")
-    wrong = np.flatnonzero(~((ms > 0) & (ms < 1e7)))
-    if len(wrong):
-        raise ConfigError(
-            f"{path}: {column}[{wrong[0]}]: a latency must be above 0 and below 1e7 ms, "
-            f"found {ms[wrong[0]]:g} (as {len(wrong)} of {len(ms)} are)"
-        )
+    values = _measured(path, column, columns[column], unit)
     try:
-        genes = _genes(path, space, columns, len(ms))
+        genes = _genes(path, space, columns, len(values))
     except ConfigError as error:
         problems = [f"{path}: {problem}" for problem in error.problems]
         raise ConfigError(problems, hint=error.hint) from None
-    return MeasuredNetworks(genes=genes, ms=ms)
+    if len(genes) != len(values):
+        raise FileFormatError(f"{path}: {len(genes)} networks, but {len(values)} rows of {column}")
+    there = np.isfinite(values)
+    genes, values = genes[there], values[there]
+    ms = 1000.0 * batch / values if unit == "images/s" else values
+    if _falls(space, genes, ms):
+        other = "ms" if unit == "images/s" else "images/s"
+        raise ConfigError(
+            f"{path}: {column}: taken as {unit}, larger networks are faster than smaller ones",
+            hint=f"if the column holds {other}: --unit {other}",
+        )
+    return MeasuredNetworks(genes=genes, ms=ms, left_out=int((~there).sum()))
+
+
+def _falls(space: Space, genes: Genes, ms: Numbers) -> bool:
+    """Whether times fall as networks grow."""
+    some = slice(None, None, 1 + len(ms) // _ENOUGH)
+    macs = macs_of(space, genes[some]).astype(np.float64)
+    return len(macs) >= _MANY and kendall_tau(macs, ms[some]) < _FALLING
+
+
+def _measured(path: Path, column: str, cells: Any, unit: Unit) -> Numbers:
+    """The values of a column as they are; NaN where nothing was measured."""
+    if isinstance(cells, list):  # of a CSV
+        cells = [cell or "nan" for cell in cells]
+    values = _numbers(path, column, cells)
+    if values.ndim != 1 or not 0 < len(values) <= _MAX_ROWS:
+        raise FileFormatError(f"{path}: {column}: expected 1 to {_MAX_ROWS} values in a row")
+    wrong = np.flatnonzero(~((values > 0) & (values < 1e7)) & ~np.isnan(values))
+    if len(wrong):
+        kind = "a throughput" if unit == "images/s" else "a latency"
+        raise ConfigError(
+            f"{path}: {column}[{wrong[0]}]: {kind} must be above 0 and below 1e7 {unit}, "
+            f"found {values[wrong[0]]:g} (as {len(wrong)} of {len(values)} are)"
+        )
+    if np.isnan(values).all():
+        raise ConfigError(f"{path}: {column}: none of {len(values)} networks was measured")
+    return values
 
 
 def read_columns(path: Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from typing import Any
 from supernet.errors import ConfigError, FileFormatError
 from supernet.latency.table import LatencyTable, Row
 from supernet.space import Operator, load_space
-from supernet.space.operators import Activation, round_channels
+from supernet.space.operator import Activation, round_channels
 
 __all__ = ["read_ofa_tables"]
 

@@ -1,5 +1,7 @@
 """Least squares that cannot go below zero, and least absolute errors with a penalty."""
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -49,9 +51,7 @@ def _active_sets(matrix: Values, target: Values) -> Values:
     return x
 
 
-def least_absolute(
-    matrix: Values, target: Values, penalty: Values, *, weights: Values | None = None
-) -> Values:
+def least_absolute(matrix: Values, target: Values, penalty: Values) -> Values:
     """The x of least mean ``|matrix @ x - target|``, with a penalty on squares.
 
     By repeatedly re-weighted least squares (Holland & Welsch, 1977), so that the slow
@@ -61,16 +61,40 @@ def least_absolute(
         matrix: shape ``(N, T)``.
         target: shape ``(N,)``, of the order of 1.
         penalty: per column, of its squared coefficient, shape ``(T,)``.
-        weights: of the rows, shape ``(N,)``; all alike when not given.
     """
-    own = np.ones(len(target)) if weights is None else weights
-    near = own / own.mean()
+    near: Values = np.ones(len(target))
     # columns that no row has say nothing: keep the system solvable
-    ridge = np.diag(np.maximum(penalty, 1e-9) * len(target))
-    x = np.zeros(matrix.shape[1])
+    ridge = np.maximum(penalty, 1e-9) * len(target)
+    solve = _by_columns if len(penalty) <= len(target) else _by_rows
+    step = solve(matrix, target, ridge)
     for _ in range(_ROUNDS):
-        weighted = matrix * near[:, None]
-        x = np.linalg.solve(weighted.T @ matrix + ridge, weighted.T @ target)
-        near = own / np.maximum(np.abs(matrix @ x - target), _SMALLEST)
+        x = step(near)
+        near = 1 / np.maximum(np.abs(matrix @ x - target), _SMALLEST)
         near /= near.mean()
     return x
+
+
+def _by_columns(matrix: Values, target: Values, ridge: Values) -> Callable[[Values], Values]:
+    """The x of least squares for weights of the rows, from a system of shape ``(T, T)``."""
+
+    def solved(near: Values) -> Values:
+        weighted = matrix * near[:, None]
+        x: Values = np.linalg.solve(weighted.T @ matrix + np.diag(ridge), weighted.T @ target)
+        return x
+
+    return solved
+
+
+def _by_rows(matrix: Values, target: Values, ridge: Values) -> Callable[[Values], Values]:
+    """The same from a system of shape ``(N, N)``: far less work where rows are few.
+
+    By ``(A'WA + R)^-1 A'W = R^-1 A' (A R^-1 A' + W^-1)^-1`` (Woodbury).
+    """
+    spread = matrix.T / ridge[:, None]  # (T, N)
+    products = matrix @ spread  # (N, N)
+
+    def solved(near: Values) -> Values:
+        x: Values = spread @ np.linalg.solve(products + np.diag(1 / near), target)
+        return x
+
+    return solved

@@ -8,7 +8,7 @@ from pathlib import Path
 from supernet.errors import ConfigError, FileFormatError
 from supernet.files import nearest, user_folder
 from supernet.latency.build import IDENTITY
-from supernet.latency.measure import build_table, describe_device
+from supernet.latency.measuring import build_table, describe_device
 from supernet.latency.results import KitResult
 from supernet.latency.table import LatencyTable
 from supernet.presets import list_presets

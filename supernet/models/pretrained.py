@@ -136,12 +136,14 @@ def load_shared(supernet: Supernet, path: Path) -> Taken:
 
 def _own_order(supernet: Supernet, network: Network, image: Tensor) -> list[Place]:
     """As `_order` of the largest subnet, under the names of the space's slots."""
-    slots = [slot for slot, _ in stage_operators(supernet.space, supernet.largest)]
-    found = []
-    for place in layer_order(network, image):
-        _, index, *rest = place.name.split(".")
-        found.append(Place(".".join([slots[int(index)], *rest]), place.layer))
-    return found
+    names = {
+        module: ".".join(filter(None, (slot, name)))
+        for (slot, _), own in zip(
+            stage_operators(supernet.space, supernet.largest), network.layers, strict=True
+        )
+        for name, module in own.named_modules()
+    }
+    return [Place(names[place.layer], place.layer) for place in layer_order(network, image)]
 
 
 def _write(supernet: Supernet, network: Network) -> None:

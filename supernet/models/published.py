@@ -65,7 +65,7 @@ def open_network(
     found = network_classes(network)
     if num_classes is not None and found != num_classes:
         raise ConfigError(
-            f"{source}: the network has {found} classes, needed are {num_classes}",
+            f"{source}: expected a network of {num_classes} classes, got {found}",
             hint=f"give weights of your own with {num_classes} classes: {library}:{name}=FILE",
         )
     return network.eval()
@@ -125,7 +125,7 @@ def _published_timm(name: str) -> nn.Module:
     except Exception as error:  # noqa: BLE001  # timm, its hub and its files may raise anything
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise DataError(
-            f"timm:{name}: its published weights cannot be had: {reason}",
+            f"timm:{name}: its published weights could not be downloaded: {reason}",
             hint=f"download them by other means and give the file: timm:{name}=FILE",
         ) from None
     return network

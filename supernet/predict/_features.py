@@ -58,8 +58,7 @@ def _describe(space: Space, genes: Genes) -> Values:
     whole = (layout.stem_width, layout.stem_depth, layout.stem_out, layout.features)
     found += [_value(dimension, genes) for dimension in whole]
     for number, (own, stage) in enumerate(zip(layout.stages, space.stages), start=1):
-        name = f"stage{number}."
-        slots = [i for i, slot in enumerate(layout.slots) if slot.name.startswith(name)]
+        slots = [i for i, slot in enumerate(layout.slots) if slot.place.stage == number]
         found += [np.log(macs[:, slots].sum(1)), np.log(params[:, slots].sum(1))]
         found += _stage(own, stage, genes)
     return np.stack(found, axis=1)

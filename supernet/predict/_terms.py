@@ -81,9 +81,8 @@ def pair_terms(space: Space) -> tuple[Term, ...]:
     """Products of the choices of every two genes of one stage."""
     stages: dict[str, list[int]] = {}
     for gene in layout_of(space).genes:
-        stage, dot, _ = gene.name.partition(".")
-        if dot:
-            stages.setdefault(stage, []).append(gene.column)
+        if gene.place.part != "input":
+            stages.setdefault(gene.place.group, []).append(gene.column)
     singles = single_terms(space)
     return tuple(
         _product(space, _hot(singles[a]), _hot(singles[b]))

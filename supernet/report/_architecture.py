@@ -12,7 +12,7 @@ from itertools import groupby
 from supernet.report._figure import figure, key, picture, tip
 from supernet.report._markup import Markup, clip, compact, escape, join, significant, tag
 from supernet.report.views import OperatorRow
-from supernet.space.operators import Operator
+from supernet.space.operator import Operator
 
 __all__ = ["architecture_figure", "operator_colour", "operator_lines"]
 

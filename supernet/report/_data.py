@@ -8,7 +8,7 @@ from supernet.report._architecture import operator_colour, operator_lines
 from supernet.report._front import value_text
 from supernet.report._markup import Markup, compact, significant, tag
 from supernet.report.views import FrontPoint, SearchView
-from supernet.space.operators import Operator
+from supernet.space.operator import Operator
 
 __all__ = ["data_element"]
 

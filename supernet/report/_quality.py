@@ -1,4 +1,4 @@
-"""Real accuracies of subnets against multiply-adds, with shared weights and trained alone."""
+"""Real accuracies of subnets against multiply-adds, with shared weights and trained standalone."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ _NAMED = ("largest", "smallest")
 
 
 def quality_content(quality: Quality | None) -> Markup:
-    """The plot and, where subnets were trained alone, a table of the differences."""
+    """The plot and, where subnets were trained standalone, a table of the differences."""
     if quality is None or not quality.points:
         return Markup("")
     return join([_figure(quality), figures_table(_gaps(quality.points))])
@@ -24,7 +24,7 @@ def quality_content(quality: Quality | None) -> Markup:
 
 def _figure(quality: Quality) -> Markup:
     points = quality.points
-    accuracies = [value for p in points for value in (p.top1, p.alone) if value is not None]
+    accuracies = [value for p in points for value in (p.top1, p.standalone) if value is not None]
     frame = Frame.around(*_SIZE, domain([p.macs / 1e6 for p in points]), domain(accuracies))
     body = [frame.axes("million multiply-adds", "top-1 accuracy (%)")]
     body += [_gap(frame, point) for point in points]
@@ -54,13 +54,13 @@ def _shared(frame: Frame, point: QualityPoint) -> Markup:
 
 
 def _gap(frame: Frame, point: QualityPoint) -> Markup:
-    """Trained alone, and the way from there to the shared weights."""
-    if point.alone is None:
+    """Trained standalone, and the way from there to the shared weights."""
+    if point.standalone is None:
         return Markup("")
-    x, y = _spot(frame, point, point.alone)
-    head = f"{point.name}, trained alone: {point.alone:.2f} %"
+    x, y = _spot(frame, point, point.standalone)
+    head = f"{point.name}, trained standalone: {point.standalone:.2f} %"
     line = tag("line", class_="equal", x1=x, x2=x, y1=y, y2=frame.y(point.top1))
-    hover = tip(head, f"{signed(point.top1 - point.alone, 2)} points with shared weights")
+    hover = tip(head, f"{signed(point.top1 - point.standalone, 2)} points with shared weights")
     return join([line, tag("circle", class_="random", cx=x, cy=y, r=4, data_tip=hover)])
 
 
@@ -70,7 +70,7 @@ def _names(frame: Frame, points: Sequence[QualityPoint]) -> Markup:
         [_spot(frame, point, point.top1) for point in named],
         [point.name for point in named],
         inside=Box(frame.x.start, frame.y.stop - 10, frame.width, frame.y.start),
-        avoid=[_spot(frame, p, v) for p in points for v in (p.top1, p.alone) if v is not None],
+        avoid=[_spot(frame, p, v) for p in points for v in (p.top1, p.standalone) if v is not None],
     )
     return join(
         tag("text", escape(point.name), class_=f"halo name {at.anchor}", x=at.x, y=at.y)
@@ -82,16 +82,16 @@ def _legend(points: Sequence[QualityPoint]) -> list[Markup]:
     entries = [key(tag("circle", class_="measured", cx=9, cy=7, r=5), "smallest and largest")]
     if any(point.name not in _NAMED for point in points):
         entries.append(key(tag("circle", class_="pair", cx=9, cy=7, r=4), "random subnets"))
-    if any(point.alone is not None for point in points):
+    if any(point.standalone is not None for point in points):
         mark = tag("circle", class_="random", cx=9, cy=7, r=4)
-        entries.append(key(mark, "the same network, trained alone"))
+        entries.append(key(mark, "the same network, trained standalone"))
     return entries
 
 
 def _gaps(points: Sequence[QualityPoint]) -> dict[str, str]:
     return {
-        f"{p.name}, {compact(p.macs)} MACs": f"{p.top1:.2f} %, alone {p.alone:.2f} %: "
-        f"{signed(p.top1 - p.alone, 2)} points"
+        f"{p.name}, {compact(p.macs)} MACs": f"{p.top1:.2f} %, standalone {p.standalone:.2f} %: "
+        f"{signed(p.top1 - p.standalone, 2)} points"
         for p in points
-        if p.alone is not None
+        if p.standalone is not None
     }

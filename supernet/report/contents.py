@@ -54,7 +54,7 @@ class NetworkRow:
     params: int
     """Learned values."""
     note: str = ""
-    """A remark under the name, such as ``trained alone, 30 epochs``."""
+    """A remark under the name, such as ``trained standalone, 30 epochs``."""
 
     def __post_init__(self) -> None:
         where = f"NetworkRow {self.name!r}"
@@ -81,14 +81,14 @@ class QualityPoint:
     """Multiply-adds for one image."""
     top1: float
     """Accuracy with the shared weights, in percent."""
-    alone: float | None = None
-    """Accuracy of the same network trained alone, in percent; None where it was not."""
+    standalone: float | None = None
+    """Accuracy of the same network trained standalone, in percent; None where it was not."""
     label: str
     """The architecture as text, shown on hover."""
 
     def __post_init__(self) -> None:
         problems = []
-        for name, value in (("top1", self.top1), ("alone", self.alone)):
+        for name, value in (("top1", self.top1), ("standalone", self.standalone)):
             if value is not None and not 0 <= value <= 100:
                 problems.append(
                     f"QualityPoint {self.name!r}: {name}: must be a percentage, found {value}"
@@ -100,7 +100,7 @@ class QualityPoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """How good the subnets of a supernet are, as they are and against training alone."""
+    """How good the subnets of a supernet are, as they are and against standalone training."""
 
     points: tuple[QualityPoint, ...]
     """The subnets."""

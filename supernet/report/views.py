@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from supernet.report._checks import raise_problems, unusable, unusable_in
-from supernet.space.operators import Operator
+from supernet.space.operator import Operator
 
 __all__ = ["FrontPoint", "OperatorRow", "PlotAxis", "Scatter", "SearchView"]
 

@@ -4,11 +4,11 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from supernet.search._hypervolume import hypervolume
 from supernet.search.api import search as _search
 from supernet.search.bound import accuracy_bound
 from supernet.search.contract import Algorithm, Candidates, Evaluated, Factory, Start
 from supernet.search.driver import Budget, run_search
-from supernet.search.hypervolume import hypervolume
 from supernet.search.limits import check_limits, corners
 from supernet.search.objective import (
     Accuracy,

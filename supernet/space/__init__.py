@@ -10,7 +10,7 @@ from supernet.space.additive import (
 )
 from supernet.space.costs import Precision, file_bytes, peak_bytes
 from supernet.space.domain import Domain
-from supernet.space.extremes import (
+from supernet.space.elimination import (
     CostTable,
     SpaceRanges,
     extremes,
@@ -33,7 +33,7 @@ from supernet.space.genes import (
 )
 from supernet.space.layout import Genes
 from supernet.space.load import at_width, list_spaces, load_space, save_space
-from supernet.space.operators import Operator, total_macs, total_params
+from supernet.space.operator import Operator, total_macs, total_params
 from supernet.space.spec import Head, Space, Stage, Stem
 from supernet.space.subnet import (
     Block,

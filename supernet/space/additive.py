@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from supernet.space.layout import Genes, Layout, Slot, layout_of
-from supernet.space.operators import Operator
+from supernet.space.operator import Operator
 from supernet.space.spec import Space
 
 __all__ = [

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Literal, TypeAlias
 
-from supernet.space.operators import Operator
+from supernet.space.operator import Operator
 
 __all__ = ["Precision", "file_bytes", "peak_bytes"]
 

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from supernet.space.operators import Operator
+from supernet.space.operator import Operator
 
 __all__ = ["Choice", "Dimension", "Genes", "Part", "Place", "Slot", "StageDimensions"]
 

@@ -1,6 +1,5 @@
 """Other ways to write the choices of subnets: arrays of kernels, expand ratios and depths."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -9,7 +8,7 @@ import numpy.typing as npt
 
 from supernet.errors import ConfigError
 from supernet.space.genes import canonical
-from supernet.space.layout import Dimension, Genes, StageDimensions, layout_of
+from supernet.space.layout import Dimension, Genes, Layout, StageDimensions, layout_of
 from supernet.space.spec import EXPANDING, Space, Stage
 
 __all__ = ["STAGE_CHOICES", "encode_choices", "encode_stage_choices"]
@@ -19,8 +18,8 @@ Numbers = npt.NDArray[np.float64]
 STAGE_CHOICES = ("k", "e", "l", "se")
 """Kernel, expand ratio, layers (depth) and squeeze-excite, one of each a stage."""
 
-_TOLD = re.compile(r"resolution|stage\d+\.(block\d+\.)?(depth|kernel|expand)")
-_TOLD_BY_STAGE = re.compile(r"resolution|stage\d+\.(depth|kernel|expand|se|block)")
+_TOLD = {"depth", "kernel", "expand"}
+_TOLD_BY_STAGE = {*_TOLD, "se", "block"}
 
 
 def encode_choices(space: Space, ks: Numbers, e: Numbers, d: Numbers, r: Numbers) -> Genes:
@@ -37,7 +36,7 @@ def encode_choices(space: Space, ks: Numbers, e: Numbers, d: Numbers, r: Numbers
         ConfigError: wrong shapes, or a value that the space has not; names the first.
     """
     layout = layout_of(space)
-    untold = [g.name for g in layout.genes if not _TOLD.fullmatch(g.name)]
+    untold = _untold(layout, _TOLD)
     if untold:
         raise ConfigError(
             f"space {space.name!r} has choices that ks, e, d and r do not tell: "
@@ -70,6 +69,18 @@ def encode_choices(space: Space, ks: Numbers, e: Numbers, d: Numbers, r: Numbers
                 _put(genes, expand, e[:, at], f"e[{at}]", there)
             at += 1
     return canonical(space, genes)
+
+
+def _untold(layout: Layout, kinds: set[str], *, by_block: bool = True) -> list[str]:
+    """Names of the genes that arrays of the kinds do not tell."""
+    return [
+        gene.name
+        for gene in layout.genes
+        if gene.place.part != "input"
+        and not (
+            gene.place.part == "stage" and gene.kind in kinds and (by_block or not gene.place.block)
+        )
+    ]
 
 
 def _open(stage: Stage) -> bool:
@@ -113,7 +124,7 @@ def encode_stage_choices(space: Space, columns: Mapping[str, Numbers]) -> Genes:
         ConfigError: wrong shapes, or a value that the space has not; names the first.
     """
     layout = layout_of(space)
-    untold = [gene.name for gene in layout.genes if not _TOLD_BY_STAGE.fullmatch(gene.name)]
+    untold = _untold(layout, _TOLD_BY_STAGE, by_block=False)
     if untold:
         raise ConfigError(
             f"space {space.name!r} has choices that k, e, l and se do not tell: "
@@ -130,34 +141,41 @@ def encode_stage_choices(space: Space, columns: Mapping[str, Numbers]) -> Genes:
     _put_or_default(genes, layout.resolution, columns.get("r"), "r")
     for number, (stage, own) in enumerate(zip(space.stages, layout.stages)):
         given = {name: v[:, number] for name, v in columns.items() if name != "r"}
-        _put_or_default(genes, own.depth, given.get("l"), f"l[{number}]")
-        _put_or_default(genes, own.kernel[0], given.get("k"), f"k[{number}]")
-        _put_expand(genes, stage, own, given.get("e"), f"e[{number}]")
+        _put_or_default(genes, own.depth, given.get("l"), "l", number)
+        _put_or_default(genes, own.kernel[0], given.get("k"), "k", number)
+        _put_expand(genes, stage, own, given.get("e"), number)
         se = given.get("se")
         if se is not None and 1 not in stage.se and sum(map(bool, stage.se)) == 1:
             se = np.where(se == 1, max(stage.se), se)  # on means the only share
-        _put_or_default(genes, own.se, se, f"se[{number}]")
+        _put_or_default(genes, own.se, se, "se", number)
     return canonical(space, genes)
 
 
-def _put_or_default(genes: Genes, dimension: Dimension, values: Numbers | None, name: str) -> None:
+def _put_or_default(
+    genes: Genes,
+    dimension: Dimension,
+    values: Numbers | None,
+    column: str,
+    stage: int | None = None,
+) -> None:
     if values is not None:
-        _put(genes, dimension, values, name)
+        _put(genes, dimension, values, column if stage is None else f"{column}[{stage}]")
     elif dimension.column >= 0:
         raise ConfigError(
-            f"no column {name.partition('[')[0]!r}, of which {dimension.name} has the choices "
+            f"no column {column!r}, of which {dimension.name} has the choices "
             f"{', '.join(str(choice) for choice in dimension.choices[:8])}"
         )
 
 
 def _put_expand(
-    genes: Genes, stage: Stage, own: StageDimensions, values: Numbers | None, name: str
+    genes: Genes, stage: Stage, own: StageDimensions, values: Numbers | None, number: int
 ) -> None:
     """Expand ratios; 1 is a kind of block where the space has it as that."""
     plain = [kind not in EXPANDING for kind in stage.block]
     if own.block.column < 0 or values is None:
-        _put_or_default(genes, own.expand[0], values, name)
+        _put_or_default(genes, own.expand[0], values, "e", number)
         return
+    name = f"e[{number}]"
     if stage.block != ("dsconv", "mbconv"):
         raise ConfigError(f"{name}: tells dsconv from mbconv, not {', '.join(stage.block)}")
     one = np.isclose(values, 1)

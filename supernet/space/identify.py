@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from supernet.errors import ConfigError
 from supernet.space.layout import Layout, Slot, layout_of
-from supernet.space.operators import Activation, Operator
+from supernet.space.operator import Activation, Operator
 from supernet.space.spec import EXPANDING, BlockKind, Head, Space, Stage, Stem
 from supernet.space.subnet import Block, StageChoice, Subnet
 

@@ -24,7 +24,7 @@ from supernet.space.dimensions import (
     Slot,
     StageDimensions,
 )
-from supernet.space.operators import Operator, Shortcut, round_channels
+from supernet.space.operator import Operator, Shortcut, round_channels
 from supernet.space.spec import EXPANDING, BlockKind, Space, Stage, Stem
 
 __all__ = [

@@ -11,7 +11,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from supernet.errors import FileFormatError
-from supernet.space.operators import Activation, Operator, Shortcut, round_channels
+from supernet.space.operator import Activation, Operator, Shortcut, round_channels
 
 __all__ = ["read_bn_eps", "read_net_config", "read_run_config"]
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 from supernet.errors import ConfigError
-from supernet.space.operators import Activation, Shortcut
+from supernet.space.operator import Activation, Shortcut
 
 __all__ = ["EXPANDING", "BlockKind", "Head", "KernelTransform", "Space", "Stage", "Stem"]
 

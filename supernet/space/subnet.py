@@ -11,7 +11,7 @@ from typing import Any
 from supernet.errors import ConfigError, FileFormatError
 from supernet.files import read_as, write_document
 from supernet.space.layout import Choice, Dimension, Layout, Slot, layout_of
-from supernet.space.operators import Operator, Shortcut, total_macs, total_params
+from supernet.space.operator import Operator, Shortcut, total_macs, total_params
 from supernet.space.spec import EXPANDING, BlockKind, Space
 
 __all__ = [

@@ -32,7 +32,7 @@ class Processes:
     """Where this one trains, such as ``cpu`` or ``cuda:0``."""
 
     @property
-    def first(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this is the one that writes, validates and talks."""
         return self.rank == 0
 
@@ -44,7 +44,7 @@ class Processes:
         dist.all_reduce(total)
         return total / self.count
 
-    def from_first(self, value: T) -> T:
+    def broadcast(self, value: T) -> T:
         """What the first process has, in all of them."""
         if self.count == 1:
             return value
@@ -52,7 +52,7 @@ class Processes:
         dist.broadcast_object_list(box)
         return box[0]
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """Until all of them are here."""
         if self.count > 1:
             dist.barrier()
@@ -64,15 +64,15 @@ class Processes:
         Where it fails, the others are let go on, to fail alike and not for want of the first.
         """
         if self.local_rank:
-            self.wait()
+            self.barrier()
         try:
             yield
         except Exception:
             if not self.local_rank:
-                self.wait()
+                self.barrier()
             raise
         if not self.local_rank:
-            self.wait()
+            self.barrier()
 
 
 @contextmanager

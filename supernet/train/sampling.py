@@ -11,7 +11,7 @@ from supernet.space import Genes, Space, canonical, macs_of
 from supernet.space.layout import layout_of
 from supernet.train.recipe import Elastic, Phase
 
-__all__ = ["admitted", "phase_genes", "rivals", "step_rng"]
+__all__ = ["lowest_allowed", "macs_neighbours", "phase_genes", "step_rng"]
 
 _POOL, _BINS = 512, 64
 
@@ -21,7 +21,7 @@ def step_rng(seed: int, purpose: str, step: int) -> np.random.Generator:
     return np.random.default_rng([seed, int.from_bytes(purpose.encode(), "little"), step])
 
 
-def admitted(space: Space, elastic: Elastic) -> npt.NDArray[np.int64]:
+def lowest_allowed(space: Space, elastic: Elastic) -> npt.NDArray[np.int64]:
     """Lowest choice that each gene may take in a phase, shape ``(G,)``."""
     layout = layout_of(space)
     counts = {
@@ -43,12 +43,12 @@ def admitted(space: Space, elastic: Elastic) -> npt.NDArray[np.int64]:
 def phase_genes(space: Space, phase: Phase, seed: int, step: int) -> Genes:
     """The subnets of one step, shape ``(len(phase.subnets), G)``.
 
-    "largest" and "smallest" are the corners of what the phase admits, all others random
-    (for "best_up" and "worst_up" the first of their `rivals`). All subnets of a step see
+    "largest" and "smallest" are the corners of what the phase allows, all others random
+    (for "best_up" and "worst_up" the first of their `macs_neighbours`). All subnets of a step see
     the images at one resolution, that of the first of them.
     """
     layout = layout_of(space)
-    low, high = admitted(space, phase.elastic), layout.num_choices
+    low, high = lowest_allowed(space, phase.elastic), layout.num_choices
     rng = step_rng(seed, "subnets", step)
     genes = rng.integers(low, high, size=(len(phase.subnets), len(low)), dtype=np.int8)
     for row, kind in zip(genes, phase.subnets):
@@ -60,7 +60,7 @@ def phase_genes(space: Space, phase: Phase, seed: int, step: int) -> Genes:
     return canonical(space, genes)
 
 
-def rivals(space: Space, phase: Phase, genes: Genes, seed: int, step: int) -> Genes:
+def macs_neighbours(space: Space, phase: Phase, genes: Genes, seed: int, step: int) -> Genes:
     """A subnet and random ones with about as many MACs, shape ``(candidates, G)``.
 
     Drawing one subnet and then others from its bin of MACs is drawing the bin as often as
@@ -69,13 +69,13 @@ def rivals(space: Space, phase: Phase, genes: Genes, seed: int, step: int) -> Ge
 
     Args:
         space: of the genes.
-        phase: what it admits is drawn from.
+        phase: what it allows is drawn from.
         genes: the subnet, shape ``(1, G)``; its resolution is kept.
         seed: of the training.
         step: of the training.
     """
-    low, high = admitted(space, phase.elastic), layout_of(space).num_choices
-    rng = step_rng(seed, "rivals", step)
+    low, high = lowest_allowed(space, phase.elastic), layout_of(space).num_choices
+    rng = step_rng(seed, "rivals", step)  # another word would draw other subnets
     pool = rng.integers(low, high, size=(_POOL, len(low)), dtype=np.int8)
     column = layout_of(space).resolution.column
     if column >= 0:

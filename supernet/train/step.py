@@ -14,9 +14,9 @@ from supernet.space import Genes, Subnet, decode
 from supernet.train.batches import Batches
 from supernet.train.loss import distillation_loss
 from supernet.train.processes import Processes
-from supernet.train.reach import reach_unused
 from supernet.train.recipe import Phase, Recipe
-from supernet.train.sampling import phase_genes, rivals, step_rng
+from supernet.train.sampling import macs_neighbours, phase_genes, step_rng
+from supernet.train.unused import attach_unused_parameters
 
 __all__ = ["Step"]
 
@@ -104,7 +104,7 @@ class Step:
                 )
                 share = loss / recipe.accumulate if recipe.accumulate > 1 else loss
                 if adds_up and self._wrapped:
-                    with reach_unused(share, self._supernet.parameters()) as share:
+                    with attach_unused_parameters(share, self._supernet.parameters()) as share:
                         backward(share)
                 else:
                     backward(share)
@@ -158,7 +158,7 @@ class Step:
         for row, kind in enumerate(phase.subnets):
             if kind in ("best_up", "worst_up"):
                 number = step * len(phase.subnets) + row
-                found = rivals(space, phase, genes[row : row + 1], self._seed, number)
+                found = macs_neighbours(space, phase, genes[row : row + 1], self._seed, number)
                 losses = self._rival_losses(decode(space, found), images, labels)
                 best = losses.argmin() if kind == "best_up" else losses.argmax()
                 chosen[row] = found[int(best)]

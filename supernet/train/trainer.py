@@ -139,7 +139,7 @@ class Trainer:
         self._optimizer.load(state.optimizer)
         self.step, self._resumed, self._skipped = state.step, True, state.skipped
         self._teachers.resume(self._stretches[0].end <= state.step)
-        if self._processes.first:
+        if self._processes.is_main:
             self._trim_metrics()
 
     def train(self) -> None:
@@ -241,10 +241,10 @@ class Trainer:
             if self.step == stretch.end:
                 if stretch.start == 0 and not self._teachers.at_start:
                     self._keep_teacher()
-                if self._processes.first:
+                if self._processes.is_main:
                     record |= self._after_phase(stretch.phase)
                 self.supernet.train()
-            if self._processes.first:
+            if self._processes.is_main:
                 append_line(self.folder / "metrics.jsonl", json.dumps(record))
                 self._write_events(record)
                 state = Checkpoint(
@@ -258,7 +258,7 @@ class Trainer:
 
     def _keep_teacher(self, network: Network | None = None) -> None:
         teacher = self._teachers.keep(network)
-        if self._processes.first:
+        if self._processes.is_main:
             save_weights(self._teachers.path, teacher.state_dict())
 
     def _check_finite(self, losses: list[Tensor]) -> None:
@@ -306,5 +306,5 @@ def _step_of(line: str) -> float:
 
 
 def _most(counts: Sequence[int]) -> int:
-    """The largest number of choices that phases admitted; 0 stands for all of them."""
+    """The largest number of choices that phases allowed; 0 stands for all of them."""
     return 0 if 0 in counts else max(counts, default=1)

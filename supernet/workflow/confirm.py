@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from supernet.latency import LatencyTable, build_onnx, measure_beside
+from supernet.latency import LatencyTable, build_onnx, measure_drift_corrected
 from supernet.latency.targets import THIS_MACHINE
 from supernet.progress import Progress
 from supernet.runs import Run
@@ -69,7 +69,7 @@ def confirm(
     for table in own:
         space = problem.domain.space
         models = [build_onnx(operators(space, subnet)) for subnet in decode(space, genes)]
-        ms = measure_beside(table, space, models, progress=progress, what="finalists")
+        ms = measure_drift_corrected(table, space, models, progress=progress, what="finalists")
         limit = problem.limits.get(f"latency@{table.target}", np.inf)
         within = ms <= limit
         for values, value in zip(measured, ms.tolist()):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from supernet.latency import build_onnx, measure_beside
+from supernet.latency import build_onnx, measure_drift_corrected
 from supernet.latency.targets import THIS_MACHINE
 from supernet.progress import Progress, silent
 from supernet.report import NetworkRow
@@ -291,7 +291,7 @@ def _time_together(
     space = outcome.space
     models = [export.onnx.read_bytes() for export in exports]
     models += [build_onnx(operators(space, subnet)) for subnet in decode(space, random_genes)]
-    ms = measure_beside(
+    ms = measure_drift_corrected(
         outcome.table, space, models, progress=progress, what="found and random subnets"
     ).tolist()
     return ms[: len(exports)], tuple(ms[len(exports) :])

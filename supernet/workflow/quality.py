@@ -1,4 +1,4 @@
-"""How good a supernet is: its subnets as they are, and against the same trained alone."""
+"""How good a supernet is: its subnets as they are, and against the same trained standalone."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,7 +26,7 @@ from supernet.workflow.report import report_run
 from supernet.workflow.start import start_from
 from supernet.workflow.train import resume_training, seeded_supernet, train_supernet
 
-__all__ = ["alone_recipe", "alone_space", "measure_quality"]
+__all__ = ["measure_quality", "standalone_recipe", "standalone_space"]
 
 _NAMES = ("largest", "smallest")
 
@@ -35,7 +35,7 @@ def measure_quality(
     run: Run,
     *,
     subnets: int = 20,
-    alone: int = 0,
+    standalone: int = 0,
     split: Split = "test",
     seed: int = 0,
     device: str = "cpu",
@@ -48,7 +48,7 @@ def measure_quality(
     Args:
         run: with a trained supernet.
         subnets: random subnets of all sizes, beside the smallest and the largest.
-        alone: how many of these are also trained alone, as long as the supernet was: the
+        standalone: how many of these are also trained standalone, as long as the supernet was: the
             largest, the smallest, then random ones; 0 for none.
         split: the images that accuracies are of.
         seed: of the random subnets.
@@ -60,15 +60,15 @@ def measure_quality(
         DataError: the run's images are gone.
         TrainingError: a loss is not finite.
     """
-    _check(run, subnets, alone)
+    _check(run, subnets, standalone)
     space = run.space()
     genes = random_pairs(space, subnets + len(_NAMES), seed)
     accuracies = Accuracies(run, device, progress, split=split)
     scores = [Score(*pair) for pair in accuracies.measure(genes).T.tolist()]
     chosen = decode(space, genes)
-    lone = _train_alone(run, chosen[:alone], split, device, progress)
+    lone = _train_standalone(run, chosen[:standalone], split, device, progress)
     rows = _rows(space, chosen, scores, lone)
-    kendall_macs, kendall_alone, mean_gap = correlations(rows)
+    kendall_macs, kendall_standalone, mean_gap = correlations(rows)
     quality = QualityFile(
         space=space.name,
         space_hash=space.hash,
@@ -77,37 +77,37 @@ def measure_quality(
         images=len(getattr(run.dataset(progress), split)),
         calibration_images=CALIBRATION_IMAGES,
         seed=seed,
-        alone_epochs=_recipe(run).epochs if alone else None,
+        standalone_epochs=_recipe(run).epochs if standalone else None,
         kendall_macs=kendall_macs,
-        kendall_alone=kendall_alone,
+        kendall_standalone=kendall_standalone,
         mean_gap=mean_gap,
         subnets=rows,
     )
     return quality, write_quality(run.folder, quality), report_run(run)
 
 
-def _check(run: Run, subnets: int, alone: int) -> None:
+def _check(run: Run, subnets: int, standalone: int) -> None:
     if subnets < 0:
         raise ConfigError(f"subnets: must be 0 or more, found {subnets}")
     most = subnets + len(_NAMES)
-    if alone and not len(_NAMES) <= alone <= most:
+    if standalone and not len(_NAMES) <= standalone <= most:
         raise ConfigError(
-            f"alone: must be 0, or from 2 (smallest and largest) to {most} (all that are "
-            f"measured), found {alone}",
+            f"standalone: must be 0, or from 2 (smallest and largest) to {most} (all that are "
+            f"measured), found {standalone}",
             hint="measure more by --subnets",
         )
-    if alone and run.config().imported:
+    if standalone and run.config().imported:
         raise ConfigError(
             f"{run.folder}: its weights were imported, so it has no recipe by which subnets "
-            "could be trained alone",
-            hint="leave out --alone",
+            "could be trained standalone",
+            hint="leave out --standalone",
         )
 
 
 def _rows(
     space: Space, chosen: Sequence[Subnet], scores: Sequence[Score], lone: Sequence[Score]
 ) -> tuple[SubnetQuality, ...]:
-    """All subnets by multiply-adds; the first of them have a score alone."""
+    """All subnets by multiply-adds; the first of them have a standalone score."""
     rows = []
     for index, (subnet, score) in enumerate(zip(chosen, scores, strict=True)):
         found = operators(space, subnet)
@@ -121,18 +121,18 @@ def _rows(
                 params=total_params(found),
                 top1=score.top1,
                 loss=score.loss,
-                alone_top1=own.top1 if own else None,
-                alone_loss=own.loss if own else None,
+                standalone_top1=own.top1 if own else None,
+                standalone_loss=own.loss if own else None,
                 gap=score.top1 - own.top1 if own else None,
             )
         )
     return tuple(sorted(rows, key=lambda row: row.macs))
 
 
-# ---------------------------------------------------------------- alone
+# ---------------------------------------------------------------- standalone
 
 
-def alone_space(space: Space, subnet: Subnet, *, dropout: float) -> Space:
+def standalone_space(space: Space, subnet: Subnet, *, dropout: float) -> Space:
     """A space whose only subnet is `subnet`.
 
     Args:
@@ -140,12 +140,12 @@ def alone_space(space: Space, subnet: Subnet, *, dropout: float) -> Space:
         subnet: the network.
         dropout: before the classifier.
     """
-    fixed = fixed_space(f"{space.name}-alone", operators(space, subnet), bn_eps=space.bn_eps)
+    fixed = fixed_space(f"{space.name}-standalone", operators(space, subnet), bn_eps=space.bn_eps)
     head = replace(fixed.head, dropout=dropout)
     return replace(fixed, head=head, bn_momentum=space.bn_momentum)
 
 
-def alone_recipe(recipe: Recipe, *, largest: bool, init: str = "") -> Recipe:
+def standalone_recipe(recipe: Recipe, *, largest: bool, init: str = "") -> Recipe:
     """One phase as long as all of `recipe`: from its highest learning rate to its last.
 
     Without teacher: what a network reaches by itself in the same number of steps.
@@ -157,7 +157,7 @@ def alone_recipe(recipe: Recipe, *, largest: bool, init: str = "") -> Recipe:
     """
     first, last = recipe.phases[0], recipe.phases[-1]
     phase = Phase(
-        name="alone",
+        name="standalone",
         epochs=recipe.epochs,
         warmup_epochs=first.warmup_epochs,
         lr=max(phase.lr for phase in recipe.phases),
@@ -166,7 +166,7 @@ def alone_recipe(recipe: Recipe, *, largest: bool, init: str = "") -> Recipe:
     )
     return replace(
         recipe,
-        name=f"{recipe.name}-alone",
+        name=f"{recipe.name}-standalone",
         init=init,
         drop_path=recipe.drop_path if largest else 0.0,
         phases=(phase,),
@@ -177,20 +177,20 @@ def _recipe(run: Run) -> Recipe:
     return fill(Recipe, run.config().recipe, "recipe")
 
 
-def _train_alone(
+def _train_standalone(
     run: Run, chosen: Sequence[Subnet], split: Split, device: str, progress: Progress
 ) -> list[Score]:
-    """Scores of subnets that are each trained alone, in ``alone/`` of the run."""
+    """Scores of subnets that are each trained standalone, in ``standalone/`` of the run."""
     scores = []
     for number, subnet in enumerate(chosen, start=1):
         # the supernet drops out while it trains its largest subnet, and there alone
         dropout = run.space().head.dropout if number == 1 else 0.0
-        space = alone_space(run.space(), subnet, dropout=dropout)
+        space = standalone_space(run.space(), subnet, dropout=dropout)
         own = decode(space, largest(space))[0]
         place = Run(run.standalone / subnet.key)
         score = _known(place, own, split)
         if score is None:
-            telling = _prefixed(progress, f"alone {number} of {len(chosen)}")
+            telling = _prefixed(progress, f"standalone {number} of {len(chosen)}")
             if (place.folder / "config.yaml").is_file():  # begun, and stopped
                 resume_training(place, device=device, progress=telling)
             else:
@@ -229,7 +229,7 @@ def _begin(
         init = str(path)
     train_supernet(
         space,
-        alone_recipe(recipe, largest=is_largest, init=init),
+        standalone_recipe(recipe, largest=is_largest, init=init),
         config.data,
         folder=place.folder,
         seed=config.seed,
@@ -242,9 +242,9 @@ def _start(run: Run, recipe: Recipe, space: Space, subnet: Subnet, progress: Pro
     """The subnet's slice of the weights that the supernet's training began with."""
     begun = seeded_supernet(run.space(), run.config().seed)
     start_from(begun, recipe.init, progress)
-    alone = Supernet(space)
-    load_pretrained(alone, extract(begun, subnet))
-    return alone
+    standalone = Supernet(space)
+    load_pretrained(standalone, extract(begun, subnet))
+    return standalone
 
 
 def _prefixed(progress: Progress, text: str) -> Progress:

@@ -22,7 +22,7 @@ __all__ = [
 FILE_NAME = "quality.json"
 """In a run's folder."""
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +43,12 @@ class SubnetQuality:
     """Accuracy with the supernet's weights, in percent."""
     loss: float
     """Mean cross-entropy, in nats."""
-    alone_top1: float | None = None
-    """Accuracy of the same network trained alone, in percent; null where it was not."""
-    alone_loss: float | None = None
+    standalone_top1: float | None = None
+    """Accuracy of the same network trained standalone, in percent; null where it was not."""
+    standalone_loss: float | None = None
     """Likewise."""
     gap: float | None = None
-    """``top1 - alone_top1``, in points."""
+    """``top1 - standalone_top1``, in points."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,12 +69,12 @@ class QualityFile:
     """Training images that gave the batch norm statistics of each subnet."""
     seed: int
     """Of the random subnets."""
-    alone_epochs: float | None
-    """Epochs of each network that was trained alone; null where none was."""
+    standalone_epochs: float | None
+    """Epochs of each network that was trained standalone; null where none was."""
     kendall_macs: float
     """Kendall's tau between accuracy and multiply-adds, over all subnets."""
-    kendall_alone: float | None
-    """Kendall's tau between shared and alone accuracies, over the networks trained alone."""
+    kendall_standalone: float | None
+    """Kendall's tau between shared and standalone accuracies, where there are both."""
     mean_gap: float | None
     """Mean of their gaps, in points."""
     subnets: tuple[SubnetQuality, ...]
@@ -82,14 +82,20 @@ class QualityFile:
 
 
 def correlations(subnets: Sequence[SubnetQuality]) -> tuple[float, float | None, float | None]:
-    """``kendall_macs``, ``kendall_alone`` and ``mean_gap`` of these subnets."""
+    """``kendall_macs``, ``kendall_standalone`` and ``mean_gap`` of these subnets."""
     top1 = np.array([subnet.top1 for subnet in subnets])
     macs = np.array([subnet.macs for subnet in subnets], dtype=np.float64)
-    pairs = np.array([(s.top1, s.alone_top1) for s in subnets if s.alone_top1 is not None])
+    pairs = np.array(
+        [(s.top1, s.standalone_top1) for s in subnets if s.standalone_top1 is not None]
+    )
     if not len(pairs):
         return kendall_tau(top1, macs), None, None
-    shared, alone = pairs.T
-    return kendall_tau(top1, macs), kendall_tau(shared, alone), float((shared - alone).mean())
+    shared, standalone = pairs.T
+    return (
+        kendall_tau(top1, macs),
+        kendall_tau(shared, standalone),
+        float((shared - standalone).mean()),
+    )
 
 
 def write_quality(folder: Path, quality: QualityFile) -> Path:

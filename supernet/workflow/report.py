@@ -266,10 +266,10 @@ def _quality(found: QualityFile) -> Quality:
         f"{'test' if found.split == 'test' else 'held-out'} images",
         f"Kendall tau of accuracy and multiply-adds {found.kendall_macs:.2f}",
     ]
-    if found.kendall_alone is not None and found.mean_gap is not None:
+    if found.kendall_standalone is not None and found.mean_gap is not None:
         words.append(
-            f"shared weights against training alone for {found.alone_epochs:g} epochs: "
-            f"{found.mean_gap:+.2f} points on average, Kendall tau {found.kendall_alone:.2f}"
+            f"shared weights against standalone training for {found.standalone_epochs:g} epochs: "
+            f"{found.mean_gap:+.2f} points on average, Kendall tau {found.kendall_standalone:.2f}"
         )
     return Quality(
         points=tuple(
@@ -277,7 +277,7 @@ def _quality(found: QualityFile) -> Quality:
                 name=row.name,
                 macs=row.macs,
                 top1=row.top1,
-                alone=row.alone_top1,
+                standalone=row.standalone_top1,
                 label=row.subnet,
             )
             for row in found.subnets

@@ -28,13 +28,13 @@ from supernet.train import (
     phase_genes,
 )
 from supernet.train.batches import steps_per_epoch
-from supernet.train.sampling import admitted, step_rng
+from supernet.train.sampling import lowest_allowed, step_rng
 from supernet.workflow.start import absolute_sources, start_from
 
 __all__ = ["resume_training", "train_supernet"]
 
 _RANDOM: tuple[Literal["random"], ...] = ("random",) * 3
-"""Random subnets whose accuracy is looked at after each phase."""
+"""Random subnets whose accuracy is measured after each phase."""
 
 
 def train_supernet(
@@ -69,9 +69,9 @@ def train_supernet(
     processes = processes or Processes(device=device)
     check_device(processes.device)
     now = datetime.datetime.now(datetime.UTC)
-    folder = processes.from_first(folder or new_run_folder(space, now))
+    folder = processes.broadcast(folder or new_run_folder(space, now))
     check_new(folder)  # in all processes: the first makes it when all of them have images
-    recipe = processes.from_first(at_precision(recipe, processes.device))
+    recipe = processes.broadcast(at_precision(recipe, processes.device))
     with processes.one_a_machine_first():
         dataset = load_dataset(data, resolution=space.resolutions[-1], seed=seed, progress=progress)
     steps_per_epoch(len(dataset.train), recipe.batch_size)  # refused before anything is fetched
@@ -93,7 +93,7 @@ def train_supernet(
     if recipe.init:
         start_from(supernet, recipe.init, progress)
     trainer = _trainer(folder, supernet, config, dataset, recipe, processes, progress)
-    if processes.first:
+    if processes.is_main:
         Run.create(folder, space, config)
     trainer.train()
     return Run(folder)
@@ -141,7 +141,7 @@ def resume_training(
         except FileFormatError as error:
             before = f"remove that folder to go on from {found[-2].name}" if found[1:] else ""
             raise FileFormatError(str(error), hint=before or "start again") from None
-    processes.wait()  # before the first of them removes old checkpoints
+    processes.barrier()  # before the first of them removes old checkpoints
     trainer.train()
     return run
 
@@ -168,7 +168,7 @@ def _trainer(
         folder=folder,
         seed=config.seed,
         processes=processes,
-        progress=progress if processes.first else silent,
+        progress=progress if processes.is_main else silent,
         after_phase=_validation(evaluator, supernet.space, config.seed),
     )
 
@@ -220,7 +220,7 @@ def _validated(space: Space, phase: Phase, seed: int) -> Genes:
     )
     resolution = layout_of(space).resolution
     if resolution.column >= 0:
-        low, high = admitted(space, phase.elastic)[resolution.column], len(resolution.choices)
+        low, high = lowest_allowed(space, phase.elastic)[resolution.column], len(resolution.choices)
         drawn = step_rng(seed, "validation", 0).integers(low, high, size=len(_RANDOM))
         genes[:, resolution.column] = [high - 1, low, *drawn]
     return genes

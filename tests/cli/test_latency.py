@@ -72,8 +72,17 @@ def one_line(result: Any, code: int = 2) -> str:
 FLAGS = {
     "predict": {"--target"},
     "show": {"--subnet", "--space", "--of"},
-    "check": {"--measure", "--networks", "--column", "--space", "--max-mape", "--seed"},
-    "fit": {"--space", "--column", "--output", "--from", "--device", "--batch", "--hold-out"},
+    "check": {"--measure", "--networks", "--column", "--unit", "--space", "--max-mape", "--seed"},
+    "fit": {
+        "--space",
+        "--column",
+        "--unit",
+        "--output",
+        "--from",
+        "--device",
+        "--batch",
+        "--hold-out",
+    },
     "list": set(),
 }
 
@@ -279,6 +288,43 @@ def test_a_table_is_fitted_checked_and_searchable(supernet: Command):
     assert "only whole networks were measured" in shown.stdout
 
 
+def test_a_throughput_is_fitted_and_what_was_not_measured_left_out(supernet: Command):
+    space = load_space("demo")
+    networks = write_networks(space, 100)
+    lines = [line.split(",") for line in networks.read_text().splitlines()]
+    rates = [f"{path},{2000 / float(ms):.9g}" for path, ms in lines[1:]]
+    rates[7] = lines[8][0] + ","
+    networks.write_text("\n".join(["subnet,rate", *rates]) + "\n")
+    options = ["--space", "demo", "--column", "rate", "-o", "own.json", "--batch", "2"]
+    error = one_line(supernet("latency", "fit", networks, *options))
+    assert "larger networks are faster" in error
+    assert "--unit images/s" in error
+    options += ["--unit", "images/s"]
+    result = supernet("latency", "fit", networks, *options, "--json")
+    assert result.code == 0, result.stderr
+    assert "99 of space demo (1 more were not measured)" in result.stdout
+    assert (result.json["networks"], result.json["left_out"]) == (99, 1)
+    assert result.json["held_out"]["mape"] < 2
+    table = LatencyTable.load(Path("own.json"))
+    assert table.batch == 2
+    # two images at a time, 2000 / ms of them a second
+    predicted = table.predict_ms(space, sample(space, 100, np.random.default_rng(0))).ms
+    truth = np.array([float(ms) for _, ms in lines[1:]])
+    assert np.abs(predicted / truth - 1).mean() < 0.02
+    checked = supernet(
+        "latency",
+        "check",
+        "own.json",
+        "--networks",
+        networks,
+        *options[2:4],
+        *options[-2:],
+        "--json",
+    )
+    assert checked.json["checks"][1]["mape"] < 2
+    assert "networks.csv, rate, 1 not measured" in checked.stdout
+
+
 def test_ten_networks_are_enough_with_known_targets(supernet: Command):
     networks = write_networks(load_space("demo"), 10)
     options = ["--space", "demo", "--column", "ms", "--from", "shipped", "--json"]
@@ -328,7 +374,7 @@ def test_new_networks_are_measured_on_the_tables_machine(
     def measure(models: list[bytes], protocol: Protocol, **_: Any) -> list[Timing]:
         return [Timing(1.0, 0.0) for _ in models]
 
-    monkeypatch.setattr("supernet.latency.beside.measure", measure)
+    monkeypatch.setattr("supernet.latency.drift.measure", measure)
     model = load_target("mobile_cpu").model
     table = LatencyTable(target="here", device=describe_device(), rows={}, model=model)
     table.save(Path("here.json"))

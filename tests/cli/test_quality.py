@@ -1,4 +1,4 @@
-"""`supernet quality` measures, trains alone, goes on where it stopped, and draws."""
+"""`supernet quality` measures, trains standalone, goes on where it stopped, and draws."""
 
 import contextlib
 import json
@@ -18,7 +18,7 @@ from supernet.models import Supernet
 from supernet.runs import Run, find_run
 from supernet.space import decode, largest, load_space, operators, sample, total_macs
 from supernet.train import Phase, Recipe
-from supernet.workflow.quality import alone_recipe, alone_space, measure_quality
+from supernet.workflow.quality import measure_quality, standalone_recipe, standalone_space
 from supernet.workflow.quality_file import SubnetQuality, correlations, read_quality
 
 Command = Callable[..., Any]
@@ -37,17 +37,19 @@ def run(tiny_yaml: Path, supernet: Command) -> Run:
 def test_the_options_are_these() -> None:
     names = [option for p in command.params if isinstance(p, Option) for option in p.opts]
     assert sorted(names) == [
-        "--alone", "--debug", "--device", "--json", "--run", "--run-folder", "--seed", "--split",
-        "--subnets",
+        "--debug", "--device", "--json", "--run", "--run-folder", "--seed", "--split",
+        "--standalone", "--subnets",
     ]  # fmt: skip
 
 
-def test_subnets_are_measured_drawn_and_compared_with_training_alone(supernet: Command, run: Run):
-    found = supernet("quality", "--subnets", 4, "--alone", 3, "--json")
+def test_subnets_are_measured_drawn_and_compared_with_training_standalone(
+    supernet: Command, run: Run
+):
+    found = supernet("quality", "--subnets", 4, "--standalone", 3, "--json")
     assert found.code == 0, found.stderr
     document = json.loads((run.folder / "quality.json").read_text())
     assert document.pop("format") == "supernet.quality"
-    assert document.pop("version") == 1
+    assert document.pop("version") == 2
     files = found.json["files"]
     assert document == {key: value for key, value in found.json.items() if key != "files"}
     rows = document["subnets"]
@@ -55,15 +57,15 @@ def test_subnets_are_measured_drawn_and_compared_with_training_alone(supernet: C
     names = [row["name"] for row in rows]
     assert sorted(names) == ["largest", *(f"random {n}" for n in range(1, 5)), "smallest"]
     assert (names[0], names[-1]) == ("smallest", "largest")
-    alone = {row["name"]: row for row in rows if row["alone_top1"] is not None}
-    assert set(alone) == {"largest", "smallest", "random 1"}
-    assert all(row["gap"] == row["top1"] - row["alone_top1"] for row in alone.values())
+    standalone = {row["name"]: row for row in rows if row["standalone_top1"] is not None}
+    assert set(standalone) == {"largest", "smallest", "random 1"}
+    assert all(row["gap"] == row["top1"] - row["standalone_top1"] for row in standalone.values())
     assert document["images"] == 2000
-    assert document["alone_epochs"] == pytest.approx(0.4)
+    assert document["standalone_epochs"] == pytest.approx(0.4)
     page = (run.folder / "report.html").read_text()
     assert files["report"].endswith("report.html")
     assert "<h2>Supernet quality</h2>" in page
-    assert page.count("trained alone: ") == 3
+    assert page.count("trained standalone: ") == 3
 
 
 def test_accuracies_are_real(supernet: Command, run: Run):
@@ -74,12 +76,16 @@ def test_accuracies_are_real(supernet: Command, run: Run):
     row = quality.subnets[-1]
     assert (row.top1, row.loss) == pytest.approx(expected)
     assert quality.images == 2000
-    assert (quality.kendall_alone, quality.mean_gap, quality.alone_epochs) == (None, None, None)
+    assert (quality.kendall_standalone, quality.mean_gap, quality.standalone_epochs) == (
+        None,
+        None,
+        None,
+    )
 
 
 def test_what_was_stopped_goes_on_to_the_same_result(run: Run, tmp_path: Path):
-    whole, *_ = measure_quality(run, subnets=2, alone=2)
-    for path in sorted((run.folder / "alone").rglob("*"), reverse=True):
+    whole, *_ = measure_quality(run, subnets=2, standalone=2)
+    for path in sorted((run.folder / "standalone").rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
 
     class StopError(Exception):
@@ -93,15 +99,19 @@ def test_what_was_stopped_goes_on_to_the_same_result(run: Run, tmp_path: Path):
         return stop
 
     # in the first training; at the start of the second; after the second was measured
-    for limit, text in ((20, "alone 1 of 2: tr"), (1, "alone 2 of 2: tr"), (1, "alone 2 of 2: ev")):
+    for limit, text in (
+        (20, "standalone 1 of 2: tr"),
+        (1, "standalone 2 of 2: tr"),
+        (1, "standalone 2 of 2: ev"),
+    ):
         with pytest.raises(StopError):
-            measure_quality(run, subnets=2, alone=2, progress=stop_at(limit, text))
+            measure_quality(run, subnets=2, standalone=2, progress=stop_at(limit, text))
     told: list[str] = []
     again, *_ = measure_quality(
-        run, subnets=2, alone=2, progress=lambda done, total, what: told.append(what)
+        run, subnets=2, standalone=2, progress=lambda done, total, what: told.append(what)
     )
     assert again == whole
-    assert not [what for what in told if "alone 1" in what or "training" in what]
+    assert not [what for what in told if "standalone 1" in what or "training" in what]
     assert read_quality(run.folder) == whole
 
 
@@ -134,8 +144,8 @@ def test_another_seed_measures_others_and_nothing_twice(supernet: Command, run: 
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--alone", "1"], "alone: must be 0, or from 2 (smallest and largest) to 22"),
-        (["--subnets", "1", "--alone", "4"], "to 3 (all that are measured), found 4"),
+        (["--standalone", "1"], "standalone: must be 0, or from 2 (smallest and largest) to 22"),
+        (["--subnets", "1", "--standalone", "4"], "to 3 (all that are measured), found 4"),
         (["--split", "train"], "'train' is not one of 'test', 'holdout'"),
     ],
 )
@@ -145,11 +155,13 @@ def test_numbers_that_do_not_fit_are_refused(in_trained: Command, arguments: lis
     assert text in result.stderr
 
 
-def test_an_imported_supernet_has_no_recipe_to_train_alone_by(run: Run):
+def test_an_imported_supernet_has_no_recipe_to_train_standalone_by(run: Run):
     config = run.folder / "config.yaml"
     config.write_text(config.read_text().replace("imported: {}", "imported: {source: x}"))
-    with pytest.raises(ConfigError, match="has no recipe by which subnets could be trained alone"):
-        measure_quality(run, alone=2)
+    with pytest.raises(
+        ConfigError, match="has no recipe by which subnets could be trained standalone"
+    ):
+        measure_quality(run, standalone=2)
 
 
 def test_a_damaged_file_is_named(run: Run):
@@ -158,7 +170,7 @@ def test_a_damaged_file_is_named(run: Run):
         read_quality(run.folder)
 
 
-def test_what_started_from_other_weights_starts_from_them_alone_too(
+def test_what_started_from_other_weights_starts_from_them_standalone_too(
     run: Run, supernet: Command, monkeypatch: pytest.MonkeyPatch
 ):
     """With a learning rate of next to nothing, both stay what they were at the start."""
@@ -174,10 +186,10 @@ def test_what_started_from_other_weights_starts_from_them_alone_too(
     second = find_run(Path("second").resolve())
     Path("elsewhere").mkdir()
     monkeypatch.chdir("elsewhere")
-    quality, *_ = measure_quality(second, subnets=2, alone=4)
+    quality, *_ = measure_quality(second, subnets=2, standalone=4)
     assert [row.gap for row in quality.subnets] == [pytest.approx(0, abs=0.1)] * 4
     assert max(row.top1 for row in quality.subnets) > 15  # not those of random weights
-    again, *_ = measure_quality(second, subnets=2, alone=4)
+    again, *_ = measure_quality(second, subnets=2, standalone=4)
     assert again == quality
 
 
@@ -189,15 +201,17 @@ def test_the_space_of_one_subnet_holds_that_network(name: str, tiny_space, mixed
     own = {"tiny": tiny_space, "mixed": mixed_space}
     space = replace(own[name] if name in own else load_space(name), bn_momentum=0.03)
     for subnet in decode(space, sample(space, 3, np.random.default_rng(1))):
-        alone = alone_space(space, subnet, dropout=0.125)
-        assert operators(alone, decode(alone, largest(alone))[0]) == operators(space, subnet)
-        assert (alone.bn_momentum, alone.bn_eps) == (0.03, space.bn_eps)
-        assert alone.head.dropout == 0.125
+        standalone = standalone_space(space, subnet, dropout=0.125)
+        assert operators(standalone, decode(standalone, largest(standalone))[0]) == operators(
+            space, subnet
+        )
+        assert (standalone.bn_momentum, standalone.bn_eps) == (0.03, space.bn_eps)
+        assert standalone.head.dropout == 0.125
         assert total_macs(operators(space, subnet)) > 0
-    assert Supernet(alone).largest.resolution == subnet.resolution
+    assert Supernet(standalone).largest.resolution == subnet.resolution
 
 
-def test_training_alone_is_one_phase_of_the_same_length():
+def test_training_standalone_is_one_phase_of_the_same_length():
     recipe = Recipe(
         name="two",
         batch_size=32,
@@ -209,20 +223,20 @@ def test_training_alone_is_one_phase_of_the_same_length():
             Phase(name="b", epochs=3.5, lr=0.3, lr_end=0.01, distill=0.5, sort_channels=True),
         ),
     )
-    alone = alone_recipe(recipe, largest=False)
-    (phase,) = alone.phases
+    standalone = standalone_recipe(recipe, largest=False)
+    (phase,) = standalone.phases
     assert (phase.epochs, phase.warmup_epochs, phase.lr, phase.lr_end) == (5.5, 0.5, 0.3, 0.01)
     assert (phase.distill, phase.sort_channels, phase.subnets) == (0, False, ("largest",))
-    assert (alone.batch_size, alone.weight_decay) == (32, 0.01)
-    assert (alone.init, alone.drop_path) == ("", 0)
-    assert alone_recipe(recipe, largest=True, init="x").drop_path == 0.2
+    assert (standalone.batch_size, standalone.weight_decay) == (32, 0.01)
+    assert (standalone.init, standalone.drop_path) == ("", 0)
+    assert standalone_recipe(recipe, largest=True, init="x").drop_path == 0.2
 
 
 def test_correlations_of_ordered_and_of_opposite_accuracies():
-    def row(macs: int, top1: float, alone: float | None) -> SubnetQuality:
+    def row(macs: int, top1: float, standalone: float | None) -> SubnetQuality:
         return SubnetQuality(
             name="", subnet="", resolution=8, macs=macs, params=1, top1=top1, loss=0,
-            alone_top1=alone,
+            standalone_top1=standalone,
         )  # fmt: skip
 
     rows = [row(1, 50, 60), row(2, 60, 55), row(3, 70, None)]

@@ -223,8 +223,8 @@ def test_the_page_of_a_run_is_made_of_what_lies_there(supernet: Command, run: Ru
     )
     quality = QualityFile(
         space=SPACE.name, space_hash=SPACE.hash, weights="", split="test", images=10,
-        calibration_images=10, seed=0, alone_epochs=None, kendall_macs=1.0, kendall_alone=None,
-        mean_gap=None, subnets=rows,
+        calibration_images=10, seed=0, standalone_epochs=None, kendall_macs=1.0,
+        kendall_standalone=None, mean_gap=None, subnets=rows,
     )  # fmt: skip
     write_quality(run.folder, quality)
     found = supernet("report", "--run", run.folder)

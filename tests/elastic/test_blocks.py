@@ -21,7 +21,7 @@ from supernet.elastic import (
 )
 from supernet.models import Network
 from supernet.space import Operator
-from supernet.space.operators import Activation
+from supernet.space.operator import Activation
 
 BLOCKS: dict[str, Callable[..., ElasticBlock]] = {
     "conv": ElasticConvBlock,

@@ -34,7 +34,7 @@ from supernet.space import (
     sample,
     smallest,
 )
-from supernet.space.operators import Activation, OperatorKind
+from supernet.space.operator import Activation, OperatorKind
 
 SEPARABLE: dict[str, Any] = {
     "in_channels": 8,

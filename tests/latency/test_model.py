@@ -9,7 +9,8 @@ import pytest
 
 from supernet.errors import ConfigError, FileFormatError
 from supernet.latency import LatencyTable, ModelError, OperatorModel, load_target
-from supernet.latency.choices import OPTIONAL, choice_terms, order_of
+from supernet.latency.choices import choice_terms
+from supernet.latency.work import work_terms
 from supernet.space import load_space, operators_of
 
 
@@ -35,8 +36,9 @@ def test_an_error_that_is_none_is_refused() -> None:
 
 def test_a_model_of_choices_may_go_below_zero_and_knows_other_sizes() -> None:
     operator = next(o for o in operators_of(load_space("demo")) if o.op == "conv")
-    names = [name for name, _ in choice_terms(operator)]
-    sized = [name for name in names if name.startswith(OPTIONAL)]
+    terms = list(choice_terms(operator))
+    names = [term.name for term in terms]
+    sized = [term.name for term in terms if term.optional and term.order > 0]
     assert len(sized) == 3  # its input size; its kernel with its channels, twice
     model = OperatorModel(
         terms="choices", coefficients=dict.fromkeys(set(names) - set(sized), -0.1)
@@ -51,10 +53,19 @@ def test_without_coefficients_nothing_is_known() -> None:
 
 
 def test_terms_are_ordered_by_how_special_they_are() -> None:
-    orders = {"a b": 0, "a k3": 0, "a m64": 0, "a *p": 1, "+ a k3 m64": 1, "+ 8x8 a": 0}
-    orders["+ a k3 m64 *p"] = 2
-    assert {name: order_of(name) for name in orders} == orders
-    assert order_of("a m64 *p^2") == 2
+    operator = next(o for o in operators_of(load_space("demo")) if o.op == "mbconv")
+    orders = {term.name: term.order for term in choice_terms(operator)}
+    own = [name for name, order in orders.items() if order > 0]
+    assert {name for name in orders if name not in own} == {
+        f"+ {n}" for n in dict(work_terms(operator))
+    }
+    family = min(own, key=len)
+    kernel, middle = f"{family} k{operator.kernel}", f"{family} m{operator.mid_channels}"
+    both = f"+ {kernel} m{operator.mid_channels}"
+    expected = {both: 2, f"{both} *p": 3}
+    for name in (family, kernel, middle):
+        expected |= {name: 1, f"{name} *p": 2, f"{name} *p^2": 3}
+    assert {name: orders[name] for name in own} == expected
 
 
 # ------------------------------------------------------------------ files

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from supernet.errors import ConfigError, FileFormatError
-from supernet.latency.networks import read_networks
+from supernet.latency.networks import Unit, read_networks
 from supernet.space import (
     Genes,
     Space,
@@ -18,6 +18,7 @@ from supernet.space import (
     canonical,
     decode,
     load_space,
+    macs_of,
     operators,
     sample,
 )
@@ -91,15 +92,94 @@ def test_a_csv_is_read_in_either_style(
 
 def test_a_csv_may_name_files_of_subnets(tmp_path: Path, any_space: Space) -> None:
     genes = sample(any_space, 3, np.random.default_rng(0))
-    for number, subnet in enumerate(decode(any_space, genes)):
-        file = SubnetFile(subnet=subnet, operators=tuple(operators(any_space, subnet)))
-        file.save(tmp_path / f"{number}.json")
-    (tmp_path / "n.csv").write_text("subnet,ms\n0.json,1\n1.json,2\n2.json,3\n")
+    save_csv(tmp_path, any_space, genes, ["1", "2", "3"])
     found = read_networks(tmp_path / "n.csv", any_space, "ms")
     np.testing.assert_array_equal(found.genes, canonical(any_space, genes))
     (tmp_path / "n.csv").write_text("subnet,ms\n../0.json,1\n")
     with pytest.raises(FileFormatError, match="outside the folder"):
         read_networks(tmp_path / "n.csv", any_space, "ms")
+
+
+def test_images_per_second_become_the_time_of_a_batch(
+    tmp_path: Path, space: Space, arrays: dict[str, Any]
+) -> None:
+    np.savez(tmp_path / "n.npz", **arrays, rate=2000 / arrays["ms"])
+    alone = read_networks(tmp_path / "n.npz", space, "rate", unit="images/s")
+    np.testing.assert_allclose(alone.ms, np.linspace(1, 2, COUNT) / 2, rtol=1e-6)
+    batch = read_networks(tmp_path / "n.npz", space, "rate", unit="images/s", batch=64)
+    np.testing.assert_allclose(batch.ms, 32 * np.linspace(1, 2, COUNT), rtol=1e-6)
+    given = read_networks(tmp_path / "n.npz", space, "ms", batch=64)
+    np.testing.assert_allclose(given.ms, np.linspace(1, 2, COUNT), rtol=1e-6)
+    arrays["rate"] = np.zeros(COUNT)
+    np.savez(tmp_path / "n.npz", **arrays)
+    with pytest.raises(
+        ConfigError, match=r"rate\[0\]: a throughput must be above 0 .* 1e7 images/s"
+    ):
+        read_networks(tmp_path / "n.npz", space, "rate", unit="images/s")
+
+
+def test_networks_that_were_not_measured_are_left_out(
+    tmp_path: Path, space: Space, genes: Genes, arrays: dict[str, Any]
+) -> None:
+    arrays["ms"][[1, 4]] = np.nan
+    np.savez(tmp_path / "n.npz", **arrays)
+    found = read_networks(tmp_path / "n.npz", space, "ms")
+    rest = [0, 2, 3, 5, 6]
+    np.testing.assert_array_equal(found.genes, genes[rest])
+    np.testing.assert_allclose(found.ms, np.linspace(1, 2, COUNT)[rest], rtol=1e-6)
+    assert found.left_out == 2
+    save_csv(tmp_path, space, genes[:3], ["", "2", "nan"])
+    found = read_networks(tmp_path / "n.csv", space, "ms")
+    np.testing.assert_array_equal(found.genes, genes[1:2])
+    assert (found.ms.tolist(), found.left_out) == ([2.0], 2)
+
+
+def save_csv(folder: Path, space: Space, genes: Genes, cells: list[str]) -> None:
+    """A CSV of files of subnets."""
+    lines = ["subnet,ms"]
+    for number, (subnet, cell) in enumerate(zip(decode(space, genes), cells)):
+        file = SubnetFile(subnet=subnet, operators=tuple(operators(space, subnet)))
+        file.save(folder / f"{number}.json")
+        lines.append(f"{number}.json,{cell}")
+    (folder / "n.csv").write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("count", [60, 2500])
+@pytest.mark.parametrize(("unit", "other"), [("ms", "images/s"), ("images/s", "ms")])
+def test_a_column_of_the_other_unit_is_noticed(
+    tmp_path: Path, space: Space, count: int, unit: Unit, other: Unit
+) -> None:
+    """Larger networks take longer; where they seem not to, the column holds the inverse."""
+    genes = canonical(space, sample(space, count, np.random.default_rng(1)))
+    macs = macs_of(space, genes).astype(np.float64)
+    ms = np.random.default_rng(2).permutation(macs) + macs  # much noise
+    values = {"ms": ms, "images/s": 1e9 / ms}
+    arrays = written(space, genes)
+    np.savez(tmp_path / "n.npz", **arrays, value=values[other] / values[other].max())
+    with pytest.raises(ConfigError, match=f"taken as {unit}, larger networks are faster") as caught:
+        read_networks(tmp_path / "n.npz", space, "value", unit=unit)
+    assert f"--unit {other}" in caught.value.hint
+    assert len(read_networks(tmp_path / "n.npz", space, "value", unit=other).ms) == count
+
+
+def test_one_value_a_stage_is_read(tmp_path: Path) -> None:
+    """As Accel-NASBench writes networks; an expand ratio of 1 is a plain block."""
+    space = load_space("mnasnet_accel")
+    stages = (3, 7)
+    arrays: dict[str, Any] = {
+        "e": np.full(stages, 4),
+        "k": np.full(stages, 5),
+        "l": np.full(stages, 2),
+    }
+    arrays |= {"se": np.zeros(stages, dtype=bool), "rate": np.array([500.0, np.nan, 1000.0])}
+    np.savez(tmp_path / "n.npz", **arrays)
+    found = read_networks(tmp_path / "n.npz", space, "rate", unit="images/s")
+    assert (found.ms.tolist(), found.left_out, len(found.genes)) == ([2.0, 1.0], 1, 2)
+    with pytest.raises(FileFormatError, match="no column 'rates'; did you mean 'rate'"):
+        read_networks(tmp_path / "n.npz", space, "rates")
+    np.savez(tmp_path / "n.npz", **(arrays | {"rate": np.ones(2)}))
+    with pytest.raises(FileFormatError, match="3 networks, but 2 rows of rate"):
+        read_networks(tmp_path / "n.npz", space, "rate")
 
 
 # ------------------------------------------------------------------ refused
@@ -123,7 +203,7 @@ def at(name: str, where: Any, value: float) -> Callable[[dict[str, Any]], None]:
         (lambda a: a.pop("d"), r"n.npz: no d; found ks, e, r, ms"),
         (lambda a: a.pop("ms"), "no column 'ms'; known: none"),
         (at("ms", 2, -1.0), r"ms\[2\]: a latency must be above 0 and below 1e7 ms, found -1"),
-        (at("ms", 3, np.nan), r"ms\[3\]: a latency must be above 0 .* found nan"),
+        (at("ms", slice(None), np.nan), r"ms: none of 7 networks was measured"),
         (at("ms", 0, np.inf), r"ms\[0\].* found inf"),
         (put("ms", np.ones((COUNT, 2))), "expected 1 to 1000000 values in a row"),
         (put("ms", np.ones(0)), "expected 1 to 1000000 values"),

@@ -172,10 +172,10 @@ def test_an_interrupted_run_says_how_much_is_missing(
         if done == 10:
             raise KeyboardInterrupt
 
-    from supernet.latency.kit.run import Teller
+    from supernet.latency.kit.run import Reporter
 
     with pytest.raises(KeyboardInterrupt):
-        measure_plan(plan, stopwatch, SHORT, journal=part, teller=Teller(progress=stop))
+        measure_plan(plan, stopwatch, SHORT, journal=part, reporter=Reporter(progress=stop))
     for path in (part, tmp_path / "board.json"):
         with pytest.raises(FileFormatError, match=f"10 of {models} models were visited") as caught:
             read_result(path)

@@ -48,3 +48,14 @@ def test_a_penalty_draws_its_column_only(rng: np.random.Generator) -> None:
     found = least_absolute(matrix, target, np.array([0.0, 100.0]))
     assert found[0] == pytest.approx(1, abs=0.02)
     assert abs(found[1]) < 0.01
+
+
+def test_few_rows_and_many_rows_are_the_same_problem(rng: np.random.Generator) -> None:
+    """More columns than rows takes another system; columns of zeros change no answer."""
+    matrix, target = rng.standard_normal((60, 40)), rng.uniform(0.5, 2, 60)
+    penalty = rng.uniform(1e-4, 1, 40)
+    found = least_absolute(matrix, target, penalty)
+    wide, more = np.hstack([matrix, np.zeros((60, 40))]), np.concatenate([penalty, np.ones(40)])
+    again = least_absolute(wide, target, more)
+    np.testing.assert_allclose(again[:40], found, atol=1e-9)
+    np.testing.assert_array_equal(again[40:], 0)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from supernet.errors import ConfigError
 from supernet.latency.work import WORK_TERMS, work_terms
 from supernet.space import Operator, list_spaces, load_space, operators_of
-from supernet.space.operators import Activation, OperatorKind
+from supernet.space.operator import Activation, OperatorKind
 
 KINDS: list[OperatorKind] = ["conv", "mbconv", "dsconv", "bottleneck"]
 ACTS: list[Activation] = ["none", "relu", "relu6", "hard_swish", "swish"]

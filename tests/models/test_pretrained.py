@@ -297,7 +297,7 @@ def test_a_file_of_ones_own_says_its_number_of_classes(tmp_path: Path):
     assert not opened.training
     for name, value in network.state_dict().items():
         assert torch.equal(opened.state_dict()[name], value), name
-    with pytest.raises(ConfigError, match="the network has 7 classes, needed are 5"):
+    with pytest.raises(ConfigError, match="expected a network of 5 classes, got 7"):
         open_network(source, num_classes=5)
     supernet = Supernet(load_space("mobilenet_v2"), num_classes=7)
     assert start_from(supernet, source).classifier

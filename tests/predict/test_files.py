@@ -15,7 +15,7 @@ from supernet.predict.files import read_genes, read_pairs, write_predictions
 from supernet.space import Space, load_space, macs_of, operators_of, params_of, sample
 from supernet.space.additive import OperatorSum
 from supernet.space.layout import layout_of
-from supernet.space.operators import Operator
+from supernet.space.operator import Operator
 
 ROOT = Path(__file__).resolve().parents[2]
 PUBLISHED = Path(os.environ.get("SUPERNET_PUBLISHED") or ROOT.parent / "shared" / "published")

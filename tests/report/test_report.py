@@ -112,9 +112,9 @@ def rows() -> tuple[OperatorRow, ...]:
 
 QUALITY = Quality(
     points=(
-        QualityPoint(name="smallest", macs=10**6, top1=70, alone=71.5, label="small <k3>"),
+        QualityPoint(name="smallest", macs=10**6, top1=70, standalone=71.5, label="small <k3>"),
         QualityPoint(name="random 1", macs=2 * 10**6, top1=75.25, label="k5"),
-        QualityPoint(name="largest", macs=5 * 10**6, top1=80, alone=79, label="k7"),
+        QualityPoint(name="largest", macs=5 * 10**6, top1=80, standalone=79, label="k7"),
     ),
     caption="n = 3 subnets on 100 test images.",
 )
@@ -569,22 +569,25 @@ def test_quality_draws_every_subnet_and_its_gap() -> None:
     (plot,) = plots(page)
     tips = [mark.get("data-tip") or "" for mark in plot.iter() if mark.get("data-tip")]
     assert [tip.partition("\n")[0] for tip in tips] == [
-        "smallest, trained alone: 71.50 %",
-        "largest, trained alone: 79.00 %",
+        "smallest, trained standalone: 71.50 %",
+        "largest, trained standalone: 79.00 %",
         "random 1: 75.25 %, 2.00 M MACs",
         "smallest: 70.00 %, 1.00 M MACs",
         "largest: 80.00 %, 5.00 M MACs",
     ]
-    assert "70.00 %, alone 71.50 %: \N{MINUS SIGN}1.50 points" in page
-    assert "80.00 %, alone 79.00 %: +1.00 points" in page
-    assert "trained alone" not in render(
+    assert "70.00 %, standalone 71.50 %: \N{MINUS SIGN}1.50 points" in page
+    assert "80.00 %, standalone 79.00 %: +1.00 points" in page
+    assert "trained standalone" not in render(
         replace(MINIMUM, quality=replace(QUALITY, points=QUALITY.points[1:2]))
     )
 
 
 @pytest.mark.parametrize(
     ("changes", "text"),
-    [({"top1": 101}, "top1: must be a percentage"), ({"alone": math.nan}, "alone: must be a per")],
+    [
+        ({"top1": 101}, "top1: must be a percentage"),
+        ({"standalone": math.nan}, "standalone: must be a per"),
+    ],
 )
 def test_a_quality_that_is_none_is_refused(changes: dict[str, Any], text: str) -> None:
     with pytest.raises(ValueError, match=f"QualityPoint 'largest': {text}"):

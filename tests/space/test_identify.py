@@ -28,7 +28,7 @@ from supernet.space import (
     total_params,
 )
 from supernet.space.identify import find_subnet, fixed_space
-from supernet.space.operators import round_channels
+from supernet.space.operator import round_channels
 
 
 def networks(space: Space, count: int = 4) -> list[list[Operator]]:

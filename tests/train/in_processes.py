@@ -41,5 +41,5 @@ if __name__ == "__main__":
         dataset = load_dataset("fashion_mnist", resolution=tiny.resolutions[-1])
         folder = weights.with_suffix("")
         Trainer(supernet, dataset, asked, folder=folder, processes=processes).train()
-        if processes.first:
+        if processes.is_main:
             torch.save(supernet.state_dict(), weights)

@@ -6,7 +6,7 @@ from supernet.files import fill
 from supernet.space import Space, load_space
 from supernet.space.layout import layout_of
 from supernet.train import Elastic, Phase, Recipe, list_recipes, load_recipe, phase_genes, scaled
-from supernet.train.sampling import admitted
+from supernet.train.sampling import lowest_allowed
 
 
 @pytest.mark.parametrize("name", list_recipes())
@@ -101,7 +101,9 @@ def test_a_phase_samples_only_what_it_admits():
             assert (column == last[gene.column]).all()
         if kind == "depth":
             assert column.min() == max(0, last[gene.column] - 1)
-    np.testing.assert_array_equal(admitted(space, Elastic(kernel=0, depth=0, expand=0, width=0)), 0)
+    np.testing.assert_array_equal(
+        lowest_allowed(space, Elastic(kernel=0, depth=0, expand=0, width=0)), 0
+    )
 
 
 def test_all_subnets_of_a_step_see_one_resolution(space: Space):

@@ -10,7 +10,7 @@ from supernet.cli.output import print_json, print_table, progress_bar
 from supernet.errors import ConfigError, SupernetError
 
 if TYPE_CHECKING:
-    from supernet.latency import Check, LatencyTable, MeasuredNetworks
+    from supernet.latency import Check, LatencyTable, MeasuredNetworks, Unit
     from supernet.space import Space
 
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Measured networks (.npz, .csv).",
 )
-@click.option("--column", help="Of --networks, that holds the ms.")
+@click.option("--column", help="Of --networks, that holds what was measured.")
+@options.unit
 @click.option("--space", "space_name", help="Of the networks; the table's when not given.")
 @click.option("--max-mape", type=float, help="Fail where the mean error in percent is above.")
 @options.seed
@@ -35,6 +36,7 @@ def command(
     count: int | None,
     networks: Path | None,
     column: str | None,
+    unit: "Unit",
     space_name: str | None,
     max_mape: float | None,
     seed: int,
@@ -55,7 +57,9 @@ def command(
 
     if networks and column:
         space = _space(table, space_name)
-        add(f"{networks.name}, {column}", read_networks(networks, space, column), space)
+        read = read_networks(networks, space, column, unit=unit, batch=table.batch)
+        left_out = f", {read.left_out} not measured" * (read.left_out > 0)
+        add(f"{networks.name}, {column}{left_out}", read, space)
     if count:
         space = _space(table, space_name)
         with progress_bar() as progress:

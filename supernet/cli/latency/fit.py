@@ -11,17 +11,20 @@ from supernet.cli.output import print_json, print_table, progress_bar
 from supernet.errors import ConfigError
 
 if TYPE_CHECKING:
-    from supernet.latency import LatencyTable
+    from supernet.latency import LatencyTable, MeasuredNetworks, Unit
 
 
 @click.command(
     epilog="Examples:  supernet latency fit networks.npz --space mobilenet_v3 --column lat_v100_1 "
-    "-o my_target.json  |  with about ten networks:  supernet latency fit networks.csv "
-    "--space mobilenet_v3 --column ms --from shipped -o my_target.json"
+    "-o my_target.json  |  of images per second:  supernet latency fit networks.npz "
+    "--space mnasnet_accel --column throughput --unit images/s -o my_gpu.json  |  with about "
+    "ten networks:  supernet latency fit networks.csv --space mobilenet_v3 --column ms "
+    "--from shipped -o my_target.json"
 )
 @click.argument("networks", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--space", "space_name", required=True, help="Of the networks: name or YAML file.")
-@click.option("--column", required=True, help="That holds the milliseconds.")
+@click.option("--column", required=True, help="That holds what was measured.")
+@options.unit
 @click.option(
     "-o",
     "--output",
@@ -49,6 +52,7 @@ def command(
     networks: Path,
     space_name: str,
     column: str,
+    unit: "Unit",
     output: Path | None,
     known: tuple[str, ...],
     device: str,
@@ -58,7 +62,9 @@ def command(
 ) -> None:
     """Fit a table to the latencies of whole networks: NETWORKS is an NPZ or a CSV file.
 
-    It holds ks, e, d and r as Once-for-All writes them, and a column of milliseconds.
+    It holds ks, e, d and r as Once-for-All writes them (or k, e, l and se, one value a
+    stage), and a column of milliseconds or of images per second. Networks without a value
+    are left out.
     """
     from supernet.latency import fit_networks, own_tables, read_networks, transfer
     from supernet.space import load_space
@@ -67,7 +73,7 @@ def command(
     output = output or own_tables() / f"{_name(column)}.json"
     if output.suffix != ".json":
         raise ConfigError(f"--output: must end in .json, found {output.name[:60]!r}")
-    found = read_networks(networks, space, column)
+    found = read_networks(networks, space, column, unit=unit, batch=batch)
     about = {"processor": device, "source": f"{networks.name}, {column}"}
     with progress_bar() as progress:
         if known:
@@ -92,19 +98,33 @@ def command(
                 progress=progress,
             )
     table.save(output)
-    each = "each predicted from the others" if known else "held out"
+    _print(table, found, each="each predicted from the others" if known else "held out")
+    click.echo(f"\ntable: {output}\nnext: supernet search --target {output}")
+    if as_json:
+        print_json(
+            {
+                "target": table.target,
+                "table": str(output),
+                "networks": len(found.ms),
+                "left_out": found.left_out,
+                "held_out": {
+                    "networks": table.held_out.networks,
+                    "mape": table.held_out.mape,
+                    "kendall": table.held_out.kendall,
+                    "within_5_percent": 100 * table.held_out.within(0.05),
+                },
+            }
+        )
+
+
+def _print(table: "LatencyTable", found: "MeasuredNetworks", each: str) -> None:
+    left_out = f" ({found.left_out} more were not measured)" if found.left_out else ""
     rows = [
-        ["networks", f"{len(found.ms)} of space {space.name}"],
+        ["networks", f"{len(found.ms)} of space {table.held_out.space}{left_out}"],
         [f"{table.held_out.networks} {each}", held_out_text(table.held_out)],
         ["model", f"{len(table.model.coefficients)} terms; {table.model.source}"],
     ]
     print_table(f"Target {table.target}", rows)
-    click.echo(f"\ntable: {output}\nnext: supernet search --target {output}")
-    if as_json:
-        figures = {"networks": table.held_out.networks, "mape": table.held_out.mape}
-        figures |= {"kendall": table.held_out.kendall}
-        figures |= {"within_5_percent": 100 * table.held_out.within(0.05)}
-        print_json({"target": table.target, "table": str(output), "held_out": figures})
 
 
 def _name(column: str) -> str:

@@ -156,8 +156,10 @@ def _operator_bars(found: "Explanation") -> tuple[str, list[tuple[str, float, st
     """Title and bars; where all times come from one origin, only the title says so."""
     if len({share.origin for share in found.shares}) == 1:
         title = f"operators, all {found.shares[0].origin}"
-        return title, [(s.slot, s.ms, s.operator.key) for s in found.shares]
-    return "operators", [(s.slot, s.ms, f"{s.operator.key}  {s.origin}") for s in found.shares]
+        return title, [(str(s.place), s.ms, s.operator.key) for s in found.shares]
+    return "operators", [
+        (str(s.place), s.ms, f"{s.operator.key}  {s.origin}") for s in found.shares
+    ]
 
 
 def _draw(title: str, parts: list[tuple[str, float, str]]) -> None:
@@ -197,7 +199,7 @@ def _document(table: "LatencyTable", name: str, found: "Explanation") -> dict[st
         "latency_high_ms": found.high_ms if known else None,
         "stages_ms": found.stages,
         "operators": [
-            {"slot": s.slot, "operator": s.operator.key, "ms": s.ms, "origin": s.origin}
+            {"slot": str(s.place), "operator": s.operator.key, "ms": s.ms, "origin": s.origin}
             for s in found.shares
         ],
     }

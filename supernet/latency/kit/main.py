@@ -97,7 +97,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from supernet.latency.backends import open_backend
     from supernet.latency.kit.machine import Machine
     from supernet.latency.kit.protocol import Protocol, quick_protocol
-    from supernet.latency.kit.run import Teller, measure_plan, result_document
+    from supernet.latency.kit.run import Reporter, measure_plan, result_document
 
     _check_ranges(arguments)
     plan = _plan()
@@ -125,7 +125,7 @@ def _run(arguments: argparse.Namespace) -> int:
         protocol,
         journal=journal,
         fresh=arguments.fresh,
-        teller=Teller(_say, _Bar()),
+        reporter=Reporter(_say, _Bar()),
         patience_s=arguments.patience,
     )
     seconds = time.monotonic() - start

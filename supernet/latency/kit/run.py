@@ -29,7 +29,7 @@ __all__ = [
     "FORMAT",
     "VERSION",
     "Measured",
-    "Teller",
+    "Reporter",
     "device_of",
     "measure_plan",
     "protocol_of",
@@ -48,7 +48,7 @@ class Measured(NamedTuple):
     events: list[str]
 
 
-class Teller(NamedTuple):
+class Reporter(NamedTuple):
     """Who is told what a run does."""
 
     say: Callable[[str], None] = lambda text: None
@@ -57,7 +57,7 @@ class Teller(NamedTuple):
     """Visits done, visits in all, and what is going on."""
 
 
-_SILENT = Teller()
+_SILENT = Reporter()
 
 
 def settings_of(backend: Backend) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def measure_plan(
     journal: Path | None = None,
     fresh: bool = False,
     skip: Sequence[int] = (),
-    teller: Teller = _SILENT,
+    reporter: Reporter = _SILENT,
     patience_s: float = 60.0,
 ) -> Measured:
     """Measure a plan, or what an interrupted run left of it.
@@ -116,7 +116,7 @@ def measure_plan(
         journal: written as the run goes, and read first when it is there.
         fresh: do not continue the journal.
         skip: numbers of operators that are known already.
-        teller: told what happens.
+        reporter: told what happens.
         patience_s: how long to wait for a machine that has slowed down.
     """
     machine, tasks = Machine(), tasks_of(plan, backend, skip)
@@ -125,9 +125,9 @@ def measure_plan(
         gauges[LARGE] = backend.load(plan.gauge())
     if journal is None:
         events: list[str] = []
-        watch = SpeedWatch(machine, _both(teller.say, events.append), patience_s=patience_s)
+        watch = SpeedWatch(machine, _both(reporter.say, events.append), patience_s=patience_s)
         timings = measure_tasks(
-            tasks, gauges, clock, protocol, watch=watch, progress=teller.progress
+            tasks, gauges, clock, protocol, watch=watch, progress=reporter.progress
         )
         return Measured(timings, events)
     header = {
@@ -140,7 +140,7 @@ def measure_plan(
     }
     book = Journal(journal, header, fresh=fresh)
     try:
-        _tell_what_is_known(book, teller.say)
+        _tell_what_is_known(book, reporter.say)
         timings = measure_tasks(
             tasks,
             gauges,
@@ -148,8 +148,8 @@ def measure_plan(
             protocol,
             known=book.contents.visits,
             record=book.visit,
-            watch=SpeedWatch(machine, _both(teller.say, book.event), patience_s=patience_s),
-            progress=teller.progress,
+            watch=SpeedWatch(machine, _both(reporter.say, book.event), patience_s=patience_s),
+            progress=reporter.progress,
         )
     finally:
         book.close()

@@ -8,16 +8,17 @@ import numpy as np
 from supernet.latency.interval import Basis, with_interval
 from supernet.latency.table import LatencyTable, Origin
 from supernet.space import Operator, Subnet
+from supernet.space.layout import Place
 
-__all__ = ["Explanation", "OperatorShare", "explain", "slot_names"]
+__all__ = ["Explanation", "OperatorShare", "explain", "places_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorShare:
     """What one operator takes of its network's latency."""
 
-    slot: str
-    """Such as ``stage2.block1``."""
+    place: Place
+    """Such as the first block of ``stage2``; prints as ``stage2.block1``."""
     operator: Operator
     ms: float
     """Its share after the table's correction: shares add up to the network's latency."""
@@ -41,8 +42,8 @@ class Explanation:
         """Milliseconds of the stem, of each stage and of the head."""
         found: dict[str, float] = {}
         for share in self.shares:
-            name = share.slot.partition(".")[0]
-            found[name] = found.get(name, 0.0) + share.ms
+            group = share.place.group
+            found[group] = found.get(group, 0.0) + share.ms
         return found
 
     def count(self, origin: Origin) -> int:
@@ -80,7 +81,7 @@ def explain(table: LatencyTable, subnet: Subnet, operators: Sequence[Operator]) 
     shares = [sums[of].sum(keepdims=True) / total_ms for of in (fitted, unlike)]
     prediction = with_interval(table, total, shares[0], counts, shares[1])
     parts = zip(
-        slot_names(subnet, operators),
+        places_of(subnet, operators),
         operators,
         table.operator_ms(operators, subnet.space),
         origins,
@@ -91,21 +92,21 @@ def explain(table: LatencyTable, subnet: Subnet, operators: Sequence[Operator]) 
         high_ms=float(prediction.high_ms[0]),
         basis=prediction.basis,
         shares=tuple(
-            OperatorShare(slot=slot, operator=operator, ms=float(ms), origin=origin)
-            for slot, operator, ms, origin in parts
+            OperatorShare(place=place, operator=operator, ms=float(ms), origin=origin)
+            for place, operator, ms, origin in parts
             if origin is not None
         ),
     )
 
 
-def slot_names(subnet: Subnet, operators: Sequence[Operator]) -> list[str]:
-    """``stem``, ``stage1.block1``, … ``head`` for the operators of a subnet."""
+def places_of(subnet: Subnet, operators: Sequence[Operator]) -> list[Place]:
+    """Where the operators of a subnet stand: the stem, the blocks of each stage, the head."""
     blocks = [
-        f"stage{number}.block{block}"
+        Place("stage", number, block)
         for number, stage in enumerate(subnet.stages, start=1)
         for block in range(1, len(stage.blocks) + 1)
     ]
     stem = 1 + subnet.stem_depth + (subnet.stem_out > 0)
     stem += any(operator.op == "maxpool" for operator in operators)
     head = len(operators) - stem - len(blocks)
-    return ["stem"] * stem + blocks + ["head"] * head
+    return [Place("stem")] * stem + blocks + [Place("head")] * head

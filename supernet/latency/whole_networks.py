@@ -1,7 +1,7 @@
 """A table from whole networks only, where no operator was measured by itself.
 
-The latency of a network is taken as a sum over its operators of what their choices cost
-(`supernet.latency.choices`). The fit minimises the mean absolute relative error, since
+The latency of a network is taken as a sum over its operators of what their work and their
+choices cost (`supernet.latency.choices`). The fit minimises the mean absolute relative error, since
 measured times have slow outliers, with penalties that grow with how special a term is;
 how strong they are is found by cross-validation.
 """
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from supernet.errors import ConfigError
-from supernet.latency.choices import choice_terms, order_of
+from supernet.latency.choices import choice_terms
 from supernet.latency.model import OperatorModel
 from supernet.latency.solve import least_absolute
 from supernet.latency.table import HeldOut, LatencyTable
@@ -28,9 +28,9 @@ Values = npt.NDArray[np.float64]
 FEWEST_NETWORKS = 60
 _SEED = 20200426
 _FOLDS = 4
-_MAIN = 1e-4, 1e-2  # penalties of single choices to choose from
-_SPECIAL = 1.0, 10.0, 100.0, 1000.0  # times that, for each order of `order_of`
-_ORDERS = 1.0, 3.0, 30.0
+_MAIN = 1e-4, 1e-2, 0.1, 1.0  # penalties of single choices to choose from
+_SPECIAL = 1.0, 30.0, 1000.0  # times that, for terms of the orders 2 and 3
+_ORDERS = 0.01, 1.0, 3.0, 30.0  # times that, for each order of a term
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ class _Penalty:
 
     def of(self, orders: npt.NDArray[np.int64]) -> Values:
         """Per column, from the order of its term."""
-        scale = np.where(orders > 0, self.special, 1.0)
-        penalties: Values = self.main * scale * np.array(_ORDERS)[np.minimum(orders, 2)]
+        scale = np.where(orders > 1, self.special, 1.0)
+        penalties: Values = self.main * scale * np.array(_ORDERS)[orders]
         return penalties
 
 
@@ -80,8 +80,8 @@ def fit_networks(
     order = np.random.default_rng(_SEED).permutation(len(genes))
     held = order[: max(1, round(hold_out * len(genes)))]
     rest = order[len(held) :]
-    names, design = _design(space, genes)
-    fit = _Fit(np.array([order_of(name) for name in names]))
+    orders, design = _design(space, genes)
+    fit = _Fit(np.array(list(orders.values())))
     penalty = fit.choose(design[rest], measured_ms[rest], progress)
     predicted = design[held] @ fit.coefficients(design[rest], measured_ms[rest], penalty)
     found = fit.coefficients(design, measured_ms, penalty)
@@ -99,7 +99,7 @@ def fit_networks(
         ),
         model=OperatorModel(
             terms="choices",
-            coefficients={name: float(value) for name, value in zip(names, found)},
+            coefficients={name: float(value) for name, value in zip(orders, found)},
             source=f"{len(genes)} networks of {device.get('source', 'a source not said')}",
             networks=len(genes),
         ),
@@ -119,26 +119,24 @@ def _check(measured_ms: Values, hold_out: float) -> None:
         raise ConfigError(f"hold_out: must be above 0 and below 1, found {hold_out}")
 
 
-def _design(space: Space, genes: Genes) -> tuple[list[str], Values]:
-    """Terms that any of the networks has, and their amounts, shape ``(N, T)``."""
+def _design(space: Space, genes: Genes) -> tuple[dict[str, int], Values]:
+    """Orders of the terms that any of the networks has, and their amounts, shape ``(N, T)``."""
     indices = operator_indices(space, genes)
     used = np.unique(indices[indices >= 0])
     operators = operators_of(space)
-    columns: dict[str, int] = {}
-    entries = [
-        [(columns.setdefault(name, len(columns)), amount) for name, amount in choice_terms(o)]
-        for o in (operators[index] for index in used.tolist())
-    ]
+    entries = [list(choice_terms(operators[index])) for index in used.tolist()]
+    orders = {term.name: term.order for own in entries for term in own}
+    columns = {name: column for column, name in enumerate(orders)}
     terms = np.zeros((len(used) + 1, len(columns)))  # the last row is that of no operator
     for row, own in enumerate(entries):
-        for column, amount in own:
-            terms[row, column] += amount
+        for term in own:
+            terms[row, columns[term.name]] += term.amount
     place = np.full(len(operators) + 1, len(used))
     place[used] = np.arange(len(used))
     design = np.zeros((len(genes), len(columns)))
     for slot in range(indices.shape[1]):
         design += terms[place[indices[:, slot]]]
-    return list(columns), design
+    return orders, design
 
 
 class _Fit:
@@ -169,7 +167,7 @@ class _Fit:
         """Milliseconds per unit of each term, shape ``(T,)``.
 
         What all networks have alike cannot be told apart: it is shared out equally over
-        the terms that all have.
+        the choices that all have.
         """
         mean, deviation = design.mean(axis=0), design.std(axis=0)
         alike = deviation <= 1e-9 * np.abs(mean)
@@ -180,6 +178,6 @@ class _Fit:
         found = unit * least_absolute(scaled * (unit / ms)[:, None], np.ones(len(ms)), penalties)
         own = found[1:] / deviation
         rest = float(found[0] - own @ mean)
-        constant = alike & (self._orders == 0) & (mean > 0)
+        constant = alike & (self._orders == 1) & (mean > 0)
         own[constant] += rest / mean[constant].sum()
         return own

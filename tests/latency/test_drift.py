@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from supernet.latency import beside, build_table, measure_beside
+from supernet.latency import build_table, drift, measure_drift_corrected
 from supernet.latency.kit.graph import build_onnx
 from supernet.latency.kit.protocol import Protocol, Timing
 from supernet.space import Space, decode, operators, sample
@@ -30,17 +30,17 @@ def test_a_machine_that_is_slower_now_is_told_by_the_networks_of_the_table(
         times = [3.0, 3.0, 3.0, *chosen.tolist()]
         return [Timing(1.5 * ms, 0.0) for ms in times]
 
-    monkeypatch.setattr(beside, "measure", slowed)
-    np.testing.assert_allclose(measure_beside(table, space, models), 3.0)
+    monkeypatch.setattr(drift, "measure", slowed)
+    np.testing.assert_allclose(measure_drift_corrected(table, space, models), 3.0)
     assert seen == [3 + 7]
     foreign = replace(table, held_out=replace(table.held_out, space_hash="other"))
-    np.testing.assert_allclose(measure_beside(foreign, space, models), 4.5)
+    np.testing.assert_allclose(measure_drift_corrected(foreign, space, models), 4.5)
 
 
 def test_times_agree_with_the_table(tiny_space: Space):
     space = tiny_space
     table = build_table(space, protocol=QUICK)
-    anchors, then_ms = beside._anchors(table, space)
+    anchors, then_ms = drift._anchors(table, space)
     models = [build_onnx(found) for found in anchors]
-    now_ms = measure_beside(table, space, models, QUICK)
+    now_ms = measure_drift_corrected(table, space, models, QUICK)
     assert np.median(np.abs(now_ms / then_ms - 1)) < 0.25

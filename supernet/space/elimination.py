@@ -22,7 +22,7 @@ from supernet.space.additive import operator_tables
 from supernet.space.domain import Domain
 from supernet.space.genes import count_subnets, decode
 from supernet.space.layout import Genes, layout_of
-from supernet.space.operators import Operator, total_macs, total_params
+from supernet.space.operator import Operator, total_macs, total_params
 from supernet.space.spec import Space
 from supernet.space.subnet import operators
 

@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["reach_unused"]
+__all__ = ["attach_unused_parameters"]
 
 
 @contextmanager
-def reach_unused(loss: Tensor, parameters: Iterable[nn.Parameter]) -> Iterator[Tensor]:
+def attach_unused_parameters(loss: Tensor, parameters: Iterable[nn.Parameter]) -> Iterator[Tensor]:
     """`loss`, with a graph that leads to all `parameters`; use it for backward within.
 
     Weights that have no gradient afterwards, in any process, have none then too, not zeros
@@ -26,13 +26,13 @@ def reach_unused(loss: Tensor, parameters: Iterable[nn.Parameter]) -> Iterator[T
     used = _leaves(loss)
     unused = [p for p in parameters if id(p) not in used]
     without = [p for p in unused if p.grad is None]
-    reached: Tensor = _Reach.apply(loss, *unused)
-    yield reached
+    attached: Tensor = _Attach.apply(loss, *unused)
+    yield attached
     for parameter in without:
         parameter.grad = None
 
 
-class _Reach(torch.autograd.Function):
+class _Attach(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, loss: Tensor, *unused: Tensor) -> Tensor:
         ctx.unused = len(unused)

@@ -14,7 +14,7 @@ from supernet.latency.kit.machine import Machine
 from supernet.latency.kit.measuring import SMALL, Task, clock_of, measure_tasks
 from supernet.latency.kit.plan import Plan
 from supernet.latency.kit.protocol import Protocol, Timing
-from supernet.latency.kit.run import Teller, device_of, measure_plan, protocol_of, settings_of
+from supernet.latency.kit.run import Reporter, device_of, measure_plan, protocol_of, settings_of
 from supernet.latency.kit.spec import Spec
 from supernet.latency.kits import FIT_NETWORKS, HOLD_OUT_NETWORKS, make_plan
 from supernet.latency.results import KitResult, Settings
@@ -100,7 +100,7 @@ def measure_here(
         journal=journal,
         fresh=fresh,
         skip=[number for number, spec in enumerate(plan.operators) if spec in rows],
-        teller=Teller(progress=progress),
+        reporter=Reporter(progress=progress),
     )
     if journal:
         journal.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The cheapest and the dearest subnet: no other one of the whole space beats them."""
+"""The cheapest and the most expensive subnet: no other one of the whole space beats them."""
 
 import zlib
 from collections.abc import Callable

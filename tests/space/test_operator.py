@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from supernet.errors import ConfigError
 from supernet.space import Operator, Space, operators_of, total_macs, total_params
-from supernet.space.operators import round_channels
+from supernet.space.operator import round_channels
 
 MBCONV: dict[str, Any] = {
     "op": "mbconv",

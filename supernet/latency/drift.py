@@ -15,19 +15,19 @@ from supernet.latency.kit.graph import build_onnx
 from supernet.latency.kit.plan import HOLD_OUT
 from supernet.latency.kit.protocol import Protocol
 from supernet.latency.kits import make_plan
-from supernet.latency.measure import measure
+from supernet.latency.measuring import measure
 from supernet.latency.table import LatencyTable
 from supernet.progress import Progress, silent
 from supernet.space import Operator, Space
 
-__all__ = ["measure_beside"]
+__all__ = ["measure_drift_corrected"]
 
 _ANCHORS = 7
 
 Values = npt.NDArray[np.float64]
 
 
-def measure_beside(
+def measure_drift_corrected(
     table: LatencyTable,
     space: Space,
     models: Sequence[bytes],
