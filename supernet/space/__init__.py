@@ -10,14 +10,7 @@ from supernet.space.additive import (
 )
 from supernet.space.costs import Precision, file_bytes, peak_bytes
 from supernet.space.domain import Domain
-from supernet.space.elimination import (
-    CostTable,
-    SpaceRanges,
-    extremes,
-    minimum,
-    operator_costs,
-    space_ranges,
-)
+from supernet.space.elimination import CostTable, minimum
 from supernet.space.genes import (
     canonical,
     count_subnets,
@@ -34,6 +27,7 @@ from supernet.space.genes import (
 from supernet.space.layout import Genes
 from supernet.space.load import at_width, list_spaces, load_space, save_space
 from supernet.space.operator import Operator, total_macs, total_params
+from supernet.space.ranges import SpaceRanges, extremes, operator_costs, space_ranges
 from supernet.space.spec import Head, Space, Stage, Stem
 from supernet.space.subnet import (
     Block,

@@ -116,6 +116,10 @@ class Domain:
     def _from_ranks(self, ranks: Genes) -> Genes:
         return self.choice(np.arange(len(self.counts)), ranks)
 
+    def of_ranks(self, ranks: Genes) -> Genes:
+        """The subnets whose genes are the `ranks`-th allowed choices, shape ``(N, G)``."""
+        return canonical(self.space, self._from_ranks(ranks))
+
     def contains(self, genes: Genes) -> npt.NDArray[np.bool_]:
         """Which subnets of the whole space are left, shape ``(N,)``."""
         found: npt.NDArray[np.bool_] = (self.canonical(genes) == genes).all(axis=1)

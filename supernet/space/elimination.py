@@ -1,73 +1,53 @@
-"""The cheapest and the most expensive subnet of a space, exactly.
+"""The least sum of small tables over few genes each, exactly.
 
-A cost that is a sum of one value per operator is a sum of small tables, one per slot,
-each over the few genes on which its operator depends. Such a sum is minimised gene by
-gene (variable elimination, a form of dynamic programming; Dechter, Artificial
-Intelligence 113, 1999): the tables that a gene appears in are added up and replaced by
-one without it, which holds the least cost over its choices. The genes of a block touch
-one table only, and a stage touches the next one through its width, so every table stays
-small, whatever the number of subnets.
+Such a sum is minimised gene by gene (variable elimination, a form of dynamic programming;
+Dechter, Artificial Intelligence 113, 1999): the tables that a gene appears in are added up
+and replaced by one without it, which holds the least sum over its choices. The genes of a
+block touch one table only, and a stage touches the next one through its width, so every
+table stays small, whatever the number of subnets.
 """
 
 import math
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from supernet.space.additive import operator_tables
 from supernet.space.domain import Domain
-from supernet.space.genes import count_subnets, decode
-from supernet.space.layout import Genes, layout_of
-from supernet.space.operator import Operator, total_macs, total_params
-from supernet.space.spec import Space
-from supernet.space.subnet import operators
+from supernet.space.layout import Genes
 
 __all__ = [
     "CostTable",
-    "SpaceRanges",
-    "extremes",
+    "Order",
+    "Step",
+    "decide",
+    "eliminate",
+    "elimination_order",
     "minimum",
-    "operator_costs",
-    "space_ranges",
+    "narrowed",
+    "own_sums",
 ]
 
 CostTable: TypeAlias = tuple[tuple[int, ...], npt.NDArray[np.float64]]
 """Columns of genes, and the costs with one axis per column."""
 
-
-def extremes(space: Space, value: Callable[[Operator], float]) -> tuple[Genes, Genes]:
-    """A subnet of the least and one of the greatest sum of ``value(operator)``.
-
-    No subnet of the space has a smaller or a greater sum, whatever the values are;
-    only the rounding of sums can hide a difference. `value` is called once per
-    different operator.
-
-    Returns:
-        The genes of both, each of shape ``(1, G)``.
-    """
-    tables = operator_costs(space, value)
-    domain = Domain.of(space)
-    negated = [(columns, -costs) for columns, costs in tables]
-    return minimum(domain, tables), minimum(domain, negated)
+Order: TypeAlias = tuple[tuple[int, tuple[int, ...]], ...]
+"""Columns in the order of their elimination, each with the later ones that it hangs on."""
 
 
-def operator_costs(space: Space, value: Callable[[Operator], float]) -> list[CostTable]:
-    """Per slot the values of its operators, 0 where it is skipped.
+@dataclass(frozen=True, eq=False, slots=True)
+class Step:
+    """One gene, and what each of its choices costs at least."""
 
-    `value` is called once per different operator.
-    """
-    listed = operator_tables(space)
-    values = listed.values(value)
-    tables: list[CostTable] = []
-    for slot, index in zip(layout_of(space).slots, listed.slots):
-        columns = tuple(d.column for d in slot.dimensions if d.column >= 0)
-        shape = [len(d.choices) for d in slot.dimensions if d.column >= 0]
-        tables.append((columns, values[index].reshape(shape)))
-    return tables
+    column: int
+    others: tuple[int, ...]
+    """Columns of the genes that decide about it."""
+    totals: npt.NDArray[np.float64]
+    """The least sum of all tables that hang on the gene, over the genes eliminated before
+    it: an axis for its choices, and one for each of `others`."""
 
 
 def minimum(domain: Domain, tables: Sequence[CostTable]) -> Genes:
@@ -77,66 +57,119 @@ def minimum(domain: Domain, tables: Sequence[CostTable]) -> Genes:
     it has no effect must not depend on it. An infinite cost forbids a combination; where
     everything is forbidden, some row is returned.
     """
-    num_choices = layout_of(domain.space).num_choices.tolist()
-    tables = [*tables, *_bans(domain, num_choices)]
-    order = _order(tuple(columns for columns, _ in tables), tuple(num_choices))
-    best: list[tuple[int, CostTable]] = []
+    counts = domain.counts.tolist()
+    order = elimination_order(tuple(columns for columns, _ in tables), tuple(counts))
+    ranks = np.zeros((1, len(counts)), dtype=np.int8)
+    decide(eliminate(narrowed(domain, tables), order, counts), ranks)
+    return domain.of_ranks(ranks)
+
+
+def narrowed(domain: Domain, tables: Sequence[CostTable]) -> list[CostTable]:
+    """Tables over the ranks of the choices that a domain allows."""
+    if domain.is_whole:
+        return list(tables)
+    found: list[CostTable] = []
+    for columns, costs in tables:
+        left = np.ix_(*(domain.allowed[column] for column in columns))
+        found.append((columns, np.asarray(costs[left])))
+    return found
+
+
+def eliminate(tables: Sequence[CostTable], order: Order, counts: Sequence[int]) -> list[Step]:
+    """The steps that minimise a sum of tables.
+
+    Args:
+        tables: to be added up; those over no gene do not count.
+        order: of the genes, which fits all tables.
+        counts: choices of each gene.
+    """
+    left, steps = list(tables), []
     for column, others in order:
-        touching = [table for table in tables if column in table[0]]
-        total = sum(_spread(table, (*others, column)) for table in touching)
-        if not isinstance(total, np.ndarray):  # a gene that costs nothing
-            total = np.zeros(num_choices[column])
-        best.append((column, (others, total.argmin(axis=-1))))
-        tables = [table for table in tables if column not in table[0]]
-        tables.append((others, total.min(axis=-1)))
-    genes = np.zeros((1, len(num_choices)), dtype=np.int8)
-    for column, (others, choice) in reversed(best):  # those that the choice hangs on are known
-        genes[0, column] = choice[tuple(genes[0, list(others)])]
-    return domain.canonical(genes)
+        touching = [table for table in left if column in table[0]]
+        step = Step(column, others, _sum(touching, (column, *others), counts))
+        steps.append(step)
+        left = [table for table in left if column not in table[0]]
+        left.append((others, step.totals.min(axis=0)))
+    return steps
+
+
+def decide(steps: Sequence[Step], ranks: Genes) -> None:
+    """Write the best choices into rows ``(N, G)``, those eliminated last first.
+
+    Columns that have no step must be there already.
+    """
+    for step in reversed(steps):
+        others = tuple(ranks[:, column] for column in step.others)
+        ranks[:, step.column] = step.totals[(slice(None), *others)].argmin(axis=0)
+
+
+def own_sums(
+    tables: Sequence[CostTable], order: Order, counts: Sequence[int]
+) -> Iterator[npt.NDArray[np.float64]]:
+    """Per gene of an order the sum of the tables whose other genes are eliminated later.
+
+    One axis for its choices, and one for each gene that it hangs on; each table counts once.
+    """
+    left = list(tables)
+    for column, others in order:
+        touching = [table for table in left if column in table[0]]
+        left = [table for table in left if column not in table[0]]
+        yield _sum(touching, (column, *others), counts)
 
 
 @lru_cache(maxsize=64)
-def _order(
-    tables: tuple[tuple[int, ...], ...], num_choices: tuple[int, ...]
-) -> tuple[tuple[int, tuple[int, ...]], ...]:
+def elimination_order(
+    tables: tuple[tuple[int, ...], ...], counts: tuple[int, ...], last: int = -1
+) -> Order:
     """In which order genes are eliminated, each with the others that its table is over.
 
-    Always the gene that leaves the smallest table. Cached: bounds ask again and again for
+    Always the gene that leaves the smallest table; the others by their number of choices,
+    so that the last axis of a table is a long one. Cached: bounds ask again and again for
     tables over the same genes.
+
+    Args:
+        tables: columns of each table.
+        counts: choices of each gene.
+        last: column of a gene that is kept to the end; -1 for none.
     """
-    left, spans = set(range(len(num_choices))), list(tables)
+    left, spans = set(range(len(counts))), list(tables)
     order = []
     while left:
-        column = _next(left, spans, num_choices)
+        column = _next(left - {last} or left, spans, counts)
         left.remove(column)
         touching = [columns for columns in spans if column in columns]
-        others = tuple(sorted({c for columns in touching for c in columns} - {column}))
-        order.append((column, others))
+        others = {c for columns in touching for c in columns} - {column}
+        order.append((column, tuple(sorted(others, key=lambda c: (counts[c], c)))))
         spans = [columns for columns in spans if column not in columns]
-        spans.append(others)
+        spans.append(order[-1][1])
     return tuple(order)
 
 
-def _bans(domain: Domain, num_choices: Sequence[int]) -> list[CostTable]:
-    """Infinite costs of choices that the domain does not allow."""
-    bans: list[CostTable] = []
-    for column, (choices, count) in enumerate(zip(domain.allowed, num_choices)):
-        if len(choices) < count:
-            costs = np.full(count, np.inf)
-            costs[list(choices)] = 0.0
-            bans.append(((column,), costs))
-    return bans
-
-
-def _next(
-    left: Collection[int], spans: Sequence[tuple[int, ...]], num_choices: Sequence[int]
-) -> int:
+def _next(left: Collection[int], spans: Sequence[tuple[int, ...]], counts: Sequence[int]) -> int:
     """The gene whose elimination leaves the smallest table."""
     touched: dict[int, set[int]] = {column: set() for column in left}
     for columns in spans:
         for column in columns:
-            touched[column].update(columns)
-    return min(left, key=lambda c: math.prod(num_choices[o] for o in touched[c] if o != c))
+            if column in touched:
+                touched[column].update(columns)
+    return min(left, key=lambda c: math.prod(counts[o] for o in touched[c] if o != c))
+
+
+def _sum(
+    tables: Sequence[CostTable], columns: Sequence[int], counts: Sequence[int]
+) -> npt.NDArray[np.float64]:
+    """The sum of tables, with one axis for each of `columns`; read only.
+
+    Small ones are added first: few additions are then over all axes.
+    """
+    shape = tuple(counts[column] for column in columns)
+    total = np.zeros([1] * len(shape))
+    for table in sorted(tables, key=lambda table: table[1].size):
+        if total.shape == shape:
+            total += _spread(table, columns)
+        else:
+            total = total + _spread(table, columns)
+    return np.broadcast_to(total, shape)
 
 
 def _spread(table: CostTable, columns: Sequence[int]) -> npt.NDArray[np.float64]:
@@ -145,37 +178,3 @@ def _spread(table: CostTable, columns: Sequence[int]) -> npt.NDArray[np.float64]
     order = sorted(range(len(own)), key=lambda axis: columns.index(own[axis]))
     sizes = dict(zip(own, costs.shape))
     return costs.transpose(order).reshape([sizes.get(column, 1) for column in columns])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpaceRanges:
-    """How many subnets a space has, and from where to where they reach."""
-
-    subnets: int
-    macs: tuple[int, int]
-    """Least and most of any subnet, for one image."""
-    params: tuple[int, int]
-    """Least and most of any subnet."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
-
-
-def space_ranges(space: Space) -> SpaceRanges:
-    """Size of a space, exactly.
-
-    The ends of the two ranges may be different subnets: the fewest parameters are not
-    always those of the subnet with the fewest multiply-adds.
-    """
-    light, heavy = extremes(space, lambda operator: operator.macs)
-    few, many = extremes(space, lambda operator: operator.params)
-    found = [
-        operators(space, subnet)
-        for subnet in decode(space, np.concatenate([light, heavy, few, many]))
-    ]
-    return SpaceRanges(
-        subnets=count_subnets(space),
-        macs=(total_macs(found[0]), total_macs(found[1])),
-        params=(total_params(found[2]), total_params(found[3])),
-    )
