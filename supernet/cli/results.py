@@ -199,8 +199,7 @@ def _print(saved: "SavedResult", index: int) -> None:
     lines = [
         f"scored: {len(result):,} in {result.seconds:.3g} s, {len(result.front):,} on the front"
     ]
-    if result.bound is not None:
-        lines.append(f"proven: no subnet within the limits is predicted above {result.bound:.2f}")
+    lines += [f"proven: {result.proof}"] * bool(result.proof)
     known = saved.predictor
     if known and known.kendall is not None and known.rmse is not None:
         error = f"Kendall tau {known.kendall:.2f}, RMSE {known.rmse:.2f} points"

@@ -1,7 +1,6 @@
 """`supernet.search(...)`: a search from Python, in a folder where one is named."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from supernet.errors import ConfigError
 from supernet.predict import AccuracyPredictor, load_predictor
 from supernet.progress import Progress, silent
 from supernet.runs import Run
-from supernet.search.bound import accuracy_bound
+from supernet.search.bound import QUICK, THOROUGH, accuracy_bound
 from supernet.search.driver import Budget, run_search
 from supernet.search.limits import check_limits
 from supernet.search.objective import Accuracy, Values
@@ -39,6 +38,7 @@ def search(  # noqa: PLR0913  # the options of a user
     algorithm_name: str = DEFAULT,
     budget: int = 60_000,
     seconds: float = np.inf,
+    certify: bool = False,
     seed: int = 0,
     folder: Path | str | None = None,
     resume: bool = False,
@@ -58,7 +58,8 @@ def search(  # noqa: PLR0913  # the options of a user
         fix: allowed values by dimension, such as ``{"resolution": [192, 224]}``.
         algorithm_name: one of `supernet.search.ALGORITHMS`.
         budget: subnets to score, at most.
-        seconds: wall time, at most.
+        seconds: wall time of the search, at most.
+        certify: prove thoroughly how good an answer can be at best, up to a minute.
         seed: of every random choice.
         folder: to keep the search in: all that was measured, as it goes, and the result;
             ``-2`` is added to its name where it is there already.
@@ -107,7 +108,7 @@ def search(  # noqa: PLR0913  # the options of a user
         allowed |= {f"latency@{name}": ms for name, ms in targets.items() if ms is not None}
     tables = tables_of(space, list(targets), progress=progress)
     problem = problem_of(space, tables, top1, objectives=objectives, limits=allowed, fix=fix)
-    bound, start = proven(problem, chosen) if chosen else (None, None)
+    bound, start = proven(problem, chosen, thorough=certify) if chosen else (None, None)
     search_for = partial(
         run_search,
         factory=algorithm(algorithm_name).factory,
@@ -119,7 +120,7 @@ def search(  # noqa: PLR0913  # the options of a user
     if folder is None:
         if resume:
             raise ConfigError("resume: needs the folder of the search that was stopped")
-        return replace(search_for(problem), bound=bound)
+        return search_for(problem).bounded(bound)
     check_limits(problem)
     request = {
         "targets": list(tables),
@@ -128,20 +129,37 @@ def search(  # noqa: PLR0913  # the options of a user
         "fix": problem.domain.as_dict(),
         "algorithm": algorithm_name,
         "budget": budget,
+        "certify": certify,
         "seed": seed,
     }
     path = Path(folder)
     with search_folder(path.parent, path.name, problem, request, resume=resume) as own:
         found = search_for(own.journaled(problem), again=own.scored)
-        result = replace(found, bound=bound)
+        result = found.bounded(bound)
         own.save(result, request=request, predictor=record, tables=tables)
     return result
 
 
-def proven(problem: Problem, predictor: AccuracyPredictor) -> tuple[float | None, Genes | None]:
-    """A bound on the predicted accuracy, and good subnets to begin with; None for neither."""
+def proven(
+    problem: Problem, predictor: AccuracyPredictor, *, thorough: bool = False
+) -> tuple[float | None, Genes | None]:
+    """A bound on the predicted accuracy, and good subnets to begin with; None for neither.
+
+    Of an additive predictor the best subnet itself is among them, where it was found.
+
+    Args:
+        problem: with the limits.
+        predictor: of the accuracy.
+        thorough: go on for up to a minute.
+
+    Raises:
+        InfeasibleError: nothing meets the limits; names the nearest subnet.
+    """
+    check_limits(problem)
     additive = predictor.additive()
-    return (None, None) if additive is None else accuracy_bound(problem, additive)
+    if additive is None:
+        return None, None
+    return accuracy_bound(problem, additive, THOROUGH if thorough else QUICK)
 
 
 def _predictor(

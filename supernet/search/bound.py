@@ -12,11 +12,11 @@ import numpy as np
 
 from supernet.predict import Additive
 from supernet.search.branches import Branches
-from supernet.search.objective import Values
+from supernet.search.objective import ROUNDING, Values
 from supernet.search.prices import Prices
 from supernet.search.problem import Problem
-from supernet.search.relaxation import ROUNDING, Relaxation
-from supernet.space import Genes
+from supernet.search.relaxation import Relaxation
+from supernet.space import Genes, unique
 
 __all__ = ["QUICK", "THOROUGH", "accuracy_bound"]
 
@@ -43,11 +43,12 @@ def accuracy_bound(
             is lost.
 
     Returns:
-        The bound, and subnets that were met on the way: good ones to begin a search with,
-        the best of the additive part the last; shape ``(N, G)``.
+        The bound, and good subnets to begin a search with, the best of the additive part
+        the first; shape ``(N, G)``.
     """
     known = _Known(problem)
-    relaxation, prices, bound = _priced(Relaxation(problem, additive), known)
+    met: list[Genes] = []
+    relaxation, prices, bound = _priced(Relaxation(problem, additive), known, met)
     if bound > known.value + ROUNDING:
         branches = Branches(relaxation, prices)
         for width in widths:
@@ -55,11 +56,11 @@ def accuracy_bound(
             bound = min(bound, max(lost, known.value, known.add(relaxation, ranks)))
             if bound <= known.value + ROUNDING:
                 break
-    return bound + additive.rest_high, np.concatenate([*known.met, known.best])
+    return bound + additive.rest_high, unique(np.concatenate([known.best, *met]))
 
 
 class _Known:
-    """What was met on the way, and the best of it within the limits."""
+    """The best subnet within the limits that was met on the way."""
 
     def __init__(self, problem: Problem) -> None:
         self._limited = problem.limited_costs
@@ -67,14 +68,12 @@ class _Known:
         """Percent of the best one, without the rest of the predictor."""
         self.best = problem.domain.smallest()[:0]
         """The subnet, shape ``(1, G)``; none at first."""
-        self.met: list[Genes] = []
 
     def add(self, relaxation: Relaxation, ranks: Genes) -> float:
         """Take subnets into account; their greatest accuracy, limits or not."""
         genes = relaxation.domain.of_ranks(ranks)
         values = -relaxation.sums(ranks)[:, 0]
         greatest = float(values.max(initial=-np.inf))
-        self.met.append(genes)
         for cost, limit in self._limited:
             values = np.where(cost(genes) <= limit, values, -np.inf)
         if values.max(initial=-np.inf) > self.value:
@@ -83,7 +82,9 @@ class _Known:
         return greatest
 
 
-def _priced(relaxation: Relaxation, known: _Known) -> tuple[Relaxation, Values, float]:
+def _priced(
+    relaxation: Relaxation, known: _Known, met: list[Genes]
+) -> tuple[Relaxation, Values, float]:
     """Good prices for the input sizes that may hold a better subnet than the best known.
 
     Returns:
@@ -93,6 +94,7 @@ def _priced(relaxation: Relaxation, known: _Known) -> tuple[Relaxation, Values, 
     for _ in range(_ROUNDS):
         priced = relaxation.best(prices.tried)
         known.add(relaxation, priced.ranks)
+        met.append(relaxation.domain.of_ranks(priced.ranks))
         prices.learn(priced, known.value)
         promising = np.flatnonzero(prices.lowest > known.value + ROUNDING)
         if not len(promising):

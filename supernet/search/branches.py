@@ -19,10 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from supernet.search.dominance import undominated
-from supernet.search.objective import Values
-from supernet.search.relaxation import ROUNDING, Relaxation
+from supernet.search.objective import ROUNDING, Values
+from supernet.search.relaxation import Relaxation
 from supernet.space import Genes
-from supernet.space.elimination import Order, decide, own_sums
+from supernet.space.elimination import Order, Step, decide, own_sums
 
 __all__ = ["Branches"]
 
@@ -50,14 +50,14 @@ class _Partial:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Gene:
-    """What deciding a gene adds; arrays with an axis for it and one for each of `others`."""
+    """What deciding a gene adds."""
 
     column: int
-    others: tuple[int, ...]
     own: Sequence[Values]
-    """Loss and shares."""
-    totals: Sequence[Values]
-    """The least sums over all that is decided later: priced loss, shares."""
+    """To the loss and to the shares; an axis for its choices, and one for each of the genes
+    that it hangs on."""
+    least: Sequence[Step]
+    """The least priced loss and shares of what is decided then and later."""
     context: tuple[int, ...]
     """Columns decided until here that matter for what is decided later."""
 
@@ -111,27 +111,15 @@ class Branches:
 
 def _decided(rows: _Partial, gene: _Gene, most: float) -> _Partial:
     """All choices of a gene for all rows, of a priced loss below `most` and within limits."""
-    decided = tuple(rows.ranks[:, column] for column in gene.others)
-    least = np.stack(
-        [
-            known + _regret(totals[(slice(None), *decided)])
-            for known, totals in zip(rows.least.T, gene.totals)
-        ],
-        axis=-1,
-    )
+    sums = [step.of(rows.ranks) for step in gene.least]
+    least = np.stack([own + each - each.min(axis=0) for own, each in zip(rows.least.T, sums)], -1)
     alive = (least[..., 0] < most) & (least[..., 1:] <= 1 + _EQUAL).all(axis=-1)
     choice, row = np.nonzero(alive)
     ranks = rows.ranks[row]
     ranks[:, gene.column] = choice
-    place = (choice, *(ranks[:, column] for column in gene.others))
+    place: tuple[_Index | Genes, ...] = (choice, *(ranks[:, c] for c in gene.least[0].others))
     own = np.stack([table[place] for table in gene.own], axis=-1)
     return _Partial(ranks, rows.sums[row] + own, least[choice, row])
-
-
-def _regret(totals: Values) -> Values:
-    """How much more than by the best choice a sum is at least, ``(choices, N)``."""
-    found: Values = totals - totals.min(axis=0)
-    return found.reshape(len(found), -1)
 
 
 def _groups(ranks: Genes, context: Sequence[int], counts: Sequence[int]) -> _Index:
@@ -151,17 +139,13 @@ def _genes(relaxation: Relaxation, prices: Values) -> Iterator[_Gene]:
     sums = [relaxation.steps(prices), *(relaxation.least(number) for number in limits)]
     genes = dict(zip((column for column, _ in order), zip(own, zip(*sums))))
     turns = _turns(order)
-    others = dict(order)
     for number, column in enumerate(turns, start=1):
-        later = {other for follower in turns[number:] for other in others[follower]}
+        undecided = set(turns[number:])
+        spans = [span for span in relaxation.spans if not undecided.isdisjoint(span)]
+        later = {other for span in spans for other in span}
         adds, steps = genes[column]
-        yield _Gene(
-            column,
-            others[column],
-            own=adds,
-            totals=[step.totals for step in steps],
-            context=tuple(c for c in turns[:number] if c in later),
-        )
+        context = tuple(c for c in turns[:number] if c in later)
+        yield _Gene(column, own=adds, least=steps, context=context)
 
 
 def _turns(order: Order) -> list[int]:

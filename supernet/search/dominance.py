@@ -36,20 +36,23 @@ def _sweep(groups: Index, points: Values) -> Index:
     """By the first objective, and of each group those that are better than all before."""
     order = np.lexsort([points[:, -1], points[:, 0], groups])
     changes = np.diff(groups[order], prepend=groups[order[:1]]) != 0
-    place = np.empty(len(points), dtype=np.int64)
-    place[np.argsort(points[:, -1], kind="stable")] = np.arange(len(points))
+    _, place = np.unique(points[:, -1], return_inverse=True)
     place = place[order] - len(points) * np.cumsum(changes)  # a later group begins below
     before = np.minimum.accumulate(place)[:-1]
     kept = np.concatenate([np.ones(min(1, len(points)), dtype=bool), place[1:] < before])
-    return order[kept]
+    found: Index = order[kept]
+    return found
 
 
 def _near(groups: Index, points: Values) -> npt.NDArray[np.bool_]:
     """Which sorted points one of those just before them dominates, or equals."""
     found = np.zeros(len(points), dtype=bool)
+    columns = np.ascontiguousarray(points.T)
     for shift in range(1, min(_NEAR, len(points))):
         same = groups[shift:] == groups[:-shift]
         if not same.any():
             break
-        found[shift:] |= same & (points[:-shift] <= points[shift:]).all(axis=1)
+        for values in columns:
+            same &= values[:-shift] <= values[shift:]
+        found[shift:] |= same
     return found

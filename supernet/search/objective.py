@@ -27,6 +27,7 @@ from supernet.space import (
 
 __all__ = [
     "COSTS",
+    "ROUNDING",
     "Accuracy",
     "Cost",
     "Objective",
@@ -40,6 +41,9 @@ __all__ = [
 ]
 
 Values: TypeAlias = npt.NDArray[np.float64]
+
+ROUNDING = 1e-9
+"""Percentage points that one accuracy may differ by when its sums are in another order."""
 
 
 class Objective(Protocol):

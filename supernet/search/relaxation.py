@@ -26,10 +26,7 @@ from supernet.space.elimination import (
 )
 from supernet.space.layout import layout_of
 
-__all__ = ["ROUNDING", "Priced", "Relaxation"]
-
-ROUNDING = 1e-9
-"""Percentage points, or shares of a limit, that sums in another order may differ by."""
+__all__ = ["Priced", "Relaxation"]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -56,9 +53,7 @@ class Relaxation:
         domain: a part of that of the problem; all of it when not given.
     """
 
-    def __init__(
-        self, problem: Problem, additive: Additive, domain: Domain | None = None
-    ) -> None:
+    def __init__(self, problem: Problem, additive: Additive, domain: Domain | None = None) -> None:
         self.problem, self.additive = problem, additive
         self.domain = domain or problem.domain
         layout = layout_of(self.domain.space)
@@ -78,17 +73,17 @@ class Relaxation:
         self.constants = np.array(offsets) + constants
         """Of the loss and of each share, what all subnets have; shape ``(1 + L,)``."""
         families = [[(c, own) for c, own in tables if c] for tables in families]
-        self.order = self._order([*families, self.bans])
-        self.families = [self._merged(tables) for tables in families]
+        self.spans = {columns for tables in (*families, self.bans) for columns, _ in tables}
+        """Columns that one table depends on."""
+        self.order = self._order(families[1:])
+        self.families = [self._merged(families[0]), *families[1:]]
         """Tables of the loss (the negative accuracy), then of each cost as a share of its
         limit."""
 
-    def _order(self, families: Sequence[Sequence[CostTable]]) -> Order:
-        spans = [columns for tables in families for columns, _ in tables]
-        if self.size >= 0 and len(families) > 2:  # prices are by size
-            spans += [
-                (self.size, *columns) for tables in families[1:-1] for columns, _ in tables
-            ]
+    def _order(self, costs: Sequence[Sequence[CostTable]]) -> Order:
+        spans = [*self.spans]
+        if self.size >= 0:  # prices are by size
+            spans += [(self.size, *columns) for tables in costs for columns, _ in tables]
         return elimination_order(tuple(spans), tuple(self.counts), self.size)
 
     def _merged(self, tables: Sequence[CostTable]) -> list[CostTable]:

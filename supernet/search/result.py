@@ -1,7 +1,7 @@
 """What a search found, as one value: saved, loaded, shown, plotted."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from supernet.errors import ConfigError, InfeasibleError, MissingPackageError
 from supernet.search.contract import Evaluated
-from supernet.search.objective import Values
+from supernet.search.objective import ROUNDING, Values
 from supernet.search.pareto import Index, pareto_front
 from supernet.search.pick import picked
 from supernet.search.problem import Problem
@@ -153,6 +153,29 @@ class SearchResult:
             **known,
         )
 
+    def bounded(self, bound: float | None) -> "SearchResult":
+        """The same with a bound; where the best subnet reaches it, to rounding, its figure."""
+        if bound is None:
+            return replace(self, bound=None)
+        best = self._first(self.best())
+        return replace(self, bound=bound if bound > best + ROUNDING else best)
+
+    @property
+    def proof(self) -> str:
+        """What the bound says, in words; nothing where there is none."""
+        if self.bound is None:
+            return ""
+        best, unit = self._first(self.best()), self.problem.axes[0].unit
+        above = np.ceil(round(100 * self.bound, 6)) / 100  # never below the bound
+        words = f"no subnet within the limits is predicted above {above:.2f} {unit}".rstrip()
+        if self.bound <= best + ROUNDING:
+            return f"the best there is, {words}"
+        return f"{words}; found {best:.2f} {unit}".rstrip()
+
+    def _first(self, index: int) -> float:
+        """The first objective of a scored subnet."""
+        return float(self.columns[self.problem.axes[0].name][index])
+
     def __len__(self) -> int:
         return len(self.genes)
 
@@ -166,8 +189,7 @@ class SearchResult:
         lines += [f"  cheapest: {self._words(cheapest)}"] * (cheapest != best)
         limits = [f"{a.name} {a.bound_text}" for a in self.problem.axes if a.limit is not None]
         lines += [f"  limits:   {', '.join(limits)}"] * bool(limits)
-        if self.bound is not None:
-            lines.append(f"  no subnet within the limits is predicted above {self.bound:.2f}")
+        lines += [f"  proven:   {self.proof}"] * bool(self.proof)
         return "\n".join(lines)
 
     def _words(self, index: int) -> str:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,15 @@ class Step:
     totals: npt.NDArray[np.float64]
     """The least sum of all tables that hang on the gene, over the genes eliminated before
     it: an axis for its choices, and one for each of `others`."""
+
+    def of(self, ranks: Genes) -> npt.NDArray[np.float64]:
+        """The totals for rows ``(N, G)`` whose `others` are decided, shape ``(choices, N)``.
+
+        Of a gene that hangs on no other, ``(choices, 1)``.
+        """
+        place: tuple[Any, ...] = (slice(None), *(ranks[:, column] for column in self.others))
+        found: npt.NDArray[np.float64] = self.totals[place].reshape(len(self.totals), -1)
+        return found
 
 
 def minimum(domain: Domain, tables: Sequence[CostTable]) -> Genes:
@@ -99,8 +108,7 @@ def decide(steps: Sequence[Step], ranks: Genes) -> None:
     Columns that have no step must be there already.
     """
     for step in reversed(steps):
-        others = tuple(ranks[:, column] for column in step.others)
-        ranks[:, step.column] = step.totals[(slice(None), *others)].argmin(axis=0)
+        ranks[:, step.column] = step.of(ranks).argmin(axis=0)
 
 
 def own_sums(
@@ -146,13 +154,19 @@ def elimination_order(
 
 
 def _next(left: Collection[int], spans: Sequence[tuple[int, ...]], counts: Sequence[int]) -> int:
-    """The gene whose elimination leaves the smallest table."""
+    """The gene whose elimination leaves the smallest table; of those, that in fewest tables."""
     touched: dict[int, set[int]] = {column: set() for column in left}
+    tables = dict.fromkeys(left, 0)
     for columns in spans:
-        for column in columns:
-            if column in touched:
-                touched[column].update(columns)
-    return min(left, key=lambda c: math.prod(counts[o] for o in touched[c] if o != c))
+        for column in touched.keys() & columns:
+            touched[column].update(columns)
+            tables[column] += 1
+
+    def size(column: int) -> tuple[int, int, int]:
+        others = touched[column] - {column}
+        return math.prod(counts[other] for other in others), tables[column], column
+
+    return min(left, key=size)
 
 
 def _sum(

@@ -26,6 +26,7 @@ __all__ = [
     "space_ranges",
 ]
 
+
 def extremes(space: Space, value: Callable[[Operator], float]) -> tuple[Genes, Genes]:
     """A subnet of the least and one of the greatest sum of ``value(operator)``.
 

@@ -169,11 +169,7 @@ def _aim(saved: SavedResult) -> str:
     words += [f"{name} fixed to {_listed(values)}" for name, values in record.fixed.items()][:6]
     if len(record.fixed) > 6:
         words.append(f"and {len(record.fixed) - 6} more fixed")
-    if saved.result.bound is not None:
-        words.append(
-            f"no subnet within the limits is predicted above {saved.result.bound:.2f} "
-            f"{record.axes[0].unit}".rstrip()
-        )
+    words += [saved.result.proof] * bool(saved.result.proof)
     return f"space {record.space.name}; {'; '.join(words)}"
 
 

@@ -52,7 +52,7 @@ class SearchRequest:
     confirm: int = 0
     """Finalists that are measured before the winner is named."""
     certify: bool = False
-    """Fail where no bound on the predicted accuracy can be proven."""
+    """Prove thoroughly how good an answer can be at best; fail where nothing can be proven."""
     fresh_table: bool = False
     """Measure this machine again even if it is known."""
     name: str = ""

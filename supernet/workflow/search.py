@@ -1,7 +1,7 @@
 """From a trained supernet, or a predictor and a table, to the best subnet for targets."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -227,7 +227,7 @@ def _search(
     """Search in a folder; the outcome, without its page."""
     problem = _problem(space, request, tables, predictor)
     _check_provable(request, predictor)
-    bound, start = proven(problem, predictor)
+    bound, start = proven(problem, predictor, thorough=request.certify)
     found = run_search(
         problem,
         factory=algorithm(request.algorithm).factory,
@@ -237,7 +237,7 @@ def _search(
         again=folder.scored,
         progress=progress,
     )
-    result = replace(found, bound=bound)
+    result = found.bounded(bound)
     confirmed: tuple[Confirmed, ...] = ()
     if request.confirm and run is not None:
         confirmed = confirm(run, request, problem, result, tables, progress)

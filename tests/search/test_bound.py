@@ -1,15 +1,66 @@
 """A bound is never below the best subnet, and meets it where it can."""
 
+import functools
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from supernet.predict import AccuracyPairs, Additive, fit_predictor
-from supernet.search import Accuracy, Cost, Problem, accuracy_bound, macs, params, peak_memory
+from supernet.predict.ridge import Ridge
+from supernet.search import (
+    Accuracy,
+    Budget,
+    Cost,
+    Problem,
+    accuracy_bound,
+    macs,
+    params,
+    run_search,
+)
+from supernet.search.objective import COSTS
 from supernet.space import Domain, Head, Space, Stage, Stem, load_space, macs_of, sample
 from supernet.space.layout import layout_of
+
+SPACES = {
+    "sizes": Space(
+        name="sizes",
+        resolutions=(16, 24, 32),
+        stem=Stem(width=(8,)),
+        stages=(
+            Stage(width=(8,), depth=(1, 2, 3), kernel=(3, 5), expand=(2.0, 3.0)),
+            Stage(width=(16, 24), depth=(1,), kernel=(3, 5), expand=(3.0, 4.0), stride=2),
+        ),
+        head=Head(),
+    ),
+    "kinds": Space(  # one size; kinds of block, of which one does not expand
+        name="kinds",
+        resolutions=(16,),
+        stem=Stem(width=(8, 12)),
+        stages=(
+            Stage(
+                block=("conv", "mbconv"), width=(8, 16), depth=(1, 2), kernel=(3, 5),
+                expand=(2.0, 3.0), se=(0.0, 0.25),
+            ),
+            Stage(width=(16, 24), depth=(1, 2), kernel=(3, 5), expand=(3.0, 4.0), shared=True),
+        ),
+        head=Head(),
+    ),
+}  # fmt: skip
+
+
+def narrowed(space: Space, keep: int) -> Domain:
+    """A space of which each gene keeps a random part of its choices, mostly all of them."""
+    rng = np.random.default_rng(keep)
+    allowed = []
+    for count in layout_of(space).num_choices.tolist():
+        left = np.flatnonzero(rng.random(count) < 0.9)
+        allowed.append(tuple(left.tolist()) or (0,))
+    return Domain(space, tuple(allowed))
+
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "published" / "accuracy"
 
@@ -42,22 +93,47 @@ def problem(domain: Domain, additive: Additive, costs: list[Cost], limits: dict[
     return Problem(domain=domain, objectives=(top1,), others=tuple(costs), limits=limits)
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_no_subnet_within_the_limits_is_above_the_bound(space: Space, seed: int):
+@functools.cache
+def tables(name: str, seed: int) -> Additive:
+    """A ridge regression of random accuracies, with pairs of choices within stages."""
     rng = np.random.default_rng(seed)
-    domain = Domain.of(space, {"resolution": [24]} if seed % 2 else {})
+    genes = sample(SPACES[name], 60, rng)
+    top1 = 60 + rng.normal(0, 3, len(genes))
+    return Ridge(AccuracyPairs(space=SPACES[name], genes=genes, top1=top1), 0.2, 1.0).additive()
+
+
+@settings(max_examples=120)
+@given(
+    name=st.sampled_from(sorted(SPACES)),
+    seed=st.integers(0, 5),
+    chosen=st.lists(st.sampled_from(sorted(COSTS)), max_size=4, unique=True),
+    nth=st.lists(st.integers(0, 10**6), min_size=4, max_size=4),
+    keep=st.integers(0, 2**32 - 1),
+    width=st.sampled_from([1, 8, 10**6]),
+)
+def test_no_subnet_within_the_limits_is_above_the_bound(
+    name: str, seed: int, chosen: list[str], nth: list[int], keep: int, width: int
+):
+    """Limits are costs of some subnets; if nothing was lost, the bound is the optimum."""
+    domain, additive = narrowed(SPACES[name], keep), tables(name, seed)
     everything = domain.everything()
-    costs = [macs(space), params(space), peak_memory(space)]
-    additive = random_additive(space, seed)
-    for chosen in (costs[:1], costs[1:2], costs[:2], costs, costs[::2]):
-        one = everything[rng.integers(len(everything))][None]
-        limits = {cost.name: float(cost(one)[0]) for cost in chosen}
-        within = np.all([cost(everything) <= limits[cost.name] for cost in chosen], axis=0)
-        best = value(additive, everything[within]).max()
-        bound, met = accuracy_bound(problem(domain, additive, chosen, limits), additive)
-        assert bound >= best - 1e-9
-        assert bound <= value(additive, everything).max() + 1e-9
-        assert domain.contains(met).all()
+    costs = [COSTS[cost](SPACES[name]) for cost in chosen]
+    limits = {
+        cost.name: float(cost(everything[[number % len(everything)]])[0])
+        for cost, number in zip(costs, nth)
+    }
+    within = np.all([cost(everything) <= limits[cost.name] for cost in costs] or [True], axis=0)
+    assume(np.any(within))
+    accuracies = np.where(within, value(additive, everything), -np.inf)
+    asked = problem(domain, additive, costs, limits)
+    bound, met = accuracy_bound(asked, additive, [width])
+    assert bound >= accuracies.max() - 1e-9
+    assert bound <= value(additive, everything).max() + 1e-9
+    assert domain.contains(met).all()
+    if width > len(everything):
+        assert bound == pytest.approx(accuracies.max(), abs=2e-9)
+        best = accuracies[(everything == met[0]).all(axis=1)]
+        assert best == pytest.approx(accuracies.max(), abs=2e-9)
 
 
 def test_without_limits_the_bound_is_the_optimum(space: Space):
@@ -77,27 +153,33 @@ def test_the_rest_of_a_predictor_is_added(space: Space):
     assert more == pytest.approx(plain + 0.25)
 
 
-def test_one_limit_leaves_a_small_gap_on_a_real_space():
-    """Of 5e20 subnets 60,000 are scored; what is left is mostly the gap of the relaxation."""
-    from supernet.search import run_search
-
+@pytest.mark.parametrize(
+    "limits", [{"macs": 250e6}, {"macs": 250e6, "params": 5.2e6}], ids=["one", "two"]
+)
+def test_on_a_real_space_the_optimum_is_proven(limits: dict[str, float]):
+    """Of 5e20 subnets; the relaxation alone is above it, and a search alone below it."""
     space = load_space("mobilenet_v3")
     rng = np.random.default_rng(0)
     genes = sample(space, 200, rng)
     top1 = 10 * np.log10(macs_of(space, genes)) + rng.normal(0, 0.05, len(genes))
     predictor = fit_predictor(AccuracyPairs(space=space, genes=genes, top1=top1), "ridge")
-    cost = macs(space)
     asked = Problem(
         domain=Domain.of(space),
-        objectives=(Accuracy(function=predictor.mean), cost),
-        limits={"macs": 250e6},
+        objectives=(Accuracy(function=predictor.mean), macs(space)),
+        others=(params(space),),
+        limits=limits,
     )
     additive = predictor.additive()
     assert additive is not None
+    relaxed, _ = accuracy_bound(asked, additive, [])
     bound, start = accuracy_bound(asked, additive)
-    result = run_search(asked, start=start)
-    best = result.figures(result.best())["top1"]
-    assert best - 1e-9 <= bound <= best + 0.2
+    assert asked.violation(asked.cheap(start[:1])) == 0
+    assert predictor.mean(start[:1]) == pytest.approx(bound, abs=2e-9)
+    assert bound < relaxed - 1e-4
+    found = run_search(asked, budget=Budget(scored=4000))
+    assert found.columns["top1"][found.best()] <= bound + 1e-9
+    told = run_search(asked, budget=Budget(scored=4000), start=start).bounded(bound)
+    assert told.bound == told.columns["top1"][told.best()]
 
 
 @pytest.mark.skipif(

@@ -327,12 +327,23 @@ def test_a_folder_may_be_moved(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_result_prints_a_few_lines() -> None:
-    lines = repr(replace(RESULT, bound=80.93)).splitlines()
+    best = RESULT.figures(RESULT.best())["top1"]
+    lines = repr(RESULT.bounded(best + 1.234)).splitlines()
     assert lines[0].startswith("SearchResult: 1500 subnets of space 'mobilenet_v3' scored, ")
     assert lines[1].startswith("  best:     top1 ")
     assert lines[3] == "  limits:   latency@mobile_cpu <= 40 ms, params <= 6.5 M"
-    assert lines[4] == "  no subnet within the limits is predicted above 80.93"
+    above = np.ceil(100 * (best + 1.234)) / 100  # rounded down, it would not be true
+    words = f"no subnet within the limits is predicted above {above:.2f} %"
+    assert lines[4] == f"  proven:   {words}; found {best:.2f} %"
     assert len(lines) == 5
+
+
+def test_a_bound_that_is_reached_says_that_nothing_is_better() -> None:
+    best = RESULT.figures(RESULT.best())["top1"]
+    proven = RESULT.bounded(best - 1e-13)  # another order of the same sum
+    assert proven.bound == best
+    assert proven.proof.startswith("the best there is, no subnet within the limits is predicted ")
+    assert not RESULT.bounded(None).proof
 
 
 def test_a_number_picks_from_the_front() -> None:
