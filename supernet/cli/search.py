@@ -215,13 +215,13 @@ def _print(outcome: "SearchOutcome", result: dict[str, Any], *, certify: bool) -
     for number, target in enumerate(outcome.tables):
         suffix = f"@{target}" if number else ""
         rows.append([f"interval on {target}", _interval(outcome.predicted, suffix)])
-    if outcome.result.bound is not None:
-        gap = outcome.result.bound - outcome.result.figures(outcome.result.best())["top1"]
-        if certify or gap < _TELLING:
-            rows.append(["proven", outcome.result.proof])
     rows += [_predictor_row(outcome)]
     rows += [["subnets scored", f"{result['scored']:,}, {result['front']} on the front"]]
     print_table("Best subnet within the limits, predicted", rows)
+    if outcome.result.bound is not None:
+        gap = outcome.result.bound - outcome.result.figures(outcome.result.best())["top1"]
+        if certify or gap < _TELLING:
+            click.echo(f"proven: {outcome.result.proof}")
     for one in outcome.confirmed:
         words = ", ".join(f"{name} {value:.4g}" for name, value in one.measured.items())
         click.echo(f"measured: {words}" + ("" if one.within else " (over the limit)"))

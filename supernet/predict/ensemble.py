@@ -10,7 +10,7 @@ import numpy as np
 from supernet.errors import ConfigError
 from supernet.predict._kinds import KINDS
 from supernet.predict._model import Model
-from supernet.predict.contract import AccuracyPairs, Validation, Values
+from supernet.predict.contract import AccuracyPairs, Additive, Validation, Values
 from supernet.space import Genes
 
 __all__ = ["Ensemble", "Member", "load_ensemble", "stacking_weights"]
@@ -50,8 +50,19 @@ class Ensemble:
             found += member.weight * np.log(np.maximum(member.model.std(genes), 1e-9))
         return np.asarray(np.exp(found), dtype=np.float64)
 
-    def additive(self) -> None:
-        """None."""
+    def additive(self) -> Additive | None:
+        """The weighted sum of those of its members; None where one that counts has none."""
+        counted = [member for member in self.members if member.weight > 0]
+        parts = [(member.weight, member.model.additive()) for member in counted]
+        known = [(weight, part) for weight, part in parts if part is not None]
+        if len(known) < len(parts):
+            return None
+        return Additive(
+            tables=tuple((c, weight * t) for weight, part in known for c, t in part.tables),
+            offset=sum(weight * part.offset for weight, part in known),
+            rest_low=sum(weight * part.rest_low for weight, part in known),
+            rest_high=sum(weight * part.rest_high for weight, part in known),
+        )
 
     def state(self) -> Mapping[str, Any]:
         """Kind, weight and state of each member."""

@@ -95,14 +95,22 @@ class GaussianProcess:
         return found
 
     def additive(self) -> Additive:
-        """The linear part; the other is between its negative and its positive weights."""
+        """The linear part; the other is within its norm, and between its weights' sums.
+
+        The norm is that of the space of functions that the kernel makes (Cauchy-Schwarz: no
+        value is above the norm times that of the kernel at a point, which is 1). With 400
+        pairs it is some hundred times tighter than the sums.
+        """
         weights = self._near_weights.astype(np.float64)
+        places = self._near.astype(np.float64)
+        near = matern(distances(places, places))
+        norm = float(np.sqrt(max(float(weights @ near @ weights), 0.0)))
         slack = 1e-5 * float(np.abs(weights).sum())  # of single precision
         return Additive(
             tables=self._tables.tables,
             offset=self._offset,
-            rest_low=float(np.minimum(weights, 0).sum()) - slack,
-            rest_high=float(np.maximum(weights, 0).sum()) + slack,
+            rest_low=-min(norm, float(np.maximum(-weights, 0).sum())) - slack,
+            rest_high=min(norm, float(np.maximum(weights, 0).sum())) + slack,
         )
 
     def state(self) -> Mapping[str, Any]:

@@ -35,11 +35,9 @@ class Priced:
 
     value: Values
     """The greatest priced value in percent, shape ``(S,)``: above every subnet within the
-    limits."""
+    limits. Infinite below where a limit on a peak leaves none."""
     excess: Values
     """Over each limit as a share of it, shape ``(S, L)``; negative below it."""
-    worth: Values
-    """Without prices, in percent, shape ``(S,)``."""
     ranks: Genes
     """The subnets, as ranks of allowed choices, shape ``(S, G)``."""
 
@@ -146,7 +144,9 @@ class Relaxation:
         decide(steps, ranks)
         sums = self.sums(ranks)
         excess = sums[:, 1:] - 1
-        return Priced(-sums[:, 0] - (prices * excess).sum(axis=1), excess, -sums[:, 0], ranks)
+        value = -sums[:, 0] - (prices * excess).sum(axis=1)
+        allowed = np.isfinite(total(ranks, self.bans))  # else, of its size none is
+        return Priced(np.where(allowed, value, -np.inf), excess, ranks)
 
     def of_sizes(self, ranks: Sequence[int]) -> "Relaxation":
         """The same with some of the input sizes only."""

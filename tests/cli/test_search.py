@@ -76,6 +76,18 @@ def test_two_targets_and_all_kinds_of_limits_at_once(search: Command):
     assert result.json["bound"] >= result.json["predicted"]["top1"]
 
 
+def test_a_certified_answer_is_the_best_there_is(search: Command):
+    result = search("--target", "mobile_cpu", "--max-latency-ms", 0.6, "--certify")
+    assert result.code == 0, result.stderr
+    best = result.json["predicted"]["top1"]
+    assert result.json["bound"] == best  # a ridge regression is a sum: nothing is left open
+    above = np.ceil(round(100 * best, 6)) / 100
+    words = (
+        f"proven: the best there is, no subnet within the limits is predicted above {above:.2f} %"
+    )
+    assert words in result.stdout.splitlines()
+
+
 def test_the_last_line_holds_what_scripts_read(search: Command):
     result = search("--target", "mobile_cpu", "--max-latency-ms", 0.6)
     assert result.code == 0, result.stderr

@@ -21,7 +21,9 @@ from supernet.predict import (
     load_predictor,
 )
 from supernet.predict._kinds import KINDS, available
-from supernet.predict.contract import INTERVAL_90
+from supernet.predict._model import Model
+from supernet.predict.contract import INTERVAL_90, Additive
+from supernet.predict.ensemble import Ensemble, Member
 from supernet.space import Genes, Space, canonical, one_hot, sample, unique
 
 Values = npt.NDArray[np.float64]
@@ -114,6 +116,15 @@ def test_large_populations_are_predicted_as_small_ones_are(
     assert model.mean(genes[:0]).shape == (0,)
 
 
+def rest_of(model: Model, additive: Additive, genes: Genes) -> Values:
+    """What a model predicts beside its additive part, shape ``(N,)``."""
+    total = np.full(len(genes), additive.offset)
+    for columns, table in additive.tables:
+        total += table[tuple(genes[:, column] for column in columns)]
+    total -= model.mean(genes)
+    return -total
+
+
 def test_the_additive_part_and_its_bounds_hold(
     kind: str, tiny_space: Space, rng: np.random.Generator
 ) -> None:
@@ -121,15 +132,31 @@ def test_the_additive_part_and_its_bounds_hold(
     additive = model.additive()
     if additive is None:
         return
-    genes = canonical(tiny_space, sample(tiny_space, 2000, rng))
-    total = np.full(len(genes), additive.offset)
-    for columns, table in additive.tables:
-        total += table[tuple(genes[:, column] for column in columns)]
-    rest = model.mean(genes) - total
+    rest = rest_of(model, additive, canonical(tiny_space, sample(tiny_space, 2000, rng)))
     assert (rest >= additive.rest_low - 1e-9).all()
     assert (rest <= additive.rest_high + 1e-9).all()
     if kind == "ridge":
         assert (additive.rest_low, additive.rest_high) == (0, 0)
+
+
+def test_the_additive_part_of_an_ensemble_is_the_weighted_sum(
+    tiny_space: Space, rng: np.random.Generator
+) -> None:
+    pairs = pairs_of(tiny_space, 80)
+    models = {kind: KINDS[kind].fit(pairs, 0) for kind in ("ridge", "gp", "mlp")}
+
+    def ensemble(**weights: float) -> Ensemble:
+        return Ensemble([Member(kind=k, model=models[k], weight=w) for k, w in weights.items()])
+
+    mixed = ensemble(ridge=0.7, gp=0.3, mlp=0.0)
+    additive, of_gp = mixed.additive(), models["gp"].additive()
+    assert additive is not None
+    assert of_gp is not None
+    rest = rest_of(mixed, additive, canonical(tiny_space, sample(tiny_space, 2000, rng)))
+    assert (rest >= additive.rest_low - 1e-9).all()
+    assert (rest <= additive.rest_high + 1e-9).all()
+    assert additive.rest_high == pytest.approx(0.3 * of_gp.rest_high)
+    assert ensemble(ridge=0.9, mlp=0.1).additive() is None  # what a perceptron adds is unknown
 
 
 def test_the_same_seed_gives_the_same_predictor(kind: str, tiny_space: Space) -> None:

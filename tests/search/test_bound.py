@@ -122,7 +122,9 @@ def test_no_subnet_within_the_limits_is_above_the_bound(
         cost.name: float(cost(everything[[number % len(everything)]])[0])
         for cost, number in zip(costs, nth)
     }
-    within = np.all([cost(everything) <= limits[cost.name] for cost in costs] or [True], axis=0)
+    within = np.ones(len(everything), dtype=bool)
+    for cost in costs:
+        within &= cost(everything) <= limits[cost.name]
     assume(np.any(within))
     accuracies = np.where(within, value(additive, everything), -np.inf)
     asked = problem(domain, additive, costs, limits)
