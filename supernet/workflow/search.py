@@ -1,7 +1,7 @@
 """From a trained supernet, or a predictor and a table, to the best subnet for targets."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
