@@ -79,8 +79,8 @@ def _by_columns(matrix: Values, target: Values, ridge: Values) -> Callable[[Valu
 
     def solved(near: Values) -> Values:
         weighted = matrix * near[:, None]
-        x: Values = np.linalg.solve(weighted.T @ matrix + np.diag(ridge), weighted.T @ target)
-        return x
+        system = weighted.T @ matrix + np.diag(ridge)
+        return np.asarray(np.linalg.solve(system, weighted.T @ target), dtype=np.float64)
 
     return solved
 
