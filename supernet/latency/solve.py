@@ -79,8 +79,8 @@ def _by_columns(matrix: Values, target: Values, ridge: Values) -> Callable[[Valu
 
     def solved(near: Values) -> Values:
         weighted = matrix * near[:, None]
-        x: Values = np.linalg.solve(weighted.T @ matrix + np.diag(ridge), weighted.T @ target)
-        return x
+        gram = weighted.T @ matrix + np.diag(ridge)
+        return np.linalg.solve(gram, weighted.T @ target).astype(np.float64, copy=False)
 
     return solved
 
