@@ -79,8 +79,8 @@ def _by_columns(matrix: Values, target: Values, ridge: Values) -> Callable[[Valu
 
     def solved(near: Values) -> Values:
         weighted = matrix * near[:, None]
-        system = weighted.T @ matrix + np.diag(ridge)
-        return np.asarray(np.linalg.solve(system, weighted.T @ target), dtype=np.float64)
+        gram = weighted.T @ matrix + np.diag(ridge)
+        return np.linalg.solve(gram, weighted.T @ target).astype(np.float64, copy=False)
 
     return solved
 
