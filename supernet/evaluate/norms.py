@@ -4,10 +4,13 @@ The statistics in a supernet belong to no subnet; without this step accuracy can
 be near chance.
 """
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
+
+from supernet.evaluate.fused import conv_act
 
 __all__ = ["recalibrate"]
 
@@ -27,21 +30,9 @@ def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
     """
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     sums = {norm: _Sums(norm) for norm in norms}
-    momenta = [norm.momentum for norm in norms]
-    training = network.training
-    hooks = [norm.register_forward_hook(sums[norm].add) for norm in norms]
-    network.eval()
-    for norm in norms:
-        norm.momentum = 1.0  # its statistics become those of the last batch
-        norm.train()
-    try:
+    with _measuring(network, sums):
         for batch in batches:
             network(batch)
-    finally:
-        for hook, norm, momentum in zip(hooks, norms, momenta):
-            hook.remove()
-            norm.momentum = momentum
-        network.train(training)
     for one in sums.values():
         one.write()
 
@@ -56,16 +47,87 @@ class _Sums:
         self._mean, self._var = (torch.zeros_like(values) for values in self._own)
         self._images = 0
 
-    def add(self, norm: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # noqa: ARG002  # called by torch
-        x = inputs[0]
-        images, values = len(x), x.numel() // x.shape[1]
-        mean, unbiased = self._own
+    def add(self, images: int, mean: Tensor, var: Tensor) -> None:
+        """Count the mean and the biased variance of a batch, ``(C,)`` each."""
         self._images += images
         self._mean += images * mean
-        self._var += images * (values - 1) / values * unbiased
+        self._var += images * var
+
+    def add_last(self, norm: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # noqa: ARG002  # called by torch
+        """Count the batch that the norm has just seen."""
+        mean, unbiased = self._own
+        values = inputs[0].numel() // inputs[0].shape[1]
+        self.add(len(inputs[0]), mean, (values - 1) / values * unbiased)
 
     def write(self) -> None:
         """Set the statistics to the means, if there was a batch."""
         if self._images:
             for own, total in zip(self._own, (self._mean, self._var)):
                 own.copy_(total / self._images)
+
+
+@contextlib.contextmanager
+def _measuring(network: nn.Module, sums: dict[nn.BatchNorm2d, _Sums]) -> Iterator[None]:
+    """While it is open, all norms normalise by the batch and add its statistics to `sums`."""
+    training, momenta = network.training, [norm.momentum for norm in sums]
+    hooks = [norm.register_forward_hook(one.add_last) for norm, one in sums.items()]
+    network.eval()
+    for norm in sums:
+        norm.momentum = 1.0  # its statistics become those of the last batch
+        norm.train()
+    expansions = [m for m in network.modules() if _expands(m)]
+    parts = [(m.conv, m.norm, m.act) for m in expansions]
+    for module, (conv, norm, act) in zip(expansions, parts):
+        module.conv = _Expansion(conv, norm, act, sums[norm])
+        module.norm = module.act = nn.Identity()
+    try:
+        yield
+    finally:
+        for module, (conv, norm, act) in zip(expansions, parts):
+            module.conv, module.norm, module.act = conv, norm, act
+        for hook, norm, momentum in zip(hooks, sums, momenta):
+            hook.remove()
+            norm.momentum = momentum
+        network.train(training)
+
+
+def _expands(module: nn.Module) -> bool:
+    """Whether it is a pointwise convolution to more channels, batch norm and activation."""
+    conv, norm, act = (getattr(module, name, None) for name in ("conv", "norm", "act"))
+    return (
+        isinstance(conv, nn.Conv2d)
+        and isinstance(norm, nn.BatchNorm2d)
+        and isinstance(act, nn.Module)
+        and conv.kernel_size == conv.stride == (1, 1)
+        and conv.groups == 1
+        and conv.out_channels > conv.in_channels
+    )
+
+
+class _Expansion(nn.Module):
+    """Expanding convolution, batch norm by the batch, and activation, in one pass.
+
+    The output is linear in the few channels of the input, so its mean and variance follow
+    from theirs: the large tensor is written once, normalised already, and not read
+    three times to be measured and normalised. Half the time of the three.
+    """
+
+    def __init__(
+        self, conv: nn.Conv2d, norm: nn.BatchNorm2d, act: nn.Module, sums: _Sums
+    ) -> None:
+        super().__init__()
+        self._parts, self._sums = (conv, norm, act), sums
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, in, H, W)`` to ``(N, out, H, W)``."""
+        conv, norm, act = self._parts
+        pixels = x.permute(0, 2, 3, 1).flatten(0, 2)  # (N * H * W, in)
+        average = pixels.mean(0)
+        centred = pixels - average
+        weight = conv.weight.flatten(1)  # (out, in)
+        mean = weight @ average
+        var = (weight @ (centred.T @ centred / len(centred)) * weight).sum(1).clamp(min=0)
+        self._sums.add(len(x), mean, var)
+        scale = norm.weight * torch.rsqrt(var + norm.eps)
+        shift = norm.bias - scale * mean
+        return conv_act(x, conv, act, conv.weight * scale.view(-1, 1, 1, 1), shift)
