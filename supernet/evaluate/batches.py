@@ -63,6 +63,15 @@ class ViewBatches(Sequence[Tensor]):
         pixels = self._images.pixels(slice(start, start + self._batch_size))
         return eval_view(torch.from_numpy(pixels).to(self._device), self._resolution, self._views)
 
+    def made(self) -> list[Tensor]:
+        """All batches, made now, in one block of memory: many would tear holes into what is free."""
+        size = len(self._images), self._images.channels, self._resolution, self._resolution
+        whole = torch.empty(size, device=self._device, memory_format=torch.channels_last)
+        batches = list(whole.split(self._batch_size))
+        for kept, batch in zip(batches, self):
+            kept.copy_(batch)
+        return batches
+
 
 class ViewCache:
     """Keeps the batches of small sets, up to a number of bytes; drops the oldest.
@@ -87,5 +96,5 @@ class ViewCache:
         while sum(self._bytes.values()) + batches.num_bytes > self._most_bytes:
             oldest, _ = self._kept.popitem(last=False)
             del self._bytes[oldest]
-        self._kept[key], self._bytes[key] = list(batches), batches.num_bytes
+        self._kept[key], self._bytes[key] = batches.made(), batches.num_bytes
         return self._kept[key]

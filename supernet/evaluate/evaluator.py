@@ -20,7 +20,7 @@ from supernet.space import Subnet
 
 __all__ = ["Evaluator", "Score", "percent"]
 
-_BATCH_SIZE = 100
+_BATCH_SIZE, _FULL_SIDE = 100, 128
 _KEPT_BYTES = 570 << 20  # of views, on the device: 3,000 colour images of 128 px
 _SEED = 937162211  # the same images for every subnet
 
@@ -45,7 +45,9 @@ class Evaluator:
         dataset: statistics come from its training images.
         device: where to run.
         calibration_images: training images for the batch norm statistics, at most.
-        batch_size: images at a time; statistics are averaged over batches.
+        batch_size: images at a time, of up to 128 px; of larger ones as many as have no more
+            pixels together, so that memory does not grow with the size. Statistics are
+            averaged over batches.
         kept_bytes: of views that are kept on the device for the next subnet.
     """
 
@@ -70,7 +72,8 @@ class Evaluator:
         """The plain network of `subnet`, recalibrated, in eval mode."""
         network = extract(self.supernet, subnet).to(memory_format=torch.channels_last)
         batches = self._views("calibration", subnet.resolution)
-        count = max(1, len(self._calibration) // self._batch_size)  # the whole ones
+        size = self._images_of_batch(subnet.resolution)
+        count = max(1, len(self._calibration) // size)  # the whole ones
         recalibrate(network, (batches[index] for index in range(count)))
         return network.eval()
 
@@ -134,6 +137,9 @@ class Evaluator:
         }
         return _some(sets[split], count) if count else sets[split]
 
+    def _images_of_batch(self, resolution: int) -> int:
+        return max(1, min(self._batch_size, self._batch_size * _FULL_SIDE**2 // resolution**2))
+
     @torch.inference_mode()
     def _logits(
         self, network: nn.Module, resolution: int, split: Split, images: int
@@ -147,7 +153,7 @@ class Evaluator:
                 self.images(split, images),
                 resolution,
                 self.dataset.views,
-                batch_size=self._batch_size,
+                batch_size=self._images_of_batch(resolution),
                 device=self._device,
             )
 
