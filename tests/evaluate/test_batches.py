@@ -27,6 +27,13 @@ def test_batches_are_the_views_of_the_images_in_order(dataset: Dataset) -> None:
         made[4]
 
 
+def test_batches_made_at_once_are_the_same_in_one_block(dataset: Dataset) -> None:
+    made = batches(dataset).made()
+    assert all((a == b).all() for a, b in zip(made, batches(dataset), strict=True))
+    assert all(one.is_contiguous(memory_format=torch.channels_last) for one in made)
+    assert len({one.untyped_storage().data_ptr() for one in made}) == 1
+
+
 def test_small_sets_are_kept_the_oldest_goes_first_and_large_ones_are_not(
     dataset: Dataset,
 ) -> None:

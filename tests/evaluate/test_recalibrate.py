@@ -1,10 +1,15 @@
 """Recalibration sets batch norm statistics to the mean over batches, and nothing else."""
 
+import copy
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from supernet.evaluate import recalibrate
+from supernet.models import Network, Supernet, extract
+from supernet.space import Space, decode, sample
 
 
 @pytest.fixture
@@ -93,3 +98,48 @@ def test_later_layers_see_what_earlier_ones_give_in_recalibration() -> None:
     assert second.running_var is not None
     torch.testing.assert_close(second.running_mean, torch.zeros(2), atol=1e-5, rtol=0)
     torch.testing.assert_close(second.running_var, torch.ones(2), atol=2e-3, rtol=0)
+
+
+def seen(network: Network, images: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Mean and biased variance of what every batch norm is given in train mode."""
+    found = {}
+    reference = copy.deepcopy(network).train()
+    for name, module in reference.named_modules():
+        if isinstance(module, nn.BatchNorm2d):
+
+            def keep(_: nn.Module, inputs: tuple[torch.Tensor], name: str = name) -> None:
+                values = inputs[0].transpose(0, 1).flatten(1)
+                found[f"{name}.running_mean"] = values.mean(1)
+                found[f"{name}.running_var"] = values.var(1, unbiased=False)
+
+            module.register_forward_pre_hook(keep)
+    with torch.no_grad():
+        reference(images)
+    return found
+
+
+@pytest.mark.parametrize("name", ["tiny_space", "mixed_space"])
+def test_statistics_of_subnets_are_those_that_plain_torch_sees(
+    name: str, request: pytest.FixtureRequest, rng: np.random.Generator
+) -> None:
+    torch.manual_seed(0)
+    space: Space = request.getfixturevalue(name)
+    supernet = Supernet(space).double()
+    images = torch.randn(6, 3, 24, 24, dtype=torch.float64) * 3 + 1
+    for subnet in decode(space, sample(space, 4, rng)):
+        network = extract(supernet, subnet)
+        expected, parts = seen(network, images), list(network.named_modules())
+        recalibrate(network, [images])
+        assert list(network.named_modules()) == parts
+        state = network.state_dict()
+        assert expected
+        for key, values in expected.items():
+            torch.testing.assert_close(state[key], values, rtol=1e-9, atol=1e-12)
+
+
+def test_the_parts_of_a_network_are_restored_after_an_error(supernet: Supernet) -> None:
+    network = extract(supernet, supernet.largest)
+    parts = list(network.named_modules())
+    with pytest.raises(RuntimeError, match="channels"):
+        recalibrate(network, [torch.zeros(2, 7, 16, 16)])
+    assert list(network.named_modules()) == parts
