@@ -64,10 +64,10 @@ class ViewBatches(Sequence[Tensor]):
         return eval_view(torch.from_numpy(pixels).to(self._device), self._resolution, self._views)
 
     def made(self) -> list[Tensor]:
-        """All batches, made now, in one block of memory: many would tear holes into what is free."""
+        """All batches, made now, in one block: many would leave holes in freed memory."""
         size = len(self._images), self._images.channels, self._resolution, self._resolution
         whole = torch.empty(size, device=self._device, memory_format=torch.channels_last)
-        batches = list(whole.split(self._batch_size))
+        batches = list(torch.split(whole, self._batch_size))
         for kept, batch in zip(batches, self):
             kept.copy_(batch)
         return batches

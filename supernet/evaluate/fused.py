@@ -49,9 +49,10 @@ def conv_act(
         bias: likewise.
     """
     sizes = conv.stride, conv.dilation, conv.groups
-    if x.device.type == "cpu" and x.dtype == torch.float32 and type(act) in _NAMES and _has_onednn():
+    plain = x.device.type == "cpu" and x.dtype == torch.float32
+    if plain and type(act) in _NAMES and _has_onednn():
         name, numbers = _NAMES[type(act)]
-        fused: Tensor = torch.ops.mkldnn._convolution_pointwise(  # noqa: SLF001  # what torch.compile calls
+        fused: Tensor = torch.ops.mkldnn._convolution_pointwise(  # what torch.compile calls
             x, weight, bias, conv.padding, *sizes, name, numbers, ""
         )
         return fused
@@ -61,6 +62,5 @@ def conv_act(
 
 @cache
 def _has_onednn() -> bool:
-    return torch.backends.mkldnn.is_available() and hasattr(
-        torch.ops.mkldnn, "_convolution_pointwise"
-    )
+    there: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]  # untyped in torch
+    return there and hasattr(torch.ops.mkldnn, "_convolution_pointwise")

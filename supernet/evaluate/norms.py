@@ -75,15 +75,14 @@ def _measuring(network: nn.Module, sums: dict[nn.BatchNorm2d, _Sums]) -> Iterato
     for norm in sums:
         norm.momentum = 1.0  # its statistics become those of the last batch
         norm.train()
-    expansions = [m for m in network.modules() if _expands(m)]
-    parts = [(m.conv, m.norm, m.act) for m in expansions]
-    for module, (conv, norm, act) in zip(expansions, parts):
+    expansions = [(m, *parts) for m in network.modules() if (parts := _expansion(m))]
+    for module, conv, norm, act in expansions:
         module.conv = _Expansion(conv, norm, act, sums[norm])
         module.norm = module.act = nn.Identity()
     try:
         yield
     finally:
-        for module, (conv, norm, act) in zip(expansions, parts):
+        for module, conv, norm, act in expansions:
             module.conv, module.norm, module.act = conv, norm, act
         for hook, norm, momentum in zip(hooks, sums, momenta):
             hook.remove()
@@ -91,17 +90,19 @@ def _measuring(network: nn.Module, sums: dict[nn.BatchNorm2d, _Sums]) -> Iterato
         network.train(training)
 
 
-def _expands(module: nn.Module) -> bool:
-    """Whether it is a pointwise convolution to more channels, batch norm and activation."""
+def _expansion(module: nn.Module) -> tuple[nn.Conv2d, nn.BatchNorm2d, nn.Module] | None:
+    """Pointwise convolution to more channels, batch norm and activation, if it is these."""
     conv, norm, act = (getattr(module, name, None) for name in ("conv", "norm", "act"))
-    return (
+    if (
         isinstance(conv, nn.Conv2d)
         and isinstance(norm, nn.BatchNorm2d)
         and isinstance(act, nn.Module)
         and conv.kernel_size == conv.stride == (1, 1)
         and conv.groups == 1
         and conv.out_channels > conv.in_channels
-    )
+    ):
+        return conv, norm, act
+    return None
 
 
 class _Expansion(nn.Module):
@@ -112,9 +113,7 @@ class _Expansion(nn.Module):
     three times to be measured and normalised. Half the time of the three.
     """
 
-    def __init__(
-        self, conv: nn.Conv2d, norm: nn.BatchNorm2d, act: nn.Module, sums: _Sums
-    ) -> None:
+    def __init__(self, conv: nn.Conv2d, norm: nn.BatchNorm2d, act: nn.Module, sums: _Sums) -> None:
         super().__init__()
         self._parts, self._sums = (conv, norm, act), sums
 
