@@ -6,7 +6,7 @@ from torch import nn
 
 from supernet.elastic.activation import make_activation
 from supernet.evaluate.fused import FusedConv
-from supernet.space.operators import Activation
+from supernet.space.operator import Activation
 
 ACTIVATIONS: tuple[Activation, ...] = ("none", "relu", "relu6", "hard_swish", "swish")
 
