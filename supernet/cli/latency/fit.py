@@ -101,20 +101,24 @@ def command(
     _print(table, found, each="each predicted from the others" if known else "held out")
     click.echo(f"\ntable: {output}\nnext: supernet search --target {output}")
     if as_json:
-        print_json(
-            {
-                "target": table.target,
-                "table": str(output),
-                "networks": len(found.ms),
-                "left_out": found.left_out,
-                "held_out": {
-                    "networks": table.held_out.networks,
-                    "mape": table.held_out.mape,
-                    "kendall": table.held_out.kendall,
-                    "within_5_percent": 100 * table.held_out.within(0.05),
-                },
-            }
-        )
+        print_json(_result(table, found, output))
+
+
+def _result(
+    table: "LatencyTable", found: "MeasuredNetworks", output: Path
+) -> dict[str, str | int | dict[str, float]]:
+    return {
+        "target": table.target,
+        "table": str(output),
+        "networks": len(found.ms),
+        "left_out": found.left_out,
+        "held_out": {
+            "networks": table.held_out.networks,
+            "mape": table.held_out.mape,
+            "kendall": table.held_out.kendall,
+            "within_5_percent": 100 * table.held_out.within(0.05),
+        },
+    }
 
 
 def _print(table: "LatencyTable", found: "MeasuredNetworks", each: str) -> None:
