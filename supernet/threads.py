@@ -2,15 +2,13 @@
 
 import contextlib
 import os
-import time
 from pathlib import Path
 
 __all__ = ["is_quiet", "limit_spinning", "products_alone_if_busy"]
 
 _ALONE, _BESIDE_OTHERS = 4000, 1000  # turns of libgomp's waiting loop
 _QUIET = 0.25  # processes that want a core, for each core
-_LOOKS, _PAUSE_S = 5, 0.004  # threads of a product that has just ended are still awake
-_NOW = Path("/proc/loadavg")
+_NOW, _THREADS = Path("/proc/loadavg"), Path("/proc/self/task")
 
 
 def limit_spinning() -> None:
@@ -45,7 +43,7 @@ def products_alone_if_busy() -> contextlib.AbstractContextManager[object]:
     subnets by a perceptron, with one thread and with two: alone 0.8 and 0.6, beside two
     other programs 0.9 and 4.3.
     """
-    if any(_is_alone() for _ in range(_LOOKS)):
+    if _is_alone():
         return contextlib.nullcontext()
     import threadpoolctl  # here: the command line reads this file before all others
 
@@ -56,11 +54,16 @@ def products_alone_if_busy() -> contextlib.AbstractContextManager[object]:
 
 
 def _is_alone() -> bool:
-    """Whether nothing but this thread wants a core right now."""
+    """Whether no other process wants a core right now."""
     try:
         running = int(_NOW.read_text().split()[3].partition("/")[0])
+        return running <= max(1, sum(map(_runs, _THREADS.iterdir())))
     except (OSError, ValueError, IndexError):  # not Linux: what the last minute says
         return is_quiet()
-    if running > 1:
-        time.sleep(_PAUSE_S)
-    return running <= 1
+
+
+def _runs(thread: Path) -> bool:
+    """Whether a thread of this process wants a core; those of a product stay awake for a while."""
+    with contextlib.suppress(OSError):  # it has ended
+        return (thread / "stat").read_text().rpartition(")")[2].split()[0] == "R"
+    return False

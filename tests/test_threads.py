@@ -57,6 +57,7 @@ def test_matrix_products_keep_to_one_thread_where_others_run(
     told = tmp_path / "loadavg"
     told.write_text(f"0.10 0.20 0.30 {1 + others}/99 1234\n")
     monkeypatch.setattr(threads, "_NOW", told)
+    monkeypatch.setattr(threads, "_runs", lambda thread: thread.name == str(os.getpid()))
     before = blas_threads()
     with products_alone_if_busy():
         assert blas_threads() == (1 if others else before)
