@@ -2,12 +2,14 @@
 
 import contextlib
 import os
+import time
 from pathlib import Path
 
 __all__ = ["is_quiet", "limit_spinning", "products_alone_if_busy"]
 
 _ALONE, _BESIDE_OTHERS = 4000, 1000  # turns of libgomp's waiting loop
 _QUIET = 0.25  # processes that want a core, for each core
+_LOOKS, _PAUSE_S = 4, 0.002
 _NOW, _THREADS = Path("/proc/loadavg"), Path("/proc/self/task")
 
 
@@ -43,8 +45,10 @@ def products_alone_if_busy() -> contextlib.AbstractContextManager[object]:
     subnets by a perceptron, with one thread and with two: alone 0.8 and 0.6, beside two
     other programs 0.9 and 4.3.
     """
-    if _is_alone():
-        return contextlib.nullcontext()
+    for _ in range(_LOOKS):  # something short may run at any moment
+        if _is_alone():
+            return contextlib.nullcontext()
+        time.sleep(_PAUSE_S)
     import threadpoolctl  # here: the command line reads this file before all others
 
     limited: contextlib.AbstractContextManager[object] = threadpoolctl.threadpool_limits(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from supernet.errors import ConfigError
+from supernet.memory import keep_freed_memory
 from supernet.progress import Progress, silent
 from supernet.search.archive import Archive
 from supernet.search.contract import Factory, Start
@@ -64,6 +65,7 @@ def run_search(
             that is tight.
     """
     begun = time.perf_counter()
+    keep_freed_memory()
     budget = budget or Budget()
     check_limits(problem)
     first = [corners(problem)] + ([] if start is None else [problem.domain.canonical(start)])
