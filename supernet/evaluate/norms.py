@@ -99,6 +99,9 @@ def _expansion(module: nn.Module) -> tuple[nn.Conv2d, nn.BatchNorm2d, nn.Module]
         and isinstance(act, nn.Module)
         and conv.kernel_size == conv.stride == (1, 1)
         and conv.groups == 1
+        and conv.padding == (0, 0)
+        and conv.bias is None
+        and norm.affine
         and conv.out_channels > conv.in_channels
     ):
         return conv, norm, act

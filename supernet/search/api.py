@@ -23,7 +23,7 @@ from supernet.search.setup import problem_of, tables_of
 from supernet.search.unfinished import search_folder
 from supernet.space import Genes, Space
 
-__all__ = ["proven", "search"]
+__all__ = ["check_provable", "proven", "search"]
 
 
 def search(  # noqa: PLR0913  # the options of a user
@@ -59,7 +59,8 @@ def search(  # noqa: PLR0913  # the options of a user
         algorithm_name: one of `supernet.search.ALGORITHMS`.
         budget: subnets to score, at most.
         seconds: wall time of the search, at most.
-        certify: prove thoroughly how good an answer can be at best, up to a minute.
+        certify: prove thoroughly how good an answer can be at best, up to a minute; refused
+            where nothing can be proven.
         seed: of every random choice.
         folder: to keep the search in: all that was measured, as it goes, and the result;
             ``-2`` is added to its name where it is there already.
@@ -100,6 +101,8 @@ def search(  # noqa: PLR0913  # the options of a user
         top1, record = Accuracy(function=chosen.mean), PredictorRecord.of_predictor(chosen)
     elif predictor is None:
         chosen, record = None, None
+        if certify:
+            raise ConfigError("certify: of a measured accuracy nothing can be proven")
         top1 = Accuracy(function=accuracy, measured=True)
     else:
         raise ConfigError("accuracy, predictor: expected one of them, found both")
@@ -154,12 +157,29 @@ def proven(
 
     Raises:
         InfeasibleError: nothing meets the limits; names the nearest subnet.
+        ConfigError: nothing can be proven, and that is asked for thoroughly.
     """
     check_limits(problem)
     additive = predictor.additive()
+    if thorough:
+        check_provable(predictor)
     if additive is None:
         return None, None
     return accuracy_bound(problem, additive, THOROUGH if thorough else QUICK)
+
+
+def check_provable(predictor: AccuracyPredictor) -> None:
+    """Refuse a predictor by which nothing can be proven.
+
+    Raises:
+        ConfigError: it has no additive part.
+    """
+    if predictor.additive() is None:
+        raise ConfigError(
+            f"certify: a predictor of kind {predictor.kind!r} has no additive part, so nothing "
+            "can be proven",
+            hint="fit one with `supernet predictor fit --kind ridge`",
+        )
 
 
 def _predictor(

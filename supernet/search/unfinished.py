@@ -101,7 +101,7 @@ def search_folder(
         path = new_result_folder(parent, name)
         write_document(path / REQUEST, _KIND, _VERSION, asdict(asked))
     with locked(path / REQUEST):
-        known = (path / "result.json").is_file()
+        known = path in result_folders(path.parent)
         folder = SearchFolder(path, scored=len(load_result(path).result) if known else 0)
         try:
             yield folder

@@ -26,7 +26,7 @@ from supernet.search import (
     run_search,
     search_folder,
 )
-from supernet.search.api import proven
+from supernet.search.api import check_provable, proven
 from supernet.search.objective import Values
 from supernet.search.setup import problem_of, tables_of
 from supernet.space import Genes, Space, Subnet, SubnetFile, decode
@@ -115,7 +115,8 @@ def search_run(
     known = _predictor_of(run, request)
     problem = _problem(space, request, tables, known)
     check_limits(problem)
-    _check_provable(request, known)
+    if request.certify and known is not None:
+        check_provable(known)  # before anything is measured
     asked = {**request.as_dict(), "weights": sha256(run.weights())}
     name = _name(request, tables)
     with search_folder(run.searches, name, problem, asked, resume=resume) as folder:
@@ -148,7 +149,8 @@ def search_space(
     predictor = load_predictor(request.predictor, space)
     problem = _problem(space, request, tables, predictor)
     check_limits(problem)
-    _check_provable(request, predictor)
+    if request.certify:
+        check_provable(predictor)
     name = _name(request, tables)
     with search_folder(SEARCHES, name, problem, request.as_dict(), resume=resume) as folder:
         outcome = _search(None, space, request, tables, predictor, folder, output, progress)
@@ -181,16 +183,6 @@ def _tables(
     names = request.targets or (() if request.objectives else (THIS_MACHINE,))
     fresh = request.fresh_table and not resume  # a search that was stopped has measured it
     return tables_of(space, names, fresh=fresh, progress=progress)
-
-
-def _check_provable(request: SearchRequest, predictor: AccuracyPredictor | None) -> None:
-    """Refuse to certify what a predictor cannot prove, if it is known already."""
-    if request.certify and predictor is not None and predictor.additive() is None:
-        raise ConfigError(
-            f"certify: a predictor of kind {predictor.kind!r} has no additive part, so nothing "
-            "can be proven",
-            hint="fit one with `supernet predictor fit --kind ridge`",
-        )
 
 
 def _problem(
@@ -226,7 +218,6 @@ def _search(
 ) -> SearchOutcome:
     """Search in a folder; the outcome, without its page."""
     problem = _problem(space, request, tables, predictor)
-    _check_provable(request, predictor)
     bound, start = proven(problem, predictor, thorough=request.certify)
     found = run_search(
         problem,

@@ -1,6 +1,7 @@
 """Recalibration sets batch norm statistics to the mean over batches, and nothing else."""
 
 import copy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -143,3 +144,29 @@ def test_the_parts_of_a_network_are_restored_after_an_error(supernet: Supernet) 
     with pytest.raises(RuntimeError, match="channels"):
         recalibrate(network, [torch.zeros(2, 7, 16, 16)])
     assert list(network.named_modules()) == parts
+
+
+class Expanding(nn.Module):
+    """Pointwise convolution, norm and activation under the names that ours have."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 1, **options)
+        self.norm, self.act = nn.BatchNorm2d(8), nn.ReLU()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.act(self.norm(self.conv(x)))
+        return found
+
+
+@pytest.mark.parametrize("options", [{"bias": False}, {"bias": True}, {"padding": 1}])
+def test_a_convolution_with_a_bias_or_a_border_is_measured_with_it(
+    options: dict[str, Any], batches: list[torch.Tensor]
+) -> None:
+    torch.manual_seed(0)
+    network = Expanding(**options)
+    recalibrate(network, batches[:1])
+    with torch.no_grad():
+        seen = network.conv(batches[0]).transpose(0, 1).flatten(1)
+    torch.testing.assert_close(network.norm.running_mean, seen.mean(1))
+    torch.testing.assert_close(network.norm.running_var, seen.var(1, unbiased=False))

@@ -66,3 +66,12 @@ def test_wrong_wishes(demo: Space, predictor: FittedPredictor):
         supernet.search(demo, limits={"macs": float("nan")}, predictor=predictor)
     with pytest.raises(InfeasibleError, match="has macs within 10; the least is"):
         supernet.search(demo, limits={"macs": 10}, predictor=predictor)
+
+
+def test_what_cannot_be_proven_is_not_certified(demo: Space, predictor: FittedPredictor):
+    wanted: dict[str, Any] = {"limits": {"params": 300e3}, "objectives": ["macs"], "certify": True}
+    perceptrons = fit_predictor(predictor.pairs, "mlp")
+    with pytest.raises(ConfigError, match="kind 'mlp' has no additive part"):
+        supernet.search(demo, predictor=perceptrons, **wanted)
+    with pytest.raises(ConfigError, match="of a measured accuracy nothing can be proven"):
+        supernet.search(demo, accuracy=predictor.mean, **wanted)
