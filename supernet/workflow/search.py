@@ -111,12 +111,12 @@ def search_run(
         ConfigError: an unknown target, objective or dimension; with `resume` no such search.
     """
     space = run.space()
+    known = _predictor_of(run, request)  # what is wrong with it is said before anything is measured
+    if request.certify and known is not None:
+        check_provable(known)
     tables = _tables(space, request, resume, progress)
-    known = _predictor_of(run, request)
     problem = _problem(space, request, tables, known)
     check_limits(problem)
-    if request.certify and known is not None:
-        check_provable(known)  # before anything is measured
     asked = {**request.as_dict(), "weights": sha256(run.weights())}
     name = _name(request, tables)
     with search_folder(run.searches, name, problem, asked, resume=resume) as folder:
@@ -145,12 +145,12 @@ def search_space(
         )
     if request.confirm:
         raise ConfigError("confirm: finalists can be measured in a run only", hint="give --run")
-    tables = _tables(space, request, resume, progress)
     predictor = load_predictor(request.predictor, space)
-    problem = _problem(space, request, tables, predictor)
-    check_limits(problem)
     if request.certify:
         check_provable(predictor)
+    tables = _tables(space, request, resume, progress)
+    problem = _problem(space, request, tables, predictor)
+    check_limits(problem)
     name = _name(request, tables)
     with search_folder(SEARCHES, name, problem, request.as_dict(), resume=resume) as folder:
         outcome = _search(None, space, request, tables, predictor, folder, output, progress)

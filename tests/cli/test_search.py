@@ -291,3 +291,15 @@ def test_what_was_learned_is_not_learned_again(
     predictor.write_text(predictor.read_text() + " ")
     edited = in_trained(*asked)
     assert edited.json["error"]["message"].endswith("learned")
+
+
+def test_a_wrong_predictor_is_refused_before_anything_is_measured(
+    supernet: Command, predictor: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def measured(*arguments: object, **options: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("supernet.search.setup.this_machine", measured)
+    result = supernet("search", "--space", "mobilenet_v3", "--predictor", predictor)
+    assert result.code == 2
+    assert "not of 'mobilenet_v3'" in result.stderr
