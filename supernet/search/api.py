@@ -99,13 +99,12 @@ def search(  # noqa: PLR0913  # the options of a user
     if accuracy is None:
         chosen = _predictor(space_or_run, space, predictor)
         top1, record = Accuracy(function=chosen.mean), PredictorRecord.of_predictor(chosen)
-    elif predictor is None:
-        chosen, record = None, None
-        if certify:
-            raise ConfigError("certify: of a measured accuracy nothing can be proven")
-        top1 = Accuracy(function=accuracy, measured=True)
-    else:
+    elif predictor is not None:
         raise ConfigError("accuracy, predictor: expected one of them, found both")
+    elif certify:
+        raise ConfigError("certify: of a measured accuracy nothing can be proven")
+    else:
+        chosen, record, top1 = None, None, Accuracy(function=accuracy, measured=True)
     allowed = dict(limits or {})
     if isinstance(targets, Mapping):
         allowed |= {f"latency@{name}": ms for name, ms in targets.items() if ms is not None}
