@@ -94,7 +94,7 @@ class _Latency(Value):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, float]:
-        """Name of the limited objective, and milliseconds."""
+        """Target, empty where none is named, and milliseconds."""
         if isinstance(value, tuple):
             return value
         target, _, text = value.rpartition("=")
@@ -106,7 +106,7 @@ class _Latency(Value):
             self.fail(
                 f"{value!r}: must be milliseconds above 0, such as 20 or mobile_cpu=20", param, ctx
             )
-        return (f"latency@{target}" if target else "latency"), ms
+        return target, ms
 
 
 class _Fix(Value):
@@ -150,5 +150,5 @@ def merged(option: str, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     names = [name for name, _ in pairs]
     for name in names:
         if names.count(name) > 1:
-            raise click.UsageError(f"{option}: {name.removeprefix('latency@')} is given twice")
+            raise click.UsageError(f"{option}: {name or 'a value without a name'} is given twice")
     return dict(pairs)

@@ -77,15 +77,9 @@ def _list(places: "list[Place]", as_json: bool) -> None:
 def _row(saved: "SavedResult") -> list[str]:
     result, axes = saved.result, saved.result.problem.axes
     figures = result.figures(saved.chosen)
-    limits = [
-        f"{axis.name.removeprefix('latency@')} {axis.bound_text}"
-        for axis in axes
-        if axis.limit is not None
-    ]
+    limits = [f"{axis.short_name} {axis.bound_text}" for axis in axes if axis.limit is not None]
     latencies = [
-        f"{figures[axis.name]:.4g}"
-        for axis in axes
-        if axis.name.startswith("latency@") and axis.name in figures
+        f"{figures[axis.name]:.4g}" for axis in axes if axis.target and axis.name in figures
     ]
     first = figures.get(axes[0].name)
     return [
@@ -107,7 +101,7 @@ def _document(saved: "SavedResult") -> dict[str, Any]:
         "folder": str(saved.folder),
         "created": saved.created,
         "space": result.problem.space.name,
-        "targets": [axis.name.partition("@")[2] for axis in axes if axis.name[:8] == "latency@"],
+        "targets": [axis.target for axis in axes if axis.target],
         "limits": {axis.name: axis.limit for axis in axes if axis.limit is not None},
         "chosen": _point(saved, saved.chosen),
         "bound": result.bound,

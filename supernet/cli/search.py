@@ -149,10 +149,11 @@ def command(
 def _request(asked: dict[str, Any], device: str) -> "SearchRequest":
     import numpy as np
 
-    from supernet.search import DEFAULT, algorithm
+    from supernet.search import DEFAULT, algorithm, latency_name
     from supernet.workflow.request import SearchRequest
 
-    limits = merged("--max-latency-ms", asked["latencies"])
+    latencies = merged("--max-latency-ms", asked["latencies"])
+    limits = {latency_name(target) if target else "latency": ms for target, ms in latencies.items()}
     for key in _BYTE_LIMITS:
         limits |= merged(f"--{key.replace('_', '-')}", asked[key])
     limits |= {cost: asked[key] for key, cost in _LIMITS.items() if asked[key] is not None}

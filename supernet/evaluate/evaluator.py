@@ -20,7 +20,8 @@ from supernet.space import Subnet
 
 __all__ = ["Evaluator", "Score", "percent"]
 
-_BATCH_SIZE, _FULL_SIDE = 100, 128
+_BATCH_SIZE = 500
+_BATCH_PIXELS = 200 * 128**2  # 300 are a tenth faster, and take half as much memory more
 _KEPT_BYTES = 570 << 20  # of views, on the device: 3,000 colour images of 128 px
 _SEED = 937162211  # the same images for every subnet
 
@@ -45,9 +46,9 @@ class Evaluator:
         dataset: statistics come from its training images.
         device: where to run.
         calibration_images: training images for the batch norm statistics, at most.
-        batch_size: images at a time, of up to 128 px; of larger ones as many as have no more
-            pixels together, so that memory does not grow with the size. Statistics are
-            averaged over batches.
+        batch_size: images at a time, at most; of large ones as many as have no more pixels
+            together than 200 of 128 px, so that memory does not grow with the size.
+            Statistics are averaged over batches.
         kept_bytes: of views that are kept on the device for the next subnet.
     """
 
@@ -138,7 +139,7 @@ class Evaluator:
         return _some(sets[split], count) if count else sets[split]
 
     def _images_of_batch(self, resolution: int) -> int:
-        return max(1, min(self._batch_size, self._batch_size * _FULL_SIDE**2 // resolution**2))
+        return max(1, min(self._batch_size, _BATCH_PIXELS // resolution**2))
 
     @torch.inference_mode()
     def _logits(

@@ -55,6 +55,8 @@ class NetworkRow:
     """Learned values."""
     note: str = ""
     """A remark under the name, such as ``trained standalone, 30 epochs``."""
+    mean: bool = False
+    """Whether these are means over several networks."""
 
     def __post_init__(self) -> None:
         where = f"NetworkRow {self.name!r}"

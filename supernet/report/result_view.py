@@ -18,16 +18,17 @@ _LABELS = {
     "macs": "multiply-adds",
     "params": "parameters",
     "file_size": "file size",
+    "file_size@int8": "file size, int8",
     "peak_memory": "peak memory",
+    "peak_memory@int8": "peak memory, int8",
 }
 
 
 def plot_axis(axis: Axis) -> PlotAxis:
     """A figure with the words and the unit that it is shown with."""
-    kind, _, of = axis.name.partition("@")
-    label = _LABELS.get(kind, kind) + (f" on {of}" if kind == "latency" else f", {of}") * bool(of)
+    label = f"latency on {axis.target}" if axis.target else _LABELS.get(axis.name, axis.name)
     unit, divisor = axis.unit, 1.0
-    if kind in ("macs", "params"):
+    if axis.name in ("macs", "params"):
         unit, divisor = "M", 1e6
     elif axis.unit == "bytes":
         unit, divisor = "MB", 1e6

@@ -74,7 +74,7 @@ def impossible(result: SearchResult, body: Body) -> Iterator[str]:
             yield f"front: a subnet has no {axis.name}"
     if not set(body.front) <= set(result.within_limits.tolist()):
         yield "front: a subnet breaks a limit"
-    targets = {axis.name.partition("@")[2] for axis in body.axes}
+    targets = {axis.target for axis in body.axes}
     yield from (
         f"targets: no figure is of {target.name[:60]!r}"
         for target in body.targets

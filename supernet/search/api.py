@@ -14,7 +14,7 @@ from supernet.runs import Run
 from supernet.search.bound import QUICK, THOROUGH, accuracy_bound
 from supernet.search.driver import Budget, run_search
 from supernet.search.limits import check_limits
-from supernet.search.objective import Accuracy, Values
+from supernet.search.objective import Accuracy, Values, latency_name
 from supernet.search.problem import Problem
 from supernet.search.records import PredictorRecord
 from supernet.search.registry import DEFAULT, algorithm
@@ -107,7 +107,7 @@ def search(  # noqa: PLR0913  # the options of a user
         chosen, record, top1 = None, None, Accuracy(function=accuracy, measured=True)
     allowed = dict(limits or {})
     if isinstance(targets, Mapping):
-        allowed |= {f"latency@{name}": ms for name, ms in targets.items() if ms is not None}
+        allowed |= {latency_name(name): ms for name, ms in targets.items() if ms is not None}
     tables = tables_of(space, list(targets), progress=progress)
     problem = problem_of(space, tables, top1, objectives=objectives, limits=allowed, fix=fix)
     bound, start = proven(problem, chosen, thorough=certify) if chosen else (None, None)

@@ -116,6 +116,10 @@ class _Kept:
         return self.of.unit
 
     @property
+    def target(self) -> str:
+        return self.of.target
+
+    @property
     def maximise(self) -> bool:
         return self.of.maximise
 

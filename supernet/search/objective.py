@@ -35,6 +35,7 @@ __all__ = [
     "cost_of",
     "file_size",
     "latency",
+    "latency_name",
     "macs",
     "params",
     "peak_memory",
@@ -56,6 +57,10 @@ class Objective(Protocol):
     @property
     def unit(self) -> str:
         """Such as ``%`` or ``ms``."""
+
+    @property
+    def target(self) -> str:
+        """The device whose latency it is; empty of everything else."""
 
     @property
     def maximise(self) -> bool:
@@ -81,6 +86,7 @@ class Accuracy:
     measured: bool = False
     name: str = "top1"
     unit: str = "%"
+    target: str = ""
     maximise: bool = True
 
     def __call__(self, genes: Genes) -> Values:
@@ -104,6 +110,7 @@ class Cost:
     """Added to the sum of the tables."""
     peak: bool = False
     """Whether the cost is the largest entry of the tables, not their sum."""
+    target: str = ""
     maximise: bool = False
     measured: bool = False
 
@@ -181,11 +188,17 @@ def peak_memory(space: Space, precision: Precision = "fp32") -> Cost:
     return _cost(space, name, "bytes", lambda operator: peak_bytes(operator, width), peak=True)
 
 
+def latency_name(target: str) -> str:
+    """What the latency on a target is called among the figures of a result."""
+    return f"latency@{target}"
+
+
 def latency(target: str, predictor: LatencyPredictor) -> Cost:
     """Milliseconds on a target, by its latency table."""
     return Cost(
-        name=f"latency@{target}",
+        name=latency_name(target),
         unit="ms",
+        target=target,
         function=predictor.ms,
         tables=operator_costs(predictor.space, predictor.line_ms),
         offset=predictor.intercept_ms,

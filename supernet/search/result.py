@@ -27,6 +27,8 @@ class Axis:
 
     name: str
     """Such as ``latency@mobile_cpu``."""
+    target: str = ""
+    """The device whose latency it is; empty of everything else."""
     unit: str
     maximise: bool
     objective: bool
@@ -38,6 +40,11 @@ class Axis:
         """Which values break the limit, of the shape of `values`; none where there is none."""
         share = values / (self.limit or np.inf) - 1
         return (-share if self.maximise else share) > 0
+
+    @property
+    def short_name(self) -> str:
+        """The target of a latency, else the name."""
+        return self.target or self.name
 
     def text(self, value: float) -> str:
         """A value in words, such as ``latency@note10 12.3 ms``."""
@@ -76,6 +83,7 @@ class ProblemRecord:
         axes = tuple(
             Axis(
                 name=o.name,
+                target=o.target,
                 unit=o.unit,
                 maximise=o.maximise,
                 objective=o in problem.objectives,

@@ -70,7 +70,7 @@ def problem_of(
     """
     domain = Domain.of(space, fix)
     latencies = [latency(target, table.predictor(space)) for target, table in tables.items()]
-    named = _named(limits or {}, [cost.name for cost in latencies])
+    named = _named(limits or {}, latencies)
     costs = {cost.name: cost for cost in latencies}
     for name in (*objectives, *named):
         if name not in costs and name != top1.name:
@@ -86,18 +86,18 @@ def problem_of(
     )
 
 
-def _named(limits: Mapping[str, float], latencies: Sequence[str]) -> dict[str, float]:
+def _named(limits: Mapping[str, float], latencies: Sequence[Cost]) -> dict[str, float]:
     """Limits by the full names of objectives."""
     named = dict(limits)
     if "latency" not in named:
         return named
     if len(latencies) != 1:
-        known = ", ".join(name.removeprefix("latency@") for name in latencies) or "none"
+        known = ", ".join(cost.target for cost in latencies) or "none"
         raise ConfigError(
             f"a latency limit needs the name of its target; targets: {known}",
             hint="such as --max-latency-ms mobile_cpu=20",
         )
-    named[latencies[0]] = named.pop("latency")
+    named[latencies[0].name] = named.pop("latency")
     return named
 
 

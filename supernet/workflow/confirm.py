@@ -9,7 +9,7 @@ from supernet.latency import LatencyTable, build_onnx, measure_drift_corrected
 from supernet.latency.targets import THIS_MACHINE
 from supernet.progress import Progress
 from supernet.runs import Run
-from supernet.search import MeasuredRecord, Problem, SearchResult
+from supernet.search import MeasuredRecord, Problem, SearchResult, latency_name
 from supernet.search.pareto import Index
 from supernet.space import decode, operators
 from supernet.workflow.accuracies import Accuracies
@@ -32,7 +32,7 @@ class Confirmed:
     @property
     def record(self) -> MeasuredRecord:
         """As it is kept with the result."""
-        names = {"latency_ms": f"latency@{THIS_MACHINE}"}
+        names = {"latency_ms": latency_name(THIS_MACHINE)}
         figures = {names.get(name, name): value for name, value in self.measured.items()}
         return MeasuredRecord(index=self.index, figures=figures, within=self.within)
 
@@ -70,7 +70,7 @@ def confirm(
         space = problem.domain.space
         models = [build_onnx(operators(space, subnet)) for subnet in decode(space, genes)]
         ms = measure_drift_corrected(table, space, models, progress=progress, what="finalists")
-        limit = problem.limits.get(f"latency@{table.target}", np.inf)
+        limit = problem.limits.get(latency_name(table.target), np.inf)
         within = ms <= limit
         for values, value in zip(measured, ms.tolist()):
             values["latency_ms"] = value

@@ -321,6 +321,7 @@ def _comparison(outcome: SearchOutcome, export: ExportOutcome, compared: _Compar
                 macs=round(macs_of(outcome.space, random_genes).mean()),
                 params=round(params_of(outcome.space, random_genes).mean()),
                 note=f"mean of {len(random.top1)}, standard deviation {random.top1_std:.2f} points",
+                mean=True,
             ),
         ),
         random=tuple(

@@ -20,7 +20,14 @@ from supernet.report import (
 )
 from supernet.report.result_view import result_view
 from supernet.runs import Run, RunConfig
-from supernet.search import PredictorRecord, SavedResult, TargetRecord, load_result, result_folders
+from supernet.search import (
+    PredictorRecord,
+    SavedResult,
+    TargetRecord,
+    latency_name,
+    load_result,
+    result_folders,
+)
 from supernet.workflow.comparison import Comparison, read_comparison
 from supernet.workflow.quality_file import QualityFile, read_quality
 
@@ -232,7 +239,7 @@ def _compared(view: SearchView, comparison: Comparison) -> SearchView:
     names = [axis.name for axis in view.axes]
 
     def values(top1: float, latency_ms: float, **known: float) -> tuple[float | None, ...]:
-        own = {"top1": top1, f"latency@{comparison.target}": latency_ms, **known}
+        own = {"top1": top1, latency_name(comparison.target): latency_ms, **known}
         return tuple(own.get(name) for name in names)
 
     return replace(
@@ -244,7 +251,7 @@ def _compared(view: SearchView, comparison: Comparison) -> SearchView:
                 name=row.name,
             )
             for row in comparison.networks
-            if not row.name.startswith("random")
+            if not row.mean
         ),
         random=tuple(
             FrontPoint(values=values(row.top1, row.latency_ms), label=row.subnet)

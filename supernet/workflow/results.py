@@ -88,13 +88,13 @@ def predicted_of(saved: SavedResult, index: int) -> dict[str, Any]:
         found["top1"] = figures.pop("top1")
     if saved.predictor and saved.predictor.rmse is not None:
         found["top1_rmse"] = saved.predictor.rmse
-    latencies = [name for name in figures if name.startswith("latency@")]
-    for number, name in enumerate(latencies):
-        target = name.partition("@")[2]
+    axes = saved.result.problem.axes
+    latencies = [axis for axis in axes if axis.target and axis.name in figures]
+    for number, axis in enumerate(latencies):
         if number == 0:
-            found |= {"target": target, "latency_ms": figures.pop(name)}
+            found |= {"target": axis.target, "latency_ms": figures.pop(axis.name)}
         else:
-            found[f"latency_ms@{target}"] = figures.pop(name)
+            found[f"latency_ms@{axis.target}"] = figures.pop(axis.name)
     return found | figures
 
 

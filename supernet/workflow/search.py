@@ -27,7 +27,7 @@ from supernet.search import (
     search_folder,
 )
 from supernet.search.api import check_provable, proven
-from supernet.search.objective import Values
+from supernet.search.objective import Values, latency_name
 from supernet.search.setup import problem_of, tables_of
 from supernet.space import Genes, Space, Subnet, SubnetFile, decode
 from supernet.workflow.confirm import Confirmed, confirm
@@ -282,7 +282,7 @@ def _subnet_file(
             predicted |= {"target": target, **ms}
         else:
             predicted |= {f"{key}@{target}": value for key, value in ms.items()}
-    others = ("top1", *(f"latency@{target}" for target in tables))
+    others = ("top1", *(latency_name(target) for target in tables))
     predicted |= {k: v for k, v in result.figures(chosen).items() if k not in others}
     measured = confirmed[0].measured if confirmed else {}
     subnet = decode(space, genes)[0]
