@@ -28,7 +28,7 @@ def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[
     def opened(name: str) -> ModuleType:
         monkeypatch.syspath_prepend(str(FOLDER))
         module = importlib.import_module(name)
-        monkeypatch.setattr(sys.modules["records"], "RESULTS", tmp_path)
+        monkeypatch.setattr(importlib.import_module("records"), "RESULTS", tmp_path)
         monkeypatch.setattr(sys, "argv", [str(FOLDER / f"{name}.py")])
         return module
 
@@ -94,6 +94,16 @@ def test_a_result_has_all_keys_of_the_committed_one(
     assert set(written) == set(known)
     assert set(known["hardware"]) <= set(written["hardware"])
     assert set(known.get("versions", ())) == set(written.get("versions", ()))
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.py")))
+def test_each_can_be_loaded(name: str, load: Callable[[str], ModuleType]) -> None:
+    try:
+        load(name)
+    except ModuleNotFoundError as error:
+        if error.name != "ofa":  # the referee
+            raise
+        pytest.skip("the package ofa is not installed")
 
 
 def test_the_command_tells_threads_but_no_folders(
