@@ -11,7 +11,7 @@ from itertools import groupby
 
 from supernet.report._figure import figure, key, picture, tip
 from supernet.report._markup import Markup, clip, compact, escape, join, significant, tag
-from supernet.report.views import OperatorRow
+from supernet.report.views import MACS, OperatorRow
 from supernet.space.operator import Operator
 
 __all__ = ["architecture_figure", "operator_colour", "operator_lines"]
@@ -37,7 +37,7 @@ class _Extent:
     """Cost of all operators, as `longest` that of one."""
     longest: float
     what: str
-    """What costs are: ``latency`` in milliseconds, or ``MACs``."""
+    """What costs are: a latency in milliseconds, or `MACS`."""
     prefix: str
     """Of the pictures' ids."""
 
@@ -52,7 +52,7 @@ class _Extent:
 
     def share(self, row: OperatorRow) -> float:
         """Part of the latency, from 0 to 1."""
-        return row.cost / self.total if self.total else 0.0
+        return row.costs[0] / self.total if self.total else 0.0
 
 
 def architecture_figure(
@@ -62,7 +62,7 @@ def architecture_figure(
 
     Args:
         rows: the operators in network order.
-        cost: what their costs are: ``latency`` in milliseconds, or ``MACs``.
+        cost: what the first of their costs is: a latency in milliseconds, or `MACS`.
         id_: what the ids of the pictures start with.
     """
     if not rows:
@@ -70,8 +70,8 @@ def architecture_figure(
     extent = _Extent(
         column=min(_WIDEST_COLUMN, max(_COLUMN, _PAGE // len(rows))),
         channels=max(max(r.operator.out_channels, r.operator.mid_channels) for r in rows),
-        total=sum(row.cost for row in rows),
-        longest=max(row.cost for row in rows),
+        total=sum(row.costs[0] for row in rows),
+        longest=max(row.costs[0] for row in rows),
         what=cost,
         prefix=id_,
     )
@@ -80,7 +80,7 @@ def architecture_figure(
         for index, (name, group) in enumerate(groupby(rows, key=lambda row: row.group))
     ]
     macs = sum(row.operator.macs for row in rows)
-    latencies = f", sum of latencies {significant(extent.total)} ms" if cost == "latency" else ""
+    latencies = f", sum of latencies {significant(extent.total)} ms" if cost != MACS else ""
     caption = (
         f"n = {len(rows)} operators, {compact(macs)} MACs{latencies}. Box height: output "
         "channels, and paler behind it the expanded channels, both on a square-root scale. "
@@ -180,7 +180,7 @@ def operator_lines(operator: Operator) -> tuple[str, str, str]:
 
 def _bar(row: OperatorRow, x: float, extent: _Extent) -> Markup:
     top = _HEAD + _BODY + _TEXT + 4
-    length = (_BARS - 24) * (row.cost / extent.longest if extent.longest else 0.0)
+    length = (_BARS - 24) * (row.costs[0] / extent.longest if extent.longest else 0.0)
     share = 100 * extent.share(row)
     text = f"{share:.0f} %" if share >= 9.95 else f"{share:.1f} %"
     return join(
@@ -201,8 +201,8 @@ def _bar(row: OperatorRow, x: float, extent: _Extent) -> Markup:
 def _tip(row: OperatorRow, extent: _Extent) -> str:
     operator = row.operator
     cost = f"{100 * extent.share(row):.1f} % of the {extent.what}"
-    if extent.what == "latency":
-        cost = f"{significant(row.cost)} ms, {cost}"
+    if extent.what != MACS:
+        cost = f"{significant(row.costs[0])} ms, {cost}"
     counts = f"{compact(operator.macs)} MACs, {compact(operator.params)} parameters"
     return tip(row.slot, f"{operator.key}\n{cost}\n{counts}")
 

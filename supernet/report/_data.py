@@ -7,7 +7,7 @@ from typing import Any
 from supernet.report._architecture import operator_colour, operator_lines
 from supernet.report._front import value_text
 from supernet.report._markup import Markup, compact, significant, tag
-from supernet.report.views import FrontPoint, SearchView
+from supernet.report.views import MACS, FrontPoint, SearchView
 from supernet.space.operator import Operator
 
 __all__ = ["data_element"]
@@ -16,13 +16,13 @@ __all__ = ["data_element"]
 def data_element(view: SearchView, points: Sequence[FrontPoint]) -> Markup:
     """An element that holds the figures and operators of `points`; nothing is run in it."""
     slots: dict[tuple[str, str], int] = {}
-    operators: dict[tuple[Operator, float], int] = {}
+    operators: dict[tuple[Operator, tuple[float, ...]], int] = {}
     found = {}
     for point in points:
         placed: list[int] = []
         for row in point.operators:
             placed.append(slots.setdefault((row.slot, row.group), len(slots)))
-            known = (row.operator, float(f"{row.cost:.4g}"))
+            known = (row.operator, tuple(float(f"{cost:.4g}") for cost in row.costs))
             placed.append(operators.setdefault(known, len(operators)))
         texts = [
             value_text(axis, value) if value is not None else ""
@@ -31,10 +31,10 @@ def data_element(view: SearchView, points: Sequence[FrontPoint]) -> Markup:
         found[str(point.number)] = [texts, point.label, placed]
     document = {
         "axes": [axis.label for axis in view.axes],
-        "cost": view.cost,
+        "costs": view.costs,
         "commands": view.commands,
         "slots": [*slots],
-        "operators": [_drawn(operator, cost, view.cost) for operator, cost in operators],
+        "operators": [_drawn(operator, costs, view.costs) for operator, costs in operators],
         "points": found,
     }
     text = json.dumps(document, separators=(",", ":"), ensure_ascii=True)
@@ -43,7 +43,7 @@ def data_element(view: SearchView, points: Sequence[FrontPoint]) -> Markup:
     return tag("script", Markup(text), type="application/json", class_="data")
 
 
-def _drawn(operator: Operator, cost: float, what: str) -> tuple[Any, ...]:
+def _drawn(operator: Operator, costs: tuple[float, ...], names: tuple[str, ...]) -> tuple[Any, ...]:
     """Everything that the drawing of an operator needs, in the order the script knows."""
     size = f"{operator.out_height}\N{MULTIPLICATION SIGN}{operator.out_width}"
     counts = f"{compact(operator.macs)} MACs, {compact(operator.params)} parameters"
@@ -56,7 +56,7 @@ def _drawn(operator: Operator, cost: float, what: str) -> tuple[Any, ...]:
         int(operator.shortcut != "none"),
         int(bool(operator.se)),
         size,
-        cost,
-        f"{significant(cost)} ms" if what == "latency" else "",
+        costs,
+        ["" if name == MACS else f"{significant(cost)} ms" for name, cost in zip(names, costs)],
         counts,
     )

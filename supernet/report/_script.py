@@ -82,7 +82,8 @@ _DRAW = """
   const MIDDLE = 102, FOOT = 158;
 
   const column = (parent, row, x, all) => {
-    const [key, colour, out, mid, first, second, third, shortcut, se, , cost, ms, counts] = row.op;
+    const [key, colour, out, mid, first, second, third, shortcut, se] = row.op;
+    const [cost, ms, counts] = [row.op[10][all.which], row.op[11][all.which], row.op[12]];
     const high = channels => Math.max(6, 112 * Math.sqrt(channels / all.channels));
     const group = make(parent, "g", { class: "operator" });
     const box = (height, kind) => make(group, "rect", {
@@ -115,7 +116,8 @@ _DRAW = """
     const svg = make(parent, "svg", {
       class: "stage-picture", viewBox: `0 0 ${width} ${height}`, width, height, role: "img",
     });
-    const share = all.total ? 100 * rows.reduce((sum, r) => sum + r.op[10], 0) / all.total : 0;
+    const cost = rows.reduce((sum, row) => sum + row.op[10][all.which], 0);
+    const share = all.total ? 100 * cost / all.total : 0;
     const title = `${name}: ${rows.length} operator${rows.length > 1 ? "s" : ""}, ` +
       `${share.toFixed(0)} % of the ${all.what}`;
     make(svg, "title", {}, title);
@@ -130,16 +132,16 @@ _DRAW = """
     prepare(svg);
   };
 
-  const draw = (network, data, placed) => {
+  const draw = (network, data, placed, which) => {
     const rows = [];
     for (let i = 0; i < placed.length; i += 2) {
       const [slot, group] = data.slots[placed[i]];
       rows.push({ slot, group, op: data.operators[placed[i + 1]] });
     }
-    const costs = rows.map(row => row.op[10]);
+    const costs = rows.map(row => row.op[10][which]);
     const wide = Math.min(84, Math.max(58, Math.floor(1060 / rows.length)));
     const all = {
-      column: wide, box: Math.round(wide * 0.64), what: data.cost,
+      column: wide, box: Math.round(wide * 0.64), which, what: data.costs[which],
       channels: Math.max(...rows.map(row => Math.max(row.op[2], row.op[3]))),
       total: costs.reduce((sum, cost) => sum + cost, 0), longest: Math.max(...costs),
     };
@@ -190,9 +192,10 @@ _PAGE = """
     const code = detail.querySelector("code");
     const pick = number === "0" ? "" : `--pick ${number} `;
     if (code) code.textContent = data.commands.replaceAll("{pick}", pick);
-    draw(detail.querySelector(".network"), data, placed);
+    draw(detail.querySelector(".network"), data, placed, Number(detail.dataset.cost || 0));
     detail.dataset.shown = number;
-    detail.querySelector("figcaption").hidden = number !== detail.dataset.number;
+    detail.querySelector("figcaption").hidden =
+      number !== detail.dataset.number || Number(detail.dataset.cost || 0) > 0;
     for (const mark of search.querySelectorAll("[data-point]"))
       mark.classList.toggle("shown", mark.dataset.point === number);
   };
@@ -254,6 +257,20 @@ _PAGE = """
     row.append(button("\\u2039 previous", () => walk(-1)), button("next \\u203a", () => walk(1)),
       button("the chosen one", () => choose(search, detail.dataset.number)));
     detail.querySelector(".which").before(row);
+    if (data.costs.length > 1) {
+      const bars = document.createElement("div");
+      bars.className = "bars";
+      data.costs.forEach((name, i) => bars.append(button(name, () => {
+        detail.dataset.cost = String(i);
+        for (const [j, one] of [...bars.children].entries())
+          one.setAttribute("aria-pressed", String(j === i));
+        const legend = detail.querySelector(".swatch .share")?.closest("li");
+        if (legend) legend.lastChild.textContent = `share of ${name}`;
+        choose(search, detail.dataset.shown);
+      })));
+      bars.children[0].setAttribute("aria-pressed", "true");
+      detail.querySelector(".drawing").before(bars);
+    }
     const box = detail.querySelector(".commands");
     if (box) {
       const copied = button("copy", () => copy(box.querySelector("code"), () => {

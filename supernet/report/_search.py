@@ -79,7 +79,7 @@ def _architecture(view: SearchView, id_: str) -> Markup:
     if view.chosen is None or not view.front[view.chosen].operators:
         return Markup("")
     point = view.front[view.chosen]
-    drawing = architecture_figure(point.operators, cost=view.cost, id_=f"{id_}-stage")
+    drawing = architecture_figure(point.operators, cost=view.costs[0], id_=f"{id_}-stage")
     return tag(
         "div",
         tag("h3", escape("Architecture")),

@@ -194,8 +194,11 @@ button {
 }
 button:hover { border-color: var(--axis); }
 button:focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; }
-.axes, .walk { display: flex; flex-wrap: wrap; gap: 6px; margin: 0 0 14px; }
-.axes button[aria-selected=true] { background: var(--ink); color: var(--paper); }
+.axes, .walk, .bars { display: flex; flex-wrap: wrap; gap: 6px; margin: 0 0 14px; }
+.axes button[aria-selected=true], .bars button[aria-pressed=true] {
+  background: var(--ink); color: var(--paper);
+}
+.bars::before { content: "bars"; color: var(--soft); font-size: 13px; align-self: center; }
 .axes::before { content: "against"; color: var(--soft); font-size: 13px; align-self: center; }
 .plots { margin-top: 26px; }
 .against + .against { margin-top: 30px; }

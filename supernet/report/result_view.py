@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from supernet.report.views import FrontPoint, OperatorRow, PlotAxis, SearchView
+from supernet.report.views import MACS, FrontPoint, OperatorRow, PlotAxis, SearchView
 from supernet.search import Axis, SearchResult
 from supernet.space import Space, Subnet, decode, macs_of, params_of, slot_operators
 
@@ -47,7 +47,7 @@ def result_view(
     name: str,
     *,
     chosen: int | None = None,
-    prices: Mapping[str, float] | None = None,
+    prices: Mapping[str, Mapping[str, float]] | None = None,
     networks: int = 150,
     **known: Any,
 ) -> SearchView:
@@ -57,8 +57,8 @@ def result_view(
         result: of a search.
         name: of the search.
         chosen: index of the chosen subnet; the best of the front when not given.
-        prices: latency in milliseconds by an operator's key, to say where time goes; MACs
-            are shown when not given.
+        prices: latency in milliseconds by an operator's key for each target, to say where time
+            goes; MACs are shown when not given.
         networks: how many subnets of the front can be drawn, beside the chosen one; 0 for none.
         known: other fields of `SearchView`.
     """
@@ -89,7 +89,7 @@ def result_view(
         scored=len(result),
         front=points,
         chosen=front.index(best),
-        cost="latency" if prices else "MACs",
+        costs=_cost_names(prices),
         **known,
     )
 
@@ -130,15 +130,24 @@ def _cloud(result: SearchResult, axes: tuple[PlotAxis, ...]) -> tuple[tuple[floa
     return tuple(tuple(row) for row in table.tolist())
 
 
+def _cost_names(prices: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """What the costs of operators are."""
+    if not prices:
+        return (MACS,)
+    return tuple(f"latency on {target}" for target in prices) if len(prices) > 1 else ("latency",)
+
+
 def _rows(
-    space: Space, subnet: Subnet, prices: Mapping[str, float] | None
+    space: Space, subnet: Subnet, prices: Mapping[str, Mapping[str, float]] | None
 ) -> tuple[OperatorRow, ...]:
     return tuple(
         OperatorRow(
             slot=slot.name,
             group=slot.place.group,
             operator=operator,
-            cost=max(0.0, prices.get(operator.key, 0.0)) if prices else float(operator.macs),
+            costs=tuple(max(0.0, one.get(operator.key, 0.0)) for one in prices.values())
+            if prices
+            else (float(operator.macs),),
         )
         for slot, operator in slot_operators(space, subnet)
     )

@@ -3,10 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from supernet.report._checks import raise_problems, unusable, unusable_in
+from supernet.report._checks import raise_problems, unusable_in
 from supernet.space.operator import Operator
 
-__all__ = ["FrontPoint", "OperatorRow", "PlotAxis", "Scatter", "SearchView"]
+__all__ = ["MACS", "FrontPoint", "OperatorRow", "PlotAxis", "Scatter", "SearchView"]
+
+MACS = "MACs"
+"""The cost of operators where no latency is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,13 +73,14 @@ class OperatorRow:
     """The stage, or the part outside of stages."""
     operator: Operator
     """What stands there."""
-    cost: float
-    """Its latency in milliseconds, or its MACs where no latency is known."""
+    costs: tuple[float, ...]
+    """Its latency in milliseconds on each target, or its MACs where no latency is known; in
+    the order of `SearchView.costs`."""
 
     def __post_init__(self) -> None:
-        problems = unusable(f"OperatorRow {self.slot!r}: cost", self.cost)
-        if self.cost < 0:
-            problems.append(f"OperatorRow {self.slot!r}: cost: must not be negative")
+        problems = unusable_in(f"OperatorRow {self.slot!r}: costs", self.costs)
+        if not self.costs or min(self.costs) < 0:
+            problems.append(f"OperatorRow {self.slot!r}: costs: at least one, none negative")
         raise_problems(problems)
 
 
@@ -130,8 +134,8 @@ class SearchView:
     """Subnets that were really measured, drawn large and with their names."""
     found: str = "found"
     """Name of the measured one that the search chose."""
-    cost: str = "latency"
-    """What the operators' costs are: ``latency`` in milliseconds, or ``MACs``."""
+    costs: tuple[str, ...] = ("latency",)
+    """What the operators' costs are: a latency in milliseconds on each target, or `MACS`."""
     commands: str = ""
     """What takes a subnet out of the search; ``{pick}`` stands for ``--pick`` with its
     number and a space, and for nothing where it has none."""

@@ -133,13 +133,14 @@ def _views(
 def _view(
     saved: SavedResult, where: str, comparison: Comparison | None, networks: int
 ) -> SearchView:
-    first = saved.targets[0] if saved.targets else None
     name = shlex.quote(saved.name)
     view = result_view(
         saved.result,
         saved.name,
         chosen=saved.chosen,
-        prices=first.operators_ms if first else None,
+        prices={
+            target.name: target.operators_ms for target in saved.targets if target.operators_ms
+        },
         networks=networks,
         subtitle=_aim(saved),
         commands=f"supernet results show {name}{where} {{pick}}-o subnet.json"

@@ -40,7 +40,7 @@ def _point(number: int) -> FrontPoint:
     subnet = decode(space, (smallest if number == 1 else largest)(space))[0]
     operators = tuple(
         OperatorRow(
-            slot=slot.name, group=slot.place.group, operator=operator, cost=operator.macs / 1e8
+            slot=slot.name, group=slot.place.group, operator=operator, costs=(operator.macs / 1e8,)
         )
         for slot, operator in slot_operators(space, subnet)
     )
@@ -209,3 +209,45 @@ def test_without_the_script_everything_is_there_one_below_the_other() -> None:
     bare = re.sub(r"<script>.*?</script>", "", PAGE, flags=re.DOTALL)
     assert " hidden" not in re.sub(r'<div id="tip".*?>', "", bare).split("</style>")[1]
     assert bare.count('class="against"') == 4
+
+
+def test_bars_are_of_the_target_that_is_asked_for(tmp_path: Path) -> None:
+    def both(point: FrontPoint) -> FrontPoint:
+        # on the other target only the stem takes time
+        rows = tuple(
+            replace(row, costs=(*row.costs, float(row.slot == "stem"))) for row in point.operators
+        )
+        return replace(point, operators=rows)
+
+    front = tuple(map(both, SEARCH.front))
+    costs = ("latency on pixel", "latency on server")
+    report = replace(REPORT, searches=(replace(SEARCH, front=front, costs=costs),))
+    seen, _ = browse(
+        render(report),
+        """
+        const tips = () => [...search.querySelectorAll(".operator")]
+          .map(group => group.dataset.tip.split("\\n")[2]);
+        const legend = () => search.querySelector(".swatch .share").closest("li").textContent;
+        const buttons = [...search.querySelectorAll(".bars button")];
+        put("names", buttons.map(one => one.textContent));
+        put("legend", legend());
+        buttons[1].click();
+        put("pressed", buttons.map(one => one.getAttribute("aria-pressed")));
+        put("server", tips().slice(0, 2));
+        put("server legend", legend());
+        search.querySelectorAll(".walk button")[0].click();
+        put("another", tips().slice(0, 2));
+        buttons[0].click();
+        put("pixel", tips()[1]);
+        """,
+        tmp_path,
+    )
+    nothing = "0 ms, 0.0 % of the latency on server"
+    assert seen["names"] == list(costs)
+    assert seen["legend"] == "share of latency on pixel"
+    assert seen["pressed"] == ["false", "true"]
+    assert seen["server"] == ["1.00 ms, 100.0 % of the latency on server", nothing]
+    assert seen["server legend"] == "share of latency on server"
+    assert seen["another"] == seen["server"]
+    assert seen["pixel"].endswith("of the latency on pixel")
+    assert seen["pixel"] != nothing

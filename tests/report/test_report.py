@@ -103,7 +103,7 @@ def rows() -> tuple[OperatorRow, ...]:
     slots = ("stem", "stage1.block1", "stage1.block2", "head.pool", "head.classifier")
     latencies = (0.1, 0.5, 0.3, 0.0, 0.1)
     return tuple(
-        OperatorRow(slot=slot, group=slot.partition(".")[0], operator=operator, cost=latency)
+        OperatorRow(slot=slot, group=slot.partition(".")[0], operator=operator, costs=(latency,))
         for slot, operator, latency in zip(
             slots, (stem, first, second, pool, linear), latencies, strict=True
         )
@@ -347,7 +347,7 @@ def test_operators_show_kernel_expansion_channels_and_share() -> None:
 def test_single_and_constant_values_render(value: float) -> None:
     scatter = Scatter(measured=(value, value), predicted=(value, value), caption="n = 2")
     curve = Curve(name="loss", x=(value,), y=(value,))
-    free = tuple(replace(row, cost=0.0) for row in rows())
+    free = tuple(replace(row, costs=(0.0,)) for row in rows())
     report = Report(
         title="constant",
         subtitle="",
@@ -392,7 +392,7 @@ def test_negative_values_render() -> None:
         ("FrontPoint.values[0]", lambda v: point(1, v)),
         ("NetworkRow 'a': top1", lambda v: network("a", v, 1)),
         ("NetworkRow 'a': latency_ms", lambda v: network("a", 1, v)),
-        ("OperatorRow 'stem': cost", lambda v: replace(rows()[0], cost=v)),
+        ("OperatorRow 'stem': costs", lambda v: replace(rows()[0], costs=(v,))),
         ("PlotAxis 'macs': limit", lambda v: replace(AXES[2], limit=v)),
         ("SearchView 'pixel': searched", lambda v: view(searched=((1, v, 1),))),
     ],
