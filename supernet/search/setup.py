@@ -17,7 +17,12 @@ _SLACK = 1.05  # of the fastest subnet's latency: a share of the largest's is ne
 
 
 def tables_of(
-    space: Space, targets: Sequence[str], *, fresh: bool = False, progress: Progress = silent
+    space: Space,
+    targets: Sequence[str],
+    *,
+    fresh: bool = False,
+    measure: bool = True,
+    progress: Progress = silent,
 ) -> dict[str, LatencyTable]:
     """The latency tables of targets, by their names.
 
@@ -25,15 +30,16 @@ def tables_of(
         space: that this machine is measured for, where it is a target.
         targets: names, or paths of tables.
         fresh: measure this machine again even if it is known.
+        measure: this machine, where it is not known; else that is an error.
         progress: told about measuring.
 
     Raises:
-        ConfigError: an unknown target, or two tables of one name.
+        ConfigError: an unknown target, two tables of one name, or this machine is not known.
     """
     tables: dict[str, LatencyTable] = {}
     for name in targets:
         if name == THIS_MACHINE:
-            table = this_machine(space, fresh=fresh, progress=progress)
+            table = this_machine(space, fresh=fresh, measure=measure, progress=progress)
         else:
             table = load_target(name)
         if table.target in tables:

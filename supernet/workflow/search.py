@@ -181,8 +181,9 @@ def _tables(
     space: Space, request: SearchRequest, resume: bool, progress: Progress
 ) -> dict[str, LatencyTable]:
     names = request.targets or (() if request.objectives else (THIS_MACHINE,))
-    fresh = request.fresh_table and not resume  # a search that was stopped has measured it
-    return tables_of(space, names, fresh=fresh, progress=progress)
+    fresh = request.fresh_table and not resume
+    # a search that was stopped has its table: with another there is nothing to go on with
+    return tables_of(space, names, fresh=fresh, measure=not resume, progress=progress)
 
 
 def _problem(

@@ -211,6 +211,16 @@ def test_nothing_to_go_on_with_is_answered_in_one_line(search: Command):
     assert "'costs' is finished" in finished.stderr
 
 
+def test_nothing_is_measured_before_a_resumption_is_refused(
+    search: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setenv("SUPERNET_HOME", str(tmp_path / "nothing measured"))
+    refused = search("--target", "this_machine", "--resume")
+    assert refused.code == 2
+    assert "so there is no search to go on with" in refused.stderr
+    assert not list(tmp_path.glob("nothing measured/**/*.json"))
+
+
 def _measured(run: Path) -> dict[str, float]:
     """How long each evaluation took, by subnet: told apart from another of the same subnet."""
     if not (run / "evaluations.sqlite").is_file():
