@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    epilog="Takes about four minutes on two CPU cores. The report is the last line of the output."
+    epilog="Takes four minutes on two CPU cores that compute in bf16, twelve on older ones. The "
+    "report is the last line of the output."
 )
 @options.run("Run folder to make; a new one below ./runs when not given.")
 @options.seed
