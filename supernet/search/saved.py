@@ -28,6 +28,7 @@ from supernet.files import read_as, sha256, storage_error, write_document, write
 from supernet.latency import LatencyTable
 from supernet.search._document import Body, SpaceId, impossible
 from supernet.search._scored import HINT, read_scored, write_scored
+from supernet.search.objective import latency_name
 from supernet.search.records import MeasuredRecord, PredictorRecord, TargetRecord
 from supernet.search.result import ProblemRecord, SearchResult
 from supernet.space import (
@@ -261,7 +262,7 @@ def load_result(folder: Path) -> SavedResult:
             f"{folder}: no result of a search (no {_RESULT} in it)",
             hint="list them with `supernet results`",
         )
-    body = read_as(Body, path, _KIND, _VERSION)
+    body = _with_targets(read_as(Body, path, _KIND, _VERSION))
     space = _read_space(folder / _SPACE, body.space)
     genes, columns = read_scored(
         folder / _SCORED,
@@ -291,6 +292,13 @@ def load_result(folder: Path) -> SavedResult:
         measured=body.measured,
         created=body.created,
     )
+
+
+def _with_targets(body: Body) -> Body:
+    """A result whose figures say their target; those of earlier versions did not."""
+    known = {latency_name(target.name): target.name for target in body.targets}
+    axes = [replace(axis, target=axis.target or known.get(axis.name, "")) for axis in body.axes]
+    return replace(body, axes=tuple(axes))
 
 
 def _read_space(path: Path, known: SpaceId) -> Space:

@@ -311,6 +311,12 @@ def test_a_damaged_folder_is_answered_by_one_line(case: str, folder: Path) -> No
     assert isinstance(caught.value, FileFormatError | ConfigError)
 
 
+def test_figures_of_earlier_versions_did_not_say_their_target(folder: Path) -> None:
+    _edit(lambda document: [axis.pop("target") for axis in document["axes"]])(folder)
+    assert load_result(folder).result.problem == RESULT.problem
+    assert [axis.target for axis in RESULT.problem.axes if axis.target] == ["mobile_cpu"]
+
+
 def test_arrays_are_read_by_plain_numpy(tmp_path: Path) -> None:
     write_scored(tmp_path / "scored.npz", RESULT.genes, RESULT.columns)
     with np.load(tmp_path / "scored.npz", allow_pickle=False) as loaded:
