@@ -395,3 +395,6 @@ def _convert(hint: Any, value: Any, where: str, problems: list[str]) -> Any:
     except msgspec.ValidationError as error:
         problems.append(f"{where}: {str(error).split(' - at')[0]}, found {reprlib.repr(value)}")
         return None
+    except SystemError:  # msgspec 0.19, of an integer beyond the range of a float
+        problems.append(f"{where}: out of range, found {reprlib.repr(value)}")
+        return None

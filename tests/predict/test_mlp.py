@@ -231,7 +231,7 @@ def test_other_weights_are_refused(
         (10**9, {"0.weight": BAD, "0.bias": ZERO}, "cannot be read: '1.weight'"),
         (0, {"0.weight": BAD, "0.bias": ZERO}, "the last one must have one output"),
         (-5, {"0.weight": BAD, "0.bias": ZERO}, "the last one must have one output"),
-        (1, {"0.weight": BAD.astype("c8"), "0.bias": ZERO}, "must be float32"),
+        (1, {"0.weight": BAD.astype("f2"), "0.bias": ZERO}, "must be float32"),
         (1, {"0.weight": BAD.astype("i4"), "0.bias": ZERO}, "must be float32"),
         (1, {"0.weight": BAD > 0, "0.bias": ZERO}, "must be float32"),
         (1, {"a": np.zeros(0, "f4")}, "cannot be read: '0.weight'"),
