@@ -27,6 +27,9 @@ from typing import Any
 import numpy as np
 from records import add_hardware, write_result
 
+from supernet.search.objective import Values
+from supernet.space import Genes
+
 SIZES = (160, 176, 192, 208, 224)
 LIMITS = (15, 20, 25, 30)
 FRONT_LIMITS = (15, 20, 25, 30, 35, 40, 45, 50, 55, 60)
@@ -91,9 +94,11 @@ def our_side(
     space = load_space("mobilenet_v3_w1.2")
     files = sorted((published / "note10").glob("*.yaml"))
     table, count = read_ofa_tables(files, "note10"), macs(space)
-    predict = load_predictor(published / "acc_predictor.pth", space).mean
-    if cheap:
-        predict = lambda genes: np.log(count(genes))  # noqa: E731  # one name for either
+    learned = load_predictor(published / "acc_predictor.pth", space)
+
+    def predict(genes: Genes) -> Values:
+        return np.log(count(genes)) if cheap else learned.mean(genes)
+
     problem = problem_of(
         space,
         {"note10": table},

@@ -88,9 +88,12 @@ def store_table(table: LatencyTable, path: Path | None = None) -> Path:
     return path
 
 
-def this_machine(
-    space: Space, *, fresh: bool = False, measure: bool = True, progress: Progress = silent
-) -> LatencyTable:
+def is_measured(space: Space) -> bool:
+    """Whether `this_machine` has a whole table for `space` already."""
+    return _serves(_kept(THIS_MACHINE, describe_device()), space)
+
+
+def this_machine(space: Space, *, fresh: bool = False, progress: Progress = silent) -> LatencyTable:
     """The table of this machine for `space`; measured when it is not known yet.
 
     A kept table is used when it is of this processor and this version of the
@@ -100,25 +103,21 @@ def this_machine(
     Args:
         space: must be served.
         fresh: measure everything again.
-        measure: what is not known; else that is an error.
         progress: as in `build_table`.
-
-    Raises:
-        ConfigError: not known, and it must not be measured.
     """
     known = None if fresh else _kept(THIS_MACHINE, describe_device())
-    if known and known.held_out.space_hash == space.hash and not known.missing(space):
+    if known and _serves(known, space):
         return known
-    if not measure:
-        raise ConfigError(
-            f"{THIS_MACHINE}: not measured for space {space.name!r} so far, so there is no search "
-            "to go on with",
-            hint="search anew, without resuming",
-        )
     journal = own_tables() / f".{THIS_MACHINE}.part"  # what an interrupted run had measured
     table = build_table(space, target=THIS_MACHINE, known=known, journal=journal, progress=progress)
     table.save(own_tables() / f"{THIS_MACHINE}.json")
     return table
+
+
+def _serves(table: LatencyTable | None, space: Space) -> bool:
+    return (
+        table is not None and table.held_out.space_hash == space.hash and not table.missing(space)
+    )
 
 
 def kept_rows(name: str, result: KitResult) -> LatencyTable | None:

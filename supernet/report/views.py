@@ -155,6 +155,9 @@ class SearchView:
         ]
         if any(len(values) != width for values in points):
             problems.append(f"{where}: every point needs {width} values, one an axis")
+        drawn = (row for point in self.front for row in point.operators)
+        if any(len(row.costs) != len(self.costs) for row in drawn):
+            problems.append(f"{where}: every operator needs {len(self.costs)} costs")
         if self.chosen is not None and not 0 <= self.chosen < len(self.front):
             problems.append(f"{where}: chosen: must be from 0 and below {len(self.front)}")
         problems += unusable_in(f"{where}: searched", [v for row in self.searched for v in row])

@@ -108,7 +108,7 @@ def search(  # noqa: PLR0913  # the options of a user
     allowed = dict(limits or {})
     if isinstance(targets, Mapping):
         allowed |= {latency_name(name): ms for name, ms in targets.items() if ms is not None}
-    tables = tables_of(space, list(targets), measure=not resume, progress=progress)
+    tables = tables_of(space, list(targets), resume=resume, progress=progress)
     problem = problem_of(space, tables, top1, objectives=objectives, limits=allowed, fix=fix)
     bound, start = proven(problem, chosen, thorough=certify) if chosen else (None, None)
     search_for = partial(

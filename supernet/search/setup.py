@@ -5,7 +5,7 @@ from typing import Any
 
 from supernet.errors import ConfigError
 from supernet.latency import LatencyTable, load_target, this_machine
-from supernet.latency.targets import THIS_MACHINE
+from supernet.latency.targets import THIS_MACHINE, is_measured
 from supernet.progress import Progress, silent
 from supernet.search.objective import Cost, Objective, cost_of, latency
 from supernet.search.problem import Problem
@@ -21,7 +21,7 @@ def tables_of(
     targets: Sequence[str],
     *,
     fresh: bool = False,
-    measure: bool = True,
+    resume: bool = False,
     progress: Progress = silent,
 ) -> dict[str, LatencyTable]:
     """The latency tables of targets, by their names.
@@ -30,16 +30,22 @@ def tables_of(
         space: that this machine is measured for, where it is a target.
         targets: names, or paths of tables.
         fresh: measure this machine again even if it is known.
-        measure: this machine, where it is not known; else that is an error.
+        resume: for a search that was stopped, so nothing is measured: it has its tables.
         progress: told about measuring.
 
     Raises:
-        ConfigError: an unknown target, two tables of one name, or this machine is not known.
+        ConfigError: an unknown target, two tables of one name, or with `resume` a machine that
+            no search was stopped on.
     """
+    if resume and THIS_MACHINE in targets and not is_measured(space):
+        raise ConfigError(
+            f"no search to go on with: {THIS_MACHINE} was not measured for space {space.name!r}",
+            hint="search anew, without resuming",
+        )
     tables: dict[str, LatencyTable] = {}
     for name in targets:
         if name == THIS_MACHINE:
-            table = this_machine(space, fresh=fresh, measure=measure, progress=progress)
+            table = this_machine(space, fresh=fresh and not resume, progress=progress)
         else:
             table = load_target(name)
         if table.target in tables:

@@ -181,9 +181,7 @@ def _tables(
     space: Space, request: SearchRequest, resume: bool, progress: Progress
 ) -> dict[str, LatencyTable]:
     names = request.targets or (() if request.objectives else (THIS_MACHINE,))
-    fresh = request.fresh_table and not resume
-    # a search that was stopped has its table: with another there is nothing to go on with
-    return tables_of(space, names, fresh=fresh, measure=not resume, progress=progress)
+    return tables_of(space, names, fresh=request.fresh_table, resume=resume, progress=progress)
 
 
 def _problem(

@@ -28,7 +28,7 @@ def _one_line(stderr: str) -> str:
     ("arguments", "code", "text"),
     [
         (["trian"], 2, "no command 'trian'; did you mean 'train'?"),
-        (["train", "--epoch", "3"], 2, "Did you mean"),
+        (["train", "--epoch", "3"], 2, "--epochs"),
         (["train", "--data", "nowhere"], 2, "nowhere: no such folder"),
         (["train", "--space", "nowhere"], 2, "unknown space 'nowhere'"),
         (["train", "--recipe", "dmeo"], 2, "did you mean 'demo'?"),

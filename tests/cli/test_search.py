@@ -217,7 +217,7 @@ def test_nothing_is_measured_before_a_resumption_is_refused(
     monkeypatch.setenv("SUPERNET_HOME", str(tmp_path / "nothing measured"))
     refused = search("--target", "this_machine", "--resume")
     assert refused.code == 2
-    assert "so there is no search to go on with" in refused.stderr
+    assert "no search to go on with: this_machine was not measured" in refused.stderr
     assert not list(tmp_path.glob("nothing measured/**/*.json"))
 
 

@@ -154,7 +154,7 @@ def test_a_file_of_a_newer_version_is_refused(path: Path) -> None:
     database = sqlite3.connect(path)
     database.execute("PRAGMA user_version = 99")
     database.close()
-    with pytest.raises(FileFormatError, match="version 99 of evaluations, this supernet"):
+    with pytest.raises(FileFormatError, match="version 99 of evaluations, this supernet reads 4"):
         Evidence(path)
 
 

@@ -448,6 +448,13 @@ def test_page_stays_below_400_kb_and_says_what_it_left_out(label: str) -> None:
     [
         ({"axes": AXES[:1]}, "at least two are needed"),
         ({"searched": ((1.0, 2.0),)}, "every point needs 3 values"),
+        (
+            {
+                "costs": ("latency on a", "latency on b"),
+                "front": (replace(point(1, 1.0), operators=rows()),),
+            },
+            "every operator needs 2 costs",
+        ),
         ({"chosen": 0}, "chosen: must be from 0 and below 0"),
     ],
 )

@@ -132,7 +132,8 @@ def test_a_killed_run_goes_on_where_it_stopped(kit: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "dropped 14 damaged bytes" in done.stderr
     assert f"going on after {before} visits" in done.stderr
-    assert read_result(kit.parent / "k.json").events == (f"continued after {before} visits",)
+    # a busy machine may have told of its own slowness too
+    assert f"continued after {before} visits" in read_result(kit.parent / "k.json").events
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

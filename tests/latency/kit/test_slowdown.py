@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from supernet.errors import ConfigError
 from supernet.latency.kit.machine import Machine
-from supernet.latency.kit.measuring import LARGE, SMALL, Task, measure_tasks
+from supernet.latency.kit.measuring import LARGE, SMALL, Gauge, Task, measure_tasks
 from supernet.latency.kit.protocol import Protocol, Visit, is_settled, paired, summarise
 from supernet.latency.kit.slowdown import SpeedWatch
 
@@ -52,6 +53,24 @@ def measure(board: Board, patience_s: float = 60.0) -> tuple[dict[str, float], l
     )
     times = {key: timing.ms for key, timing in found.items()}
     return times, said, sum(timing.slow > 1 for timing in found.values())
+
+
+def test_a_run_while_the_clock_stands_still_is_made_again() -> None:
+    ticks = iter(range(0, 10**9, 5))
+    still = {7, 20, 21, 22}
+    last, calls = 0, 0
+
+    def clock_ns() -> int:
+        nonlocal last, calls
+        calls += 1
+        if calls not in still:
+            last = next(ticks)
+        return last
+
+    gauge = Gauge(lambda: None, clock_ns)
+    assert min(gauge.read() for _ in range(20)) > 0
+    with pytest.raises(ConfigError, match="the clock stood still over 100 runs"):
+        Gauge(lambda: None, lambda: 7)
 
 
 def test_a_steady_board_is_measured_as_it_is() -> None:
