@@ -47,7 +47,7 @@ def write_result(name: str, hardware: str, packages: tuple[str, ...], body: dict
     document = {
         "command": _command(),
         "date": _today(),
-        "hardware": describe_device() | {"cores": os.cpu_count()},
+        "hardware": describe_device() | {"cores": os.cpu_count()} | _gpu(),
         "python": platform.python_version(),
         **({"versions": {p: importlib.metadata.version(p) for p in packages}} if packages else {}),
         **body,
@@ -55,6 +55,13 @@ def write_result(name: str, hardware: str, packages: tuple[str, ...], body: dict
     path = result_path(name, hardware)
     write_text(path, json.dumps(document, indent=1) + "\n")
     return path
+
+
+def _gpu() -> dict[str, str]:
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
+        return {}
+    return {"gpu": torch.cuda.get_device_name(), "cuda": torch.version.cuda}
 
 
 def _today() -> str:

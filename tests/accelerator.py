@@ -1,9 +1,9 @@
 """A device ``standin:0`` whose memory is the host's, to see what an accelerator would be asked.
 
 Its tensors hold CPU tensors and compute with these. As on a GPU, operators refuse a mixture of
-devices, and what makes the host wait is seen: each copy to the host, and each operator whose
-result has a size that depends on values, is noted with the line of ours that asked for it. It
-says nothing about speed or real kernels.
+devices, and what makes the host wait is seen: each copy to the host, each copy from it that is
+not ``non_blocking``, and each operator whose result has a size that depends on values, is noted
+with the line of ours that asked for it. It says nothing about speed or real kernels.
 
     with Accelerator() as accelerator:
         network.to(accelerator.device)(images.to(accelerator.device)).cpu()
@@ -74,7 +74,8 @@ class Accelerator:
         name = func.overloadpacket.__name__
         self._check(func, name, flat, here)
         out = func(*_on_host(args), **_on_host(kwargs))
-        if self._waits(name, flat, here, to_device):
+        takes_turn = _takes_turn(name, args, kwargs)
+        if self._waits(name, flat, here, to_device, takes_turn=takes_turn):
             self.waits.append(f"{_caller(sys._getframe())} {name}")
         if name == "copy_":
             return args[0]
@@ -92,9 +93,19 @@ class Accelerator:
             raise RuntimeError(f"{func}: all tensors must be on one device, on cpu are {shapes}")
 
     @staticmethod
-    def _waits(name: str, flat: list[Any], here: list["_OnDevice"], to_device: bool) -> bool:
+    def _waits(
+        name: str,
+        flat: list[Any],
+        here: list["_OnDevice"],
+        to_device: bool,
+        *,
+        takes_turn: bool,
+    ) -> bool:
         if name == "copy_":
-            return isinstance(flat[1], _OnDevice) and not isinstance(flat[0], _OnDevice)
+            to, source = (isinstance(x, _OnDevice) for x in flat[:2])
+            return source > to or (to > source and not takes_turn)
+        if name == "_to_copy" and not here:
+            return to_device and not takes_turn
         if name in ("index", "index_put_"):
             return any(x.dtype == torch.bool for x in here[1:])
         by_values = name == "_local_scalar_dense" or name in _SIZED_BY_VALUES
@@ -163,6 +174,11 @@ class _Constructors(TorchFunctionMode):
         if func in (torch.tensor, torch.as_tensor) and torch.device(device or _CPU).type == _NAME:
             return func(*args, **given | {"device": _CPU}).to(device)
         return func(*args, **given)
+
+
+def _takes_turn(name: str, args: Any, kwargs: dict[str, Any]) -> bool:
+    """Whether a copy from the host is done when its turn comes, and nobody waits for it."""
+    return bool(args[2] if name == "copy_" and len(args) > 2 else kwargs.get("non_blocking"))
 
 
 def _on_host(values: Any) -> Any:

@@ -191,7 +191,8 @@ def _result(outcome: "SearchOutcome") -> dict[str, Any]:
         if validation
         else None,
         "confirmed": [
-            {"index": one.index, "within": one.within, **one.measured} for one in outcome.confirmed
+            {"index": one.index, "within": one.within, **one.told(outcome.tables)}
+            for one in outcome.confirmed
         ],
         "scored": len(result),
         "complete": result.complete,

@@ -3,7 +3,7 @@
 import click
 
 from supernet.cli import options
-from supernet.cli.latency.texts import error_text, runtime_text
+from supernet.cli.latency.texts import device_text, error_text, runtime_text
 from supernet.cli.output import print_json, print_table
 from supernet.errors import SupernetError
 
@@ -24,8 +24,7 @@ def command(as_json: bool) -> None:
             continue
         held_out, model = table.held_out, table.model
         known = f"{len(table.rows)}" if table.rows else f"model, {len(model.coefficients)} terms"
-        processor = table.device.get("processor", "")
-        rows.append([name, processor, runtime_text(table), known, error_text(table)])
+        rows.append([name, device_text(table), runtime_text(table), known, error_text(table)])
         documents.append(
             {
                 "name": name,

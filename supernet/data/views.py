@@ -7,7 +7,7 @@ image shows black around it. The size is an argument of a batch, never a state.
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from supernet.data.images import Views
+from supernet.data.moving import moved
 
 __all__ = ["Draws", "draw_views", "drawn_view", "eval_view", "train_view"]
 
@@ -92,27 +93,53 @@ def _resample(
     views: Views,
     colour: Floats | None = None,
 ) -> Tensor:
-    device = images.device
-    theta = torch.zeros(len(images), 2, 3, device=device)
-    box = torch.from_numpy(np.stack([half, centre], axis=1)).to(device, torch.float32)
-    theta[:, 0, 0], theta[:, 1, 1] = 2 * box[:, 0, 0], 2 * box[:, 0, 1]
-    theta[:, :, 2] = 2 * box[:, 1] - 1
+    given = _on_device(centre, half, views, colour, images.device)
     pixels = images.permute(0, 3, 1, 2).to(torch.float32)  # (N, C, H, W)
-    grid = F.affine_grid(theta, [len(images), pixels.shape[1], size, size], align_corners=False)
+    shape = [len(images), pixels.shape[1], size, size]
+    grid = F.affine_grid(given.theta, shape, align_corners=False)
     out = F.grid_sample(pixels, grid, mode="bilinear", align_corners=False)
     if colour is not None:
-        out = _jittered(out, torch.from_numpy(colour).to(device, torch.float32))
-    mean = torch.tensor(views.mean, device=device).view(1, -1, 1, 1) * 255
-    std = torch.tensor(views.std, device=device).view(1, -1, 1, 1) * 255
-    return out.sub_(mean).div_(std).contiguous(memory_format=torch.channels_last)
+        out = _jittered(out, given.colour, given.grey)
+    return out.sub_(given.mean).div_(given.std).contiguous(memory_format=torch.channels_last)
 
 
-def _jittered(pixels: Tensor, colour: Tensor) -> Tensor:
+class _Given(NamedTuple):
+    """What the host decided, on the device of the images."""
+
+    theta: Tensor
+    """Of `affine_grid`, shape ``(N, 2, 3)``."""
+    mean: Tensor
+    """Of pixels from 0 to 255, shape ``(C, 1, 1)``."""
+    std: Tensor
+    """Likewise."""
+    grey: Tensor
+    """Shape ``(3, 1, 1)``."""
+    colour: Tensor
+    """Brightness and saturation, shape ``(2, N)``, or empty."""
+
+
+def _on_device(
+    centre: Floats, half: Floats, views: Views, colour: Floats | None, device: torch.device
+) -> _Given:
+    """All of it in one copy, since small copies cost as much as large ones."""
+    box = np.stack([half, centre], axis=1).astype(np.float32)  # (N, 2, 2)
+    theta = np.zeros((len(box), 2, 3), np.float32)
+    theta[:, 0, 0], theta[:, 1, 1] = 2 * box[:, 0, 0], 2 * box[:, 0, 1]
+    theta[:, :, 2] = 2 * box[:, 1] - 1
+    mean, std = (np.array(values, np.float32) * 255 for values in (views.mean, views.std))
+    factors = np.empty((2, 0)) if colour is None else colour
+    parts = [theta, mean, std, np.array(_GREY, np.float32), factors.astype(np.float32)]
+    shapes = [theta.shape, *[(-1, 1, 1)] * 3, factors.shape]
+    there = moved(torch.from_numpy(np.concatenate([part.ravel() for part in parts])), device)
+    pieces = torch.split(there, [part.size for part in parts])
+    return _Given(*(piece.view(shape) for piece, shape in zip(pieces, shapes)))
+
+
+def _jittered(pixels: Tensor, colour: Tensor, grey_weights: Tensor) -> Tensor:
     """Pixels ``(N, C, H, W)`` times ``colour[0]``, their colours times ``colour[1]``."""
     brightness, saturation = colour.view(2, -1, 1, 1, 1)
     pixels = pixels * brightness
     if pixels.shape[1] == len(_GREY):
-        weights = torch.tensor(_GREY, device=pixels.device).view(1, -1, 1, 1)
-        grey = (pixels * weights).sum(1, keepdim=True)
+        grey = (pixels * grey_weights).sum(1, keepdim=True)
         pixels = grey + saturation * (pixels - grey)
     return pixels.clamp(0, 255)

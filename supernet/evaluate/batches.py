@@ -12,7 +12,7 @@ from typing import TypeAlias, overload
 import torch
 from torch import Tensor
 
-from supernet.data import ImageSet, Views, eval_view
+from supernet.data import ImageSet, Views, eval_view, moved
 
 __all__ = ["ViewBatches", "ViewCache"]
 
@@ -61,7 +61,8 @@ class ViewBatches(Sequence[Tensor]):
             return [self[i] for i in range(*index.indices(len(self)))]
         start = range(len(self))[index] * self._batch_size
         pixels = self._images.pixels(slice(start, start + self._batch_size))
-        return eval_view(torch.from_numpy(pixels).to(self._device), self._resolution, self._views)
+        there = moved(torch.from_numpy(pixels), self._device)
+        return eval_view(there, self._resolution, self._views)
 
     def made(self) -> list[Tensor]:
         """All batches, made now, in one block: many would leave holes in freed memory."""

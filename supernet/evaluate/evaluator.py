@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from supernet.data import Dataset, ImageSet
+from supernet.data import Dataset, ImageSet, moved
 from supernet.evaluate.batches import ViewBatches, ViewCache
 from supernet.evaluate.fold import fold_norms
 from supernet.evaluate.norms import recalibrate
@@ -112,18 +112,21 @@ class Evaluator:
 
     def score(self, network: nn.Module, resolution: int, split: Split, *, images: int = 0) -> Score:
         """Accuracy and loss of a network; its logits are never held for a whole split."""
-        labels = torch.from_numpy(self.images(split, images).labels)
-        hits, loss, start = 0, 0.0, 0
-        for logits in self._logits(network, resolution, split, images):
+        labels = moved(torch.from_numpy(self.images(split, images).labels), self._device)
+        count = len(self._views(split, resolution, images))
+        found, start = torch.zeros(count, 2, device=self._device), 0
+        for index, logits in enumerate(self._logits(network, resolution, split, images)):
             own = labels[start : start + len(logits)]
-            hits += int((logits.argmax(dim=1) == own).sum())
-            loss += float(nn.functional.cross_entropy(logits, own, reduction="sum"))
+            found[index, 0] = (logits.argmax(dim=1) == own).sum()
+            found[index, 1] = nn.functional.cross_entropy(logits, own, reduction="sum")
             start += len(logits)
-        return Score(100.0 * hits / start, loss / start)
+        # the only time that the host waits for the device
+        hits, loss_sum = found.cpu().double().sum(dim=0).tolist()
+        return Score(100.0 * hits / start, loss_sum / start)
 
     def logits(self, network: nn.Module, resolution: int, split: Split) -> Tensor:
-        """Outputs for all images of a split, shape ``(N, classes)``."""
-        return torch.cat(list(self._logits(network, resolution, split, 0)))
+        """Outputs for all images of a split, on the host, shape ``(N, classes)``."""
+        return torch.cat(list(self._logits(network, resolution, split, 0))).cpu()
 
     def views(self, split: Split, resolution: int) -> Sequence[Tensor]:
         """What the network sees of a split, in batches that are made when asked for."""
@@ -146,7 +149,7 @@ class Evaluator:
         self, network: nn.Module, resolution: int, split: Split, images: int
     ) -> Iterator[Tensor]:
         for batch in self._views(split, resolution, images):
-            yield network(batch).float().cpu()
+            yield network(batch).float()
 
     def _views(self, split: str, resolution: int, images: int = 0) -> Sequence[Tensor]:
         def make() -> ViewBatches:

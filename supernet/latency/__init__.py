@@ -11,7 +11,14 @@ from supernet.latency.interval import Prediction
 from supernet.latency.kit.graph import build_onnx
 from supernet.latency.kit.protocol import Protocol, Timing
 from supernet.latency.kits import make_plan, write_kit
-from supernet.latency.measuring import build_table, describe_device, measure, measure_here
+from supernet.latency.measuring import (
+    Model,
+    backend_of,
+    build_table,
+    describe_device,
+    measure,
+    measure_here,
+)
 from supernet.latency.mixture import transfer
 from supernet.latency.model import ModelError, OperatorModel
 from supernet.latency.networks import MeasuredNetworks, Unit, read_networks
@@ -35,6 +42,7 @@ __all__ = [
     "LatencyPredictor",
     "LatencyTable",
     "MeasuredNetworks",
+    "Model",
     "ModelError",
     "OperatorModel",
     "Prediction",
@@ -42,6 +50,7 @@ __all__ = [
     "Row",
     "Timing",
     "Unit",
+    "backend_of",
     "build_onnx",
     "build_table",
     "check_networks",

@@ -17,14 +17,19 @@ from supernet.latency.results import KitResult
 from supernet.latency.table import HeldOut, LatencyTable, Row
 from supernet.space import Operator
 
-__all__ = ["IDENTITY", "table_of"]
+__all__ = ["IDENTITY", "is_same_device", "table_of"]
 
 Values = npt.NDArray[np.float64]
 Whole = Sequence[tuple[Sequence[Operator], Timing]]
 
 _LEAST_FIT = 4  # networks that the correction needs
-IDENTITY = ("processor", "machine", "system", "runtime", "runtime_version", "provider")
+IDENTITY = ("processor", "gpu", "machine", "system", "runtime", "runtime_version", "provider")
 """What a device and its runtime are told apart by."""
+
+
+def is_same_device(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Whether device and runtime are the same."""
+    return all(one.get(key) == other.get(key) for key in IDENTITY)
 
 
 def table_of(

@@ -4,19 +4,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from supernet.errors import ConfigError
 from supernet.latency.drift import measure_drift_corrected
-from supernet.latency.kit.graph import PRECISIONS, build_onnx
 from supernet.latency.kit.protocol import Protocol
-from supernet.latency.measuring import describe_device
 from supernet.latency.networks import MeasuredNetworks
 from supernet.latency.table import HeldOut, LatencyTable
 from supernet.progress import Progress, silent
 from supernet.space import Space, decode, operators, sample
 
-__all__ = ["Check", "check_networks", "is_this_machine", "measure_networks"]
-
-_OWN = ("processor", "machine", "runtime", "runtime_version")
+__all__ = ["Check", "check_networks", "measure_networks"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +49,6 @@ def check_networks(table: LatencyTable, space: Space, found: MeasuredNetworks) -
     )
 
 
-def is_this_machine(table: LatencyTable) -> bool:
-    """Whether the table is of this processor and this version of the runtime."""
-    here = describe_device()
-    return all(table.device.get(key) == here[key] for key in _OWN)
-
-
 def measure_networks(
     table: LatencyTable, space: Space, count: int, *, seed: int, progress: Progress = silent
 ) -> MeasuredNetworks:
@@ -73,21 +62,10 @@ def measure_networks(
         progress: told about every visit of a network.
 
     Raises:
-        ConfigError: the table is of another machine, runtime or precision.
+        ConfigError: the table is of another machine or runtime.
     """
-    here = describe_device()
-    if not is_this_machine(table) or table.precision not in PRECISIONS or table.batch != 1:
-        theirs = ", ".join(table.device.get(key, "?") for key in _OWN)
-        raise ConfigError(
-            f"target {table.target!r} is of {theirs}, {table.precision}, batch {table.batch}; "
-            f"this machine is {', '.join(here[key] for key in _OWN)}",
-            hint="measure there, and give the file: supernet latency check --networks",
-        )
     genes = sample(space, count, np.random.default_rng((seed, 1)))
-    models = [
-        build_onnx(operators(space, subnet), precision=table.precision)
-        for subnet in decode(space, genes)
-    ]
+    models = [operators(space, subnet) for subnet in decode(space, genes)]
     protocol = Protocol(threads=table.threads)
     protocol = replace(protocol, rounds=2 * protocol.rounds)
     ms = measure_drift_corrected(

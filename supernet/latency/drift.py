@@ -6,16 +6,17 @@ which the table was checked are therefore timed again, in turn with the new ones
 they differ now, all times are scaled.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from supernet.latency.kit.graph import build_onnx
+from supernet.errors import ConfigError
+from supernet.latency.build import IDENTITY
 from supernet.latency.kit.plan import HOLD_OUT
 from supernet.latency.kit.protocol import Protocol
 from supernet.latency.kits import make_plan
-from supernet.latency.measuring import measure
+from supernet.latency.measuring import Model, backend_of, describe_device, measure
 from supernet.latency.table import LatencyTable
 from supernet.progress import Progress, silent
 from supernet.space import Operator, Space
@@ -30,33 +31,46 @@ Values = npt.NDArray[np.float64]
 def measure_drift_corrected(
     table: LatencyTable,
     space: Space,
-    models: Sequence[bytes],
+    models: Sequence[Model],
     protocol: Protocol | None = None,
     *,
     progress: Progress = silent,
     what: str = "networks",
 ) -> Values:
-    """Milliseconds of ONNX models, comparable with what `table` predicts, shape ``(N,)``.
+    """Milliseconds of models, comparable with what `table` predicts, shape ``(N,)``.
 
     Where the table was not checked by networks of `space`, times are as they are now.
 
     Args:
-        table: of this machine.
+        table: of this machine; models are measured in its runtime, with its settings.
         space: of the networks by which it was checked.
-        models: serialised, as in `measure`.
+        models: as in `measure`.
         protocol: how often.
         progress: told about every visit.
         what: the models, in a word for the progress.
+
+    Raises:
+        ConfigError: the table is of another machine or runtime.
     """
+    backend = backend_of(table)
+    if backend is None:
+        raise ConfigError(
+            f"target {table.target!r} is of {_in_words(table.device)}, {table.precision}; "
+            f"this machine is {_in_words(describe_device())}",
+            hint="measure there, and give the file: supernet latency check --networks",
+        )
     protocol = protocol or Protocol(threads=table.threads)
     anchors, then_ms = _anchors(table, space)
-    known = [build_onnx(operators, precision=table.precision) for operators in anchors]
-    timings = measure([*models, *known], protocol, progress=progress, what=what)
+    timings = measure([*models, *anchors], protocol, backend=backend, progress=progress, what=what)
     ms = np.array([timing.ms for timing in timings])
     now_ms = ms[len(models) :]
     speed = float(np.median(then_ms / now_ms)) if len(now_ms) else 1.0
     own: Values = ms[: len(models)] * speed
     return own
+
+
+def _in_words(device: Mapping[str, str]) -> str:
+    return ", ".join(device[key] for key in IDENTITY if device.get(key))
 
 
 def _anchors(table: LatencyTable, space: Space) -> tuple[list[list[Operator]], Values]:

@@ -4,11 +4,12 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
-from supernet.errors import FileFormatError
-from supernet.latency.backends import Backend
+from supernet.errors import ConfigError, FileFormatError, MissingPackageError
+from supernet.latency.backends import BACKENDS, Backend, Run, backend_class, open_backend
 from supernet.latency.backends.onnxruntime import OnnxRuntime
-from supernet.latency.build import table_of
+from supernet.latency.build import is_same_device, table_of
 from supernet.latency.kit.journal import OtherRunError
 from supernet.latency.kit.machine import Machine
 from supernet.latency.kit.measuring import SMALL, Task, clock_of, measure_tasks
@@ -20,46 +21,86 @@ from supernet.latency.kits import FIT_NETWORKS, HOLD_OUT_NETWORKS, make_plan
 from supernet.latency.results import KitResult, Settings
 from supernet.latency.table import LatencyTable
 from supernet.progress import Progress, silent
-from supernet.space import Operator, Space
+from supernet.space import Operator, Space, total_params
 
-__all__ = ["build_table", "describe_device", "measure", "measure_here"]
+__all__ = ["Model", "backend_of", "build_table", "describe_device", "measure", "measure_here"]
+
+Model: TypeAlias = bytes | Sequence[Operator]
+"""An ONNX file, or the operators of a network."""
 
 
 def measure(
-    models: Sequence[bytes],
+    models: Sequence[Model],
     protocol: Protocol | None = None,
     *,
+    backend: Backend | None = None,
     progress: Progress = silent,
     what: str = "models",
 ) -> list[Timing]:
-    """Time ONNX models in ONNX Runtime on this machine's CPU.
+    """Time models on this machine.
 
     The one of middle size is the gauge: each run follows one of the gauge, and what that
     leaves in the caches should be what a network of a table's own measurement finds there
     (beside the largest subnet of the demo, others take up to a tenth longer).
 
     Args:
-        models: serialised, with one input, which is filled with random numbers; a size
-            of it that may vary is taken as 1.
+        models: the operators of networks, or for ONNX Runtime files with one input, which
+            is filled with random numbers; a size of it that may vary is taken as 1.
         protocol: how often.
+        backend: to measure in, ONNX Runtime on the protocol's threads when not given.
         progress: told about every visit.
         what: the models, in a word for the progress.
     """
     protocol = protocol or Protocol()
     if not models:
         return []
-    backend = OnnxRuntime(threads=protocol.threads)
-    tasks = [
-        Task(str(number), partial(backend.load_onnx, model)) for number, model in enumerate(models)
-    ]
+    backend = backend or OnnxRuntime(threads=protocol.threads)
+    loads = [partial(_load, backend, model) for model in models]
+    tasks = [Task(str(number), load) for number, load in enumerate(loads)]
+    middle = sorted(range(len(models)), key=lambda index: _size(models[index]))[len(models) // 2]
     found = measure_tasks(
         tasks,
-        {SMALL: backend.load_onnx(sorted(models, key=len)[len(models) // 2])},
+        {SMALL: loads[middle]()},
         clock_of(backend),
         protocol,
         progress=lambda done, total, _: progress(done, total, f"timing {what}"),
     )
     return [found[task.key] for task in tasks]
+
+
+def _load(backend: Backend, model: Model) -> Run:
+    if not isinstance(model, bytes):
+        return backend.load(model)
+    assert isinstance(backend, OnnxRuntime), f"{backend.name} reads no files"
+    return backend.load_onnx(model)
+
+
+def _size(model: Model) -> int:
+    return len(model) if isinstance(model, bytes) else 4 * total_params(model)  # bytes
+
+
+def backend_of(table: LatencyTable) -> Backend | None:
+    """The runtime that a table was measured in, as it was then; None if it is not here.
+
+    Here are the processor, the GPU where one was measured, and the version of the runtime.
+    """
+    runtime = table.device.get("runtime", "")
+    if runtime not in BACKENDS:
+        return None
+    for device in backend_class(runtime).devices:
+        try:
+            backend = open_backend(
+                runtime,
+                threads=table.threads,
+                precision=table.precision,
+                batch=table.batch,
+                device=device,
+            )
+        except (MissingPackageError, ConfigError):
+            continue
+        if is_same_device(table.device, describe_device(backend)):
+            return backend
+    return None
 
 
 def describe_device(backend: Backend | None = None) -> dict[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from supernet.errors import ConfigError, FileFormatError
 from supernet.files import nearest, user_folder
-from supernet.latency.build import IDENTITY
+from supernet.latency.build import is_same_device
 from supernet.latency.measuring import build_table, describe_device
 from supernet.latency.results import KitResult
 from supernet.latency.table import LatencyTable
@@ -133,5 +133,4 @@ def _kept(name: str, device: Mapping[str, str]) -> LatencyTable | None:
         table = LatencyTable.load(own_tables() / f"{name}.json")
     except (FileFormatError, ConfigError):
         return None
-    same = all(table.device.get(key) == device.get(key) for key in IDENTITY)
-    return table if same else None
+    return table if is_same_device(table.device, device) else None

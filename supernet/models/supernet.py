@@ -183,18 +183,25 @@ def extract(supernet: Supernet, subnet: Subnet) -> Network:
         ConfigError: the subnet is not of this supernet's space.
     """
     space, before = supernet.space, supernet.subnet
-    network = Network(
-        operators(space, subnet),
-        momentum=space.bn_momentum,
-        eps=space.bn_eps,
-        dropout=supernet.dropout,
-    ).to(next(supernet.parameters()))
+    device = next(supernet.parameters()).device
+    with torch.device("meta"):  # without values, which come from the supernet
+        network = Network(
+            operators(space, subnet),
+            momentum=space.bn_momentum,
+            eps=space.bn_eps,
+            dropout=supernet.dropout,
+        )
     supernet.activate(subnet)
     for elastic, layer in zip(supernet.active_modules, network.layers):
         block = next((part for part in elastic.modules() if isinstance(part, ElasticBlock)), None)
         state = block.active_state() if block is not None else {}
-        for name, value in layer.state_dict(keep_vars=True).items():
-            if not name.endswith("num_batches_tracked"):
-                value.copy_(state[name])
+        own = {
+            name: value.clone(memory_format=torch.contiguous_format)
+            for name, value in state.items()
+        }
+        for name in layer.state_dict():
+            if name.endswith("num_batches_tracked"):
+                own[name] = torch.zeros((), dtype=torch.long, device=device)
+        layer.load_state_dict(own, assign=True)
     supernet.activate(before)
     return network.train(supernet.training)

@@ -8,6 +8,7 @@ import numpy as np
 
 from supernet.errors import ConfigError
 from supernet.latency import LatencyTable
+from supernet.latency.words import runtime_words
 from supernet.predict import AccuracyPredictor, FittedPredictor, MLPPredictor, Validation
 from supernet.space import Operator, decode
 
@@ -149,12 +150,9 @@ class TargetRecord:
     @property
     def runtime(self) -> str:
         """Runtime with its version, threads, precision and batch."""
-        if "runtime" not in self.device:
-            return "as published"
-        words = f"{self.device['runtime']} {self.device.get('runtime_version', '')}".strip()
-        threads = f"{self.threads} thread{'s' * (self.threads > 1)}"
-        batch = f", batch {self.batch}" if self.batch > 1 else ""
-        return f"{words}, {threads}, {self.precision}{batch}"
+        return runtime_words(
+            self.device, threads=self.threads, precision=self.precision, batch=self.batch
+        )
 
 
 def _finite(value: float) -> float | None:

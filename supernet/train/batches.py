@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from supernet.data import Augment, Dataset, Draws, draw_views, drawn_view
+from supernet.data import Augment, Dataset, Draws, draw_views, drawn_view, moved
 from supernet.errors import ConfigError
 from supernet.train.processes import Processes
 from supernet.train.sampling import step_rng
@@ -66,10 +66,10 @@ class Batches:
         """Views ``(n, C, resolution, resolution)`` and labels ``(n,)`` of this process."""
         since = time.perf_counter()
         pixels, labels, draws = self._take(step, part)
-        moved = [values.to(self._device, non_blocking=True) for values in (pixels, labels)]
-        views = drawn_view(moved[0], resolution, self._views, draws)
+        there = [moved(values, self._device) for values in (pixels, labels)]
+        views = drawn_view(there[0], resolution, self._views, draws)
         self.waited_s += time.perf_counter() - since
-        return views, moved[1]
+        return views, there[1]
 
     def close(self) -> None:
         """Stop reading ahead."""

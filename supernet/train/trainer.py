@@ -4,8 +4,8 @@ import json
 import math
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -151,9 +151,10 @@ class Trainer:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
-            for stretch in self._stretches:
-                if self.step < stretch.end:
-                    self._run(stretch)
+            with _repeatable():
+                for stretch in self._stretches:
+                    if self.step < stretch.end:
+                        self._run(stretch)
         finally:
             self.batches.close()
 
@@ -308,3 +309,15 @@ def _step_of(line: str) -> float:
 def _most(counts: Sequence[int]) -> int:
     """The largest number of choices that phases allowed; 0 stands for all of them."""
     return 0 if 0 in counts else max(counts, default=1)
+
+
+@contextmanager
+def _repeatable() -> Iterator[None]:
+    """Gradients of convolutions are the same in each run: cuDNN adds some in any order."""
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic
+    cudnn.deterministic = True
+    try:
+        yield
+    finally:
+        cudnn.deterministic = before

@@ -8,6 +8,7 @@ from typing import Any
 
 from supernet.errors import ConfigError, SupernetError
 from supernet.files import write_text
+from supernet.latency.words import device_words
 from supernet.report import (
     Curve,
     FrontPoint,
@@ -189,7 +190,7 @@ def _facts(saved: SavedResult) -> dict[str, str]:
     found = {"Searched": f"{saved.created} UTC, {saved.result.seconds:.3g} s"}
     for target in saved.targets:
         title = target.name if len(saved.targets) > 1 else "Device"
-        found[title] = f"{target.device.get('processor', 'unknown')}; {target.runtime}"
+        found[title] = f"{device_words(target.device)}; {target.runtime}"
         if target.statistic:
             found[f"Latency{f' of {title}' * (title != 'Device')}"] = target.statistic
     if saved.predictor and saved.predictor.kind:

@@ -283,7 +283,7 @@ def _subnet_file(
             predicted |= {f"{key}@{target}": value for key, value in ms.items()}
     others = ("top1", *(latency_name(target) for target in tables))
     predicted |= {k: v for k, v in result.figures(chosen).items() if k not in others}
-    measured = confirmed[0].measured if confirmed else {}
+    measured = confirmed[0].told(tables) if confirmed else {}
     subnet = decode(space, genes)[0]
     file = subnet_file(run, space, subnet, path.parent, predicted=predicted, measured=measured)
     file.save(path)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from supernet.cli import options
+from supernet.cli.latency.texts import device_text
 from supernet.cli.output import print_json, print_table
 from supernet.errors import ConfigError
 
@@ -55,7 +56,7 @@ def show(table: "LatencyTable", path: Path, as_json: bool) -> None:
     corrections = table.corrections.values() or [table.correction]
     fitted = sum(correction.networks for correction in corrections)
     rows = [
-        ["device", device.get("processor", "")],
+        ["device", device_text(table)],
         ["runtime", f"{device.get('runtime')} {device.get('runtime_version')}"],
         ["settings", f"{table.precision}, {table.threads} thread, batch {table.batch}"],
         ["operators", str(len(table.rows))],

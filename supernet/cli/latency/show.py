@@ -9,6 +9,7 @@ import click
 from supernet.cli import options
 from supernet.cli.latency.texts import (
     basis_text,
+    device_text,
     error_text,
     held_out_text,
     interval_text,
@@ -73,7 +74,7 @@ def command(
 def _facts(table: "LatencyTable") -> list[list[str]]:
     model, held_out, correction = table.model, table.held_out, table.correction
     rows = [
-        ["device", table.device.get("processor", "not known")],
+        ["device", device_text(table)],
         ["runtime", runtime_text(table)],
         ["rows", f"{len(table.rows)} operators measured"],
     ]

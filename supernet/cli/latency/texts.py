@@ -29,14 +29,20 @@ def held_out_text(found: "HeldOut") -> str:
     )
 
 
+def device_text(table: "LatencyTable") -> str:
+    """The GPU, or the processor where none was measured."""
+    from supernet.latency.words import device_words
+
+    return device_words(table.device)
+
+
 def runtime_text(table: "LatencyTable") -> str:
     """Runtime with its version, threads, precision and batch."""
-    device = table.device
-    if "runtime" not in device:
-        return "as published"
-    words = f"{device['runtime']} {device.get('runtime_version', '')}".strip()
-    batch = f", batch {table.batch}" if table.batch > 1 else ""
-    return f"{words}, {table.threads} thread{'s' * (table.threads > 1)}, {table.precision}{batch}"
+    from supernet.latency.words import runtime_words
+
+    return runtime_words(
+        table.device, threads=table.threads, precision=table.precision, batch=table.batch
+    )
 
 
 def interval_text(found: "Explanation") -> str:

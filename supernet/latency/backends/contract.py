@@ -71,4 +71,4 @@ class Backend(abc.ABC):
 
     @abc.abstractmethod
     def describe(self) -> dict[str, str]:
-        """`runtime`, `runtime_version` and `provider`: part of what identifies a table."""
+        """`runtime`, `runtime_version`, `provider`, on a GPU `gpu`: what identifies a table."""

@@ -10,6 +10,7 @@ import numpy as np
 from supernet.errors import MissingPackageError
 from supernet.latency.backends.contract import Backend, Run
 from supernet.latency.kit.graph import PRECISIONS, build_onnx
+from supernet.latency.kit.machine import Machine
 
 __all__ = ["OnnxRuntime"]
 
@@ -73,8 +74,10 @@ class OnnxRuntime(Backend):
         return run
 
     def describe(self) -> dict[str, str]:
-        """Name, version and execution provider."""
+        """Name, version and execution provider; the GPU where it is used."""
+        gpu = {"gpu": Machine.gpu()} if self.device == "cuda" else {}
         return {
+            **gpu,
             "runtime": "onnxruntime",
             "runtime_version": self._runtime.__version__,
             "provider": _PROVIDERS[self.device],

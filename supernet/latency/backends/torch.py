@@ -62,13 +62,14 @@ class Torch(Backend):
         return run
 
     def describe(self) -> dict[str, str]:
-        """Name, version, and the name of the GPU."""
+        """Name, version, and the GPU where it is used."""
         torch = self._torch
-        provider = torch.cuda.get_device_name() if self.device == "cuda" else "cpu"
+        gpu = {"gpu": torch.cuda.get_device_name()} if self.device == "cuda" else {}
         return {
+            **gpu,
             "runtime": "torch",
             "runtime_version": torch.__version__,
-            "provider": provider,
+            "provider": self.device,
         }
 
 

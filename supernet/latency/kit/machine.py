@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,6 +68,18 @@ class Machine:
         values = dict(line.split("\t:", 1) for line in lines if "\t:" in line)
         part, maker = values.get("CPU part", ""), values.get("CPU implementer", "")
         return f"ARM core {part.strip()} of maker {maker.strip()}" if part else ""
+
+    @staticmethod
+    def gpu() -> str:
+        """Its name, such as ``NVIDIA H100 80GB HBM3``, as NVIDIA's driver tells it."""
+        query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        try:
+            done = subprocess.run(  # noqa: S603  # no words of anybody else in it
+                query, capture_output=True, text=True, timeout=20, check=True
+            )
+        except (OSError, subprocess.SubprocessError):
+            return "unknown"
+        return done.stdout.partition("\n")[0].strip() or "unknown"
 
     def governor(self) -> str | None:
         """Policy of the clock frequency; only ``performance`` holds it still."""
