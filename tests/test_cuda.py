@@ -67,11 +67,11 @@ def _subnets(space: Space) -> list[Subnet]:
     return decode(space, np.concatenate([largest(space), smallest(space), drawn]))
 
 
-def _short(name: str, precision: Precision = "fp32", epochs: float = 1) -> Recipe:
-    """Every phase of a recipe, eight steps long for each epoch."""
+def _short(name: str, precision: Precision = "fp32") -> Recipe:
+    """Every phase of a recipe, eight steps long."""
     recipe = at_batch_size(load_recipe(name), 32)
     recipe = scaled(recipe, len(recipe.phases))
-    phases = tuple(replace(p, epochs=epochs, warmup_epochs=0) for p in recipe.phases)
+    phases = tuple(replace(p, epochs=1, warmup_epochs=0) for p in recipe.phases)
     return replace(recipe, precision=precision, phases=phases)
 
 
@@ -128,10 +128,10 @@ def test_steps_of_every_recipe_wait_for_nothing(
 def test_a_stopped_training_goes_on_bit_for_bit(
     tmp_path: Path, space: Space, dataset: Dataset, precision: Precision
 ) -> None:
-    recipe, here = replace(_short("demo", precision, 2), ema=0.9), Processes(device=_DEVICE)
+    recipe, here = replace(_short("demo", precision), ema=0.9), Processes(device=_DEVICE)
 
     def stop(done: int, total: int, text: str) -> None:
-        if done == 30:
+        if done == 21:
             raise StopError
 
     whole, stopped, resumed = (seeded_supernet(space, 0) for _ in range(3))
@@ -141,7 +141,7 @@ def test_a_stopped_training_goes_on_bit_for_bit(
         Trainer(stopped, dataset, recipe, folder=folder, processes=here, progress=stop).train()
     trainer = Trainer(resumed, dataset, recipe, folder=folder, processes=here)
     trainer.resume(list_checkpoints(folder / "checkpoints")[-1])
-    assert 0 < trainer.step < 30
+    assert 0 < trainer.step < 21
     trainer.train()
     weights = whole.state_dict()
     apart = [n for n, value in resumed.state_dict().items() if not torch.equal(value, weights[n])]

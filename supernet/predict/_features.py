@@ -4,6 +4,7 @@ Costs of the whole and of each stage say in one number what many choices do toge
 let a model learn from a hundred subnets what single choices would need a thousand for.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,73 +14,117 @@ import numpy.typing as npt
 from supernet.predict.contract import Values
 from supernet.space import Genes, Space
 from supernet.space.additive import operator_indices, operators_of
-from supernet.space.layout import Dimension, StageDimensions, layout_of
-from supernet.space.spec import EXPANDING, Stage
+from supernet.space.layout import Dimension, layout_of
+from supernet.space.spec import EXPANDING
 
 __all__ = ["Standardised", "describe"]
 
 _CHUNK = 16384
-
-
-@lru_cache(maxsize=8)
-def _costs(space: Space) -> tuple[Values, Values]:
-    """MACs and parameters of the operators, and 0 for none as the last."""
-    operators = operators_of(space)
-    macs = np.array([*(float(operator.macs) for operator in operators), 0.0])
-    params = np.array([*(float(operator.params) for operator in operators), 0.0])
-    return macs, params
-
-
-def _value(dimension: Dimension, genes: Genes) -> Values:
-    """What was chosen; a choice that is no number counts by its place."""
-    choices = [
-        float(index) if isinstance(choice, str) else float(choice)
-        for index, choice in enumerate(dimension.choices)
-    ]
-    if dimension.column < 0:
-        return np.full(len(genes), choices[0])
-    return np.array(choices)[genes[:, dimension.column]]
+_OF_STAGE = "depth", "width", "se", "block", "shortcut"  # choices of a stage as a whole
 
 
 def describe(space: Space, genes: Genes) -> Values:
     """Features of a canonical population ``(N, G)``, shape ``(N, F)``."""
+    describer = _describer(space)
     parts = [
-        _describe(space, genes[start : start + _CHUNK])
-        for start in range(0, max(len(genes), 1), _CHUNK)
+        describer(genes[start : start + _CHUNK]) for start in range(0, max(len(genes), 1), _CHUNK)
     ]
     return np.concatenate(parts)
 
 
-def _describe(space: Space, genes: Genes) -> Values:
-    layout = layout_of(space)
-    index = operator_indices(space, genes)
-    macs, params = (cost[index] for cost in _costs(space))
-    found = [np.log(macs.sum(1)), np.log(params.sum(1)), np.log(_value(layout.resolution, genes))]
-    whole = (layout.stem_width, layout.stem_depth, layout.stem_out, layout.features)
-    found += [_value(dimension, genes) for dimension in whole]
-    for number, (own, stage) in enumerate(zip(layout.stages, space.stages), start=1):
-        slots = [i for i, slot in enumerate(layout.slots) if slot.place.stage == number]
-        found += [np.log(macs[:, slots].sum(1)), np.log(params[:, slots].sum(1))]
-        found += _stage(own, stage, genes)
-    return np.stack(found, axis=1)
+@lru_cache(maxsize=8)
+def _describer(space: Space) -> "_Describer":
+    return _Describer(space)
 
 
-def _stage(own: StageDimensions, stage: Stage, genes: Genes) -> list[Values]:
-    """Choices of the stage, means over its blocks, and its blocks one by one."""
-    depth = _value(own.depth, genes)
-    there = np.arange(stage.max_depth) < depth[:, None]
-    kernels = np.stack([_value(kernel, genes) for kernel in own.kernel], axis=1)
-    expands = np.stack([_value(expand, genes) for expand in own.expand], axis=1)
-    if own.block.column >= 0:
-        plain = np.array([kind not in EXPANDING for kind in stage.block])
-        expands = np.where(plain[genes[:, own.block.column]][:, None], 1.0, expands)
-    whole = (own.depth, own.width, own.se, own.block, own.shortcut)
-    found = [_value(dimension, genes) for dimension in whole]
-    for per_block in (kernels, expands):
-        found.append(np.where(there, per_block, 0).sum(1) / depth)
-        if not stage.shared:
-            found += list(np.where(there, per_block, 0).T)
-    return found
+class _Describer:
+    """Looks up all choices of a population at once: a search asks for a few dozen subnets."""
+
+    def __init__(self, space: Space) -> None:
+        self._space, layout = space, layout_of(space)
+        operators = operators_of(space)  # the last cost is that of none
+        self._macs = np.array([*(float(operator.macs) for operator in operators), 0.0])
+        self._params = np.array([*(float(operator.params) for operator in operators), 0.0])
+        stages = range(1, len(space.stages) + 1)
+        of_slot = np.array([slot.place.stage for slot in layout.slots])
+        whole = np.ones((len(of_slot), 1))
+        self._sums = np.concatenate([whole, of_slot[:, None] == np.array(stages)], axis=1)
+        self._stage = np.repeat(np.arange(len(stages)), [s.max_depth for s in space.stages])
+        self._block = np.concatenate([np.arange(s.max_depth) for s in space.stages])
+        self._means = (self._stage[:, None] == np.arange(len(stages))).astype(float)
+        first = (layout.resolution, layout.stem_width, layout.stem_depth, layout.stem_out)
+        own = layout.stages
+        self._whole = _Choices([*first, layout.features])
+        self._depth = _Choices([stage.depth for stage in own])
+        self._of_stage = _Choices([getattr(stage, kind) for stage in own for kind in _OF_STAGE])
+        self._kernels = _Choices([kernel for stage in own for kernel in stage.kernel])
+        self._expands = _Choices([expand for stage in own for expand in stage.expand])
+        plain = [[float(k not in EXPANDING) for k in s.block] for s in space.stages]
+        never = [stage.block.column < 0 for stage in own]
+        plain = [[0.0] * len(row) if no else row for row, no in zip(plain, never)]
+        self._plain = _Choices([stage.block for stage in own], plain)
+        self._order = np.array(self._in_network_order(), dtype=np.int64)
+
+    def __call__(self, genes: Genes) -> Values:
+        """The features of some subnets."""
+        index = operator_indices(self._space, genes)
+        costs = [np.log(cost[index] @ self._sums) for cost in (self._macs, self._params)]
+        whole, depth = self._whole(genes), self._depth(genes)
+        there = self._block < depth[:, self._stage]
+        plain = self._plain(genes)[:, self._stage] > 0
+        kernels = np.where(there, self._kernels(genes), 0)
+        expands = np.where(there, np.where(plain, 1.0, self._expands(genes)), 0)
+        means = [blocks @ self._means / depth for blocks in (kernels, expands)]
+        whole[:, 0] = np.log(whole[:, 0])  # the resolution
+        found = np.concatenate(
+            [*costs, whole, self._of_stage(genes), *means, kernels, expands], axis=1
+        )
+        features: Values = found[:, self._order]
+        return features
+
+    def _in_network_order(self) -> list[int]:
+        """The columns: of the whole, then stage by stage."""
+        stages, blocks = len(self._space.stages), len(self._stage)
+        starts = np.cumsum([0, stages + 1, stages + 1, 5, len(_OF_STAGE) * stages, stages, stages])
+        macs, params, whole, choices, mean_kernel, mean_expand, kernel = starts.tolist()
+        expand = kernel + blocks
+        order = [macs, params, *range(whole, whole + 5)]
+        for number, stage in enumerate(self._space.stages):
+            order += [macs + 1 + number, params + 1 + number]
+            order += [choices + len(_OF_STAGE) * number + i for i in range(len(_OF_STAGE))]
+            own = [] if stage.shared else np.flatnonzero(self._stage == number).tolist()
+            order += [mean_kernel + number, *(kernel + i for i in own)]
+            order += [mean_expand + number, *(expand + i for i in own)]
+        return order
+
+
+class _Choices:
+    """What was chosen in some dimensions; a choice that is no number counts by its place.
+
+    Args:
+        dimensions: of a space.
+        values: of their choices, in place of the choices themselves.
+    """
+
+    def __init__(
+        self, dimensions: Sequence[Dimension], values: Sequence[Sequence[float]] | None = None
+    ) -> None:
+        own = values or [
+            [float(i if isinstance(c, str) else c) for i, c in enumerate(dimension.choices)]
+            for dimension in dimensions
+        ]
+        self._values = np.array([value for row in own for value in row])
+        self._starts = np.cumsum([0, *map(len, own)])[:-1]
+        self._columns = np.array([dimension.column for dimension in dimensions])
+        self._fixed = self._columns < 0  # one choice, which is no gene
+
+    def __call__(self, genes: Genes) -> Values:
+        """Shape ``(N, D)``."""
+        index = genes.take(self._columns, axis=1, mode="wrap").astype(np.int64)
+        index[:, self._fixed] = 0
+        index += self._starts
+        found: Values = self._values.take(index)
+        return found
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -5,10 +5,11 @@ The page is a single file of plain HTML, SVG and a small script of our own. Neve
 """
 
 from supernet.report.contents import Curve, NetworkRow, Quality, QualityPoint, Report
-from supernet.report.document import render
+from supernet.report.document import MAX_BYTES, render
 from supernet.report.views import FrontPoint, OperatorRow, PlotAxis, Scatter, SearchView
 
 __all__ = [
+    "MAX_BYTES",
     "Curve",
     "FrontPoint",
     "NetworkRow",

@@ -11,21 +11,35 @@ from supernet.report._style import STYLE
 from supernet.report._tables import facts_list, figures_table, headline_table, summary
 from supernet.report.contents import Quality, Report
 
-__all__ = ["page", "render"]
+__all__ = ["MAX_BYTES", "page", "render"]
 
-_MAX_BYTES = 390_000
+MAX_BYTES = 390_000
+"""Of a page: what is longer is no longer mailed with a light heart."""
 _DETAILS = (1.0, 0.7, 0.5, 0.35, 0.2, 0.1, 0.05, 0.0)
 
 
 def render(report: Report) -> str:
-    """The whole document; plots draw fewer points rather than pass 400 KB."""
-    text = ""
-    most = 2 / max(2, len(report.searches))  # what would be too long is not tried
-    for detail in (detail for detail in _DETAILS if detail <= most):
-        text = page(report.title, [_header(report), *_sections(report, detail)])
-        if len(text.encode()) <= _MAX_BYTES:
+    """The whole document; plots draw fewer points rather than pass `MAX_BYTES`."""
+    most = 2 / max(2, len(report.searches))
+    first, *others = (detail for detail in _DETAILS if detail <= most)
+    text = _whole(report, first)
+    for detail in others:
+        too_long = len(text.encode()) - MAX_BYTES
+        if too_long <= 0:
             break
+        if detail == _DETAILS[-1] or _saved(report, first, detail) >= too_long:
+            first, text = detail, _whole(report, detail)
     return text
+
+
+def _whole(report: Report, detail: float) -> str:
+    return page(report.title, [_header(report), *_sections(report, detail)])
+
+
+def _saved(report: Report, detail: float, less: float) -> int:
+    """Bytes that less detail saves, by the newest search: they are much alike."""
+    long, short = (len(search_section(report.searches[0], 0, d)) for d in (detail, less))
+    return len(report.searches) * (long - short)
 
 
 def page(title: str, content: Iterable[Markup]) -> str:

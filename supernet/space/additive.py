@@ -141,6 +141,7 @@ class OperatorMax(_OperatorValues):
         values.max(axis=1, out=out)
 
 
+@lru_cache(maxsize=8)
 def _lookup(space: Space) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """What makes genes indices into the tables of all slots, one after the other.
 
@@ -164,11 +165,14 @@ def _lookup(space: Space) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float
 def operator_indices(space: Space, genes: Genes) -> npt.NDArray[np.int32]:
     """Which operator of `operators_of` stands in each slot, -1 for none; ``(N, slots)``."""
     strides, offsets = _lookup(space)
-    tables = np.concatenate([table.ravel() for table in operator_tables(space).slots])
-    found: npt.NDArray[np.int32] = tables[
-        (genes.astype(np.float32) @ strides + offsets).astype(np.int32)
-    ]
+    index = (genes.astype(np.float32) @ strides + offsets).astype(np.int32)
+    found: npt.NDArray[np.int32] = _flat_tables(space).take(index)
     return found
+
+
+@lru_cache(maxsize=8)
+def _flat_tables(space: Space) -> npt.NDArray[np.int32]:
+    return np.concatenate([table.ravel() for table in operator_tables(space).slots])
 
 
 def macs_of(space: Space, genes: Genes) -> npt.NDArray[np.int64]:

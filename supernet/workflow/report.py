@@ -10,6 +10,7 @@ from supernet.errors import ConfigError, SupernetError
 from supernet.files import write_text
 from supernet.latency.words import device_words
 from supernet.report import (
+    MAX_BYTES,
     Curve,
     FrontPoint,
     Quality,
@@ -34,7 +35,7 @@ from supernet.workflow.quality_file import QualityFile, read_quality
 
 __all__ = ["report_results", "report_run"]
 
-_MOST_SEARCHES = 12  # tabs
+_MOST_SEARCHES = 8  # tabs
 _NETWORKS = 150  # subnets of fronts that can be drawn, on the whole page
 _FILE_NAME = "report.html"
 
@@ -50,7 +51,7 @@ def report_run(run: Run) -> Path:
     config, metrics = run.config(), run.metrics()
     comparison, quality = read_comparison(run.folder), read_quality(run.folder)
     where = f" --run {shlex.quote(str(run.folder))}"
-    views, remarks = _views(run.searches, where, comparison)
+    views, remarks, older = _views(run.searches, where, comparison)
     space = run.space().name
     report = Report(
         title=f"supernet: {space} on {config.data or 'no images'}",
@@ -75,9 +76,7 @@ def report_run(run: Run) -> Path:
         searches=views,
         figures=comparison.figures if comparison else {},
     )
-    path = run.folder / _FILE_NAME
-    write_text(path, render(report))
-    return path
+    return _write(run.folder, report, older)
 
 
 def report_results(folder: Path) -> Path:
@@ -87,7 +86,7 @@ def report_results(folder: Path) -> Path:
         ConfigError: there is none.
         StorageError: it cannot be written.
     """
-    views, remarks = _views(folder, f" --results {shlex.quote(str(folder))}", None)
+    views, remarks, older = _views(folder, f" --results {shlex.quote(str(folder))}", None)
     if not views and not remarks:
         raise ConfigError(f"{folder}: no result of a search below it", hint="supernet search")
     report = Report(
@@ -97,8 +96,29 @@ def report_results(folder: Path) -> Path:
         networks=(),
         searches=views,
     )
+    return _write(folder, report, older)
+
+
+def _write(folder: Path, report: Report, older: int) -> Path:
+    """Write the page, with as many of the newest searches as fit; its path.
+
+    Args:
+        folder: for the page.
+        report: with the newest searches.
+        older: how many searches it does not have.
+    """
     path = folder / _FILE_NAME
-    write_text(path, render(report))
+    while True:
+        more = {"Older searches": f"{older}; see `supernet results`"} if older else {}
+        text = render(replace(report, facts={**report.facts, **more}))
+        share = MAX_BYTES / len(text.encode())
+        if share >= 1 or len(report.searches) < 2:
+            break
+        fewer = max(1, int(len(report.searches) * share))
+        older += len(report.searches) - fewer
+        newest = report.searches[:fewer]
+        report = replace(report, searches=newest, subtitle=_subtitle(newest))
+    write_text(path, text)
     return path
 
 
@@ -110,8 +130,8 @@ def _subtitle(views: Sequence[SearchView]) -> str:
 
 def _views(
     parent: Path, where: str, comparison: Comparison | None
-) -> tuple[tuple[SearchView, ...], dict[str, str]]:
-    """The newest searches, and what is to be said of those that are not shown."""
+) -> tuple[tuple[SearchView, ...], dict[str, str], int]:
+    """The newest searches, what is to be said of unreadable ones, how many are older."""
     views, remarks = [], {}
     folders = result_folders(parent)[::-1]
     shown = folders[:_MOST_SEARCHES]
@@ -123,9 +143,7 @@ def _views(
             continue
         own = comparison if comparison and comparison.search == saved.name else None
         views.append(_view(saved, where, own, _NETWORKS // len(shown)))
-    if len(folders) > _MOST_SEARCHES:
-        remarks["Older searches"] = f"{len(folders) - _MOST_SEARCHES}; see `supernet results`"
-    return tuple(views), remarks
+    return tuple(views), remarks, len(folders) - len(shown)
 
 
 # ---------------------------------------------------------------- one search

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -200,6 +201,22 @@ def test_the_page_of_searches_has_a_tab_each(supernet: Command, searches: Path) 
     assert "supernet results show phone --results searches --pick " in page
     assert "supernet export" not in page
     assert len(page.encode()) < 400_000
+
+
+def test_a_page_has_as_many_of_the_newest_searches_as_fit(
+    supernet: Command, searches: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(9):
+        shutil.copytree(searches / "both", searches / f"again{number}")
+    for most_bytes in (400_000, 100_000):
+        monkeypatch.setattr("supernet.workflow.report.MAX_BYTES", most_bytes)
+        monkeypatch.setattr("supernet.report.document.MAX_BYTES", most_bytes)
+        page = Path(supernet("report", "--json").json["files"]["report"]).read_text()
+        shown = page.count("data-name=")
+        assert 1 <= shown <= most_bytes // 50_000
+        assert len(page.encode()) <= most_bytes or shown == 1
+        assert f"{11 - shown}; see `supernet results`" in page
+        assert f"{shown} search" in page
 
 
 def test_the_page_of_a_run_is_made_of_what_lies_there(supernet: Command, run: Run) -> None:

@@ -7,12 +7,14 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from supernet.latency import LatencyTable, own_tables
 from supernet.predict import AccuracyPairs, fit_predictor
 from supernet.search import load_result
 from supernet.space import SubnetFile, load_space, macs_of, sample
@@ -168,6 +170,32 @@ def test_finalists_are_measured_before_the_winner_is_named(in_trained: Command):
     page = Path(result.json["files"]["report"]).read_text()
     assert "found, measured" in page
     assert "finalist, measured" in page
+
+
+def test_finalists_are_measured_in_the_runtime_of_each_target_that_is_here(
+    in_trained: Command, tmp_path: Path
+):
+    own = LatencyTable.load(own_tables() / "this_machine.json")
+    others: dict[str, dict[str, Any]] = {
+        "int8": {"precision": "int8"},
+        "elsewhere": {"device": {**own.device, "processor": "another"}},
+        "gpu": {"device": {**own.device, "gpu": "one that is not here"}},
+    }
+    for name, changes in others.items():
+        replace(own, target=name, **changes).save(tmp_path / f"{name}.json")
+    targets = [f"--target={tmp_path / name}.json" for name in ("elsewhere", "int8", "gpu")]
+    result = in_trained(
+        *("search", "--pairs", 12, "--budget", 1000, "--confirm", 1, "--name", "several"),
+        *("--target", "this_machine", *targets, "--max-latency-ms", "this_machine=9", "--json"),
+    )
+    assert result.code == 0, result.stderr
+    (one,) = result.json["confirmed"]
+    assert set(one) == {"index", "within", "top1", "latency_ms", "latency_ms@int8"}
+    assert one["latency_ms"] != one["latency_ms@int8"]
+    file = SubnetFile.load(Path(result.json["files"]["subnet"]))
+    assert file.measured["latency_ms@int8"] == one["latency_ms@int8"]
+    saved = load_result(Path(result.json["files"]["result"]))
+    assert set(saved.measured[0].figures) == {"top1", "latency@this_machine", "latency@int8"}
 
 
 # ---------------------------------------------------------------- stopped and gone on with
