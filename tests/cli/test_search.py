@@ -265,7 +265,7 @@ def _has_rows(database: sqlite3.Connection) -> bool:
 
 def test_a_search_killed_while_it_measures_measures_nothing_twice(in_trained: Command):
     run = next(Path("runs").iterdir())
-    asked = ("--pairs", 40, "--budget", 1000, "--seed", 7)
+    asked = ("--pairs", 150, "--budget", 1000, "--seed", 7)  # some seconds
     known = _measured(run)
     command = [sys.executable, "-m", "supernet", "search", *map(str, asked), "--name", "killed"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -280,7 +280,7 @@ def test_a_search_killed_while_it_measures_measures_nothing_twice(in_trained: Co
         process.communicate(timeout=DEADLINE_S)
     before = _measured(run)
     folder = run / "search" / "killed"
-    assert json.loads((folder / "request.json").read_text())["request"]["pairs"] == 40
+    assert json.loads((folder / "request.json").read_text())["request"]["pairs"] == 150
     assert not (folder / "result.json").exists()
 
     result = in_trained("search", *asked, "--name", "killed", "--resume", "--json")

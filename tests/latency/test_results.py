@@ -10,6 +10,7 @@ import pytest
 from supernet.errors import ConfigError, FileFormatError
 from supernet.latency import make_plan, read_result, table_of
 from supernet.latency.backends import Backend
+from supernet.latency.kit.journal import VERSION
 from supernet.latency.kit.machine import Machine
 from supernet.latency.kit.run import measure_plan, result_document
 from supernet.space import Space
@@ -183,7 +184,7 @@ def test_an_interrupted_run_says_how_much_is_missing(
 
 
 def test_a_run_interrupted_after_a_first_round_says_that_more_are_needed(tmp_path: Path) -> None:
-    header = {"format": "supernet.kit_journal", "version": 1, "models": 1}
+    header = {"format": "supernet.kit_journal", "version": VERSION, "models": 1}
     part = tmp_path / "board.json.part"
     part.write_text(f'{json.dumps(header)}\n["o0", 1.0, 0.1, 0.1]\n')
     with pytest.raises(FileFormatError, match="1 of 1 models were visited, not often enough"):

@@ -17,7 +17,7 @@ from supernet.latency.kit.protocol import Visit
 
 __all__ = ["FORMAT", "VERSION", "Journal", "OtherRunError", "read_journal"]
 
-FORMAT, VERSION = "supernet.kit_journal", 1
+FORMAT, VERSION = "supernet.kit_journal", 2  # 2: ratios are to an operator of the plan
 _VALUES = 3  # of a visit
 
 

@@ -39,6 +39,10 @@ class Plan(NamedTuple):
         """The operators of a network."""
         return [self.operators[number] for number in network.operators]
 
+    def reference(self) -> Sequence[Spec]:
+        """The operator that tells how fast operators run at a moment."""
+        return [self.operators[len(self.operators) // 2]]
+
     def gauge(self) -> Sequence[Spec]:
         """The network that tells how fast whole networks run at a moment."""
         return self.specs(self.networks[len(self.networks) // 2]) if self.networks else ()

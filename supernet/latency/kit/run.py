@@ -18,7 +18,6 @@ from supernet.latency.kit.measuring import (
     Task,
     clock_of,
     measure_tasks,
-    reference,
     statistic_of,
 )
 from supernet.latency.kit.plan import Plan
@@ -120,7 +119,7 @@ def measure_plan(
         patience_s: how long to wait for a machine that has slowed down.
     """
     machine, tasks = Machine(), tasks_of(plan, backend, skip)
-    clock, gauges = clock_of(backend), {SMALL: backend.load(reference())}
+    clock, gauges = clock_of(backend), {SMALL: backend.load(plan.reference())}
     if plan.networks:
         gauges[LARGE] = backend.load(plan.gauge())
     if journal is None:

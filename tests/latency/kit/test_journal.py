@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from supernet.errors import FileFormatError
-from supernet.latency.kit.journal import Journal, OtherRunError, read_journal
+from supernet.latency.kit.journal import VERSION, Journal, OtherRunError, read_journal
 from supernet.latency.kit.protocol import Visit
 
 HEADER: dict[str, Any] = {"plan": "abc", "settings": {"threads": 1}}
@@ -76,6 +76,6 @@ def test_another_run_is_not_continued(path: Path) -> None:
 
 
 def test_a_journal_of_another_version_is_refused(path: Path) -> None:
-    path.write_text(path.read_text().replace('"version": 1', '"version": 9'))
+    path.write_text(path.read_text().replace(f'"version": {VERSION}', '"version": 9'))
     with pytest.raises(FileFormatError, match="version 9 of a journal"):
         Journal(path, HEADER)
