@@ -1,0 +1,41 @@
+"""What a machine says of itself."""
+
+from pathlib import Path
+
+import pytest
+
+from supernet.latency.build import is_same_device
+from supernet.latency.kit.machine import Machine
+from supernet.latency.words import device_words, runtime_words
+
+
+def test_a_gpu_has_the_name_that_its_driver_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert Machine.gpu() == "unknown"
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 'NVIDIA H100 80GB HBM3'\necho another\n")
+    program.chmod(0o755)
+    assert Machine.gpu() == "NVIDIA H100 80GB HBM3"
+    program.write_text("#!/bin/sh\nexit 9\n")
+    assert Machine.gpu() == "unknown"
+
+
+def test_another_gpu_is_another_device() -> None:
+    cpu = {"processor": "Xeon", "runtime": "torch", "runtime_version": "2.11", "provider": "cpu"}
+    gpu = {**cpu, "provider": "cuda", "gpu": "H100"}
+    assert is_same_device(cpu, dict(cpu))
+    assert not is_same_device(cpu, gpu)
+    assert not is_same_device(gpu, {**gpu, "gpu": "H200"})
+    assert is_same_device(gpu, {**gpu, "measured_at": "2026-11-26"})
+
+
+def test_a_device_is_told_in_words() -> None:
+    gpu = {"processor": "Xeon", "gpu": "H100", "runtime": "torch", "runtime_version": "2.11"}
+    assert device_words(gpu) == "H100"
+    assert device_words({"processor": "Xeon"}) == "Xeon"
+    assert device_words({}) == "not known"
+    words = runtime_words(gpu, threads=2, precision="fp16", batch=8)
+    assert words == "torch 2.11, 2 threads, fp16, batch 8"
+    assert runtime_words({}, threads=1, precision="fp32", batch=1) == "as published"
