@@ -34,11 +34,14 @@ from supernet.models import extract
 from supernet.space import Genes, Subnet, decode, largest, load_space, sample
 from supernet.threads import limit_spinning
 
-BATCHES = {32: 128, 128: 32, 224: 16}  # images of a step on a CPU by their size
+BATCHES = {  # images of a step by their size
+    "cpu": {32: 128, 128: 32, 224: 16},
+    "cuda": {32: 1024, 128: 256, 224: 64},
+}
 BF16 = torch.bfloat16
 SIDES = {
     "ofa": ["ofa", "ofa_bf16"],
-    "ours": ["ours", "ours_bf16", "ours_without_numba", "extracted"],
+    "ours": ["ours", "ours_bf16", "ours_without_numba", "extracted", "extracted_contiguous"],
 }
 RATIOS = {
     "ours": ("ofa", "ours"),
@@ -47,6 +50,7 @@ RATIOS = {
     "ours_bf16_over_ofa_bf16": ("ofa_bf16", "ours_bf16"),
     "ours_bf16_over_ours": ("ours", "ours_bf16"),
     "elastic_over_extracted_time": ("ours_without_numba", "extracted"),
+    "contiguous_over_channels_last": ("extracted", "extracted_contiguous"),
 }
 Step = Callable[[], None]
 
@@ -98,11 +102,15 @@ def steps_of(
     images = images.to(memory_format=torch.channels_last)
     step = functools.partial(step_of, pair.ours, images, labels, fused=True)
     plain = extract(pair.ours, subnet).to(memory_format=torch.channels_last).train()
+    contiguous = extract(pair.ours, subnet).to(memory_format=torch.contiguous_format).train()
     return {
         "ours": step(),
         "ours_bf16": step(bf16=True),
         "ours_without_numba": step(kernel=False),
         "extracted": step_of(plain, images, labels, fused=True),
+        "extracted_contiguous": step_of(
+            contiguous, images.contiguous(), labels, fused=True, kernel=False
+        ),
     }
 
 
@@ -231,9 +239,11 @@ def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--space", default="mobilenet_v3")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--sizes", type=int, nargs="+", default=list(BATCHES), choices=BATCHES)
-    parser.add_argument("--batches", type=int, nargs="+", help="instead of 128, 32 and 16 images")
+    parser.add_argument("--device", default="cpu", choices=BATCHES)
+    parser.add_argument(
+        "--sizes", type=int, nargs="+", default=[*BATCHES["cpu"]], choices=BATCHES["cpu"]
+    )
+    parser.add_argument("--batches", type=int, nargs="+", help="images of a step, for all sizes")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--random", type=int, default=5, help="random subnets at each size")
     add_hardware(parser)
@@ -242,7 +252,7 @@ def main() -> None:
     rows = [
         row
         for size in arguments.sizes
-        for batch in arguments.batches or [BATCHES[size]]
+        for batch in arguments.batches or [BATCHES[arguments.device][size]]
         for row in measure(sides, arguments.space, size, batch, arguments.rounds, arguments.random)
     ]
     sides.close()
