@@ -134,6 +134,11 @@ class LatencyTable:
     """By name of a space: fitted to its networks only. Small networks and large ones do
     not follow one line. `correction` is for all other spaces."""
 
+    @property
+    def spaces(self) -> tuple[str, ...]:
+        """Names of the spaces that it was built for, as far as it says."""
+        return tuple(self.corrections) or ((self.held_out.space,) if self.held_out.space else ())
+
     @cached_property
     def _estimator(self) -> SizeEstimator:
         times = {operator: row.ms for operator, row in self.rows.items()}

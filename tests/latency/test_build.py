@@ -123,8 +123,9 @@ def test_results_of_several_kits_become_one_table(
     table = table_of(results, "bench")
     assert table.missing(tiny_space) == table.missing(mixed_space) == []
     assert table.held_out.networks == 8
-    assert table.held_out.space == "tiny, mixed"
+    assert table.spaces == ("tiny", "mixed")
     alone = [table_of([result], "bench") for result in results]
+    assert [one.spaces for one in alone] == [("tiny",), ("mixed",)]
     assert table.corrections == {"tiny": alone[0].correction, "mixed": alone[1].correction}
     assert table.correction == alone[0].correction
     assert table.held_out.predicted_ms[4:] == pytest.approx(alone[1].held_out.predicted_ms)

@@ -72,15 +72,18 @@ def command(
 
 
 def _space(table: "LatencyTable", name: str | None) -> "Space":
-    """The named space, else that of the table's held-out networks."""
+    """The named space, else the one that the table was built for."""
     from supernet.space import list_spaces, load_space
 
-    if name is None and table.held_out.space not in list_spaces():
-        raise ConfigError(
-            f"target {table.target!r} does not say which space its networks are of",
-            hint="give --space",
+    known = [space for space in table.spaces if space in list_spaces()]
+    if name is None and len(known) != 1:
+        which = (
+            f"is of several spaces: {', '.join(known)}"
+            if known
+            else ("does not say which space its networks are of")
         )
-    return load_space(name or table.held_out.space)
+        raise ConfigError(f"target {table.target!r} {which}", hint="give --space")
+    return load_space(name or known[0])
 
 
 def _print(table: "LatencyTable", checks: "list[Check]") -> None:

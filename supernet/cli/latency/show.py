@@ -138,13 +138,12 @@ def _space_of(table: "LatencyTable") -> str:
     """A shipped space that the table was built for, else one that it knows."""
     from supernet.space import list_spaces, load_space
 
-    built_for = [name for name in (*table.held_out.space.split(", "), *table.corrections) if name]
-    own = [name for name in built_for if name in list_spaces()]
+    own = [name for name in table.spaces if name in list_spaces()]
     if own:
         return own[0]
-    if built_for:
+    if table.spaces:
         click.echo(
-            f"note: the table was built for space {built_for[0]!r}, which is not a shipped one; "
+            f"note: the table was built for space {table.spaces[0]!r}, which is not a shipped one; "
             "--space FILE.yaml draws a subnet of it",
             err=True,
         )
