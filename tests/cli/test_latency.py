@@ -252,7 +252,7 @@ def test_a_table_is_shown_by_a_space_that_it_was_built_for(supernet: Command):
         ([], "mobilenet_v3", ""),
     ):
         held_out = HeldOut(predicted_ms=(1.0,), measured_ms=(1.0,), space=", ".join(spaces))
-        own = {name: table.correction for name in spaces} if len(spaces) > 1 else {}
+        own = dict.fromkeys(spaces, table.correction) if len(spaces) > 1 else {}
         replace(table, held_out=held_out, corrections=own).save(Path("own.json"))
         result = supernet("latency", "show", "own.json")
         assert f"the largest subnet of {drawn}: " in result.stdout
