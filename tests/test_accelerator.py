@@ -1,6 +1,5 @@
 """What a GPU would be asked, on a device of the tests' own: see `tests.accelerator`."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,30 +8,24 @@ import numpy as np
 import pytest
 import torch
 
-from supernet.data import Dataset, load_fashion_mnist
+from supernet.data import Dataset
 from supernet.evaluate import Evaluator
 from supernet.models import Supernet, extract, sort_channels
 from supernet.progress import silent
-from supernet.space import Head, Space, Stage, Stem, Subnet, decode, largest, sample, smallest
+from supernet.space import Head, Space, Stage, Stem, largest, smallest
 from supernet.train import (
-    Recipe,
     Trainer,
-    at_batch_size,
     list_checkpoints,
     list_recipes,
-    load_recipe,
     scaled,
 )
 from supernet.train.processes import Processes
 from supernet.workflow.accuracies import Accuracies
 from supernet.workflow.train import seeded_supernet, train_supernet
 from tests.accelerator import AVAILABLE, Accelerator
+from tests.on_devices import WAITS, few_images, few_subnets, logged_losses, short_recipe
 
 pytestmark = pytest.mark.skipif(not AVAILABLE, reason="this torch has no devices in Python")
-
-_WAITS = {
-    "attentive": 2
-}  # a look at the losses of the candidates for each of its two best_up subnets
 
 
 @pytest.fixture
@@ -61,25 +54,7 @@ def space() -> Space:
 
 @pytest.fixture(scope="module")
 def dataset() -> Dataset:
-    whole = load_fashion_mnist()
-    few = whole.train.take(slice(0, 64))
-    return replace(whole, train=few, holdout=few, test=few)
-
-
-def _subnets(space: Space) -> list[Subnet]:
-    drawn = sample(space, 2, np.random.default_rng(0))
-    return decode(space, np.concatenate([largest(space), smallest(space), drawn]))
-
-
-def _two_steps_a_phase(name: str) -> Recipe:
-    recipe = at_batch_size(load_recipe(name), 32)
-    recipe = scaled(recipe, len(recipe.phases))
-    return replace(recipe, phases=tuple(replace(p, epochs=1) for p in recipe.phases))
-
-
-def _losses(folder: Path) -> list[float]:
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
-    return [json.loads(line)["loss"] for line in lines]
+    return few_images(64)
 
 
 # -- the device itself ----------------------------------------------------------------
@@ -117,14 +92,14 @@ def test_a_moved_supernet_computes_what_it_did(accelerator: Accelerator, tiny_sp
     for module in (supernet.eval(), moved.to(accelerator.device).eval()):
         sort_channels(module)
     accelerator.waits.clear()
-    for subnet in _subnets(tiny_space):
+    for subnet in few_subnets(tiny_space):
         x = torch.randn(2, 3, subnet.resolution, subnet.resolution)
         expected = extract(supernet, subnet)(x)
         there = x.to(accelerator.device, non_blocking=True)
         moved.activate(subnet)
         for network in (moved, extract(moved, subnet)):
             torch.testing.assert_close(network(there).cpu(), expected)
-    assert len(accelerator.waits) == 2 * len(_subnets(tiny_space))  # ours, to compare
+    assert len(accelerator.waits) == 2 * len(few_subnets(tiny_space))  # ours, to compare
 
 
 # -- training -------------------------------------------------------------------------
@@ -134,7 +109,7 @@ def test_a_moved_supernet_computes_what_it_did(accelerator: Accelerator, tiny_sp
 def test_steps_of_every_recipe_wait_for_nothing(
     tmp_path: Path, accelerator: Accelerator, space: Space, dataset: Dataset, name: str
 ) -> None:
-    recipe, at_steps = _two_steps_a_phase(name), []
+    recipe, at_steps = short_recipe(name), []
 
     def stepped(done: int, total: int, text: str) -> None:
         at_steps.append(len(accelerator.waits))
@@ -152,14 +127,16 @@ def test_steps_of_every_recipe_wait_for_nothing(
     assert len(at_steps) == 2 * len(recipe.phases)
     # the second step of a phase: before the first one, the phase before it was saved
     waited = [second - first for first, second in zip(at_steps[::2], at_steps[1::2])]
-    assert waited == [_WAITS.get(name, 0)] * len(recipe.phases), accelerator.waits
-    assert _losses(tmp_path / "there") == pytest.approx(_losses(tmp_path / "cpu"), rel=1e-3)
+    assert waited == [WAITS.get(name, 0)] * len(recipe.phases), accelerator.waits
+    assert logged_losses(tmp_path / "there") == pytest.approx(
+        logged_losses(tmp_path / "cpu"), rel=1e-3
+    )
 
 
 def test_a_training_there_is_resumed_there(
     tmp_path: Path, accelerator: Accelerator, space: Space, dataset: Dataset
 ) -> None:
-    recipe, there = _two_steps_a_phase("sandwich"), Processes(device=str(accelerator.device))
+    recipe, there = short_recipe("sandwich"), Processes(device=str(accelerator.device))
     recipe = replace(recipe, ema=0.5)
     whole = seeded_supernet(space, 0)
     Trainer(whole, dataset, recipe, folder=tmp_path, processes=there).train()
@@ -180,12 +157,12 @@ def test_scores_are_those_of_the_host(
 ) -> None:
     supernet = seeded_supernet(space, 0)
     here = Evaluator(supernet, dataset, calibration_images=64, batch_size=32)
-    expected = [here.subnet_score(subnet, "holdout") for subnet in _subnets(space)]
+    expected = [here.subnet_score(subnet, "holdout") for subnet in few_subnets(space)]
     device = accelerator.device
     there = Evaluator(
         supernet.to(device), dataset, device=str(device), calibration_images=64, batch_size=32
     )
-    for subnet, score in zip(_subnets(space), expected):
+    for subnet, score in zip(few_subnets(space), expected):
         accelerator.waits.clear()
         found = there.subnet_score(subnet, "holdout")
         assert found.top1 == score.top1
@@ -194,7 +171,7 @@ def test_scores_are_those_of_the_host(
 
 
 def test_a_search_evaluates_there(tmp_path: Path, accelerator: Accelerator, space: Space) -> None:
-    recipe = _two_steps_a_phase("single_path")
+    recipe = short_recipe("single_path")
     recipe = scaled(recipe, 0.01)
     run = train_supernet(space, recipe, folder=tmp_path / "run", device=str(accelerator.device))
     genes = np.concatenate([largest(run.space()), smallest(run.space())])

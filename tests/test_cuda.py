@@ -3,7 +3,6 @@
 `tests/test_accelerator.py` asks the same of a device of the tests' own, everywhere.
 """
 
-import json
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from supernet.data import Dataset, load_fashion_mnist
+from supernet.data import Dataset
 from supernet.evaluate import Evaluator
 from supernet.latency.backends import open_backend
 from supernet.latency.build import table_of
@@ -21,20 +20,17 @@ from supernet.latency.kit.protocol import Protocol
 from supernet.latency.kits import make_plan
 from supernet.latency.measuring import measure_here
 from supernet.models import Supernet, extract
-from supernet.space import Space, Subnet, decode, largest, sample, smallest
-from supernet.train import Recipe, Trainer, list_checkpoints, list_recipes, load_recipe, scaled
+from supernet.space import Space, largest, smallest
+from supernet.train import Trainer, list_checkpoints, list_recipes, load_recipe, scaled
 from supernet.train.processes import Processes
 from supernet.train.recipe import Precision
-from supernet.train.recipes import at_batch_size
 from supernet.workflow.accuracies import Accuracies
 from supernet.workflow.train import seeded_supernet, train_supernet
+from tests.on_devices import WAITS, few_images, few_subnets, logged_losses, short_recipe
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
 _DEVICE = "cuda"
-_WAITS = {
-    "attentive": 2
-}  # a look at the losses of the candidates for each of its two best_up subnets
 
 
 class StopError(Exception):
@@ -58,27 +54,7 @@ def space(demo_space: Space) -> Space:
 
 @pytest.fixture(scope="module")
 def dataset() -> Dataset:
-    whole = load_fashion_mnist()
-    few = whole.train.take(slice(0, 256))
-    return replace(whole, train=few, holdout=few, test=few)
-
-
-def _subnets(space: Space) -> list[Subnet]:
-    drawn = sample(space, 4, np.random.default_rng(0))
-    return decode(space, np.concatenate([largest(space), smallest(space), drawn]))
-
-
-def _short(name: str, precision: Precision = "fp32") -> Recipe:
-    """Every phase of a recipe, eight steps long."""
-    recipe = at_batch_size(load_recipe(name), 32)
-    recipe = scaled(recipe, len(recipe.phases))
-    phases = tuple(replace(p, epochs=1, warmup_epochs=0) for p in recipe.phases)
-    return replace(recipe, precision=precision, phases=phases)
-
-
-def _losses(folder: Path) -> list[float]:
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
-    return [json.loads(line)["loss"] for line in lines]
+    return few_images(256)
 
 
 def test_a_moved_supernet_computes_what_it_did(tiny_space: Space) -> None:
@@ -87,7 +63,7 @@ def test_a_moved_supernet_computes_what_it_did(tiny_space: Space) -> None:
     moved = Supernet(tiny_space)
     moved.load_state_dict(supernet.state_dict())
     moved.eval().to(_DEVICE, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs know it for tensors only
-    for subnet in _subnets(tiny_space):
+    for subnet in few_subnets(tiny_space):
         x = torch.randn(2, 3, subnet.resolution, subnet.resolution)
         expected = extract(supernet, subnet)(x)
         moved.activate(subnet)
@@ -101,7 +77,7 @@ def test_steps_of_every_recipe_wait_for_nothing(
     tmp_path: Path, space: Space, dataset: Dataset, name: str
 ) -> None:
     """The host runs ahead of the GPU; losses are those of a CPU."""
-    recipe, at_steps = _short(name), []
+    recipe, at_steps = replace(short_recipe(name), precision="fp32"), []
     with warnings.catch_warnings(record=True) as waits:
         warnings.simplefilter("always")
 
@@ -120,9 +96,9 @@ def test_steps_of_every_recipe_wait_for_nothing(
     found = [f"{wait.filename}:{wait.lineno} {wait.message}" for wait in waits]
     # the last of a phase: at the first, the phase before it is saved
     waited = [b - a for a, b in zip(at_steps[6::8], at_steps[7::8])]
-    assert waited == [_WAITS.get(name, 0)] * len(recipe.phases), found
+    assert waited == [WAITS.get(name, 0)] * len(recipe.phases), found
     Trainer(seeded_supernet(space, 0), dataset, recipe, folder=tmp_path / "cpu").train()
-    assert _losses(there) == pytest.approx(_losses(tmp_path / "cpu"), rel=0.02)
+    assert logged_losses(there) == pytest.approx(logged_losses(tmp_path / "cpu"), rel=0.02)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
@@ -130,7 +106,10 @@ def test_a_stopped_training_goes_on_bit_for_bit(
     tmp_path: Path, space: Space, dataset: Dataset, precision: Precision
 ) -> None:
     """Over three epochs of eight steps; stopped in the third."""
-    recipe, here = replace(_short("sandwich", precision), ema=0.9), Processes(device=_DEVICE)
+    recipe, here = (
+        replace(short_recipe("sandwich"), precision=precision, ema=0.9),
+        Processes(device=_DEVICE),
+    )
     recipe = replace(recipe, phases=tuple(replace(p, epochs=3) for p in recipe.phases))
 
     def stop(done: int, total: int, text: str) -> None:
@@ -154,10 +133,10 @@ def test_a_stopped_training_goes_on_bit_for_bit(
 def test_scores_are_those_of_the_host(space: Space, dataset: Dataset) -> None:
     supernet = seeded_supernet(space, 0)
     here = Evaluator(supernet, dataset, calibration_images=128, batch_size=64)
-    expected = [here.subnet_score(subnet, "holdout") for subnet in _subnets(space)]
+    expected = [here.subnet_score(subnet, "holdout") for subnet in few_subnets(space)]
     moved = supernet.to(_DEVICE)
     there = Evaluator(moved, dataset, device=_DEVICE, calibration_images=128, batch_size=64)
-    for subnet, score in zip(_subnets(space), expected):
+    for subnet, score in zip(few_subnets(space), expected):
         found = there.subnet_score(subnet, "holdout")
         assert found.loss == pytest.approx(score.loss, rel=1e-4)
         assert found.top1 == pytest.approx(score.top1, abs=1)

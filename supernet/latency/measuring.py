@@ -50,6 +50,9 @@ def measure(
         backend: to measure in, ONNX Runtime on the protocol's threads when not given.
         progress: told about every visit.
         what: the models, in a word for the progress.
+
+    Raises:
+        ConfigError: a file, for another backend than ONNX Runtime.
     """
     protocol = protocol or Protocol()
     if not models:
@@ -71,7 +74,11 @@ def measure(
 def _load(backend: Backend, model: Model) -> Run:
     if not isinstance(model, bytes):
         return backend.load(model)
-    assert isinstance(backend, OnnxRuntime), f"{backend.name} reads no files"
+    if not isinstance(backend, OnnxRuntime):
+        raise ConfigError(
+            f"{backend.name} reads no ONNX files, onnxruntime does",
+            hint="give the operators of the network",
+        )
     return backend.load_onnx(model)
 
 

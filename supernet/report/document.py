@@ -23,7 +23,7 @@ def render(report: Report) -> str:
     most = 2 / max(2, len(report.searches))
     first, *others = (detail for detail in _DETAILS if detail <= most)
     text = _whole(report, first)
-    for detail in others:
+    for detail in others if report.searches else ():
         too_long = len(text.encode()) - MAX_BYTES
         if too_long <= 0:
             break

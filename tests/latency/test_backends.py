@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from supernet.errors import ConfigError, MissingPackageError
-from supernet.latency import Protocol, make_plan, measure_here, table_of
+from supernet.latency import Protocol, make_plan, measure, measure_here, table_of
 from supernet.latency.backends import BACKENDS, backend_class, installed, open_backend
 from supernet.latency.kit.measuring import clock_of
 from supernet.space import Head, Operator, Space, Stage, Stem, decode, operators, sample
@@ -144,6 +144,11 @@ def test_an_unknown_backend_suggests_the_known() -> None:
     with pytest.raises(ConfigError, match="no 'tensorrt' here") as caught:
         open_backend("tensorrt")
     assert "onnxruntime" in caught.value.hint
+
+
+def test_files_are_for_onnx_runtime() -> None:
+    with pytest.raises(ConfigError, match="torch reads no ONNX files"):
+        measure([b"a file"], backend=open_backend("torch"))
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="no torch")

@@ -421,6 +421,11 @@ def test_impossible_network_rows_are_refused(change: dict[str, Any], message: st
         replace(network("a", 90, 1), **change)
 
 
+def test_a_page_without_searches_is_as_long_as_it_must_be() -> None:
+    page = render(replace(full(), searches=(), facts={"Run": "x" * 400_000}))
+    assert "x" * 400_000 in page
+
+
 @pytest.mark.parametrize("label", ["16: k3e4 k5e6 | " * 10, '<&">' * 60], ids=["plain", "escaped"])
 def test_page_stays_below_400_kb_and_says_what_it_left_out(label: str) -> None:
     many = tuple(
