@@ -2,15 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-
-import numpy as np
+from functools import partial
 
 from supernet.latency import LatencyTable, backend_of, measure_drift_corrected
 from supernet.progress import Progress
 from supernet.runs import Run
 from supernet.search import MeasuredRecord, Problem, SearchResult, latency_name
-from supernet.search.pareto import Index
-from supernet.space import decode, operators
+from supernet.search.finalists import Columns, measure_finalists, ranked
+from supernet.space import Genes, Space, decode, operators
 from supernet.workflow.accuracies import Accuracies
 from supernet.workflow.request import SearchRequest
 
@@ -52,7 +51,7 @@ def confirm(
 ) -> tuple[Confirmed, ...]:
     """Measure the subnets that are predicted best within the limits; the winner first.
 
-    Those whose measured latency breaks its limit come last.
+    Who breaks a limit comes last. How they are chosen: `measure_finalists`.
 
     Args:
         run: that holds the weights.
@@ -62,35 +61,40 @@ def confirm(
         tables: of the targets.
         progress: told about every measurement.
     """
-    index = _finalists(problem, result, request.confirm)
-    genes = result.genes[index]
     with Accuracies(
         run, request.device, progress, images=request.images, workers=request.workers
     ) as accuracies:
-        top1 = accuracies.measure(genes)[0]
-    measured = [{"top1": float(value)} for value in top1]
-    within = np.ones(len(index), dtype=bool)
-    space = problem.domain.space
+        index, measured = measure_finalists(
+            problem,
+            result,
+            request.confirm,
+            partial(_measure, accuracies, problem.domain.space, tables, progress),
+        )
+    columns = {name: column[index] for name, column in result.columns.items()} | measured
+    broken = problem.violation(columns)
+    return tuple(
+        Confirmed(
+            index=int(index[row]),
+            measured={name: float(values[row]) for name, values in measured.items()},
+            within=bool(broken[row] <= 0),
+        )
+        for row in ranked(problem, columns)
+    )
+
+
+def _measure(
+    accuracies: Accuracies,
+    space: Space,
+    tables: Mapping[str, LatencyTable],
+    progress: Progress,
+    genes: Genes,
+) -> Columns:
+    """Top-1 on the hold-out images, and latency on every target that is here."""
+    found: Columns = {"top1": accuracies.measure(genes)[0]}
     models = [operators(space, subnet) for subnet in decode(space, genes)]
     for target, table in tables.items():
-        if backend_of(table) is None:
-            continue
-        what = f"finalists on {target}"
-        ms = measure_drift_corrected(table, space, models, progress=progress, what=what)
-        name = latency_name(target)
-        within &= ms <= problem.limits.get(name, np.inf)
-        for values, value in zip(measured, ms.tolist()):
-            values[name] = value
-    found = [
-        Confirmed(index=int(i), measured=values, within=bool(ok))
-        for i, values, ok in zip(index, measured, within)
-    ]
-    return tuple(sorted(found, key=lambda one: (not one.within, -one.measured["top1"])))
-
-
-def _finalists(problem: Problem, result: SearchResult, count: int) -> Index:
-    """The subnets that are predicted best within the limits."""
-    feasible = np.flatnonzero(problem.violation(result.columns) <= 0)
-    best = np.argsort(-result.columns["top1"][feasible], kind="stable")[:count]
-    found: Index = feasible[best]
+        if backend_of(table) is not None:
+            what = f"finalists on {target}"
+            ms = measure_drift_corrected(table, space, models, progress=progress, what=what)
+            found[latency_name(target)] = ms
     return found
