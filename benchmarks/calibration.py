@@ -43,7 +43,7 @@ def scores(run: Run, count: int, subnets: int, images: int) -> np.ndarray[Any, A
 def plot(rows: list[dict[str, Any]]) -> str:
     """The error over the number of images, on a logarithmic scale, with bars for its error."""
     counts = np.log([row["calibration_images"] for row in rows])
-    most = max(row["rms_high"] for row in rows) * 1.1
+    most = 1.1 * max(float(row["rms_high"]) for row in rows)
 
     def y(points: float) -> float:
         return HEIGHT - MARGIN + (2 * MARGIN - HEIGHT) * points / most

@@ -54,7 +54,7 @@ def ofa_side(pair: Pair, images: int) -> Callable[[Subnet], None]:
     from ofa.imagenet_classification.elastic_nn.utils import set_running_statistics
 
     pixels = torch.from_numpy(dataset_of(images).test.pixels(slice(None)))
-    batches = [(v, torch.zeros(len(v))) for v in eval_view(pixels, SIZE, VIEWS).split(BATCH)]
+    batches = [(v, torch.zeros(len(v))) for v in torch.split(eval_view(pixels, SIZE, VIEWS), BATCH)]
 
     def run(subnet: Subnet) -> None:
         pair.activate(subnet)

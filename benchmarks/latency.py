@@ -85,8 +85,8 @@ def scores(predicted: Values, measured: Values) -> dict[str, float]:
 def line_through(x: Values, y: Values) -> Values:
     """Slope and intercept of least relative squares."""
     terms = np.stack([x, np.ones_like(x)], axis=1) / y[:, None]
-    found: Values = np.linalg.lstsq(terms, np.ones_like(y), rcond=None)[0]
-    return found
+    found = np.linalg.lstsq(terms, np.ones_like(y), rcond=None)[0]
+    return np.asarray(found, dtype=np.float64)
 
 
 def compare(result: KitResult) -> dict[str, dict[str, float]]:

@@ -215,8 +215,8 @@ def additive(
     ms = data.ms
 
     def solved(matrix: Values, target: Values) -> Values:
-        found: Values = np.linalg.solve(matrix.T @ matrix + ridge, matrix.T @ target)
-        return found
+        found = np.linalg.solve(matrix.T @ matrix + ridge, matrix.T @ target)
+        return np.asarray(found, dtype=np.float64)
 
     relative = hot[rest] / ms[rest, None]
     return {

@@ -136,6 +136,8 @@ def build(name: str, folder: Path) -> Pair:
     theirs.train()(random_images(16, RESOLUTION))
     for norm, momentum in zip(norms, momenta):
         norm.momentum = momentum
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
         norm.running_mean.add_(0.1 * norm.running_var.sqrt() * torch.randn_like(norm.running_mean))
         norm.running_var.mul_(torch.empty_like(norm.running_var).uniform_(0.5, 1.5))
     torch.save({"state_dict": theirs.state_dict()}, folder / f"{name}.pth")

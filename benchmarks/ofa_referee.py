@@ -253,19 +253,23 @@ def measure_switching(pair: Pair, rng: np.random.Generator) -> Figures:
     image = random_images(1, 32)
     fresh = Supernet(load_space(pair.space.name))
     set_theirs, net, theirs = pair.theirs.set_active_subnet, pair.ours.eval(), pair.theirs.eval()
+
+    def ours(net: Supernet, count: int, *, forward: bool = False) -> None:
+        for subnet in subnets[:count]:
+            net.activate(subnet)
+            if forward:
+                net(image)
+
     works: dict[str, tuple[int, Callable[[], object]]] = {
-        "ours": (SWITCHES, lambda: [net.activate(s) for s in subnets]),
+        "ours": (SWITCHES, lambda: ours(net, SWITCHES)),
         "referee": (SWITCHES, lambda: [set_theirs(**a) for a in arguments]),
-        "ours_with_forward": (
-            FORWARDS,
-            lambda: [(net.activate(s), net(image)) for s in subnets[:FORWARDS]],
-        ),
+        "ours_with_forward": (FORWARDS, lambda: ours(net, FORWARDS, forward=True)),
         "referee_with_forward": (
             FORWARDS,
             lambda: [(set_theirs(**a), theirs(image)) for a in arguments[:FORWARDS]],
         ),
     }
-    first = _microseconds(SWITCHES, lambda: [fresh.activate(s) for s in subnets])
+    first = _microseconds(SWITCHES, lambda: ours(fresh, SWITCHES))
     for _, work in works.values():
         work()
     rounds = [{key: _microseconds(*work) for key, work in works.items()} for _ in range(ROUNDS)]

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -80,13 +81,13 @@ def step_of(
     installed = depthwise.has_kernel()
 
     def step() -> None:
-        depthwise.has_kernel = lambda: kernel and installed
-        optimiser.zero_grad(set_to_none=True)
-        with torch.autocast(images.device.type, BF16, enabled=bf16):
-            logits = network(images)
-        F.cross_entropy(logits.float(), labels, label_smoothing=0.1).backward()
-        optimiser.step()
-        depthwise.has_kernel = lambda: installed
+        with patch.object(depthwise, "has_kernel", lambda: kernel and installed):
+            optimiser.zero_grad(set_to_none=True)
+            with torch.autocast(images.device.type, BF16, enabled=bf16):
+                logits = network(images)
+            loss = F.cross_entropy(logits.float(), labels, label_smoothing=0.1)
+            torch.autograd.backward(loss)
+            optimiser.step()
 
     return step
 
@@ -120,11 +121,15 @@ def work(side: str, space: str, device: str, pipe: Connection) -> None:
     with tempfile.TemporaryDirectory() as folder:
         pair = build(space, Path(folder))
     pair.train(True)
-    pair.ours.to(device, memory_format=torch.channels_last)
+    pair.ours.to(device).to(memory_format=torch.channels_last)
     pair.theirs.to(device)
     if side == "ours" and device == "cpu":
         keep_freed_memory()
-    wait = torch.cuda.synchronize if device != "cpu" else lambda: None
+
+    def wait() -> None:
+        if device != "cpu":
+            torch.accelerator.synchronize()
+
     steps: dict[str, Step] = {}
     while task := pipe.recv():
         if task["do"] == "subnet":
