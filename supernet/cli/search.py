@@ -45,7 +45,7 @@ _BYTE_LIMITS = ("max_file_size", "max_peak_memory")
 @click.option("--max-macs", cls=options.Once, type=COUNT, help="Multiply-adds, such as 300M.")
 @click.option("--max-params", cls=options.Once, type=COUNT, help="Parameters, such as 5M.")
 @click.option(
-    "--max-file-size", type=FILE_SIZE, multiple=True, help="Of the weights: 12MB, int8=4MB."
+    "--max-file-size", type=FILE_SIZE, multiple=True, help="Of the exported file: 12MB, int8=4MB."
 )
 @click.option(
     "--max-peak-memory", type=PEAK_MEMORY, multiple=True, help="Live tensors: 4MiB, int8=1MiB."

@@ -176,7 +176,7 @@ def params(space: Space) -> Cost:
 
 
 def file_size(space: Space, precision: Precision = "fp32") -> Cost:
-    """Bytes of the exported weights, batch norm folded; see `file_bytes`."""
+    """Bytes of the exported file, hardly ever too few; see `file_bytes`."""
     name = "file_size" if precision == "fp32" else f"file_size@{precision}"
     return _cost(space, name, "bytes", lambda operator: file_bytes(operator, precision))
 

@@ -8,7 +8,7 @@ from supernet.space.additive import (
     operators_of,
     params_of,
 )
-from supernet.space.costs import Precision, file_bytes, peak_bytes
+from supernet.space.costs import Precision, file_bytes, peak_bytes, weight_bytes
 from supernet.space.domain import Domain
 from supernet.space.elimination import CostTable, minimum
 from supernet.space.genes import (
@@ -88,4 +88,5 @@ __all__ = [
     "total_macs",
     "total_params",
     "unique",
+    "weight_bytes",
 ]
