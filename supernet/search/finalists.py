@@ -22,8 +22,8 @@ def measure_finalists(
     """Measure the subnets that are predicted best within the limits, in two rounds.
 
     A search finds what its predictors think too good. So the first half of the finalists says
-    how far measured figures are from predicted ones, and the second half are those that are
-    best where all are as far.
+    how far measured figures are from predicted ones, and each of the second half is the best
+    where all are a part as far, the last one where all are as far.
 
     Args:
         problem: with the limits.
@@ -38,18 +38,26 @@ def measure_finalists(
     predicted = {name: values[feasible] for name, values in result.columns.items()}
     first = ranked(problem, predicted)[: -(-count // 2)]
     measured = measure(result.genes[feasible[first]])
+    rows = first
+    for part in np.arange(1, count // 2 + 1) / (count // 2 or 1):
+        order = ranked(problem, _expected(problem, predicted, first, measured, part))
+        rows = np.append(rows, order[~np.isin(order, rows)][:1])
+    if len(rows) > len(first):
+        more = measure(result.genes[feasible[rows[len(first) :]]])
+        measured = {name: np.append(values, more[name]) for name, values in measured.items()}
+    return feasible[rows], measured
+
+
+def _expected(
+    problem: Problem, predicted: Columns, rows: Index, measured: Columns, part: float
+) -> Columns:
+    """Figures of all, a part as much worse than predicted as was measured of some rows."""
     expected = dict(predicted)
     for name, values in measured.items():
-        ratio = float(np.median(values / predicted[name][first]))
+        ratio = float(np.median(values / predicted[name][rows]))
         worse = min(ratio, 1.0) if problem.column(name).maximise else max(ratio, 1.0)
-        expected[name] = predicted[name] * worse
-    order = ranked(problem, expected)
-    second = order[~np.isin(order, first)][: count // 2]
-    if not len(second):
-        return feasible[first], measured
-    more = measure(result.genes[feasible[second]])
-    both = {name: np.concatenate([values, more[name]]) for name, values in measured.items()}
-    return feasible[np.concatenate([first, second])], both
+        expected[name] = predicted[name] * worse**part
+    return expected
 
 
 def ranked(problem: Problem, columns: Mapping[str, Values]) -> Index:
