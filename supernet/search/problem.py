@@ -58,6 +58,11 @@ class Problem:
         raise ConfigError(f"unknown objective {name[:60]!r}; {nearest(name, names)}")
 
     @property
+    def measures(self) -> bool:
+        """Whether a figure is measured, which takes long."""
+        return any(objective.measured for objective in self.columns)
+
+    @property
     def limited_costs(self) -> tuple[tuple[Cost, float], ...]:
         """Limits on costs: those that are known before anything is measured."""
         found = [(self.column(name), limit) for name, limit in self.limits.items()]

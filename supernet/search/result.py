@@ -146,6 +146,11 @@ class SearchResult:
         losses = problem.losses(scored.columns)
         front = feasible[pareto_front(losses[feasible])]
         if not len(front):
+            if len(feasible):
+                raise InfeasibleError(
+                    f"none of {len(feasible)} subnets within the limits could be measured",
+                    hint="look at one by itself: a measurement that fails is NaN",
+                )
             nearest = int(scored.violation.argmin())
             raise InfeasibleError(
                 f"none of {len(scored.genes)} scored subnets meets all limits; the nearest "

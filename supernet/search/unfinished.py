@@ -62,7 +62,7 @@ class SearchFolder:
         Raises:
             FileFormatError: what was kept was edited.
         """
-        if not any(objective.measured for objective in problem.columns):
+        if not problem.measures:
             return problem
         return Journal(self.path / _JOURNAL).keeping(problem)
 

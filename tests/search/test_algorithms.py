@@ -1,5 +1,6 @@
 """What every algorithm must do; a new entry of the registry is tested by being there."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -7,6 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from supernet.errors import InfeasibleError
 from supernet.search import (
     ALGORITHMS,
     Accuracy,
@@ -106,6 +108,14 @@ def test_failed_measurements_are_no_answer_and_no_end(info: AlgorithmInfo, probl
     assert len(result.genes) > 50
 
 
+def test_where_every_measurement_fails_it_is_said(info: AlgorithmInfo, problem: Make):
+    asked = problem(2)
+    failing = Accuracy(function=lambda genes: np.full(len(genes), np.nan), measured=True)
+    broken = replace(asked, objectives=(failing, asked.objectives[1]))
+    with pytest.raises(InfeasibleError, match=r"none of \d+ subnets within the limits could be"):
+        run_search(broken, factory=info.factory, budget=Budget(scored=100))
+
+
 def scored(problem: Problem, genes: Genes) -> Evaluated:
     columns = problem.cheap(genes)
     return Evaluated(genes, columns, problem.violation(columns))
@@ -171,15 +181,32 @@ def test_the_default_finds_the_whole_front(problem: Make, everything: Genes):
 
 def test_time_is_a_limit_too(space: Space):
     def slow(genes: Genes) -> np.ndarray:
-        import time
-
         time.sleep(0.2)
         return np.ones(len(genes))
 
     asked = Problem(domain=Domain.of(space), objectives=(Accuracy(function=slow), macs(space)))
     result = run_search(asked, budget=Budget(scored=1920, seconds=0.3))
-    assert result.seconds < 5
+    assert not result.complete
     assert len(result) < 1920
+
+
+def test_measurements_end_with_the_time(info: AlgorithmInfo, problem: Make):
+    asked = problem(3)
+    known, calls = asked.objectives[0], []
+
+    def slow(genes: Genes) -> np.ndarray:
+        time.sleep(0.02 * len(genes))
+        calls.append(len(genes))
+        return known(genes)
+
+    measured = Accuracy(function=slow, measured=True)
+    timed = replace(asked, objectives=(measured, asked.objectives[1]))
+    begun = time.perf_counter()
+    result = run_search(timed, factory=info.factory, budget=Budget(scored=1900, seconds=1.0))
+    spent = time.perf_counter() - begun
+    assert not result.complete
+    assert len(result) == sum(calls) < 100
+    assert spent < 1.0 + 0.5 * spent  # the last part is a quarter of what was left
 
 
 def test_a_model_that_knows_the_space_already_is_asked_before_anything_is_measured(
