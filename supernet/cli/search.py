@@ -65,7 +65,11 @@ _BYTE_LIMITS = ("max_file_size", "max_peak_memory")
     type=click.Path(path_type=Path, dir_okay=False),
     help="Accuracy predictor: ours (.json) or Once-for-All's (.pth).",
 )
-@click.option("--algorithm", cls=options.Once, help="How to search.  [default: memetic]")
+@click.option(
+    "--algorithm",
+    cls=options.Once,
+    help="memetic, ei, nsga2, surrogate, aging, local, grid or random.  [default: memetic]",
+)
 @click.option(
     "--budget",
     type=click.IntRange(1),

@@ -77,8 +77,18 @@ class GaussianProcess:
             found[start : start + _CHUNK] += near @ self._near_weights
         return found
 
-    def std(self, genes: Genes) -> Values:
-        """Posterior standard deviation of a new measurement, in percentage points."""
+    @property
+    def parameters(self) -> Values:
+        """Of the kernel, logarithms, shape ``(P,)``."""
+        return self._parameters
+
+    def std(self, genes: Genes, *, noise: bool = True) -> Values:
+        """Posterior standard deviation of a new measurement, in percentage points.
+
+        Args:
+            genes: shape ``(N, G)``.
+            noise: that of the measurement counts, too.
+        """
         found = np.empty(len(genes))
         inverse = np.linalg.inv(self._cholesky)
         for start in range(0, len(genes), _CHUNK):
@@ -90,7 +100,7 @@ class GaussianProcess:
             kernel = self._split.signal * near + weighted @ self._linear.T
             prior = self._split.signal + (weighted * linear).sum(1)
             known = np.square(inverse @ kernel.T).sum(0)
-            variance = np.maximum(prior - known, 0) + self._split.noise
+            variance = np.maximum(prior - known, 1e-12) + (self._split.noise if noise else 0)
             found[start : start + _CHUNK] = self._scale * np.sqrt(variance)
         return found
 

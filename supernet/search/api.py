@@ -17,7 +17,7 @@ from supernet.search.limits import check_limits
 from supernet.search.objective import Accuracy, Values, latency_name
 from supernet.search.problem import Problem
 from supernet.search.records import PredictorRecord
-from supernet.search.registry import DEFAULT, algorithm
+from supernet.search.registry import algorithm, suited
 from supernet.search.result import SearchResult
 from supernet.search.setup import problem_of, tables_of
 from supernet.search.unfinished import search_folder
@@ -35,7 +35,7 @@ def search(  # noqa: PLR0913  # the options of a user
     objectives: Sequence[str] = (),
     limits: Mapping[str, float] | None = None,
     fix: Mapping[str, Sequence[Any]] | None = None,
-    algorithm_name: str = DEFAULT,
+    algorithm_name: str = "",
     budget: int = 60_000,
     seconds: float = np.inf,
     certify: bool = False,
@@ -56,7 +56,8 @@ def search(  # noqa: PLR0913  # the options of a user
         objectives: more costs that shape the front, such as ``macs``.
         limits: the most that is allowed of costs, such as ``{"params": 5e6}``.
         fix: allowed values by dimension, such as ``{"resolution": [192, 224]}``.
-        algorithm_name: one of `supernet.search.ALGORITHMS`.
+        algorithm_name: one of `supernet.search.ALGORITHMS`; when not given ``ei`` where the
+            accuracy is measured, else ``memetic``.
         budget: subnets to score, at most.
         seconds: wall time of the search, at most.
         certify: prove thoroughly how good an answer can be at best, up to a minute; refused
@@ -99,11 +100,8 @@ def search(  # noqa: PLR0913  # the options of a user
     if accuracy is None:
         chosen = _predictor(space_or_run, space, predictor)
         top1, record = Accuracy(function=chosen.mean), PredictorRecord.of_predictor(chosen)
-    elif predictor is not None:
-        raise ConfigError("accuracy, predictor: expected one of them, found both")
-    elif certify:
-        raise ConfigError("certify: of a measured accuracy nothing can be proven")
     else:
+        _check_measured(predictor, certify=certify)
         chosen, record, top1 = None, None, Accuracy(function=accuracy, measured=True)
     allowed = dict(limits or {})
     if isinstance(targets, Mapping):
@@ -111,9 +109,10 @@ def search(  # noqa: PLR0913  # the options of a user
     tables = tables_of(space, list(targets), resume=resume, progress=progress)
     problem = problem_of(space, tables, top1, objectives=objectives, limits=allowed, fix=fix)
     bound, start = proven(problem, chosen, thorough=certify) if chosen else (None, None)
+    chosen_name = algorithm_name or suited(problem)
     search_for = partial(
         run_search,
-        factory=algorithm(algorithm_name).factory,
+        factory=algorithm(chosen_name).factory,
         budget=Budget(scored=budget, seconds=seconds),
         start=start,
         seed=seed,
@@ -129,17 +128,25 @@ def search(  # noqa: PLR0913  # the options of a user
         "objectives": list(objectives),
         "limits": dict(problem.limits),
         "fix": problem.domain.as_dict(),
-        "algorithm": algorithm_name,
+        "algorithm": chosen_name,
         "budget": budget,
         "certify": certify,
         "seed": seed,
     }
-    path = Path(folder)
-    with search_folder(path.parent, path.name, problem, request, resume=resume) as own:
+    with search_folder(
+        Path(folder).parent, Path(folder).name, problem, request, resume=resume
+    ) as own:
         found = search_for(own.journaled(problem), again=own.scored)
         result = found.bounded(bound)
         own.save(result, request=request, predictor=record, tables=tables)
     return result
+
+
+def _check_measured(predictor: object, *, certify: bool) -> None:
+    if predictor is not None:
+        raise ConfigError("accuracy, predictor: expected one of them, found both")
+    if certify:
+        raise ConfigError("certify: of a measured accuracy nothing can be proven")
 
 
 def proven(

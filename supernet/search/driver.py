@@ -13,7 +13,7 @@ from supernet.search.contract import Factory, Start
 from supernet.search.limits import check_limits, corners
 from supernet.search.loop import drive
 from supernet.search.problem import Problem
-from supernet.search.registry import DEFAULT, algorithm
+from supernet.search.registry import algorithm, suited
 from supernet.search.result import SearchResult
 from supernet.space import Genes
 from supernet.threads import products_alone_if_busy
@@ -52,7 +52,7 @@ def run_search(
 
     Args:
         problem: what is searched for.
-        factory: makes the algorithm; that of the default when not given.
+        factory: makes the algorithm; that which suits the problem when not given.
         budget: when to end.
         start: subnets to begin with, beside the corners of the domain; shape ``(N, G)``.
         seed: of every random choice; the same seed gives the same result.
@@ -77,7 +77,7 @@ def run_search(
         genes=np.concatenate(first),
         archive=archive,
     )
-    chosen = factory or algorithm(DEFAULT).factory
+    chosen = factory or algorithm(suited(problem)).factory
     with products_alone_if_busy():
         complete = drive(chosen, start_with, seconds=budget.seconds, again=again, progress=progress)
     everything = archive.at(np.arange(len(archive)))

@@ -14,7 +14,7 @@ from supernet.space import Genes
 
 __all__ = ["drive"]
 
-_BATCH = 2000  # subnets asked for at a time
+_BATCH = 2000  # subnets asked for at a time; of measured ones one, so that each is learned from
 _IDLE = 40  # asks without anything new after which a search ends
 
 
@@ -41,10 +41,10 @@ def drive(
     clock = _Clock(seconds, again, len(start.genes))
     algorithm, problem, archive = factory(start), start.problem, start.archive
     most = min(start.budget, problem.domain.count)
-    idle = 0
+    idle, batch = 0, 1 if problem.measures else _BATCH
     while len(archive) < most and idle < _IDLE:
         known = len(archive)
-        asked = algorithm.ask(min(_BATCH, most - known)).genes[: most - known]
+        asked = algorithm.ask(min(batch, most - known)).genes[: most - known]
         if not len(asked):
             break
         index: list[Index] = []
@@ -105,7 +105,7 @@ def _score(problem: Problem, archive: Archive, asked: Genes) -> Index:
     index = archive.admit(asked)
     genes = archive.genes[known:]
     columns = problem.cheap(genes)
-    violation = problem.violation(columns)
+    violation = problem.violation(columns, len(genes))
     for objective in problem.columns:
         if objective.measured:  # only where all that is known for nothing is within the limits
             values = np.full(len(genes), np.nan)

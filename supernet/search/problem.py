@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from supernet.errors import ConfigError
 from supernet.files import nearest
@@ -68,16 +69,25 @@ class Problem:
         found = [(self.column(name), limit) for name, limit in self.limits.items()]
         return tuple((of, limit) for of, limit in found if isinstance(of, Cost))
 
+    def allows(self, genes: Genes) -> npt.NDArray[np.bool_]:
+        """Which subnets keep the limits as far as it costs no measurement, shape ``(N,)``."""
+        found: npt.NDArray[np.bool_] = self.violation(self.cheap(genes), len(genes)) <= 0
+        return found
+
     def cheap(self, genes: Genes) -> dict[str, Values]:
         """The figures that need no measurement, by name, each of shape ``(N,)``."""
         return {o.name: o(genes) for o in self.columns if not o.measured}
 
-    def violation(self, columns: Mapping[str, Values]) -> Values:
+    def violation(self, columns: Mapping[str, Values], count: int = 0) -> Values:
         """How far limits are broken, as a sum of shares; 0 where all are met, ``(N,)``.
 
         Limits on figures that are not in `columns`, or NaN there, do not count.
+
+        Args:
+            columns: figures by name, each of shape ``(N,)``.
+            count: N, where there may be no column.
         """
-        broken = np.zeros(len(next(iter(columns.values()))))
+        broken = np.zeros(len(next(iter(columns.values()), range(count))))
         for name, limit in self.limits.items():
             if name in columns:
                 share = columns[name] / limit - 1

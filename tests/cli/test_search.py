@@ -16,7 +16,7 @@ import pytest
 
 from supernet.latency import LatencyTable, own_tables
 from supernet.predict import AccuracyPairs, fit_predictor
-from supernet.search import load_result
+from supernet.search import ALGORITHMS, load_result
 from supernet.space import SubnetFile, load_space, macs_of, sample
 
 Command = Callable[..., Any]
@@ -151,6 +151,11 @@ def test_wrong_wishes_are_answered_in_one_line(
     assert last.startswith("error: ")
     assert text in last
     assert not Path("searches").exists()
+
+
+def test_the_help_names_every_algorithm(supernet: Command):
+    words = set(supernet("search", "--help").stdout.replace(",", " ").replace(".", " ").split())
+    assert set(ALGORITHMS) <= words
 
 
 def test_finalists_are_measured_before_the_winner_is_named(in_trained: Command):

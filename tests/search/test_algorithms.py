@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from supernet.errors import InfeasibleError
+from supernet.errors import ConfigError, InfeasibleError
 from supernet.search import (
     ALGORITHMS,
     Accuracy,
@@ -22,6 +22,7 @@ from supernet.search import (
     pareto_front,
     run_search,
 )
+from supernet.search.algorithms.grid import Grid
 from supernet.search.algorithms.surrogate import Surrogate
 from supernet.search.archive import Archive
 from supernet.space import Domain, Genes, Space
@@ -31,7 +32,18 @@ Make = Callable[..., Problem]
 pytestmark = pytest.mark.timeout(120)  # a search that loops fails
 
 WHOLE = Budget(scored=1920)
-PART = {"random": WHOLE, "nsga2": Budget(scored=1500), "surrogate": Budget(scored=500)}
+PART = {
+    "random": WHOLE,
+    "nsga2": Budget(scored=1500),
+    "surrogate": Budget(scored=500),
+    "ei": Budget(scored=120),
+    "grid": WHOLE,
+}
+
+
+def budget_of(info: AlgorithmInfo, scored: int, **options: float) -> Budget:
+    """Of so many subnets; of all where an algorithm takes no less."""
+    return Budget(scored=1920 if info.name == "grid" else scored, **options)
 
 
 @pytest.fixture(params=ALGORITHMS.values(), ids=lambda info: info.name)
@@ -66,16 +78,17 @@ def test_finds_the_optimum_of_an_enumerated_space(
 
 def test_the_same_seed_asks_the_same(info: AlgorithmInfo, problem: Make):
     results = [
-        run_search(problem(), factory=info.factory, budget=Budget(scored=250), seed=s)
+        run_search(problem(), factory=info.factory, budget=budget_of(info, 250), seed=s)
         for s in (3, 3, 4)
     ]
     np.testing.assert_array_equal(results[0].genes, results[1].genes)
-    assert len(results[0]) != len(results[2]) or (results[0].genes != results[2].genes).any()
+    if info.name != "grid":  # nothing in it is random
+        assert len(results[0]) != len(results[2]) or (results[0].genes != results[2].genes).any()
 
 
 def test_subnets_stay_inside_a_narrowed_domain(info: AlgorithmInfo, space: Space, problem: Make):
     domain = Domain.of(space, {"resolution": [24], "stage2.kernel": [3, 7]})
-    result = run_search(problem(domain=domain), factory=info.factory, budget=Budget(scored=300))
+    result = run_search(problem(domain=domain), factory=info.factory, budget=budget_of(info, 300))
     assert domain.contains(result.genes).all()
     assert len(np.unique(result.genes, axis=0)) == len(result.genes)
 
@@ -84,7 +97,7 @@ def test_what_breaks_a_limit_is_never_measured(
     info: AlgorithmInfo, problem: Make, everything: Genes
 ):
     asked, _ = limited(problem, everything, 1, 0.3, measured=True)
-    result = run_search(asked, factory=info.factory, budget=Budget(scored=300))
+    result = run_search(asked, factory=info.factory, budget=budget_of(info, 300))
     over = result.columns["macs"] > asked.limits["macs"]
     assert np.isnan(result.columns["top1"][over]).all()
     assert np.isfinite(result.columns["top1"][~over]).all()
@@ -103,9 +116,21 @@ def test_failed_measurements_are_no_answer_and_no_end(info: AlgorithmInfo, probl
         domain=asked.domain,
         objectives=(Accuracy(function=failing, measured=True), asked.objectives[1]),
     )
-    result = run_search(broken, factory=info.factory, budget=Budget(scored=400))
+    result = run_search(broken, factory=info.factory, budget=budget_of(info, 400))
     assert (result.genes[result.front][:, 1] == 0).all()
     assert len(result.genes) > 50
+
+
+def test_a_grid_of_more_than_the_budget_is_refused(problem: Make):
+    with pytest.raises(ConfigError, match="grid: the space has 1,920 subnets, the budget is 1,919"):
+        run_search(problem(), factory=Grid, budget=Budget(scored=1919))
+
+
+def test_a_grid_has_every_subnet_once(problem: Make, everything: Genes):
+    result = run_search(problem(), factory=Grid, budget=WHOLE)
+    everyone = np.unique(everything, axis=0)
+    np.testing.assert_array_equal(np.unique(result.genes, axis=0), everyone)
+    assert len(result) == len(everything)
 
 
 def test_where_every_measurement_fails_it_is_said(info: AlgorithmInfo, problem: Make):
@@ -113,7 +138,7 @@ def test_where_every_measurement_fails_it_is_said(info: AlgorithmInfo, problem: 
     failing = Accuracy(function=lambda genes: np.full(len(genes), np.nan), measured=True)
     broken = replace(asked, objectives=(failing, asked.objectives[1]))
     with pytest.raises(InfeasibleError, match=r"none of \d+ subnets within the limits could be"):
-        run_search(broken, factory=info.factory, budget=Budget(scored=100))
+        run_search(broken, factory=info.factory, budget=budget_of(info, 100))
 
 
 def scored(problem: Problem, genes: Genes) -> Evaluated:
@@ -128,7 +153,7 @@ def test_told_out_of_order_twice_or_of_strangers_it_goes_on(info: AlgorithmInfo,
     start = Start(
         problem=asked,
         rng=np.random.default_rng(1),
-        budget=1200,
+        budget=budget_of(info, 1200).scored,
         genes=corners(asked),
         archive=archive,
     )
@@ -202,7 +227,7 @@ def test_measurements_end_with_the_time(info: AlgorithmInfo, problem: Make):
     measured = Accuracy(function=slow, measured=True)
     timed = replace(asked, objectives=(measured, asked.objectives[1]))
     begun = time.perf_counter()
-    result = run_search(timed, factory=info.factory, budget=Budget(scored=1900, seconds=1.0))
+    result = run_search(timed, factory=info.factory, budget=budget_of(info, 1900, seconds=1.0))
     spent = time.perf_counter() - begun
     assert not result.complete
     assert len(result) == sum(calls) < 100

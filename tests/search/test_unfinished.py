@@ -108,6 +108,7 @@ def stopped(folder: Path, calls: Path) -> Path:
             limits=measuring.LIMITS,
             budget=measuring.BUDGET,
             objectives=["macs"],
+            algorithm_name=measuring.ALGORITHM,
             seed=3,
         )
     assert len(lines(folder / "measured.jsonl")) >= 3
@@ -199,6 +200,7 @@ def test_failed_measurements_stay_failed(folder: Path, calls: Path) -> None:
         return values
 
     asked: dict[str, Any] = {"objectives": ["macs"], "budget": 100, "folder": folder}
+    asked["algorithm_name"] = measuring.ALGORITHM
     first = search(measuring.SPACE, accuracy=accuracy, seconds=1e-9, **asked)
     assert np.isnan(first.columns["top1"]).any()
     second = search(measuring.SPACE, accuracy=accuracy, resume=True, **asked)
@@ -291,7 +293,7 @@ def test_an_accuracy_of_another_shape_is_refused(folder: Path) -> None:
     with pytest.raises(ConfigError, match=r"top1: expected one value for each of \d+ subnets"):
         search(
             measuring.SPACE,
-            accuracy=lambda genes: measuring.top1(genes)[:1],
+            accuracy=lambda genes: measuring.top1(genes)[:0],
             objectives=["macs"],
             budget=20,
             folder=folder,

@@ -1,0 +1,174 @@
+"""Bayesian optimisation: measure the subnet that is expected to improve most.
+
+A Gaussian process says how good a subnet is and how sure that is; the expected improvement
+(Jones, Schonlau & Welch 1998) weighs both. Costs are known without a measurement, so limits
+rule subnets out beforehand, and along a front the expected hypervolume improvement is a mean
+of expected improvements over the room below the costs' references.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from supernet.errors import ConfigError
+from supernet.predict import AccuracyPairs
+from supernet.predict.contract import FEWEST_PAIRS
+from supernet.predict.gp import GaussianProcess
+from supernet.search.contract import Candidates, Evaluated, Start
+from supernet.search.objective import Objective, Values
+from supernet.search.pareto import Index
+from supernet.space import Genes, unique
+
+__all__ = ["ExpectedImprovement", "expected_improvement"]
+
+_FIRST = 12
+_MOST = 1_000  # measured subnets after which it ends: each more takes longer to learn from
+_AT_ONCE = 8  # subnets chosen by one model, at most
+_REFIT = 1.1  # the kernel's parameters are found again when the pairs have grown by so much
+_ALL = 8_000  # subnets that are all considered where there are no more
+_POOL = 2_000  # random subnets that are considered else
+_CLIMBERS, _ROUNDS = 24, 3  # of the best, whose neighbours are considered, again and again
+_POINTS = 256  # of the room below the references
+_GRID = np.linspace(-8.0, 8.0, 4001)
+_GAIN = np.array(
+    [
+        math.exp(-z * z / 2) / math.sqrt(2 * math.pi) + z / 2 * (1 + math.erf(z / math.sqrt(2)))
+        for z in _GRID.tolist()
+    ]
+)
+
+
+def expected_improvement(mean: Values, std: Values, best: Values) -> Values:
+    """What a normal variable exceeds a value by, in the mean; shapes are broadcast."""
+    z = (mean - best) / std
+    found: Values = std * np.where(z > _GRID[-1], z, np.interp(z, _GRID, _GAIN, left=0.0))
+    return found
+
+
+class ExpectedImprovement:
+    """Measures what a Gaussian process expects to improve the answer, or the front, most.
+
+    Under limits both in turn: the answer is the best within them. It ends after a thousand.
+
+    Args:
+        start: of the search.
+        first: subnets of all sizes that are measured before the first fit; half the budget at
+            most.
+    """
+
+    def __init__(self, start: Start, *, first: int = _FIRST) -> None:
+        self._start, self._archive, self._problem = start, start.archive, start.problem
+        self._domain, self._objective = start.problem.domain, start.problem.objectives[0]
+        some = self._domain.sample_spread(_POOL, start.rng)
+        some = self._open(some)[: max(min(first, start.budget // 2), 1)]
+        self._queue = unique(np.concatenate([start.genes, some]))
+        self._parameters: Values | None = None
+        self._fitted = self._turn = 0
+
+    def ask(self, count: int) -> Candidates:
+        """Some subnets of all sizes, then those of the greatest expected improvement."""
+        if not len(self._queue):
+            self._queue = self._chosen(min(count, _AT_ONCE))
+        asked, self._queue = self._queue[:count], self._queue[count:]
+        return Candidates(asked)
+
+    def tell(self, evaluated: Evaluated) -> None:
+        """Nothing to do: measurements are in the archive."""
+
+    def _chosen(self, count: int) -> Genes:
+        values = self._archive.columns[self._objective.name]
+        known = np.flatnonzero(np.isfinite(values) & (self._archive.violation <= 0))
+        if len(known) >= _MOST:
+            return self._start.genes[:0]
+        if len(known) < FEWEST_PAIRS:
+            return self._open(self._domain.sample(_POOL, self._start.rng))[:count]
+        genes = self._archive.genes[known].copy()
+        model = self._model(genes, values[known])
+        self._turn += 1
+        costs = self._problem.objectives[1:]
+        if self._problem.limits and self._turn % 2:
+            costs = ()
+        improvement = _Improvement(costs, model, genes, self._start.rng)
+        if self._domain.combinations <= _ALL:
+            pool = self._open(self._domain.everything())
+            return pool[_highest(improvement(pool), count)]
+        pool = self._open(self._domain.sample_spread(_POOL, self._start.rng))
+        gains, top = improvement(pool), genes[_highest(model.mean(genes), _CLIMBERS)]
+        for _ in range(_ROUNDS):
+            around = self._around(top)
+            pool = np.concatenate([pool, around])
+            gains = np.concatenate([gains, improvement(around)])
+            top = pool[_highest(gains, _CLIMBERS)]
+        _, first = np.unique(pool, axis=0, return_index=True)
+        first = np.sort(first)
+        return pool[first[_highest(gains[first], count)]]
+
+    def _open(self, genes: Genes) -> Genes:
+        """Those within the limits that were not measured, once each."""
+        genes = unique(genes)
+        genes = genes[self._archive.find(genes) < 0]
+        return genes[self._problem.allows(genes)]
+
+    def _around(self, genes: Genes) -> Genes:
+        """All open single changes of some subnets."""
+        rows = [self._domain.neighbours(genes[[row]]) for row in range(len(genes))]
+        return self._open(np.concatenate([genes[:0], *rows]))
+
+    def _model(self, genes: Genes, values: Values) -> GaussianProcess:
+        pairs = AccuracyPairs(space=self._domain.space, genes=genes, top1=self._percent(values))
+        parameters = self._parameters if len(pairs) < _REFIT * self._fitted else None
+        try:
+            process = GaussianProcess(pairs, parameters)
+        except ConfigError:  # a feature varies for the first time: one more parameter
+            parameters, process = None, GaussianProcess(pairs)
+        if parameters is None:
+            self._parameters, self._fitted = process.parameters, len(pairs)
+        return process
+
+    def _percent(self, values: Values) -> Values:
+        """Any figure as one that grows, from 10 to 90: what a model of accuracies takes."""
+        gains = values if self._objective.maximise else -values
+        low, span = float(gains.min()), float(np.ptp(gains))
+        found: Values = 10.0 + (gains - low) * (80.0 / (span or 1.0))
+        return found
+
+
+class _Improvement:
+    """The expected improvement of a front, or of the best where there is but one objective.
+
+    With costs that are known it is a mean over points of the room below their references: at
+    each the improvement of the best subnet that is no more expensive.
+    """
+
+    def __init__(
+        self,
+        costs: Sequence[Objective],
+        model: GaussianProcess,
+        known: Genes,
+        rng: np.random.Generator,
+    ) -> None:
+        self._model, self._costs = model, costs
+        spent, means = self._costs_of(known), model.mean(known)
+        low, high = spent.min(axis=0), spent.max(axis=0)
+        points = low + rng.random((_POINTS if costs else 1, len(costs))) * (high - low)
+        within = (spent[None] <= points[:, None]).all(axis=2)
+        self._points = points
+        self._best = np.where(within, means, means.min()).max(axis=1)
+
+    def _costs_of(self, genes: Genes) -> Values:
+        found = [objective(genes) for objective in self._costs]
+        return np.stack(found, axis=1) if found else np.zeros((len(genes), 0))
+
+    def __call__(self, genes: Genes) -> Values:
+        """Of each, shape ``(N,)``."""
+        mean, std = self._model.mean(genes), self._model.std(genes, noise=False)
+        within = (self._costs_of(genes)[:, None] <= self._points).all(axis=2)
+        gains = expected_improvement(mean[:, None], std[:, None], self._best)
+        found: Values = (gains * within).mean(axis=1)
+        return found
+
+
+def _highest(values: Values, count: int) -> Index:
+    order: Index = np.argsort(-values, kind="stable")[:count]
+    return order
