@@ -68,7 +68,8 @@ _BYTE_LIMITS = ("max_file_size", "max_peak_memory")
 @click.option(
     "--algorithm",
     cls=options.Once,
-    help="memetic, ei, nsga2, surrogate, aging, local, grid or random.  [default: memetic]",
+    help="memetic, ei, nsga2, surrogate, aging, local, grid, random, or optuna:NAME with a sampler "
+    "of Optuna: tpe, gp, nsga2, nsga3, cmaes, random.  [default: memetic]",
 )
 @click.option(
     "--budget",

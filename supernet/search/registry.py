@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from supernet.errors import ConfigError
 from supernet.files import nearest
@@ -11,6 +12,7 @@ from supernet.search.algorithms.grid import Grid
 from supernet.search.algorithms.hill_climbing import HillClimbing
 from supernet.search.algorithms.memetic import Memetic
 from supernet.search.algorithms.nsga2 import NSGA2
+from supernet.search.algorithms.optuna import SAMPLERS, OptunaSampler
 from supernet.search.algorithms.random import Random
 from supernet.search.algorithms.surrogate import Surrogate
 from supernet.search.contract import Factory
@@ -63,7 +65,16 @@ _KNOWN = (
     AlgorithmInfo(name="random", factory=Random, about="random subnets of all sizes alike"),
 )
 
-ALGORITHMS: Mapping[str, AlgorithmInfo] = {info.name: info for info in _KNOWN}
+_OF_OPTUNA = tuple(
+    AlgorithmInfo(
+        name=f"optuna:{name}",
+        factory=partial(OptunaSampler, sampler=name),
+        about=f"{kind} of Optuna (extra: optuna); up to 2,000 subnets",
+    )
+    for name, kind in SAMPLERS.items()
+)
+
+ALGORITHMS: Mapping[str, AlgorithmInfo] = {info.name: info for info in (*_KNOWN, *_OF_OPTUNA)}
 """By name; the first is the default."""
 
 
