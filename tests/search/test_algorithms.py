@@ -25,7 +25,7 @@ from supernet.search import (
 from supernet.search.algorithms.grid import Grid
 from supernet.search.algorithms.surrogate import Surrogate
 from supernet.search.archive import Archive
-from supernet.space import Domain, Genes, Space
+from supernet.space import Domain, Genes, Head, Space, Stage, Stem
 
 Make = Callable[..., Problem]
 
@@ -193,6 +193,21 @@ def test_told_out_of_order_twice_or_of_strangers_it_goes_on(info: AlgorithmInfo,
             tell(late)
         late = scored(asked, genes[:half])
         tell(late)
+
+
+def test_a_space_without_conditional_genes_and_a_problem_without_costs(info: AlgorithmInfo):
+    stages = (Stage(width=(8, 16), depth=(1,), kernel=(3, 5), expand=(2.0, 3.0)),) * 2
+    plain = Space(
+        name="plain", resolutions=(16,), stem=Stem(width=(8,)), stages=stages, head=Head()
+    )
+    domain = Domain.of(plain)
+    asked = Problem(
+        domain=domain,
+        objectives=(Accuracy(function=lambda genes: 60.0 + genes.sum(axis=1), measured=True),),
+    )
+    budget = budget_of(info, domain.count)
+    result = run_search(asked, factory=info.factory, budget=budget)
+    assert result.figures(result.best())["top1"] >= (66 if budget.scored >= domain.count else 64)
 
 
 def test_a_domain_of_one_subnet_is_its_answer(info: AlgorithmInfo, space: Space, problem: Make):

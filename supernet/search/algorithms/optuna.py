@@ -70,8 +70,9 @@ class OptunaSampler:
         )
         layout = layout_of(self._domain.space)
         self._conditions: dict[int, list[tuple[int, int]]] = defaultdict(list)
-        for column, deciding, needed in np.concatenate(layout.conditions).tolist():
-            self._conditions[column].append((deciding, needed))
+        for rows in layout.conditions:
+            for column, deciding, needed in rows.tolist():
+                self._conditions[column].append((deciding, needed))
         self._order = sorted(self._domain.free.tolist(), key=self._rank)
         self._genes_of = layout.genes
         self._first: Genes = start.genes

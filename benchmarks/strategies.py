@@ -1,0 +1,142 @@
+"""Measurements until the best subnet is found, by every algorithm, where the truth is known.
+
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/strategies.py --seeds 50
+
+NAS-Bench-Macro: eight layers of one of three operators, the CIFAR-10 accuracy of all 6,561
+networks measured by its authors. The file is theirs, and not part of this project. A search ends
+as soon as it has measured the best network; one that does not within its budget counts as its
+budget. Drawing without repeats and without a preference takes 3,281, the median of an even draw.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import statistics
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from records import add_hardware, require_one_thread, result_path, write_result
+
+from supernet.search import ALGORITHMS, Accuracy, Budget, Problem, algorithm, run_search
+from supernet.space import Domain, Genes, Head, Space, Stage, Stem
+
+ROOT = Path(__file__).resolve().parents[1]
+PUBLISHED = Path(os.environ.get("SUPERNET_PUBLISHED") or ROOT.parent / "shared" / "published")
+NEAR = 0.1  # points below the best
+BUDGET = 6561
+LAYERS, MOST_TRIALS = 8, 3000
+OPTUNA = "Optuna itself"
+NAMES = (OPTUNA, "ei", "surrogate", "aging", "local", "nsga2", "random", "optuna:tpe")
+
+Values = npt.NDArray[np.float64]
+
+
+class FoundError(Exception):
+    """The best network was measured."""
+
+
+class Table:
+    """Looks accuracies up, in the order in which they are asked for."""
+
+    def __init__(self) -> None:
+        data = np.load(PUBLISHED / "accuracy" / "nasbench_macro.npz")
+        self.space = Space(
+            name="macro",
+            resolutions=(32,),
+            stem=Stem(width=(16,)),
+            stages=(Stage(width=(16,), depth=(1,), expand=(2.0, 3.0, 4.0)),) * LAYERS,
+            head=Head(),
+        )
+        self._top1 = {row.tobytes(): top1 for row, top1 in zip(data["arch"], data["mean_acc"])}
+        self.best = float(data["mean_acc"].max())
+        self.asked: list[float] = []
+
+    def __call__(self, genes: Genes) -> Values:
+        """Percent, shape ``(N,)``; ends the search with the best."""
+        found = np.array([self._top1[row.tobytes()] for row in np.ascontiguousarray(genes)])
+        self.asked += found.tolist()
+        if found.max(initial=-np.inf) >= self.best:
+            raise FoundError
+        return found
+
+
+def measured(name: str, seed: int) -> dict[str, float]:
+    """Networks measured until the best one, and until one nearly as good; and the time."""
+    table = Table()
+    top1 = Accuracy(function=table, measured=True)
+    problem = Problem(domain=Domain.of(table.space), objectives=(top1,))
+    begun = time.process_time()
+    with contextlib.suppress(FoundError):
+        run_search(
+            problem, factory=algorithm(name).factory, budget=Budget(scored=BUDGET), seed=seed
+        )
+    return _counted(table, time.process_time() - begun)
+
+
+def measured_by_optuna(seed: int) -> dict[str, float]:
+    """The same by Optuna alone: its default sampler, nothing to begin with, repeats not counted."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    table, known = Table(), {}
+    begun = time.process_time()
+
+    def objective(trial: Any) -> float:
+        row = tuple(trial.suggest_categorical(f"layer{i}", [0, 1, 2]) for i in range(LAYERS))
+        if row not in known:
+            known[row] = float(table(np.array([row], dtype=np.int8))[0])
+        return known[row]
+
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
+    with contextlib.suppress(FoundError):
+        study.optimize(objective, n_trials=MOST_TRIALS)
+    return _counted(table, time.process_time() - begun)
+
+
+def _counted(table: Table, cpu_s: float) -> dict[str, float]:
+    best = np.maximum.accumulate(table.asked)
+    return {
+        "best": float(_first(best >= table.best)),
+        "near": float(_first(best >= table.best - NEAR)),
+        "cpu_s": cpu_s,
+    }
+
+
+def _first(reached: npt.NDArray[np.bool_]) -> int:
+    return int(reached.argmax()) + 1 if reached.any() else BUDGET
+
+
+def main() -> None:
+    """Search, print, write; an algorithm that was measured before is kept."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser.add_argument("--seeds", type=int, default=50)
+    parser.add_argument("--algorithms", nargs="+", choices=[*ALGORITHMS, OPTUNA], default=NAMES)
+    add_hardware(parser, "1cpu")
+    options = parser.parse_args()
+    require_one_thread()
+    path = result_path("strategies", options.hardware)
+    kept: dict[str, Any] = json.loads(path.read_text())["rows"] if path.is_file() else {}
+    for name in options.algorithms:
+        run = measured_by_optuna if name == OPTUNA else partial(measured, name)
+        own = [run(seed) for seed in range(options.seeds)]
+        kept[name] = {
+            key: {
+                "median": statistics.median(one[key] for one in own),
+                "low": min(one[key] for one in own),
+                "high": max(one[key] for one in own),
+            }
+            for key in own[0]
+        } | {"seeds": options.seeds}
+        print(name, json.dumps(kept[name]), flush=True)
+        body = {"networks": BUDGET, "near_points": NEAR, "rows": kept}
+        path = write_result("strategies", options.hardware, ("optuna",), body)
+    print(path)
+
+
+if __name__ == "__main__":
+    main()
