@@ -37,8 +37,9 @@ PART = {
     "nsga2": Budget(scored=1500),
     "surrogate": Budget(scored=500),
     "grid": WHOLE,
+    "ei": Budget(scored=120),
 }
-MOST = {"ei": 120, "optuna:gp": 16}  # of those that think long
+MOST = {"ei": 60, "optuna:gp": 16}  # of those that think long
 OF_OPTUNA = 60
 SLOW = ("optuna:gp",)
 
