@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from records import add_hardware, require_one_thread, result_path, write_result
+from records import add_hardware, require_one_thread, result_path, summary, write_result
 
 from supernet.metrics import kendall_tau, root_mean_square_error
 from supernet.predict import AccuracyPairs, fit_predictor
@@ -64,17 +64,10 @@ def drawn(pairs: AccuracyPairs, count: int, kind: str, seed: int) -> dict[str, f
     }
 
 
-def summary(own: list[dict[str, Any]]) -> dict[str, Any]:
+def summaries(own: list[dict[str, Any]]) -> dict[str, Any]:
     """Median and range of every figure."""
     figures = [key for key in own[0] if key != "chosen"]
-    found: dict[str, Any] = {
-        key: {
-            "median": float(np.median([each[key] for each in own])),
-            "low": min(each[key] for each in own),
-            "high": max(each[key] for each in own),
-        }
-        for key in figures
-    }
+    found: dict[str, Any] = {key: summary([each[key] for each in own]) for key in figures}
     return found | {"chosen": [each["chosen"] for each in own]}
 
 
@@ -96,7 +89,7 @@ def main() -> None:
         for count in sorted({*targets} & {*options.counts}):
             for kind in options.kinds:
                 own = [drawn(pairs, count, kind, seed) for seed in options.seeds]
-                row = {"seeds": options.seeds, "target": targets[count], **summary(own)}
+                row = {"seeds": options.seeds, "target": targets[count], **summaries(own)}
                 kept.setdefault(name, {}).setdefault(str(count), {})[kind] = row
                 print(name, count, kind, json.dumps(row), flush=True)
                 body = {"held_out": HELD_OUT, "sets": kept}

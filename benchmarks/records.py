@@ -5,14 +5,16 @@ import importlib.metadata
 import json
 import os
 import platform
+import statistics
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from supernet.files import write_text
 from supernet.latency import describe_device
 
-__all__ = ["add_hardware", "require_one_thread", "result_path", "write_result"]
+__all__ = ["add_hardware", "require_one_thread", "result_path", "summary", "write_result"]
 
 RESULTS = Path(__file__).parent / "results"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -33,6 +35,11 @@ def require_one_thread() -> None:
 def result_path(name: str, hardware: str) -> Path:
     """``results/<name>_<hardware>_<date>.json``, of today."""
     return RESULTS / f"{name}_{hardware}_{_today()}.json"
+
+
+def summary(values: Sequence[float]) -> dict[str, float]:
+    """Median and range."""
+    return {"median": statistics.median(values), "low": min(values), "high": max(values)}
 
 
 def write_result(name: str, hardware: str, packages: tuple[str, ...], body: dict[str, Any]) -> Path:

@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import json
 import os
-import statistics
 import time
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from records import add_hardware, require_one_thread, result_path, write_result
+from records import add_hardware, require_one_thread, result_path, summary, write_result
 
 from supernet.search import ALGORITHMS, Accuracy, Budget, Problem, algorithm, run_search
 from supernet.space import Domain, Genes, Head, Space, Stage, Stem
@@ -124,14 +123,9 @@ def main() -> None:
     for name in options.algorithms:
         run = measured_by_optuna if name == OPTUNA else partial(measured, name)
         own = [run(seed) for seed in range(options.seeds)]
-        kept[name] = {
-            key: {
-                "median": statistics.median(one[key] for one in own),
-                "low": min(one[key] for one in own),
-                "high": max(one[key] for one in own),
-            }
-            for key in own[0]
-        } | {"seeds": options.seeds}
+        kept[name] = {key: summary([one[key] for one in own]) for key in own[0]} | {
+            "seeds": options.seeds
+        }
         print(name, json.dumps(kept[name]), flush=True)
         body = {"networks": BUDGET, "near_points": NEAR, "rows": kept}
         path = write_result("strategies", options.hardware, ("optuna",), body)

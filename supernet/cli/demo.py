@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    epilog="Takes four minutes on two CPU cores that compute in bf16, ten on older ones. The "
+    epilog="Takes four minutes on two CPU cores that compute in bf16, thirteen on older ones. The "
     "report is the last line of the output."
 )
 @options.run("Run folder to make; a new one below ./runs when not given.")

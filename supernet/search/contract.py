@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Algorithm", "Candidates", "Evaluated", "Factory", "Start"]
 
+_DRAWN = 64  # random subnets for each that is wanted
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Candidates:
@@ -53,6 +55,12 @@ class Start:
     """Subnets to begin with, such as the cheapest and largest; shape ``(N, G)``."""
     archive: "Archive"
     """Everything that was scored; whoever tells an algorithm has put it there before."""
+
+    def spread(self, count: int) -> Genes:
+        """Subnets of all sizes that are not known, within the limits where some are found."""
+        genes = self.problem.domain.sample_spread(_DRAWN * count, self.rng)
+        good = (self.archive.find(genes) < 0) & self.problem.allows(genes)
+        return genes[np.argsort(~good, kind="stable")][:count]
 
 
 class Algorithm(Protocol):

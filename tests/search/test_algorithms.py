@@ -25,7 +25,7 @@ from supernet.search import (
 from supernet.search.algorithms.grid import Grid
 from supernet.search.algorithms.surrogate import Surrogate
 from supernet.search.archive import Archive
-from supernet.space import Domain, Genes, Head, Space, Stage, Stem
+from supernet.space import Domain, Genes, Head, Space, Stage, Stem, load_space
 
 Make = Callable[..., Problem]
 
@@ -119,6 +119,41 @@ def test_what_breaks_a_limit_is_never_measured(
     over = result.columns["macs"] > asked.limits["macs"]
     assert np.isnan(result.columns["top1"][over]).all()
     assert np.isfinite(result.columns["top1"][~over]).all()
+
+
+def test_under_a_tight_limit_it_goes_on(info: AlgorithmInfo):
+    space = load_space("demo")
+    domain = Domain.of(space)
+    cost, top1 = macs(space), Accuracy(function=lambda genes: 50.0 + genes.sum(axis=1))
+    least = float(cost(domain.smallest())[0])
+    asked = Problem(
+        domain=domain,
+        objectives=(replace(top1, measured=True), cost),
+        limits={"macs": 1.12 * least},
+    )
+    if info.name == "grid":
+        pytest.skip("has the whole space or nothing")
+    result = run_search(asked, factory=info.factory, budget=budget_of(info, 40))
+    fewest = 1 if info.name in ("random", "nsga2", "memetic") else 8  # drawn, if so few
+    assert np.isfinite(result.columns["top1"]).sum() >= fewest
+
+
+def test_where_no_subnet_is_known_to_meet_the_limits_one_is_found(info: AlgorithmInfo):
+    space = load_space("demo")
+    cost, limit = macs(space), 3e6
+
+    def top1(genes: Genes) -> np.ndarray:
+        return np.asarray(50.0 + genes.sum(axis=1) % 7)
+
+    asked = Problem(
+        domain=Domain.of(space),
+        objectives=(Accuracy(function=top1, measured=True), cost),
+        limits={"macs": limit, "top1": 54.0},
+    )
+    if info.name == "grid":
+        pytest.skip("has the whole space or nothing")
+    result = run_search(asked, factory=info.factory, budget=budget_of(info, 60))
+    assert result.figures(result.best())["top1"] >= 54
 
 
 def test_failed_measurements_are_no_answer_and_no_end(info: AlgorithmInfo, problem: Make):

@@ -26,14 +26,14 @@ class AgingEvolution:
         self._most = max(2, min(population, start.budget // 4))
         self._genes: Genes = start.genes[:0]  # the oldest first
         self._losses = np.zeros((0, 2))  # broken limits, the first objective
-        first = self._spread(self._most)
+        first = self._start.spread(self._most)
         self._queue = np.concatenate([start.genes, first])
 
     def ask(self, count: int) -> Candidates:
         """Subnets of all sizes to begin with, then children."""
         if len(self._queue) or not len(self._genes):
             asked, self._queue = self._queue[:count], self._queue[count:]
-            return Candidates(asked if len(asked) else self._spread(count))
+            return Candidates(asked if len(asked) else self._start.spread(count))
         return Candidates(self._children(min(count, self._most)))
 
     def tell(self, evaluated: Evaluated) -> None:
@@ -42,13 +42,6 @@ class AgingEvolution:
         losses = np.stack([evaluated.violation, first], axis=1)
         self._genes = np.concatenate([self._genes, evaluated.genes])[-self._most :]
         self._losses = np.concatenate([self._losses, losses])[-self._most :]
-
-    def _spread(self, count: int) -> Genes:
-        """Subnets of all sizes, within the limits where some are found."""
-        domain, rng = self._problem.domain, self._start.rng
-        genes = domain.sample_spread(_TRIES * count, rng)
-        within = genes[self._problem.allows(genes)]
-        return (within if len(within) >= count else genes)[:count]
 
     def _children(self, count: int) -> Genes:
         domain, rng = self._problem.domain, self._start.rng
@@ -66,5 +59,5 @@ class AgingEvolution:
         good = good.reshape(count, _TRIES)
         found: Genes = mutants[good.argmax(axis=1) + _TRIES * np.arange(count)]
         none = ~good.any(axis=1)  # all of them are known already, or break a limit
-        found[none] = self._spread(int(none.sum()))
+        found[none] = self._start.spread(int(none.sum()))
         return found

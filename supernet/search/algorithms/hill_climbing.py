@@ -7,8 +7,6 @@ from supernet.space import Genes
 
 __all__ = ["HillClimbing"]
 
-_SPREAD = 64  # random subnets of which the first within the limits is taken
-
 
 class HillClimbing:
     """Goes to the first better neighbour, in random order; restarts where there is none.
@@ -23,7 +21,7 @@ class HillClimbing:
 
     def __init__(self, start: Start, *, first: int = 16) -> None:
         self._start, self._problem, self._archive = start, start.problem, start.archive
-        spread = self._spread(max(1, min(first, start.budget // 4)))
+        spread = self._start.spread(max(1, min(first, start.budget // 4)))
         self._first = np.concatenate([start.genes, spread])
         self._queue: Genes = start.genes[:0]
         self._current: Genes = start.genes[:0]
@@ -38,7 +36,7 @@ class HillClimbing:
         if self._moved:
             self._moved, self._queue = False, self._neighbours()
         if not len(self._queue):
-            self._loss, self._queue = (np.inf, np.inf), self._spread(1)
+            self._loss, self._queue = (np.inf, np.inf), self._start.spread(1)
         asked, self._queue = self._queue[:count], self._queue[count:]
         return Candidates(asked)
 
@@ -57,9 +55,3 @@ class HillClimbing:
         genes = self._problem.domain.neighbours(self._current)
         genes = genes[self._problem.allows(genes) & (self._archive.find(genes) < 0)]
         return self._start.rng.permutation(genes)
-
-    def _spread(self, count: int) -> Genes:
-        """Subnets of all sizes that are not known, within the limits where some are found."""
-        genes = self._problem.domain.sample_spread(_SPREAD * count, self._start.rng)
-        good = (self._archive.find(genes) < 0) & self._problem.allows(genes)
-        return genes[np.argsort(~good, kind="stable")][:count]

@@ -124,8 +124,8 @@ class OptunaSampler:
     def _near(self, genes: Genes) -> Genes:
         """What keeps the limits and shares most genes with a subnet ``(1, G)`` that does not."""
         rng = self._start.rng
-        feasible = np.flatnonzero(self._archive.violation <= 0)
-        mates = self._archive.genes[rng.choice(feasible, _MIXED)]
+        nearest = self._archive.violation == self._archive.violation.min()
+        mates = self._archive.genes[rng.choice(np.flatnonzero(nearest), _MIXED)]
         shares = rng.random((_MIXED, 1))
         mixed = np.where(rng.random(mates.shape) < shares, mates, genes)
         rows = self._domain.canonical(np.concatenate([mixed, self._domain.sample(_MIXED, rng)]))
