@@ -3,8 +3,9 @@
 import datetime
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import torch
 
@@ -31,7 +32,11 @@ from supernet.train.batches import steps_per_epoch
 from supernet.train.sampling import lowest_allowed, step_rng
 from supernet.workflow.start import absolute_sources, start_from
 
-__all__ = ["resume_training", "train_supernet"]
+__all__ = ["EachEpoch", "resume_training", "seeded_supernet", "train_supernet"]
+
+EachEpoch: TypeAlias = Callable[[Evaluator, dict[str, Any]], dict[str, Any]]
+"""Called with the record of an epoch; its values go to the metrics, what it raises ends the
+training."""
 
 _RANDOM: tuple[Literal["random"], ...] = ("random",) * 3
 """Random subnets whose accuracy is measured after each phase."""
@@ -47,6 +52,7 @@ def train_supernet(
     device: str = "cpu",
     processes: Processes | None = None,
     progress: Progress = silent,
+    each_epoch: EachEpoch | None = None,
 ) -> Run:
     """Train a supernet from the start; the run it made.
 
@@ -60,6 +66,7 @@ def train_supernet(
         device: where to train.
         processes: those that train together, and where (`supernet.train.joined_processes`).
         progress: told about every step.
+        each_epoch: measures each epoch, in place of the accuracies after each phase.
 
     Raises:
         DataError: the images are missing or broken.
@@ -92,7 +99,7 @@ def train_supernet(
     supernet = _supernet(space, config)
     if recipe.init:
         start_from(supernet, recipe.init, progress)
-    trainer = _trainer(folder, supernet, config, dataset, recipe, processes, progress)
+    trainer = _trainer(folder, supernet, config, dataset, recipe, processes, progress, each_epoch)
     if processes.is_main:
         Run.create(folder, space, config)
     trainer.train()
@@ -105,6 +112,7 @@ def resume_training(
     device: str = "cpu",
     processes: Processes | None = None,
     progress: Progress = silent,
+    each_epoch: EachEpoch | None = None,
 ) -> Run:
     """Go on with a training as if it had never stopped.
 
@@ -134,7 +142,9 @@ def resume_training(
     found = list_checkpoints(run.checkpoints)
     if not found and recipe.init:
         start_from(supernet, recipe.init, progress)
-    trainer = _trainer(run.folder, supernet, config, dataset, recipe, processes, progress)
+    trainer = _trainer(
+        run.folder, supernet, config, dataset, recipe, processes, progress, each_epoch
+    )
     if found:
         try:
             trainer.resume(found[-1])
@@ -159,6 +169,7 @@ def _trainer(
     recipe: Recipe,
     processes: Processes,
     progress: Progress,
+    each_epoch: EachEpoch | None,
 ) -> Trainer:
     evaluator = Evaluator(supernet, dataset, device=processes.device)
     return Trainer(
@@ -169,7 +180,8 @@ def _trainer(
         seed=config.seed,
         processes=processes,
         progress=progress if processes.is_main else silent,
-        after_phase=_validation(evaluator, supernet.space, config.seed),
+        after_phase=None if each_epoch else _validation(evaluator, supernet.space, config.seed),
+        after_epoch=partial(each_epoch, evaluator) if each_epoch else None,
     )
 
 
