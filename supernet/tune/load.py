@@ -2,7 +2,7 @@
 
 import reprlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,25 +48,24 @@ def study_from(document: Mapping[str, Any]) -> Study:
         except ConfigError as error:
             problems += error.problems
     problems += order_problems(parameters, known=[str(name) for name in given])
-    rest = {key: value for key, value in document.items() if key != "parameters"}
     try:
-        head = fill(_Head, rest)
-        study = Study(**asdict(head), parameters=parameters)
+        head = fill(_Head, document)
     except ConfigError as error:
-        problems += error.problems if parameters or not given else []
+        problems += error.problems
     if problems:
         raise ConfigError(problems)
-    return study
+    return Study(**{**asdict(head), "parameters": parameters})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Head:
-    """What a study file says beside its parameters."""
+    """What a study file says, its parameters still plain."""
 
     name: str
     about: str = ""
     subnet: Measured = "largest"
     genes: bool = False
+    parameters: dict[str, Any] = field(default_factory=dict)
 
 
 def study_document(study: Study) -> dict[str, Any]:

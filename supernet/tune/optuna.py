@@ -1,5 +1,6 @@
 """A study of Optuna as proposer: samplers, pruners, and who is at work on which trial."""
 
+import importlib
 import os
 import socket
 import time
@@ -26,6 +27,7 @@ SAMPLERS = ("tpe", "gp", "cmaes", "random")
 PRUNERS = ("none", "median", "asha", "hyperband")
 """Who gives trials up; ``asha`` is `SuccessiveHalvingPruner`, which is asynchronous."""
 
+_PACKAGES = {"gp": ("scipy",), "cmaes": ("cmaes",)}  # beside torch
 _IDENTITY, _OWNER, _BEAT = "supernet:study", "supernet:owner", "supernet:beat"
 _BASELINE, _LOST_AS, _REPEAT = "baseline", "lost_as", "repeat"
 _REASON, _SECONDS = "reason", "seconds"
@@ -93,22 +95,24 @@ class OptunaProposer:
         samplers = self._optuna.samplers
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that a part is experimental
-            try:
-                if name == "tpe":
-                    return samplers.TPESampler(
-                        seed=seed, multivariate=True, group=True, constant_liar=True
-                    )
-                names = {"gp": "GPSampler", "cmaes": "CmaEsSampler", "random": "RandomSampler"}
-                return getattr(samplers, names[name])(seed=seed)
-            except ImportError as error:
-                raise MissingPackageError(
-                    f"sampler {name}: {' '.join(str(error).split())[:120]}",
-                    hint="pip install 'supernet[optuna]'",
-                ) from None
+            if name == "tpe":
+                return samplers.TPESampler(
+                    seed=seed, multivariate=True, group=True, constant_liar=True
+                )
+            names = {"gp": "GPSampler", "cmaes": "CmaEsSampler", "random": "RandomSampler"}
+            return getattr(samplers, names[name])(seed=seed)
 
     def _check_sampler(self, name: str) -> None:
         if name not in SAMPLERS:
             raise ConfigError(f"unknown sampler {name!r}; known: {', '.join(SAMPLERS)}")
+        for package in _PACKAGES.get(name, ()):
+            try:
+                importlib.import_module(package)
+            except ImportError:
+                raise MissingPackageError(
+                    f"sampler {name}: needs the package {package}, which is not installed",
+                    hint="pip install 'supernet[optuna]'",
+                ) from None
         always = [p for p in self._plan.parameters.values() if not p.when and not p.choices]
         if name == "cmaes" and len(always) < 2:
             raise ConfigError(

@@ -92,8 +92,12 @@ class Plan:
         kinds = {place.kind for place in self.places[name]}
         if parameter.scale and kinds - {"float"}:
             problems.append(f"parameters.{name}: scale: its keys must hold floats")
-        if parameter.type != "auto" or not self.places[name]:
+        if not self.places[name]:
             return parameter if parameter.type != "auto" else replace(parameter, type="float")
+        if parameter.type == "float" and "int" in kinds:
+            problems.append(f"parameters.{name}: type: its key holds whole numbers")
+        if parameter.type != "auto":
+            return parameter
         if kinds not in ({"float"}, {"int"}):
             problems.append(
                 f"parameters.{name}: its keys hold no numbers of one type; give choices"

@@ -80,7 +80,7 @@ class Parameter:
 
     def _range_problems(self) -> list[str]:
         if self.low is None or self.high is None:
-            return ["needs choices, or low and high"]
+            return ["low, high: both are needed where there are no choices"]
         if not math.isfinite(self.low) or not math.isfinite(self.high):
             return [f"low, high: must be finite, found {self.low:g} and {self.high:g}"]
         problems = []
