@@ -114,8 +114,11 @@ def read(values: Mapping[str, Any], path: Path) -> Any:
 
 
 def written(values: Any, path: Path, value: Any) -> Any:
-    """A copy of nested values with another one at a path."""
-    if not path:
+    """A copy of nested values with another one at a path.
+
+    What is not given there stays so where the value is None.
+    """
+    if not path or (values is None and value is None):
         return value
     first, *rest = path
     if isinstance(first, int):

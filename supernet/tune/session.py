@@ -148,11 +148,15 @@ class Session:
         )
 
     def _check_some_good(self, result: StudyResult) -> None:
+        if result.best is not None:
+            return
         failed = [trial for trial in result.trials if trial.state == "failed"]
-        if result.best is None and failed:
+        count = sum(trial.state in ("failed", "pruned") for trial in result.trials)
+        if failed:
+            how = "failed" if count == len(failed) else "failed or were given up"
             raise TrainingError(
-                f"all {len(failed)} trials of study {result.name!r} failed or were given up; the "
-                f"last failure: {failed[-1].reason}",
+                f"all {count} trials of study {result.name!r} {how}; the last one: "
+                f"{failed[-1].reason}",
                 hint="widen or move the ranges of the study, or lower learning rates",
             )
 

@@ -13,6 +13,7 @@ from supernet.space import Genes, Space, canonical, decode, largest, smallest
 from supernet.space.layout import layout_of
 from supernet.train import list_checkpoints
 from supernet.train.sampling import step_rng
+from supernet.train.schedule import plan
 from supernet.tune.contract import Report, Reporter, Task
 from supernet.tune.spec import Measured
 from supernet.workflow.train import EachEpoch, resume_training, train_supernet
@@ -79,18 +80,31 @@ class _Reports:
             if self._key in record:
                 self(record["epoch"], record[self._key])
 
+    def due(self, record: dict[str, Any]) -> bool:
+        """Whether an epoch is measured: a whole one, or the last."""
+        if _whole(record["epoch"]) > self._epoch:
+            return True
+        steps_per_epoch = round(record["step"] / record["epoch"])
+        return bool(record["step"] >= plan(self._task.recipe.phases, steps_per_epoch)[-1].end)
+
     def __call__(self, epoch: float, value: float) -> None:
         """Report the value after so many epochs."""
         self.last = value
-        whole = math.floor(epoch + 1e-9)
+        whole = _whole(epoch)
         if whole > self._epoch:
             self._epoch = whole
             if not self._report(Report(number=self._task.number, epoch=whole, value=value)):
                 raise PrunedError
 
 
+def _whole(epoch: float) -> int:
+    return math.floor(epoch + 1e-9)
+
+
 def _each_epoch(subnet: Measured, task: Task, reports: _Reports) -> EachEpoch:
     def measure(evaluator: Any, record: dict[str, Any]) -> dict[str, Any]:
+        if not reports.due(record):
+            return {}
         space = evaluator.supernet.space
         subnets = decode(space, measured_genes(space, subnet, task.seed))
         found = [evaluator.subnet_top1(one, "holdout") for one in subnets]
