@@ -1,14 +1,16 @@
 """Study files: every mistake is a line that names its place."""
 
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
 from supernet.errors import ConfigError, FileFormatError
-from supernet.space import Space
-from supernet.train import Recipe
-from supernet.tune import Plan, load_study, save_study
+from supernet.space import Space, load_space
+from supernet.train import Recipe, load_recipe
+from supernet.tune import Parameter, Plan, Study, load_study, save_study
+from supernet.tune.check import check_plan
 
 HEAD = "format: supernet.study\nversion: 1\nname: mine\n"
 
@@ -43,8 +45,8 @@ def problems(tmp_path: Path, recipe: Recipe, space: Space, text: str) -> list[st
         ),
         (
             "parameters: {recipe.ema: {low: 0.5, high: 0.5}}",
-            "parameters.recipe.ema.low: must be below high, found 0.5 and 0.5; choices: [...] holds "
-            "single values",
+            "parameters.recipe.ema.low: must be below high, found 0.5 and 0.5; choices: [...] "
+            "holds single values",
         ),
         (
             "parameters: {recipe.ema: {low: 0, high: 0.5, log: true}}",
@@ -128,8 +130,8 @@ def problems(tmp_path: Path, recipe: Recipe, space: Space, text: str) -> list[st
         (
             "parameters:\n  recipe.optimizer: {choices: [sgd, adamw]}\n"
             "  recipe.momentum: {low: 0.5, high: 0.9, when: {recipe.optimizer: adam}}",
-            "parameters.recipe.momentum.when.recipe.optimizer: 'adam' is not among its choices; did "
-            "you mean 'adamw'?",
+            "parameters.recipe.momentum.when.recipe.optimizer: 'adam' is not among its choices; "
+            "did you mean 'adamw'?",
         ),
         (
             "parameters:\n  recipe.ema: {low: 0, high: 0.9}\n"
@@ -138,7 +140,8 @@ def problems(tmp_path: Path, recipe: Recipe, space: Space, text: str) -> list[st
             "range of floats",
         ),
         (
-            "parameters:\n  a: {choices: [0, 1], when: {b: 1}}\n  b: {choices: [0, 1], when: {a: 1}}",
+            "parameters:\n  a: {choices: [0, 1], when: {b: 1}}\n"
+            "  b: {choices: [0, 1], when: {a: 1}}",
             "parameters: a, b depend on each other in a circle",
         ),
         ("name: a b\ngenes: true", "name: must be letters, digits, '_' or '-', found 'a b'"),
@@ -183,10 +186,37 @@ def test_a_study_is_saved_as_it_was(tmp_path: Path):
         "  recipe.optimizer: {choices: [sgd, adamw]}\n"
         "  space.stages.0.width: {choices: [8, [8, 16]]}\n"
         "  recipe.momentum: {low: 0.5, high: 0.9, when: {recipe.optimizer: sgd}}\n"
-        "  rate: {key: [recipe.phases.*.lr, recipe.phases.*.lr_end], low: 0.1, high: 2, log: true,\n"
-        "    scale: true}\n"
+        "  rate: {key: [recipe.phases.*.lr, recipe.phases.*.lr_end], low: 0.1, high: 2,\n"
+        "    log: true, scale: true}\n"
     )
     study = load_study(tmp_path / "tune.yaml")
     save_study(study, tmp_path / "again.yaml")
     assert load_study(tmp_path / "again.yaml") == study
     assert load_study(tmp_path / "again.yaml") != replace(study, subnet="largest")
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "tune.md"
+
+
+@pytest.mark.skipif(not PAGE.is_file(), reason="only in the repository")
+def test_the_example_of_the_page_is_a_study_of_the_shipped_recipe(tmp_path: Path):
+    (text,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    (tmp_path / "tune.yaml").write_text(text)
+    plan = Plan(load_study(tmp_path / "tune.yaml"), load_recipe("demo"), load_space("demo"))
+    assert check_plan(plan, images=10_000) == []
+    values, reasons = plan.baseline()
+    assert reasons == []
+    assert values is not None
+    assert {"rate": 1.0, "recipe.momentum": 0.9, "se_ratio": 0.25}.items() <= values.items()
+
+
+@pytest.mark.skipif(not PAGE.is_file(), reason="only in the repository")
+def test_every_key_of_a_study_is_documented():
+    keys = {field.name for field in fields(Study)}
+    keys |= {f"parameters.*.{field.name}" for field in fields(Parameter)}
+    documented = set()
+    table = PAGE.read_text().partition("| key | meaning |")[2].partition("\n\n")[0]
+    for row in re.findall(r"^\| (`[a-z.*`, ]+`) \|", table, re.MULTILINE):
+        first, *others = re.findall(r"`(.*?)`", row)
+        documented |= {first, *(first.rpartition(".")[0] + other for other in others)}
+    assert documented == keys

@@ -51,7 +51,7 @@ def test_every_sampler_finds_what_is_better(plan: Plan, opened: Opened, tmp_path
     assert best.value is not None
     assert best.value > 80
     assert records[0].epochs == (1, 2, 3, 4)
-    assert records[0].curve == (20, 40, 60, 80)
+    assert list(records[0].curve) == [20, 40, 60, 80]
     assert proposer.importances() == pytest.approx({"recipe.weight_decay": 1})
 
 
