@@ -65,7 +65,8 @@ def render_study(view: StudyView) -> str:
         tag("p", escape(view.subtitle), class_="subtitle"),
         *found,
     )
-    figures = join([_curves(view), _importances(view.importances)])
+    complete = sum(trial.state == "complete" for trial in view.trials)
+    figures = join([_curves(view), _importances(view.importances, complete)])
     sections = [
         _section("Trials", _history(view)),
         _section("Best values", _parameters(view.parameters)),
@@ -168,7 +169,7 @@ def _line(frame: Frame, trial: TrialView, kind: str) -> Markup:
     return tag("path", class_=kind, d=f"M{'L'.join(points)}", data_tip=hover)
 
 
-def _importances(shares: Mapping[str, float]) -> Markup:
+def _importances(shares: Mapping[str, float], complete: int) -> Markup:
     """A bar for each parameter."""
     if not shares:
         return Markup("")
@@ -178,7 +179,10 @@ def _importances(shares: Mapping[str, float]) -> Markup:
         cells = [tag("th", escape(name), scope="row"), tag("td", escape(f"{share:.2f}"), bar)]
         rows.append(tag("tr", *cells))
     table = tag("table", tag("tbody", *rows), class_="figures")
-    words = "Share of each parameter in whether a trial is among the best tenth (PED-ANOVA)."
+    words = (
+        f"Share of each parameter in whether a trial is among the best tenth (PED-ANOVA), by "
+        f"{complete} complete trials."
+    )
     return tag(
         "figure", tag("h3", escape("What mattered")), table, tag("figcaption", escape(words))
     )

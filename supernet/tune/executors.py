@@ -30,18 +30,40 @@ class InProcess:
 
     Args:
         train: trains a task.
+        idle: called now and then meanwhile, in a thread of its own.
     """
 
-    def __init__(self, train: Train) -> None:
-        self._train = train
+    def __init__(self, train: Train, *, idle: Callable[[], None] = lambda: None) -> None:
+        self._train, self._idle = train, idle
 
     def run(self, following: Callable[[], Task | None], report: Reporter) -> Iterator[Outcome]:
         """As `Executor.run`."""
         while (task := following()) is not None:
-            yield outcome_of(self._train, task, report)
+            with _beside(self._idle):
+                outcome = outcome_of(self._train, task, report)
+            yield outcome
 
     def close(self) -> None:
         """Nothing was started."""
+
+
+@contextlib.contextmanager
+def _beside(idle: Callable[[], None]) -> Iterator[None]:
+    """Call something every few seconds while the block runs."""
+    ended = threading.Event()
+
+    def call() -> None:
+        while not ended.wait(_LOOK_S):
+            with contextlib.suppress(StorageError):  # the next report meets it too
+                idle()
+
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 class Workers:

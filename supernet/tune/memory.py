@@ -76,8 +76,8 @@ def check_memory(workers: int, need: Outcome, *, gpus: int = 0) -> None:
 
 def free_mib() -> float:
     """Memory that a process may still take, of the machine and of its container."""
-    found = [_machine_mib(), _container_mib()]
-    return min(mib for mib in found if mib is not None) if any(found) else float("inf")
+    found = [mib for mib in (_machine_mib(), _container_mib()) if mib is not None]
+    return min(found, default=float("inf"))
 
 
 def _fitting(need: float, free: float) -> tuple[int, float]:

@@ -33,6 +33,7 @@ _BASELINE, _LOST_AS, _REPEAT = "baseline", "lost_as", "repeat"
 _REASON, _SECONDS = "reason", "seconds"
 _BEAT_S, _STALE_S = 30.0, 600.0
 _REPEATS = 16  # proposals in a row that are known already
+_ENOUGH = 4  # complete trials, to say anything of importances
 _STARTUP, _REDUCTION = 5, 3
 
 
@@ -140,7 +141,7 @@ class OptunaProposer:
     def _claim(self, identity: Mapping[str, Any], begun: Sequence["FrozenTrial"]) -> None:
         """Note what the study is of, or refuse one of something else."""
         known = self._study.user_attrs.get(_IDENTITY)
-        name = f"study {self._plan.study.name!r} in {self._storage.name}"
+        name = f"study {self._plan.study.name!r} in {self._storage.shown}"
         if known is None and not begun:
             self._study.set_user_attr(_IDENTITY, dict(identity))
             return
@@ -222,7 +223,7 @@ class OptunaProposer:
             return
         self._beaten = time.monotonic()
         with self._storage.errors():
-            for trial in self._running.values():
+            for trial in [*self._running.values()]:
                 trial.set_user_attr(_BEAT, time.time())
 
     def records(self) -> list[TrialRecord]:
@@ -237,12 +238,15 @@ class OptunaProposer:
         """As `Proposer.importances`, by PED-ANOVA (arXiv:2304.10255) over complete trials."""
         with self._storage.errors(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            trials = self._study.get_trials(deepcopy=False, states=(self._states.COMPLETE,))
+            if len(trials) < _ENOUGH:
+                return {}
             try:
                 found = self._optuna.importance.get_param_importances(
                     self._study,
                     evaluator=self._optuna.importance.PedAnovaImportanceEvaluator(),
                 )
-            except (ValueError, RuntimeError, ImportError):  # too few trials, or all alike
+            except (ValueError, RuntimeError, ImportError):  # all alike, or no SciPy
                 return {}
         return {name: float(share) for name, share in found.items()}
 
@@ -269,9 +273,9 @@ class OptunaProposer:
         )
 
     def _twin(self, number: int, values: Values) -> "FrozenTrial | None":
-        """A trial of the same values that ended well."""
+        """A trial of the same values that ended well, or that is at work."""
         trials: list[FrozenTrial] = self._study.get_trials(deepcopy=False)
-        whole = (self._states.COMPLETE, self._states.PRUNED)
+        whole = (self._states.COMPLETE, self._states.PRUNED, self._states.RUNNING)
         alike = (t for t in trials if t.state in whole and t.params == values)
         return next((t for t in alike if t.number != number), None)
 

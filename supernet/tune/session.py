@@ -69,7 +69,7 @@ class Session:
                 progress=self.progress,
             )
         if proposer.count() < trials:
-            remarks.append("nothing new was proposed: all combinations of values were tried")
+            remarks.append("the study ended early: what was proposed was known already")
         result = self._result(proposer, remarks)
         save_result(result)
         self._check_some_good(result)
@@ -112,9 +112,9 @@ class Session:
         ]
 
     def _executor(self, proposer: OptunaProposer | None = None) -> Executor:
-        if self.workers == 1:
-            return InProcess(self._trains(1)[0])
         beat = proposer.beat if proposer else lambda: None
+        if self.workers == 1:
+            return InProcess(self._trains(1)[0], idle=beat)
         return Workers(self._trains(self.workers), idle=beat)
 
     def _check_memory(self) -> None:
@@ -140,7 +140,7 @@ class Session:
             holdout_images=self.holdout_images,
             sampler=self.sampler,
             pruner=self.pruner,
-            storage=self._storage,
+            storage=Storage(self._storage).shown,
             trials=tuple(proposer.records()),
             importances=proposer.importances(),
             confirmed=_confirmed_before(self.folder),

@@ -1,6 +1,7 @@
 """Storages of Optuna by what the user typed, and their errors in a line."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,12 +44,14 @@ class Storage:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.shown = re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", name)
+        """The name without a password."""
         start = next((s for s in (_SQLITE, _JOURNAL) if name.startswith(s)), "")
         self._file = Path(name.removeprefix(start)) if start and ":memory:" not in name else None
         if "://" not in name and not name.startswith(_JOURNAL):
             raise ConfigError(
                 "storage: expected a URL such as sqlite:///tune.db, or journal:FILE, "
-                f"found {name!r}"
+                f"found {self.shown!r}"
             )
 
     def open(self) -> "BaseStorage":
@@ -63,7 +66,7 @@ class Storage:
         with self.errors(opening=True):
             if self._file is not None and not self._file.parent.is_dir():
                 raise StorageError(
-                    f"storage {self.name}: the folder {self._file.parent} is not there"
+                    f"storage {self.shown}: the folder {self._file.parent} is not there"
                 )
             if self.name.startswith(_JOURNAL):
                 backend = optuna.storages.journal.JournalFileBackend(str(self._file))
@@ -90,7 +93,7 @@ class Storage:
             raise
         except ImportError as error:
             raise MissingPackageError(
-                f"storage {self.name}: a package for this kind of database is not installed "
+                f"storage {self.shown}: a package for this kind of database is not installed "
                 f"({_line(error.__cause__ or error)})",
                 hint="for PostgreSQL: pip install psycopg2-binary",
             ) from None
@@ -110,13 +113,15 @@ class Storage:
         text = " ".join(map(_line, chain))
         if "database is locked" in text:
             return StorageError(
-                f"storage {self.name}: another program keeps it locked",
+                f"storage {self.shown}: another program keeps it locked",
                 hint="end that program, or wait; what was finished is kept",
             )
         if type(error).__name__ in ("NoSuchModuleError", "ArgumentError"):
-            return ConfigError(f"storage {self.name}: no such kind of database: {_line(error)}")
+            return ConfigError(f"storage {self.shown}: no such kind of database: {_line(error)}")
         if "version" in text and isinstance(error, RuntimeError):
-            return ConfigError(f"storage {self.name}: of another version of Optuna: {_line(error)}")
+            return ConfigError(
+                f"storage {self.shown}: of another version of Optuna: {_line(error)}"
+            )
         if rooms & {"sqlalchemy", "sqlite3"} or isinstance(error, OSError) or "journal" in text:
             return self._gone(_line(chain[-1]))
         if isinstance(error, ValueError) and self.name.startswith(_JOURNAL):
@@ -125,7 +130,7 @@ class Storage:
 
     def _gone(self, reason: str) -> StorageError:
         return StorageError(
-            f"storage {self.name}: cannot be reached: {reason}",
+            f"storage {self.shown}: cannot be reached: {reason}",
             hint="put it back and give the same command again, or start with another --storage",
         )
 

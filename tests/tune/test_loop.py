@@ -184,9 +184,20 @@ def test_a_storage_that_is_gone_is_told(plan: Plan, opened: Opened, tmp_path: Pa
         ("postgresql://nobody@localhost:1/none", MissingPackageError, "is not installed"),
     ],
 )
-def test_a_storage_that_cannot_be_is_told(opened: Opened, storage: str, error: Any, text: str):
+def test_a_storage_that_cannot_be_is_told(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch, storage: str, error: Any, text: str
+):
+    monkeypatch.setitem(sys.modules, "psycopg2", None)
     with pytest.raises(error, match=text):
         opened(storage=storage)
+
+
+def test_a_password_is_never_shown(opened: Opened):
+    storage = "postgresql://me:secret@localhost:1/none"
+    with pytest.raises((MissingPackageError, StorageError)) as error:
+        opened(storage=storage)
+    assert "postgresql://me:***@localhost:1/none" in str(error.value)
+    assert "secret" not in str(error.value)
 
 
 def test_a_file_that_is_no_storage_is_told(opened: Opened, tmp_path: Path):
