@@ -11,8 +11,6 @@ from supernet.cli.output import print_json, print_table, progress_bar
 if TYPE_CHECKING:
     from supernet.tune import StudyResult
 
-_SAMPLERS = ("tpe", "gp", "cmaes", "random")
-_PRUNERS = ("none", "median", "asha", "hyperband")
 _SHOWN = 10  # trials in the table
 
 
@@ -51,17 +49,16 @@ _SHOWN = 10  # trials in the table
 )
 @click.option(
     "--sampler",
-    type=click.Choice(_SAMPLERS),
     default="tpe",
     show_default=True,
-    help="Who proposes, of Optuna.",
+    help="Who proposes, of Optuna: tpe, gp, cmaes or random.",
 )
 @click.option(
     "--pruner",
-    type=click.Choice(_PRUNERS),
     default="median",
     show_default=True,
-    help="Who gives poor trials up, of Optuna; asha is its successive halving.",
+    help="Who gives poor trials up, of Optuna: none, median, asha (successive halving) or "
+    "hyperband.",
 )
 @click.option(
     "--grace-epochs",
@@ -136,7 +133,10 @@ def _report(result: "StudyResult") -> None:
     if result.importances:
         shares = [[name, f"{share:.2f}"] for name, share in result.importances.items()]
         print_table("\nShare of each parameter in being among the best", shares)
-    click.echo("\n" + "\n".join([*compared(result), *(f"note: {r}" for r in result.remarks)]))
+    failed = [trial for trial in result.trials if trial.state == "failed"]
+    notes = [f"note: {remark}" for remark in result.remarks]
+    notes += [f"failed: trial {trial.number}: {trial.reason}" for trial in failed[-1:]]
+    click.echo("\n" + "\n".join([*compared(result), *notes]))
     files = _files(result)
     if result.best is not None:
         click.echo(

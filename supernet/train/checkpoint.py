@@ -10,6 +10,7 @@ import io
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -97,6 +98,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         ValueError,
         TypeError,
         EOFError,
+        UnpicklingError,
     ) as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise FileFormatError(f"{path}: damaged checkpoint: {reason}") from None

@@ -8,6 +8,7 @@ from supernet.progress import Progress, silent
 from supernet.space import Space, load_space
 from supernet.train import Recipe, load_recipe, scaled
 from supernet.tune.load import load_study
+from supernet.tune.optuna import check_names
 from supernet.tune.plan import Plan
 from supernet.tune.result import StudyResult
 from supernet.tune.session import Session
@@ -105,6 +106,7 @@ def tune(  # noqa: PLR0913  # the options of a user
     asked = study if isinstance(study, Study) else load_study(study)
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     space = space if isinstance(space, Space) else load_space(space)
+    check_names(sampler, pruner)
     _check_numbers(trials=trials, workers=workers, confirm=confirm, grace_epochs=grace_epochs)
     check_device(device)
     plan = Plan(asked, scaled(recipe, epochs) if epochs is not None else recipe, space)

@@ -183,7 +183,10 @@ class _Worker:
                 state="lost",
                 reason=f"its process was killed ({name}), perhaps for want of memory",
             )
-        reason = f"its process ended by itself (status {status}; its message is above)"
+        reason = (
+            f"its process ended by itself (status {status}; its message is above); a script that "
+            'starts workers needs `if __name__ == "__main__":` around what it runs'
+        )
         return Outcome(number=self._task.number, state="failed", reason=reason)
 
     def end(self) -> None:

@@ -12,12 +12,13 @@ __all__ = ["identity_of", "identity_problems"]
 _MOST = 6  # differences that are told
 
 
-def identity_of(plan: Plan, *, data: str, seed: int) -> dict[str, Any]:
+def identity_of(plan: Plan, *, data: str, images: int, seed: int) -> dict[str, Any]:
     """All that the values of trials depend on, as plain values.
 
     Args:
         plan: the study with its recipe and space.
-        data: the images.
+        data: where the images are from.
+        images: to train on.
         seed: of the trainings.
     """
     document = study_document(plan.study)
@@ -25,7 +26,7 @@ def identity_of(plan: Plan, *, data: str, seed: int) -> dict[str, Any]:
     base = plain(plan.recipe, plan.space)
     for part in base.values():
         del part["name"], part["about"]
-    return {"study": document, **base, "data": data, "seed": seed}
+    return {"study": document, **base, "data": data, "images": images, "seed": seed}
 
 
 def identity_problems(known: Any, now: Any) -> list[str]:

@@ -85,10 +85,10 @@ class _Loop:
         return None
 
     def report(self, report: Report) -> bool:
-        """Pass an epoch on; whether the trial goes on."""
+        """Pass an epoch on; whether the trial goes on: one that is at its end does."""
         self._running[report.number] = report.epoch
         self._show()
-        return self._proposer.report(report)
+        return self._proposer.report(report) or report.epoch >= self._plan.epochs
 
     def ended(self, outcome: Outcome) -> None:
         """Pass an end on, and keep the weights of the best trial only."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from supernet.errors import ConfigError, MissingPackageError
+from supernet.files import nearest
 from supernet.tune.contract import Outcome, Report, State, Trial, TrialRecord
 from supernet.tune.identity import identity_problems
 from supernet.tune.plan import Plan, Values
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
     from optuna.trial import Trial as OptunaTrial
 
-__all__ = ["PRUNERS", "SAMPLERS", "OptunaProposer"]
+__all__ = ["PRUNERS", "SAMPLERS", "OptunaProposer", "check_names"]
 
 SAMPLERS = ("tpe", "gp", "cmaes", "random")
 """Who proposes: `TPESampler` (multivariate, conditional parameters in groups), `GPSampler`,
@@ -35,6 +36,17 @@ _BEAT_S, _STALE_S = 30.0, 600.0
 _REPEATS = 16  # proposals in a row that are known already
 _ENOUGH = 4  # complete trials, to say anything of importances
 _STARTUP, _REDUCTION = 5, 3
+
+
+def check_names(sampler: str, pruner: str) -> None:
+    """Refuse what Optuna is not asked for here.
+
+    Raises:
+        ConfigError: an unknown name; names the nearest.
+    """
+    for kind, name, known in (("sampler", sampler, SAMPLERS), ("pruner", pruner, PRUNERS)):
+        if name not in known:
+            raise ConfigError(f"unknown {kind} {name!r}; {nearest(name, known)}")
 
 
 class OptunaProposer:
@@ -67,6 +79,7 @@ class OptunaProposer:
         grace_epochs: int = 1,
         seed: int = 0,
     ) -> None:
+        check_names(sampler, pruner)
         self._plan, self._storage, self._optuna = plan, storage, need_optuna()
         self._beaten = 0.0
         self._running: dict[int, OptunaTrial] = {}
@@ -104,8 +117,6 @@ class OptunaProposer:
             return getattr(samplers, names[name])(seed=seed)
 
     def _check_sampler(self, name: str) -> None:
-        if name not in SAMPLERS:
-            raise ConfigError(f"unknown sampler {name!r}; known: {', '.join(SAMPLERS)}")
         for package in _PACKAGES.get(name, ()):
             try:
                 importlib.import_module(package)
@@ -134,7 +145,7 @@ class OptunaProposer:
             return pruners.HyperbandPruner(
                 min_resource=grace, max_resource=most, reduction_factor=_REDUCTION
             )
-        raise ConfigError(f"unknown pruner {name!r}; known: {', '.join(PRUNERS)}")
+        raise AssertionError(name)
 
     # ---------------------------------------------------------------- whose study it is
 

@@ -79,7 +79,7 @@ class Session:
         proposer = OptunaProposer(
             self.plan,
             Storage(self._storage),
-            identity_of(self.plan, data=self.data, seed=self.seed),
+            identity_of(self.plan, data=self.data, images=self.images, seed=self.seed),
             sampler=self.sampler,
             pruner=self.pruner,
             grace_epochs=self.grace_epochs,

@@ -152,7 +152,7 @@ def test_a_study_of_which_all_trials_fail_ends_with_a_line(
         (("--data", "nowhere"), 2, "nowhere: no such folder"),
         (("--storage", "tune.db"), 2, "expected a URL such as sqlite:///tune.db"),
         (("--storage", "sqlite:////no/where/t.db"), 1, "the folder /no/where is not there"),
-        (("--pruner", "hyper"), 2, "'hyper' is not one of"),
+        (("--pruner", "hyper"), 2, "unknown pruner 'hyper'; did you mean 'hyperband'?"),
         (("--device", "cuda:99"), 2, "device 'cuda:99' is not there"),
     ],
 )

@@ -64,6 +64,7 @@ def opened(plan: Plan, tmp_path: Path) -> Opened:
     def make(
         own: Plan = plan, *, storage: str = f"sqlite:///{tmp_path}/study.sqlite", **asked: Any
     ) -> OptunaProposer:
-        return OptunaProposer(own, Storage(storage), identity_of(own, data="some", seed=0), **asked)
+        identity = identity_of(own, data="some", images=1000, seed=0)
+        return OptunaProposer(own, Storage(storage), identity, **asked)
 
     return make

@@ -111,6 +111,12 @@ def test_pruners_give_up_what_is_poor_and_never_the_recipe_as_it_is(
     assert all(record.value is None and len(record.curve) < 4 for record in given_up)
 
 
+def test_what_is_at_its_end_is_complete(plan: Plan, opened: Opened, tmp_path: Path):
+    proposer = opened(pruner="asha", sampler="random", grace_epochs=4)
+    records = run(plan, proposer, InProcess(trains.rising), 8, tmp_path)
+    assert states(records) == ["complete"] * 8
+
+
 def test_grace_is_kept(plan: Plan, opened: Opened, tmp_path: Path):
     proposer = opened(pruner="asha", sampler="random", grace_epochs=3)
     records = run(plan, proposer, InProcess(trains.rising), 12, tmp_path)
@@ -378,6 +384,6 @@ def test_a_study_that_another_process_is_at_is_left_alone(plan: Plan, opened: Op
 
 
 def test_an_identity_says_what_trials_depend_on(plan: Plan):
-    known = identity_of(plan, data="some", seed=0)
-    assert {"study", "recipe", "space", "data", "seed"} == set(known)
+    known = identity_of(plan, data="some", images=9, seed=0)
+    assert {"study", "recipe", "space", "data", "images", "seed"} == set(known)
     assert "sampler" not in str(known)
