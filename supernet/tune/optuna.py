@@ -153,7 +153,8 @@ class OptunaProposer:
         """Note what the study is of, or refuse one of something else."""
         known = self._study.user_attrs.get(_IDENTITY)
         name = f"study {self._plan.study.name!r} in {self._storage.shown}"
-        if known is None and not begun:
+        upwards = self._study.direction == self._optuna.study.StudyDirection.MAXIMIZE
+        if known is None and not begun and upwards:
             self._study.set_user_attr(_IDENTITY, dict(identity))
             return
         if known is None:
@@ -211,7 +212,8 @@ class OptunaProposer:
         with self._storage.errors():
             trial.report(report.value, report.epoch)
             self.beat()
-            return bool(trial.user_attrs.get(_BASELINE)) or not trial.should_prune()
+            poor = trial.should_prune()  # of the recipe as it is too: others are held against it
+            return bool(trial.user_attrs.get(_BASELINE)) or not poor
 
     def tell(self, outcome: Outcome) -> None:
         """As `Proposer.tell`; a lost trial is tried once more."""

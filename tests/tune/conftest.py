@@ -62,7 +62,7 @@ def opened(plan: Plan, tmp_path: Path) -> Opened:
     """Opens the study in a file below `tmp_path`."""
 
     def make(
-        own: Plan = plan, *, storage: str = f"sqlite:///{tmp_path}/study.sqlite", **asked: Any
+        own: Plan = plan, *, storage: str = f"journal:{tmp_path}/study.journal", **asked: Any
     ) -> OptunaProposer:
         identity = identity_of(own, data="some", images=1000, seed=0)
         return OptunaProposer(own, Storage(storage), identity, **asked)
