@@ -212,13 +212,19 @@ class Run:
         return {"path": os.path.relpath(weights, folder), "sha256": sha256(weights)}
 
     def condition(
-        self, split: Split = "holdout", *, images: int = 0, data: str | None = None
+        self,
+        split: Split = "holdout",
+        *,
+        images: int = 0,
+        calibration_images: int = CALIBRATION_IMAGES,
+        data: str | None = None,
     ) -> Condition:
         """Under which the evaluations of `evaluator` are kept.
 
         Args:
             split: the images that are evaluated.
             images: how many of them at most; 0 for all.
+            calibration_images: for the batch norm statistics, at most.
             data: images instead of those of the run.
         """
         if data:
@@ -230,7 +236,7 @@ class Run:
             data=data or self.config().data,
             split=split,
             images=images,
-            calibration_images=CALIBRATION_IMAGES,
+            calibration_images=calibration_images,
         )
 
     def evaluator(

@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from supernet.evaluate.device import resolved_device
-from supernet.evaluate.engines import Engine, InProcess, Workers
+from supernet.evaluate.engines import Engine, InProcess, Workers, evaluate_all
 from supernet.evaluate.store import Condition, Evidence, Measured, Pairs
 from supernet.evaluate.task import (
     CALIBRATION_IMAGES,
@@ -35,6 +35,7 @@ __all__ = [
     "Score",
     "Split",
     "Workers",
+    "evaluate_all",
     "percent",
     "recalibrate",
     "resolved_device",

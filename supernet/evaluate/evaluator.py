@@ -69,19 +69,30 @@ class Evaluator:
         self._calibration = _some(dataset.train, calibration_images)
         self._cache = ViewCache(kept_bytes)
 
-    def network(self, subnet: Subnet) -> Network:
-        """The plain network of `subnet`, recalibrated, in eval mode."""
+    def network(self, subnet: Subnet, *, calibration_images: int = 0) -> Network:
+        """The plain network of `subnet`, recalibrated, in eval mode.
+
+        Args:
+            subnet: to take from the supernet.
+            calibration_images: of those of the evaluator, at most; 0 for all.
+        """
         network = extract(self.supernet, subnet).to(memory_format=torch.channels_last)
-        batches = self._views("calibration", subnet.resolution)
+        images = calibration_images if calibration_images < len(self._calibration) else 0
+        batches = self._views("calibration", subnet.resolution, images)
         size = self._images_of_batch(subnet.resolution)
-        count = max(1, len(self._calibration) // size)  # the whole ones
+        count = max(1, (images or len(self._calibration)) // size)  # the whole ones
         recalibrate(network, (batches[index] for index in range(count)))
         return network.eval()
 
     def evaluate(self, task: EvaluationTask) -> Evaluation:
         """Measure one subnet."""
         start = time.perf_counter()
-        score = self.subnet_score(task.subnet, task.split, images=task.images)
+        score = self.subnet_score(
+            task.subnet,
+            task.split,
+            images=task.images,
+            calibration_images=task.calibration_images,
+        )
         return Evaluation(
             key=task.subnet.key,
             genes=task.genes,
@@ -98,15 +109,19 @@ class Evaluator:
         """Accuracy of `subnet`, recalibrated, in percent."""
         return self.subnet_score(subnet, split).top1
 
-    def subnet_score(self, subnet: Subnet, split: Split, *, images: int = 0) -> Score:
+    def subnet_score(
+        self, subnet: Subnet, split: Split, *, images: int = 0, calibration_images: int = 0
+    ) -> Score:
         """Accuracy and loss of `subnet`, recalibrated.
 
         Args:
             subnet: to measure.
             split: on which images.
             images: how many of them at most; 0 for all.
+            calibration_images: for the batch norm statistics, at most; 0 for all that the
+                evaluator has.
         """
-        network = self.network(subnet)
+        network = self.network(subnet, calibration_images=calibration_images)
         fold_norms(network)
         return self.score(network, subnet.resolution, split, images=images)
 

@@ -26,6 +26,8 @@ class EvaluationTask:
     split: Split = "holdout"
     images: int = 0
     """How many of the split's images at most; 0 for all."""
+    calibration_images: int = CALIBRATION_IMAGES
+    """Training images for the batch norm statistics, at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +46,22 @@ class Evaluation:
 
 
 def tasks_of(
-    space: Space, genes: Genes, *, split: Split = "holdout", images: int = 0
+    space: Space,
+    genes: Genes,
+    *,
+    split: Split = "holdout",
+    images: int = 0,
+    calibration_images: int = CALIBRATION_IMAGES,
 ) -> list[EvaluationTask]:
     """One task for every row of a population ``(N, G)``."""
     rows = np.asarray(genes).tolist()
     return [
-        EvaluationTask(subnet=subnet, genes=tuple(row), split=split, images=images)
+        EvaluationTask(
+            subnet=subnet,
+            genes=tuple(row),
+            split=split,
+            images=images,
+            calibration_images=calibration_images,
+        )
         for subnet, row in zip(decode(space, genes), rows)
     ]

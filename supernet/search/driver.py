@@ -26,7 +26,7 @@ class Budget:
     """When a search ends: at whichever comes first."""
 
     scored: int = 60_000
-    """Different subnets."""
+    """Different subnets; of a ladder, whole measurements or as much work."""
     seconds: float = np.inf
     """Wall time. A search that ends by it is not the same twice."""
 
@@ -46,6 +46,7 @@ def run_search(
     start: Genes | None = None,
     seed: int = 0,
     again: int = 0,
+    workers: int = 1,
     progress: Progress = silent,
 ) -> SearchResult:
     """Score subnets until the budget is spent.
@@ -58,6 +59,7 @@ def run_search(
         seed: of every random choice; the same seed gives the same result.
         again: subnets that the same search had scored before its time was up; scoring them
             again takes none of the budget's.
+        workers: measurements at the same time; with as many, a seed gives the same result.
         progress: told about every batch.
 
     Raises:
@@ -73,13 +75,20 @@ def run_search(
     start_with = Start(
         problem=problem,
         rng=np.random.default_rng(seed),
-        budget=min(budget.scored, problem.domain.count),
+        budget=budget.scored if problem.ladder else min(budget.scored, problem.domain.count),
         genes=np.concatenate(first),
         archive=archive,
     )
     chosen = factory or algorithm(suited(problem)).factory
     with products_alone_if_busy():
-        complete = drive(chosen, start_with, seconds=budget.seconds, again=again, progress=progress)
+        complete = drive(
+            chosen,
+            start_with,
+            seconds=budget.seconds,
+            again=again,
+            workers=workers,
+            progress=progress,
+        )
     everything = archive.at(np.arange(len(archive)))
     seconds = time.perf_counter() - begun
     return SearchResult.of(problem, everything, seconds=seconds, complete=complete)

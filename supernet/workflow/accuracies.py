@@ -1,7 +1,6 @@
 """Accuracies of subnets of a run: looked up in its evidence, else measured by an engine."""
 
 import math
-from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -9,7 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from supernet.errors import ConfigError
-from supernet.evaluate import Engine, Evidence, InProcess, Split, Workers, tasks_of
+from supernet.evaluate import (
+    CALIBRATION_IMAGES,
+    Engine,
+    Evidence,
+    Split,
+    evaluate_all,
+    tasks_of,
+)
 from supernet.progress import Progress, silent
 from supernet.runs import Run
 from supernet.space import (
@@ -23,17 +29,18 @@ from supernet.space import (
     subnet_keys,
     unique,
 )
+from supernet.workflow.engines import check_count, open_engine
 
 Values = npt.NDArray[np.float64]
 
-__all__ = ["Accuracies", "check_count", "random_pairs"]
+__all__ = ["Accuracies", "random_pairs"]
 
 
 class Accuracies:
     """Measures subnets of a run on the images of a split, and keeps what it measured.
 
-    Weights and images are loaded only when something has to be measured. Worker processes
-    end with `close`, or at the end of a ``with`` block.
+    Weights and images are loaded only when something has to be measured. Several threads may
+    ask at once. Worker processes end with `close`, or at the end of a ``with`` block.
 
     Args:
         run: a trained one.
@@ -41,7 +48,9 @@ class Accuracies:
         progress: told about every subnet.
         split: the images.
         images: how many of them at most; 0 for all.
+        calibration_images: for the batch norm statistics, at most.
         workers: processes that measure at the same time.
+        engine: measures, in place of one of its own, and is not closed.
     """
 
     def __init__(
@@ -52,19 +61,16 @@ class Accuracies:
         *,
         split: Split = "holdout",
         images: int = 0,
+        calibration_images: int = CALIBRATION_IMAGES,
         workers: int = 1,
+        engine: Engine | None = None,
     ) -> None:
-        check_count("workers", workers, lowest=1)
         check_count("images", images, lowest=0)
         self.run, self.space, self._progress = run, run.space(), progress
-        self._split, self._images = split, images
-        self.condition = run.condition(split, images=images)
+        self.condition = run.condition(split, images=images, calibration_images=calibration_images)
         self.evidence = Evidence(run.evidence)
-        self._engine: Engine
-        if workers == 1:
-            self._engine = InProcess(partial(run.evaluator, device, progress=progress))
-        else:
-            self._engine = Workers(partial(run.evaluator, device), workers)
+        self._own = None if engine else open_engine(run, device, workers, progress)
+        self._engine = engine or self._own
 
     def measure(self, genes: Genes) -> Values:
         """Accuracy in percent and loss of a population ``(N, G)``, shape ``(2, N)``.
@@ -74,32 +80,25 @@ class Accuracies:
         Raises:
             ConfigError: a subnet could not be measured.
         """
-        keys = subnet_keys(self.space, genes)
-        known = self.evidence.lookup(self.condition, keys)
-        todo = {key: i for i, key in enumerate(keys) if math.isnan(known.top1[i])}
-        done, failed = len(keys) - len(todo), 0
-        tasks = tasks_of(
-            self.space, genes[list(todo.values())], split=self._split, images=self._images
-        )
-        for result in self._engine.submit(tasks):
-            if math.isnan(result.top1) or math.isnan(result.loss):
-                failed += 1
-            else:
-                self.evidence.add(self.condition, [result])
-                done += 1
-            self._progress(done, len(keys), "evaluating subnets")
+        found = self._measured(genes)
+        failed = int(np.isnan(found[0]).sum())
         if failed:
             raise ConfigError(
-                f"{failed} of {len(keys)} subnets could not be measured: their process was "
+                f"{failed} of {len(genes)} subnets could not be measured: their process was "
                 "killed twice, or their loss is not a number",
                 hint="with less memory for each, --workers 1; the others are kept",
             )
-        known = self.evidence.lookup(self.condition, keys)
-        return np.stack([known.top1, known.loss])
+        return found
+
+    def top1(self, genes: Genes) -> Values:
+        """Accuracy in percent, shape ``(N,)``; NaN where it could not be measured."""
+        top1: Values = self._measured(genes)[0]
+        return top1
 
     def close(self) -> None:
         """End the processes."""
-        self._engine.close()
+        if self._own:
+            self._own.close()
 
     def __enter__(self) -> Self:
         return self
@@ -112,15 +111,29 @@ class Accuracies:
     ) -> None:
         self.close()
 
-
-def check_count(name: str, value: int, *, lowest: int) -> None:
-    """Refuse a number that is too small.
-
-    Raises:
-        ConfigError: it is below `lowest`.
-    """
-    if value < lowest:
-        raise ConfigError(f"{name}: must be {lowest} or more, found {value}")
+    def _measured(self, genes: Genes) -> Values:
+        """As `measure`; NaN where it failed."""
+        assert self._engine
+        keys = subnet_keys(self.space, genes)
+        known = self.evidence.lookup(self.condition, keys)
+        todo = {key: i for i, key in enumerate(keys) if math.isnan(known.top1[i])}
+        if not todo:
+            return np.stack([known.top1, known.loss])
+        done = len(keys) - len(todo)
+        tasks = tasks_of(
+            self.space,
+            genes[list(todo.values())],
+            split=self.condition.split,
+            images=self.condition.images,
+            calibration_images=self.condition.calibration_images,
+        )
+        for result in evaluate_all(self._engine, tasks):
+            if not (math.isnan(result.top1) or math.isnan(result.loss)):
+                self.evidence.add(self.condition, [result])
+                done += 1
+            self._progress(done, len(keys), "evaluating subnets")
+        known = self.evidence.lookup(self.condition, keys)
+        return np.stack([known.top1, known.loss])
 
 
 def random_pairs(space: Space, count: int, seed: int) -> Genes:

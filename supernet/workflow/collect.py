@@ -14,7 +14,8 @@ from supernet.files import write_bytes
 from supernet.progress import Progress, silent
 from supernet.runs import Run
 from supernet.space import Domain, Genes, canonical, count_subnets, unique
-from supernet.workflow.accuracies import Accuracies, check_count, random_pairs
+from supernet.workflow.accuracies import Accuracies, random_pairs
+from supernet.workflow.engines import check_count
 
 __all__ = ["Checked", "check_predictor", "collect_pairs", "write_pairs"]
 
