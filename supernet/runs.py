@@ -17,6 +17,7 @@
 """
 
 import datetime
+import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass, field, replace
@@ -217,6 +218,7 @@ class Run:
         *,
         images: int = 0,
         calibration_images: int = CALIBRATION_IMAGES,
+        finetune_epochs: float = 0.0,
         data: str | None = None,
     ) -> Condition:
         """Under which the evaluations of `evaluator` are kept.
@@ -225,14 +227,19 @@ class Run:
             split: the images that are evaluated.
             images: how many of them at most; 0 for all.
             calibration_images: for the batch norm statistics, at most.
+            finetune_epochs: passes over the training images before a subnet is measured.
             data: images instead of those of the run.
         """
         if data:
             from supernet.data import absolute_source
 
             data = absolute_source(data)
+        weights = sha256(self.weights())
+        if finetune_epochs:  # other weights, made from these by the run's recipe
+            told = f"{weights} {sorted(self.config().recipe.items())} {finetune_epochs}"
+            weights = hashlib.sha256(told.encode()).hexdigest()
         return Condition(
-            weights=sha256(self.weights()),
+            weights=weights,
             data=data or self.config().data,
             split=split,
             images=images,

@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from supernet.evaluate.device import resolved_device
-from supernet.evaluate.engines import Engine, InProcess, Workers, evaluate_all
+from supernet.evaluate.engines import Engine, InProcess, Measures, Workers, evaluate_all, failed
 from supernet.evaluate.store import Condition, Evidence, Measured, Pairs
 from supernet.evaluate.task import (
     CALIBRATION_IMAGES,
@@ -31,11 +31,13 @@ __all__ = [
     "Evidence",
     "InProcess",
     "Measured",
+    "Measures",
     "Pairs",
     "Score",
     "Split",
     "Workers",
     "evaluate_all",
+    "failed",
     "percent",
     "recalibrate",
     "resolved_device",

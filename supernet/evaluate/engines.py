@@ -9,19 +9,23 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from multiprocessing.connection import Connection
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import Any, Protocol, Self
 
 from supernet.errors import ConfigError
 from supernet.evaluate.task import Evaluation, EvaluationTask
 
-if TYPE_CHECKING:  # torch is loaded by what makes an evaluator, once there is a task
-    from supernet.evaluate.evaluator import Evaluator
-
-__all__ = ["Engine", "InProcess", "Workers", "evaluate_all", "failed"]
+__all__ = ["Engine", "InProcess", "Measures", "Workers", "evaluate_all", "failed"]
 
 TRIES = 2
 """Of a task whose worker was killed."""
 _END_S = 5.0  # for a worker that was told to end
+
+
+class Measures(Protocol):
+    """What measures subnets in one place, such as an `Evaluator`."""
+
+    def evaluate(self, task: EvaluationTask) -> Evaluation:
+        """Measure one subnet."""
 
 
 class Engine(Protocol):
@@ -71,9 +75,9 @@ class InProcess:
 
     slots = 1
 
-    def __init__(self, make: Callable[[], "Evaluator"]) -> None:
+    def __init__(self, make: Callable[[], Measures]) -> None:
         self._make = make
-        self._evaluator: Evaluator | None = None
+        self._evaluator: Measures | None = None
 
     def evaluate(self, task: EvaluationTask) -> Evaluation:
         """As `Engine.evaluate`."""
@@ -95,7 +99,7 @@ class Workers:
         makes: the evaluator of each process; must be picklable, and is called once there.
     """
 
-    def __init__(self, makes: Sequence[Callable[[], "Evaluator"]]) -> None:
+    def __init__(self, makes: Sequence[Callable[[], Measures]]) -> None:
         self._places = tuple(_Place(make) for make in makes)
         self._free = list(self._places[::-1])
         self._changed = threading.Condition()
@@ -167,7 +171,7 @@ class Workers:
 class _Place:
     """Room for one process at a time."""
 
-    def __init__(self, make: Callable[[], "Evaluator"]) -> None:
+    def __init__(self, make: Callable[[], Measures]) -> None:
         self.make = make
         self.worker: _Worker | None = None
 
@@ -180,7 +184,7 @@ class _Place:
 class _Worker:
     """One process."""
 
-    def __init__(self, make: Callable[[], "Evaluator"], threads: int) -> None:
+    def __init__(self, make: Callable[[], Measures], threads: int) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_work, args=(make, threads, theirs), daemon=True)
@@ -221,13 +225,13 @@ class _Worker:
         self._process.close()
 
 
-def _work(make: Callable[[], "Evaluator"], threads: int, pipe: Connection) -> None:
+def _work(make: Callable[[], Measures], threads: int, pipe: Connection) -> None:
     """Measure what comes through the pipe until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
     import torch
 
     torch.set_num_threads(threads)
-    evaluator: Evaluator | None = None
+    evaluator: Measures | None = None
     with contextlib.suppress(EOFError, OSError):
         while True:
             task: EvaluationTask = pipe.recv()

@@ -66,6 +66,7 @@ class Evaluator:
         self._device, self._batch_size = torch.device(device), batch_size
         if self._device.type == "cpu":
             keep_freed_memory()
+        self.device = device
         self._calibration = _some(dataset.train, calibration_images)
         self._cache = ViewCache(kept_bytes)
 
@@ -77,12 +78,22 @@ class Evaluator:
             calibration_images: of those of the evaluator, at most; 0 for all.
         """
         network = extract(self.supernet, subnet).to(memory_format=torch.channels_last)
+        self.recalibrate(network, subnet.resolution, calibration_images)
+        return network.eval()
+
+    def recalibrate(self, network: Network, resolution: int, calibration_images: int = 0) -> None:
+        """Compute the batch norm statistics of a network anew.
+
+        Args:
+            network: changed in place.
+            resolution: input size in pixels.
+            calibration_images: of those of the evaluator, at most; 0 for all.
+        """
         images = calibration_images if calibration_images < len(self._calibration) else 0
-        batches = self._views("calibration", subnet.resolution, images)
-        size = self._images_of_batch(subnet.resolution)
+        batches = self._views("calibration", resolution, images)
+        size = self._images_of_batch(resolution)
         count = max(1, (images or len(self._calibration)) // size)  # the whole ones
         recalibrate(network, (batches[index] for index in range(count)))
-        return network.eval()
 
     def evaluate(self, task: EvaluationTask) -> Evaluation:
         """Measure one subnet."""

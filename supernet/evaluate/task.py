@@ -28,6 +28,8 @@ class EvaluationTask:
     """How many of the split's images at most; 0 for all."""
     calibration_images: int = CALIBRATION_IMAGES
     """Training images for the batch norm statistics, at most."""
+    finetune_epochs: float = 0.0
+    """Passes over the training images before it is measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,7 @@ def tasks_of(
     split: Split = "holdout",
     images: int = 0,
     calibration_images: int = CALIBRATION_IMAGES,
+    finetune_epochs: float = 0.0,
 ) -> list[EvaluationTask]:
     """One task for every row of a population ``(N, G)``."""
     rows = np.asarray(genes).tolist()
@@ -62,6 +65,7 @@ def tasks_of(
             split=split,
             images=images,
             calibration_images=calibration_images,
+            finetune_epochs=finetune_epochs,
         )
         for subnet, row in zip(decode(space, genes), rows)
     ]

@@ -119,7 +119,7 @@ class _Measuring:
             if not self._waiting:
                 return True
             self._tell(self._waiting.popleft())
-            progress(min(most, round(self._spent)), most, "searching")
+            progress(min(most, round(self._spent)), most, "evaluating subnets")
             if clock.is_up(self._archive) and self._left():
                 return False
 

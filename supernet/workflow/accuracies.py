@@ -49,6 +49,7 @@ class Accuracies:
         split: the images.
         images: how many of them at most; 0 for all.
         calibration_images: for the batch norm statistics, at most.
+        finetune_epochs: passes over the training images before each is measured.
         workers: processes that measure at the same time.
         engine: measures, in place of one of its own, and is not closed.
     """
@@ -62,12 +63,19 @@ class Accuracies:
         split: Split = "holdout",
         images: int = 0,
         calibration_images: int = CALIBRATION_IMAGES,
+        finetune_epochs: float = 0.0,
         workers: int = 1,
         engine: Engine | None = None,
     ) -> None:
         check_count("images", images, lowest=0)
         self.run, self.space, self._progress = run, run.space(), progress
-        self.condition = run.condition(split, images=images, calibration_images=calibration_images)
+        self.condition = run.condition(
+            split,
+            images=images,
+            calibration_images=calibration_images,
+            finetune_epochs=finetune_epochs,
+        )
+        self._epochs = finetune_epochs
         self.evidence = Evidence(run.evidence)
         self._own = None if engine else open_engine(run, device, workers, progress)
         self._engine = engine or self._own
@@ -80,7 +88,7 @@ class Accuracies:
         Raises:
             ConfigError: a subnet could not be measured.
         """
-        found = self._measured(genes)
+        found = self._measured(genes, self._progress)
         failed = int(np.isnan(found[0]).sum())
         if failed:
             raise ConfigError(
@@ -91,8 +99,11 @@ class Accuracies:
         return found
 
     def top1(self, genes: Genes) -> Values:
-        """Accuracy in percent, shape ``(N,)``; NaN where it could not be measured."""
-        top1: Values = self._measured(genes)[0]
+        """Accuracy in percent, shape ``(N,)``; NaN where it could not be measured.
+
+        For searches, which tell of their progress themselves.
+        """
+        top1: Values = self._measured(genes, silent)[0]
         return top1
 
     def close(self) -> None:
@@ -111,7 +122,7 @@ class Accuracies:
     ) -> None:
         self.close()
 
-    def _measured(self, genes: Genes) -> Values:
+    def _measured(self, genes: Genes, progress: Progress) -> Values:
         """As `measure`; NaN where it failed."""
         assert self._engine
         keys = subnet_keys(self.space, genes)
@@ -126,12 +137,13 @@ class Accuracies:
             split=self.condition.split,
             images=self.condition.images,
             calibration_images=self.condition.calibration_images,
+            finetune_epochs=self._epochs,
         )
         for result in evaluate_all(self._engine, tasks):
             if not (math.isnan(result.top1) or math.isnan(result.loss)):
                 self.evidence.add(self.condition, [result])
                 done += 1
-            self._progress(done, len(keys), "evaluating subnets")
+            progress(done, len(keys), "evaluating subnets")
         known = self.evidence.lookup(self.condition, keys)
         return np.stack([known.top1, known.loss])
 

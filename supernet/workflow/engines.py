@@ -7,6 +7,7 @@ from supernet.evaluate import Engine, InProcess, Workers, resolved_device
 from supernet.memory import free_bytes
 from supernet.progress import Progress, silent
 from supernet.runs import Run
+from supernet.workflow.finetuning import SubnetEvaluator
 
 __all__ = ["check_count", "open_engine"]
 
@@ -32,9 +33,9 @@ def open_engine(
     """
     check_count("workers", workers, lowest=1)
     if workers == 1:
-        return InProcess(partial(run.evaluator, device, progress=progress))
+        return InProcess(partial(SubnetEvaluator, run, device, progress))
     _check_memory(workers)
-    return Workers([partial(run.evaluator, place) for place in _places(device, workers)])
+    return Workers([partial(SubnetEvaluator, run, place) for place in _places(device, workers)])
 
 
 def check_count(name: str, value: int, *, lowest: int) -> None:

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from supernet.errors import ConfigError
-from supernet.search import DEFAULT
 
-__all__ = ["SearchRequest"]
+__all__ = ["PREDICTOR", "SearchRequest"]
+
+PREDICTOR = "predictor"
+"""The rung of a ladder that costs no measurement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,12 +30,22 @@ class SearchRequest:
     given; 0 for none. Raised to what the fastest subnet needs."""
     fix: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     """Allowed values by dimension, stage and kind, or kind (see `Domain.of`)."""
-    algorithm: str = DEFAULT
-    """Name in `supernet.search.ALGORITHMS`."""
-    budget: int = 60_000
-    """Subnets scored by the predictor, at most."""
+    algorithm: str = ""
+    """Name in `supernet.search.ALGORITHMS`; the one that suits when empty."""
+    measure: bool = False
+    """Whether every accuracy is measured, on the hold-out images, in place of predicted."""
+    ladder: tuple[str, ...] = ()
+    """Rungs of such measurements, the cheapest first: ``predictor``, a number of hold-out
+    images, ``all``, ``finetune:EPOCHS``."""
+    storage: str = ""
+    """Where a study of Optuna is kept: a URL, or the path of a journal file."""
+    study: str = "supernet"
+    """Name of that study."""
+    budget: int = 0
+    """Subnets scored, at most; of a ladder, whole measurements or as much work. 0 for what
+    the algorithm is made for, or 200 measurements."""
     seconds: float = np.inf
-    """Wall time of the search on predictions, at most."""
+    """Wall time of the search itself, at most."""
     predictor: Path | None = None
     """A file of an accuracy predictor; else that of the run, else one is learned."""
     kind: str = "gp"
@@ -75,10 +87,19 @@ class SearchRequest:
                 problems.append(f"limits: {name}: must be above 0 and finite, found {limit:g}")
         if not 0 <= self.limit_share <= 1:
             problems.append(f"limit_share: must be from 0 to 1, found {self.limit_share}")
+        if self.measures and self.certify:
+            problems.append("certify: of a measured accuracy nothing can be proven")
+        if self.measures and self.predictor and PREDICTOR not in self.ladder:
+            problems.append("predictor: no rung of the ladder is the predictor")
         if self.name and not self.name.replace("_", "").replace("-", "").isalnum():
             problems.append(f"name: letters, digits, '_' and '-' only, found {self.name!r}")
         if problems:
             raise ConfigError(problems)
+
+    @property
+    def measures(self) -> bool:
+        """Whether accuracies are measured."""
+        return self.measure or bool(self.ladder)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as kept with a result."""
@@ -89,7 +110,7 @@ class SearchRequest:
 
 
 _LEAST = {
-    "budget": 1,
+    "budget": 0,
     "pairs": 10,
     "rounds": 0,
     "candidates": 1,
