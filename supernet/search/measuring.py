@@ -133,10 +133,7 @@ class _Measuring:
             return False
         if not self._asked:
             self._asked.extend(_ones(self._algorithm.ask(1), len(self._costs) - 1))
-        if (
-            not self._asked
-            or self._spent + self._costs[self._asked[0].rung] > self._most + _ROUNDING
-        ):
+        if not self._asked or not self._affordable(self._asked[0]):
             return False
         one = self._asked.popleft()
         index = self._admitted(one.genes)
