@@ -70,9 +70,10 @@ _BYTE_LIMITS = ("max_file_size", "max_peak_memory")
 @click.option(
     "--algorithm",
     cls=options.Once,
-    help="memetic, ei, nsga2, surrogate, aging, local, grid, random; on a ladder asha, hyperband, "
-    "bohb; or optuna:NAME with a sampler of Optuna: tpe, gp, nsga2, nsga3, cmaes, random, grid.  "
-    "[default: memetic; ei with --measure; asha with --ladder]",
+    help="memetic, ei, nsga2, surrogate, aging, local, grid, random, reinforce, "
+    "reinforce:absolute, netadapt; on a ladder asha, hyperband, bohb; or optuna:NAME with a "
+    "sampler of Optuna: tpe, gp, nsga2, nsga3, cmaes, random, grid.  [default: memetic; ei with "
+    "--measure; asha with --ladder]",
 )
 @click.option(
     "--measure",
@@ -84,6 +85,12 @@ _BYTE_LIMITS = ("max_file_size", "max_peak_memory")
     cls=options.Once,
     help="Measure few subnets whole: rungs, the cheapest first, of predictor, a number of images, "
     "all, finetune:EPOCHS; such as predictor,500,all.",
+)
+@click.option(
+    "--start",
+    cls=options.Once,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A subnet.json to begin with: scored first, and what netadapt shrinks.",
 )
 @click.option(
     "--storage",
@@ -193,6 +200,7 @@ def _request(asked: dict[str, Any], device: str) -> "SearchRequest":
         algorithm=algorithm(asked["algorithm"]).name if asked["algorithm"] else "",
         measure=asked["measure"],
         ladder=tuple((asked["ladder"] or "").replace(" ", "").split(",")) * bool(asked["ladder"]),
+        start=asked["start"],
         storage=asked["storage"] or "",
         study=asked["study"],
         budget=asked["budget"] or 0,

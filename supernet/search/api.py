@@ -25,7 +25,7 @@ from supernet.search.registry import default_budget, factory_of, suited
 from supernet.search.result import SearchResult
 from supernet.search.setup import problem_of, tables_of
 from supernet.search.unfinished import search_folder
-from supernet.space import Genes, Space
+from supernet.space import Genes, Space, Subnet, encode
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -44,6 +44,7 @@ def search(  # noqa: PLR0913  # the options of a user
     fix: Mapping[str, Sequence[Any]] | None = None,
     algorithm: "str | Factory | BaseSampler" = "",
     ladder: Sequence[Rung] = (),
+    start: Sequence[Subnet] = (),
     storage: Storage | str | None = None,
     workers: int = 1,
     budget: int | None = None,
@@ -72,6 +73,7 @@ def search(  # noqa: PLR0913  # the options of a user
             ``memetic``.
         ladder: cheaper measurements than `accuracy`, the cheapest first, for an algorithm that
             chooses which subnets earn a whole one.
+        start: subnets to begin with; the first is what ``netadapt`` shrinks.
         storage: where a study of Optuna is kept: a URL such as ``sqlite:///study.db``, or the path
             of a journal file. Processes that name the same one share it.
         workers: threads that call `accuracy` at the same time, one subnet each.
@@ -129,7 +131,7 @@ def search(  # noqa: PLR0913  # the options of a user
     problem = problem_of(
         space, tables, top1, objectives=objectives, limits=allowed, fix=fix, ladder=ladder
     )
-    bound, start = proven(problem, chosen, thorough=certify) if chosen else (None, None)
+    bound, good = proven(problem, chosen, thorough=certify) if chosen else (None, None)
     chosen_one = algorithm or suited(problem)
     kept = Storage(url=storage) if isinstance(storage, str) else storage
     most = budget or default_budget(chosen_one, problem)
@@ -137,7 +139,8 @@ def search(  # noqa: PLR0913  # the options of a user
         run_search,
         factory=factory_of(chosen_one, kept),
         budget=Budget(scored=most, seconds=seconds),
-        start=start,
+        start=good,
+        given=encode(space, start) if start else None,
         seed=seed,
         workers=workers,
         progress=progress,
@@ -154,6 +157,7 @@ def search(  # noqa: PLR0913  # the options of a user
         "fix": problem.domain.as_dict(),
         "algorithm": chosen_one if isinstance(chosen_one, str) else type(chosen_one).__name__,
         "budget": most,
+        "start": [str(subnet) for subnet in start],
         "at_once": workers if problem.measures else 1,
         "certify": certify,
         "seed": seed,

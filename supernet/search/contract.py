@@ -57,6 +57,8 @@ class Start:
     """Subnets that will be scored in all; of a ladder, whole measurements or as much work."""
     genes: Genes
     """Subnets to begin with, such as the cheapest and largest; shape ``(N, G)``."""
+    given: Genes
+    """Those of them that the user named, shape ``(M, G)``."""
     archive: "Archive"
     """Everything that was scored; whoever tells an algorithm has put it there before."""
 

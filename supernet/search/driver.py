@@ -38,12 +38,13 @@ class Budget:
             )
 
 
-def run_search(
+def run_search(  # noqa: PLR0913  # what a search is made of
     problem: Problem,
     *,
     factory: Factory | None = None,
     budget: Budget | None = None,
     start: Genes | None = None,
+    given: Genes | None = None,
     seed: int = 0,
     again: int = 0,
     workers: int = 1,
@@ -56,6 +57,7 @@ def run_search(
         factory: makes the algorithm; that which suits the problem when not given.
         budget: when to end.
         start: subnets to begin with, beside the corners of the domain; shape ``(N, G)``.
+        given: likewise, of the user: what `netadapt` shrinks.
         seed: of every random choice; the same seed gives the same result.
         again: subnets that the same search had scored before its time was up; scoring them
             again takes none of the budget's.
@@ -70,13 +72,15 @@ def run_search(
     keep_freed_memory()
     budget = budget or Budget()
     check_limits(problem)
-    first = [corners(problem)] + ([] if start is None else [problem.domain.canonical(start)])
+    named = problem.domain.canonical(corners(problem)[:0] if given is None else given)
+    first = [corners(problem), named, *([] if start is None else [problem.domain.canonical(start)])]
     archive = Archive(problem)
     start_with = Start(
         problem=problem,
         rng=np.random.default_rng(seed),
         budget=budget.scored if problem.ladder else min(budget.scored, problem.domain.count),
         genes=np.concatenate(first),
+        given=named,
         archive=archive,
     )
     chosen = factory or algorithm(suited(problem)).factory

@@ -15,10 +15,12 @@ from supernet.search.algorithms.grid import Grid
 from supernet.search.algorithms.hill_climbing import HillClimbing
 from supernet.search.algorithms.hyperband import Hyperband
 from supernet.search.algorithms.memetic import Memetic
+from supernet.search.algorithms.netadapt import NetAdapt
 from supernet.search.algorithms.nsga2 import NSGA2
 from supernet.search.algorithms.optuna import SAMPLERS, OptunaSampler
 from supernet.search.algorithms.optuna_study import Storage
 from supernet.search.algorithms.random import Random
+from supernet.search.algorithms.reinforce import Reinforce
 from supernet.search.algorithms.surrogate import Surrogate
 from supernet.search.contract import Factory
 from supernet.search.problem import Problem
@@ -55,6 +57,8 @@ class AlgorithmInfo:
     """One line."""
     climbs: bool = False
     """Whether it measures at the rungs of a ladder."""
+    beyond: bool = False
+    """Whether it measures subnets that break a limit, too."""
     budget: int = 60_000
     """Subnets that it is made for: some take longer to think with each."""
 
@@ -86,6 +90,24 @@ _KNOWN = (
         name="local",
         factory=HillClimbing,
         about="to the first better neighbour, with restarts (White et al. 2020)",
+    ),
+    AlgorithmInfo(
+        name="reinforce",
+        factory=Reinforce,
+        beyond=True,
+        about="a policy trained by MnasNet's soft reward (Tan et al. 2019)",
+    ),
+    AlgorithmInfo(
+        name="reinforce:absolute",
+        factory=partial(Reinforce, reward="absolute"),
+        beyond=True,
+        about="a policy trained by TuNAS's absolute reward (Bender et al. 2020)",
+    ),
+    AlgorithmInfo(
+        name="netadapt",
+        factory=NetAdapt,
+        beyond=True,
+        about="shrinks the largest, or a given, subnet step by step (Yang et al. 2018)",
     ),
     AlgorithmInfo(
         name="asha",

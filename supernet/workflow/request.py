@@ -37,6 +37,8 @@ class SearchRequest:
     ladder: tuple[str, ...] = ()
     """Rungs of such measurements, the cheapest first: ``predictor``, a number of hold-out
     images, ``all``, ``finetune:EPOCHS``."""
+    start: Path | None = None
+    """A subnet to begin with, its ``subnet.json``: scored first, and what ``netadapt`` shrinks."""
     storage: str = ""
     """Where a study of Optuna is kept: a URL, or the path of a journal file."""
     study: str = "supernet"
@@ -105,6 +107,7 @@ class SearchRequest:
         """Plain values, as kept with a result."""
         plain = asdict(self)
         plain["predictor"] = str(self.predictor) if self.predictor else None
+        plain["start"] = str(self.start) if self.start else None
         plain["seconds"] = self.seconds if np.isfinite(self.seconds) else None
         return plain
 

@@ -33,7 +33,7 @@ from supernet.search.api import check_provable, proven
 from supernet.search.objective import Values, latency_name
 from supernet.search.registry import default_budget, factory_of
 from supernet.search.setup import problem_of, tables_of
-from supernet.space import Genes, Space, Subnet, SubnetFile, decode
+from supernet.space import Genes, Space, Subnet, SubnetFile, decode, encode
 from supernet.workflow.confirm import Confirmed, confirm
 from supernet.workflow.ladder import ladder_of, measured_problem
 from supernet.workflow.learn import learn_predictor
@@ -266,6 +266,7 @@ def _search(
             seconds=request.seconds,
         ),
         start=start,
+        given=_given(problem, request.start),
         seed=request.seed,
         again=folder.scored,
         workers=request.workers,
@@ -296,6 +297,21 @@ def _search(
         confirmed=confirmed,
         run=run,
     )
+
+
+def _given(problem: Problem, path: Path | None) -> Genes | None:
+    """The subnet of a file, as genes ``(1, G)``.
+
+    Raises:
+        ConfigError: it is of another space, or was narrowed away.
+    """
+    if path is None:
+        return None
+    subnet = SubnetFile.load(path).subnet
+    genes = encode(problem.domain.space, [subnet])
+    if not problem.domain.contains(genes)[0]:
+        raise ConfigError(f"start: {path} is outside what --fix has left: {subnet}")
+    return genes
 
 
 def subnet_file(
