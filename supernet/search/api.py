@@ -117,13 +117,8 @@ def search(  # noqa: PLR0913  # the options of a user
         True
     """
     space = space_or_run.space() if isinstance(space_or_run, Run) else space_or_run
-    if accuracy is None:
-        chosen = _predictor(space_or_run, space, predictor)
-        top1, record = Accuracy(function=chosen.mean), PredictorRecord.of_predictor(chosen)
-    else:
-        _check_measured(predictor, certify=certify)
-        chosen, record = None, None
-        top1 = Accuracy(function=partial(_guarded, accuracy), measured=True)
+    chosen, top1 = _accuracy(space_or_run, space, predictor, accuracy, certify=certify)
+    record = PredictorRecord.of_predictor(chosen) if chosen else None
     allowed = dict(limits or {})
     if isinstance(targets, Mapping):
         allowed |= {latency_name(name): ms for name, ms in targets.items() if ms is not None}
@@ -133,11 +128,10 @@ def search(  # noqa: PLR0913  # the options of a user
     )
     bound, good = proven(problem, chosen, thorough=certify) if chosen else (None, None)
     chosen_one = algorithm or suited(problem)
-    kept = Storage(url=storage) if isinstance(storage, str) else storage
     most = budget or default_budget(chosen_one, problem)
     search_for = partial(
         run_search,
-        factory=factory_of(chosen_one, kept),
+        factory=factory_of(chosen_one, Storage.of(storage)),
         budget=Budget(scored=most, seconds=seconds),
         start=good,
         given=encode(space, start) if start else None,
@@ -162,11 +156,9 @@ def search(  # noqa: PLR0913  # the options of a user
         "certify": certify,
         "seed": seed,
     }
-    with search_folder(
-        Path(folder).parent, Path(folder).name, problem, request, resume=resume
-    ) as own:
-        found = search_for(own.journaled(problem), again=own.scored)
-        result = found.bounded(bound)
+    path = Path(folder)
+    with search_folder(path.parent, path.name, problem, request, resume=resume) as own:
+        result = search_for(own.journaled(problem), again=own.scored).bounded(bound)
         own.save(result, request=request, predictor=record, tables=tables)
     return result
 
@@ -187,11 +179,23 @@ def _guarded(accuracy: Callable[[Genes], Values], genes: Genes) -> Values:
         return np.full(len(genes), np.nan)
 
 
-def _check_measured(predictor: object, *, certify: bool) -> None:
+def _accuracy(
+    space_or_run: Space | Run,
+    space: Space,
+    predictor: AccuracyPredictor | Path | str | None,
+    accuracy: Callable[[Genes], Values] | None,
+    *,
+    certify: bool,
+) -> tuple[AccuracyPredictor | None, Accuracy]:
+    """What predicts, if anything does, and the objective."""
+    if accuracy is None:
+        chosen = _predictor(space_or_run, space, predictor)
+        return chosen, Accuracy(function=chosen.mean)
     if predictor is not None:
         raise ConfigError("accuracy, predictor: expected one of them, found both")
     if certify:
         raise ConfigError("certify: of a measured accuracy nothing can be proven")
+    return None, Accuracy(function=partial(_guarded, accuracy), measured=True)
 
 
 def proven(

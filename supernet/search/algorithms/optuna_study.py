@@ -31,6 +31,11 @@ class Storage:
     study: str = "supernet"
     """Its name there."""
 
+    @classmethod
+    def of(cls, storage: "Storage | str | None") -> "Storage | None":
+        """A storage of a URL or a path alone."""
+        return cls(url=storage) if isinstance(storage, str) else storage
+
 
 def opened_study(
     problem: Problem,
