@@ -23,6 +23,7 @@ LEVELS = (
     ("elastic",),
     ("space",),
     (
+        "children",
         "errors",
         "fetch",
         "files",

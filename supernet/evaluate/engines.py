@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from supernet.children import end_with_parent
 from supernet.errors import ConfigError
 from supernet.evaluate.task import Evaluation, EvaluationTask
 
@@ -226,8 +227,9 @@ class _Worker:
 
 
 def _work(make: Callable[[], Measures], threads: int, pipe: Connection) -> None:
-    """Measure what comes through the pipe until it is closed."""
+    """Measure what comes through the pipe until it is closed, or the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+    end_with_parent()
     import torch
 
     torch.set_num_threads(threads)

@@ -207,3 +207,29 @@ def test_closing_tells_those_who_wait(tasks: list[EvaluationTask], tmp_path: Pat
         workers.close()
         assert all(np.isnan(future.result(30).top1) for future in futures)
     assert multiprocessing.active_children() == []
+
+
+def _wait(folder: Path, tasks: list[EvaluationTask]) -> None:
+    with Workers([partial(Waiting, folder)] * 2) as workers:
+        list(evaluate_all(workers, tasks))
+
+
+def test_a_killed_parent_leaves_nothing_running(
+    tasks: list[EvaluationTask], tmp_path: Path
+) -> None:
+    parent = multiprocessing.get_context("spawn").Process(target=_wait, args=(tmp_path, tasks))
+    parent.start()
+    while len(list(tmp_path.iterdir())) < 2:
+        assert parent.is_alive(), "ended before it measured"
+        time.sleep(0.05)
+    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+    if not children.exists():
+        parent.kill()
+        pytest.skip("the system does not list children")
+    pids = children.read_text().split()
+    parent.kill()
+    parent.join(30)
+    deadline = time.monotonic() + 30
+    while left := [pid for pid in pids if Path(f"/proc/{pid}").exists()]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
