@@ -35,7 +35,14 @@ from supernet.workflow.learn import learn_predictor
 from supernet.workflow.report import report_results, report_run
 from supernet.workflow.request import SearchRequest
 
-__all__ = ["SEARCHES", "SearchOutcome", "search_run", "search_space", "subnet_file"]
+__all__ = [
+    "SEARCHES",
+    "SearchOutcome",
+    "predicted_latency",
+    "search_run",
+    "search_space",
+    "subnet_file",
+]
 
 SEARCHES = Path("searches")
 """Where searches without a run are kept, below the working directory."""
@@ -276,7 +283,7 @@ def _subnet_file(
     if predictor.validation is not None:
         predicted["top1_rmse"] = predictor.validation.rmse
     for number, (target, table) in enumerate(tables.items()):
-        ms = _latency(table, space, genes)
+        ms = predicted_latency(table, space, genes)
         if number == 0:
             predicted |= {"target": target, **ms}
         else:
@@ -289,7 +296,7 @@ def _subnet_file(
     file.save(path)
 
 
-def _latency(table: LatencyTable, space: Space, genes: Genes) -> dict[str, float]:
+def predicted_latency(table: LatencyTable, space: Space, genes: Genes) -> dict[str, float]:
     """Predicted milliseconds, with the interval where networks were held out."""
     found = table.predict_ms(space, genes)
     ends = {"latency_low_ms": found.low_ms[0], "latency_high_ms": found.high_ms[0]}
