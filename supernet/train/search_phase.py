@@ -31,7 +31,8 @@ class SearchPhase:
     weight: float
     """What a latency beside the limit costs, see the method: above 0."""
     samples: int = 4
-    """Subnets that are looked at for one update, by methods of REINFORCE."""
+    """Subnets that are looked at in one step, by ``proxyless`` each with a second path through
+    every stage."""
     every: int = 1
     """Steps of the weights for one of the choices."""
     warmup: float = 0.25

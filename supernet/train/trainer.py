@@ -147,9 +147,6 @@ class Trainer:
         self.step, self._skipped = state.step, state.skipped
         self._searched = state.architecture
         self._teachers.resume(self._stretches[0].end <= state.step)
-        if self._processes.is_main:
-            for name in (_METRICS, _ARCHITECTURE):
-                self._trim(name)
 
     def train(self) -> None:
         """Run what is left of the recipe.
@@ -159,6 +156,9 @@ class Trainer:
             StorageError: a checkpoint cannot be written.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self._processes.is_main:
+            for name in (_METRICS, _ARCHITECTURE):
+                self._trim(name)
         try:
             with _repeatable():
                 for stretch in self._stretches:
@@ -338,7 +338,7 @@ class Trainer:
         return f", subnet {decode(self.supernet.space, genes)[0]}"
 
     def _trim(self, name: str) -> None:
-        """Remove what was noted after the checkpoint."""
+        """Remove what was noted after the checkpoint, or before there was one."""
         path = self.folder / name
         if not path.exists():
             return

@@ -57,7 +57,11 @@ class Proxyless:
         return self.policy.sample(count, rng)
 
     def learn(self, score: Scorer, share: float, rng: np.random.Generator) -> None:  # noqa: ARG002  # the same at all times
-        """One update from a path and a second one through each stage."""
+        """For each of `samples`: one update from a path and a second one through each stage."""
+        for _ in range(self._settings.samples):
+            self._update(score, rng)
+
+    def _update(self, score: Scorer, rng: np.random.Generator) -> None:
         drawn = self.policy.draw(2, rng)
         rows = np.repeat(drawn[:1], 1 + len(self._groups), axis=0)
         for row, columns in zip(rows[1:], self._groups):
