@@ -20,18 +20,20 @@ shared.
 
 import argparse
 import json
+import multiprocessing
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from records import add_hardware, write_result
 
-from supernet.cli.output import progress_bar
 from supernet.data import load_dataset
 from supernet.evaluate import Split
 from supernet.latency import LatencyPredictor, this_machine
@@ -60,7 +62,6 @@ class Setting:
     pairs: int
     final_epochs: float
     trainings: int
-    progress: Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +79,7 @@ def by_gradient(setting: Setting, name: str, seed: int, folder: Path) -> Found:
     recipe = aimed(load_recipe(name), "this_machine", setting.limit_ms)
     if setting.epochs:
         recipe = scaled(recipe, setting.epochs)
-    run = train_supernet(load_space("demo"), recipe, folder=folder, seed=seed,
-                         progress=setting.progress)  # fmt: skip
+    run = train_supernet(load_space("demo"), recipe, folder=folder, seed=seed)
     saved = load_result(run.searches / recipe.phases[0].name)
     last = run.learned()[-1]
     facts = {key: last[key] for key in ("expected_ms", "entropy")}
@@ -118,16 +118,16 @@ def by_default(setting: Setting, seed: int, folder: Path) -> Found:
     """A supernet, a predictor from measured subnets, a search."""
     begun = time.process_time()
     recipe = scaled(load_recipe("demo"), setting.default_epochs)
-    run = train_supernet(load_space("demo"), recipe, folder=folder, seed=seed,
-                         progress=setting.progress)  # fmt: skip
+    run = train_supernet(load_space("demo"), recipe, folder=folder, seed=seed)
     request = SearchRequest(
         targets=("this_machine",),
         limits={"latency": setting.limit_ms},
         pairs=setting.pairs,
         rounds=1,
+        budget=10_000,
         seed=seed,
     )
-    outcome = search_run(run, request, progress=setting.progress)
+    outcome = search_run(run, request)
     return Found(subnet=outcome.subnet, cpu_s=time.process_time() - begun, facts={})
 
 
@@ -147,7 +147,7 @@ def trained(
         label_smoothing=shared.label_smoothing,
         phases=(phase,),
     )
-    run = train_supernet(space, recipe, folder=folder, seed=seed, progress=setting.progress)
+    run = train_supernet(space, recipe, folder=folder, seed=seed)
     evaluator = run.evaluator()
     score = evaluator.subnet_score(evaluator.supernet.largest, split)
     return {"top1": score.top1, "loss": score.loss}
@@ -205,23 +205,25 @@ def main() -> None:
     parser.add_argument("--final-epochs", type=float, default=6.0)
     parser.add_argument("--trainings", type=int, default=2, help="of each found architecture")
     parser.add_argument("--arms", nargs="+", default=[*GRADIENT, "random", "default"])
+    parser.add_argument("--processes", type=int, default=1, help="seeds at a time, a thread each")
     add_hardware(parser)
     options = parser.parse_args()
     data = load_dataset("fashion_mnist", resolution=32)
     space = replace(load_space("demo"), num_classes=len(data.classes), in_channels=data.in_channels)
-    found: dict[int, dict[str, Any]] = {}
-    with progress_bar() as progress:
-        known = asked(options)
-        table = this_machine(space, progress=progress)
-        setting = Setting(
-            space=space,
-            predictor=table.predictor(space),
-            progress=progress,
-            **{name: known[name] for name in Setting.__dataclass_fields__ if name in known},
-        )
-        for seed in options.seeds:
-            found[seed] = one_seed(setting, seed, options.arms)
-            write(found, known, options.hardware)
+    known = asked(options)
+    table = this_machine(space)
+    setting = Setting(
+        space=space,
+        predictor=table.predictor(space),
+        **{name: known[name] for name in Setting.__dataclass_fields__ if name in known},
+    )
+    with ProcessPoolExecutor(options.processes, initializer=torch.set_num_threads, initargs=(1,),
+                             mp_context=multiprocessing.get_context("spawn")) as pool:  # fmt: skip
+        rows = {pool.submit(one_seed, setting, seed, options.arms): seed for seed in options.seeds}
+        found: dict[int, dict[str, Any]] = {}
+        for row in as_completed(rows):
+            found[rows[row]] = row.result()
+            write({seed: found[seed] for seed in sorted(found)}, known, options.hardware)
 
 
 def asked(options: argparse.Namespace) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from supernet.runs import Run
 from supernet.search import load_result
 from supernet.space import load_space
 from tests.cli.conftest import Command, Result
-from tests.train.architecture.conftest import table_of
+from tests.train.toy_latency import table_of
 
 pytestmark = pytest.mark.cli
 

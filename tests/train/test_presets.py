@@ -21,7 +21,7 @@ from supernet.train import (
     scaled,
 )
 from supernet.workflow.train import seeded_supernet
-from tests.train.architecture.conftest import table_of
+from tests.train.toy_latency import latencies_of
 
 
 def shortened(recipe: Recipe) -> Recipe:
@@ -38,8 +38,7 @@ def test_every_shipped_recipe_trains_and_resumes(
     recipe = shortened(load_recipe(name))
     if recipe.searching:
         recipe = aimed(recipe, "toy", 0.3)
-    predictor = table_of(space).predictor(space)
-    latencies = {phase.name: predictor for phase in recipe.searching}
+    latencies = latencies_of(space, recipe)
     before = seeded_supernet(space, 0).state_dict()
     trained = []
     for folder in (tmp_path / "whole", tmp_path / "stopped"):

@@ -1,4 +1,4 @@
-"""ProxylessNAS by gradient (arXiv:1812.00332, sections 3.1 to 3.3.1)."""
+"""ProxylessNAS by gradient (arXiv:1812.00332, sections 3.2 and 3.3.1)."""
 
 from typing import Any
 
@@ -22,8 +22,8 @@ class Proxyless:
     A stage's path takes one choice of each of its genes. Beside one path through the whole
     network, each stage gets a second one, and the gates between the two are learned:
     ``sum of gate * loss`` has the derivative ``q_a q_b (loss_a - loss_b)`` by the logit of
-    choice a, where q are the probabilities of the two choices among themselves (equations 4
-    and 5 with two paths). All other choices keep their probabilities, and the latency term
+    choice a, where q are the probabilities of the two choices among themselves (section 3.2
+    with its two paths). All other choices keep their probabilities, and the latency term
     ``weight * |expected latency / limit - 1|`` is a function of the same gates.
 
     *Where it differs from the paper.* There the paths of a layer are parallel and their

@@ -77,7 +77,7 @@ class ArchitectureStep:
     def _scores(self, step: int, genes: Genes) -> Scores:
         """Losses and accuracies of subnets on the step's images, batch norm in train mode."""
         parts = self._recipe.accumulate
-        found = torch.zeros(len(genes), 2, dtype=torch.float64, device=self._batches.device)
+        found = torch.zeros(len(genes), 2, device=self._batches.device)
         subnets = decode(self._supernet.space, genes)
         for part in range(parts):
             for size in dict.fromkeys(subnet.resolution for subnet in subnets):
@@ -85,7 +85,7 @@ class ArchitectureStep:
                 for row, subnet in enumerate(subnets):
                     if subnet.resolution == size:
                         found[row] += self._score(subnet, images, labels) / parts
-        both = self._processes.mean(found).cpu().numpy()
+        both = self._processes.mean(found).cpu().double().numpy()  # waits for the device
         return Scores(losses=np.ascontiguousarray(both[:, 0]), top1=both[:, 1].copy())
 
     def _score(self, subnet: Subnet, images: Tensor, labels: Tensor) -> Tensor:
@@ -93,4 +93,4 @@ class ArchitectureStep:
         with autocast(self._recipe.precision, images.device):
             logits = self._supernet(images)
         loss = F.cross_entropy(logits.float(), labels)
-        return torch.stack([loss, (logits.argmax(1) == labels).float().mean()]).double()
+        return torch.stack([loss, (logits.argmax(1) == labels).float().mean()])

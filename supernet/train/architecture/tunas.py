@@ -20,12 +20,12 @@ _FASTER = 10.0  # the controller's learning rate grows by as much until the end
 
 
 class TuNAS:
-    """The reward is absolute: ``accuracy - weight * |latency / limit - 1|`` (section 4).
+    """The reward is absolute: ``accuracy - weight * |latency / limit - 1|``.
 
     The controller learns after the warm-up only, with a rate that then grows by ten,
     exponentially; its baseline keeps 0.95 at each update.
 
-    During the warm-up, weights also learn as a whole (section 5): at each step all widths
+    During the warm-up, weights also learn as a whole: at each step all widths
     and, drawn apart, all operators are replaced by the largest with a probability that
     falls from 1 to 0. The paper enables all operators of a layer at once there, whose
     outputs are averaged; here the largest choice holds the weights of all the others, so

@@ -6,7 +6,7 @@ import torch
 
 from supernet.space import Domain, Space
 from supernet.train.architecture import ExpectedLatency, Policy
-from tests.train.architecture.conftest import table_of
+from tests.train.toy_latency import table_of
 
 
 def small(space: Space) -> Domain:

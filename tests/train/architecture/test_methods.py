@@ -21,7 +21,7 @@ from supernet.train.architecture import (
     probability_loss,
 )
 from supernet.train.search_phase import MethodName
-from tests.train.architecture.conftest import settings, table_of
+from tests.train.toy_latency import settings, table_of
 
 Generators = Callable[[int], np.random.Generator]
 

@@ -19,7 +19,7 @@ from supernet.train.architecture import METHODS
 from supernet.train.architecture.phase import ArchitecturePhase
 from supernet.train.processes import Processes
 from supernet.train.schedule import plan
-from tests.train.architecture.conftest import settings, table_of
+from tests.train.toy_latency import settings, table_of
 
 EVERYTHING = Elastic(kernel=0, depth=0, expand=0, width=0, operator=0)
 
