@@ -4,6 +4,8 @@
 ``config.yaml``          everything resolved: data, recipe, seed, classes
 ``space.yaml``           the search space
 ``metrics.jsonl``        one line an epoch
+``architecture.jsonl``   one line an epoch of a phase that searches: probabilities
+``targets/``             latency tables of such phases, by their names
 ``checkpoints/``         weights and the state of training
 ``evaluations.sqlite``   subnet -> accuracy, with what it was measured on
 ``predictor/``           the accuracy predictor, learned or imported; ``pairs.npz``
@@ -106,6 +108,16 @@ class Run:
         return self.folder / "checkpoints"
 
     @property
+    def architecture(self) -> Path:
+        """What phases that search have learned, one line an epoch."""
+        return self.folder / "architecture.jsonl"
+
+    @property
+    def tables(self) -> Path:
+        """Folder of the latency tables that phases search by."""
+        return self.folder / "targets"
+
+    @property
     def evidence(self) -> Path:
         """The database of evaluations (`supernet.evaluate.Evidence`)."""
         return self.folder / "evaluations.sqlite"
@@ -178,6 +190,12 @@ class Run:
         if self.config().imported and not path.exists():
             return []
         return [json.loads(line) for line in path.read_text().splitlines()]
+
+    def learned(self) -> list[dict[str, Any]]:
+        """What phases that search have learned, one record an epoch; none without such."""
+        if not self.architecture.exists():
+            return []
+        return [json.loads(line) for line in self.architecture.read_text().splitlines()]
 
     def supernet(self) -> "Supernet":
         """The supernet with the newest weights.

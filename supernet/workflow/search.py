@@ -40,7 +40,14 @@ from supernet.workflow.learn import learn_predictor
 from supernet.workflow.report import report_results, report_run
 from supernet.workflow.request import SearchRequest
 
-__all__ = ["SEARCHES", "SearchOutcome", "search_run", "search_space", "subnet_file"]
+__all__ = [
+    "SEARCHES",
+    "SearchOutcome",
+    "predicted_latency",
+    "search_run",
+    "search_space",
+    "subnet_file",
+]
 
 SEARCHES = Path("searches")
 """Where searches without a run are kept, below the working directory."""
@@ -339,7 +346,7 @@ def _subnet_file(
     if predictor is not None and predictor.validation is not None and not measured:
         predicted["top1_rmse"] = predictor.validation.rmse
     for number, (target, table) in enumerate(tables.items()):
-        ms = _latency(table, space, genes)
+        ms = predicted_latency(table, space, genes)
         if number == 0:
             predicted |= {"target": target, **ms}
         else:
@@ -352,7 +359,7 @@ def _subnet_file(
     file.save(path)
 
 
-def _latency(table: LatencyTable, space: Space, genes: Genes) -> dict[str, float]:
+def predicted_latency(table: LatencyTable, space: Space, genes: Genes) -> dict[str, float]:
     """Predicted milliseconds, with the interval where networks were held out."""
     found = table.predict_ms(space, genes)
     ends = {"latency_low_ms": found.low_ms[0], "latency_high_ms": found.high_ms[0]}
