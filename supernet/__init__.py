@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from supernet.models import Supernet, extract
     from supernet.search.api import search
     from supernet.space import Subnet, SubnetFile, load_space
+    from supernet.tune.api import tune
 
 __all__ = [
     "LatencyTable",
@@ -24,6 +25,7 @@ __all__ = [
     "extract",
     "load_space",
     "search",
+    "tune",
 ]
 
 _WHERE = {
@@ -34,6 +36,7 @@ _WHERE = {
     "extract": "supernet.models",
     "load_space": "supernet.space",
     "search": "supernet.search",
+    "tune": "supernet.tune",
 }
 
 
@@ -41,7 +44,7 @@ def __getattr__(name: str) -> Any:
     if name not in _WHERE:
         raise AttributeError(f"module 'supernet' has no attribute {name!r}")
     room = importlib.import_module(_WHERE[name])
-    value = room if name == "search" else getattr(room, name)  # a room that can be called
+    value = room if name in ("search", "tune") else getattr(room, name)  # can be called
     globals()[name] = value
     return value
 

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Top first. A module may import from its own level and from those below.
 LEVELS = (
     ("supernet", "__main__", "cli"),  # "supernet": the lazy names of supernet/__init__.py
+    ("tune",),  # whole trainings as trials
     ("workflow",),
     ("train", "search", "export", "report"),
     ("predict", "latency", "evaluate", "models", "data", "runs"),

@@ -14,6 +14,7 @@ __all__ = ["main"]
 _COMMANDS = {
     "demo": "the whole loop on embedded images, in minutes",
     "train": "train a supernet",
+    "tune": "find a better recipe and space by many trainings",
     "quality": "measure subnets, also against the same trained standalone",
     "search": "find the best subnet for a target",
     "predictor": "accuracy predictors: collect, fit, check, predict",

@@ -17,6 +17,7 @@ from supernet.train.recipes import (
     list_recipes,
     load_recipe,
     only_phases,
+    save_recipe,
     scaled,
 )
 from supernet.train.sampling import phase_genes
@@ -45,5 +46,6 @@ __all__ = [
     "only_phases",
     "phase_genes",
     "save_checkpoint",
+    "save_recipe",
     "scaled",
 ]

@@ -39,7 +39,8 @@ class Optimizer:
             momentum = recipe.momentum
             self.torch = torch.optim.SGD(groups, 0.1, momentum, nesterov=momentum > 0, fused=fused)
         else:
-            self.torch = torch.optim.AdamW(groups, 0.1, (recipe.momentum, 0.999), fused=fused)
+            betas = (recipe.momentum, recipe.beta2)
+            self.torch = torch.optim.AdamW(groups, 0.1, betas, fused=fused)
         self._begin_momenta()
         self._scaler = torch.amp.GradScaler(device, enabled=recipe.precision == "fp16")
 

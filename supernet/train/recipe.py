@@ -153,6 +153,8 @@ class Recipe:
     """SGD with Nesterov momentum, or AdamW (arXiv:1711.05101)."""
     momentum: float = 0.9
     """Of Nesterov SGD; the first beta of AdamW."""
+    beta2: float = 0.999
+    """The second beta of AdamW."""
     weight_decay: float = 3e-5
     """Not on batch norm and biases."""
     label_smoothing: float = 0.1
@@ -185,7 +187,7 @@ class Recipe:
             problems.append(
                 f"accumulate: must divide batch_size {self.batch_size}, found {self.accumulate}"
             )
-        for name in ("momentum", "weight_decay", "label_smoothing", "drop_path", "ema"):
+        for name in ("momentum", "beta2", "weight_decay", "label_smoothing", "drop_path", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 problems.append(f"{name}: must be from 0 to below 1, found {getattr(self, name)}")
         for name in ("clip_norm", "clip_value"):

@@ -1,16 +1,24 @@
 """Recipes by name or from YAML, and what may be changed about one in a word."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from supernet.errors import ConfigError
-from supernet.files import nearest, read_as
+from supernet.files import nearest, read_as, write_document
 from supernet.presets import list_presets, load_preset
 from supernet.train.recipe import Recipe
 
-__all__ = ["aimed", "at_batch_size", "list_recipes", "load_recipe", "only_phases", "scaled"]
+__all__ = [
+    "aimed",
+    "at_batch_size",
+    "list_recipes",
+    "load_recipe",
+    "only_phases",
+    "save_recipe",
+    "scaled",
+]
 
 _VERSION = 1
 _PRESETS = "supernet.train.presets"
@@ -35,6 +43,18 @@ def load_recipe(name: str | Path) -> Recipe:
         kind="recipe",
         hint="give one of the shipped recipes",
     )
+
+
+def save_recipe(recipe: Recipe, path: Path) -> None:
+    """Write a recipe as YAML, with every default written out."""
+    body = asdict(recipe)
+    augment = body.pop("augment")
+    if augment is not None:
+        body["augment"] = {key: value for key, value in augment.items() if value is not None}
+    for phase in body["phases"]:
+        if phase["labels"] is None:
+            del phase["labels"]
+    write_document(path, "recipe", _VERSION, body)
 
 
 def scaled(recipe: Recipe, epochs: float) -> Recipe:

@@ -57,13 +57,16 @@ class Trainer:
         progress: told about every step.
         after_phase: called with each finished phase; its values go to the metrics.
         latencies: by the names of the phases that search, what predicts their latencies.
+        after_epoch: called with the record of each epoch, after the checkpoint before it and
+            with averaged weights in place; its values go to the metrics. What it raises ends
+            the training.
 
     Raises:
         ConfigError: fewer training images than one batch, or a frozen teacher that nobody
             has trained.
     """
 
-    def __init__(  # noqa: PLR0913  # the parts of a training
+    def __init__(  # noqa: PLR0913  # what a training is made of
         self,
         supernet: Supernet,
         dataset: Dataset,
@@ -75,6 +78,7 @@ class Trainer:
         progress: Progress = silent,
         after_phase: Callable[[Phase], dict[str, Any]] | None = None,
         latencies: Mapping[str, LatencyPredictor] | None = None,
+        after_epoch: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     ) -> None:
         self._processes = processes or Processes()
         self.device = torch.device(self._processes.device)
@@ -86,6 +90,7 @@ class Trainer:
             keep_freed_memory()
         self._progress = progress
         self._after_phase = after_phase or (lambda phase: {})
+        self._after_epoch = after_epoch or (lambda record: {})
         self._write_events = event_writer(folder)
         self.batches = Batches(
             dataset,
@@ -287,7 +292,9 @@ class Trainer:
                     self._keep_teacher()
                 if self._processes.is_main:
                     record |= self._after_phase(stretch.phase)
-                self.supernet.train()
+            if self._processes.is_main:
+                record |= self._after_epoch(record)
+            self.supernet.train()
             if self._processes.is_main:
                 append_line(self.folder / _METRICS, json.dumps(record))
                 if search:

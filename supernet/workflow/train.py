@@ -3,8 +3,9 @@
 import datetime
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import torch
 
@@ -39,7 +40,11 @@ from supernet.workflow.architecture import (
 from supernet.workflow.report import report_run
 from supernet.workflow.start import absolute_sources, start_from
 
-__all__ = ["resume_training", "train_supernet"]
+__all__ = ["EachEpoch", "resume_training", "seeded_supernet", "train_supernet"]
+
+EachEpoch: TypeAlias = Callable[[Evaluator, dict[str, Any]], dict[str, Any]]
+"""Called with the record of an epoch; its values go to the metrics, what it raises ends the
+training."""
 
 _RANDOM: tuple[Literal["random"], ...] = ("random",) * 3
 """Random subnets whose accuracy is measured after each phase."""
@@ -55,6 +60,7 @@ def train_supernet(
     device: str = "cpu",
     processes: Processes | None = None,
     progress: Progress = silent,
+    each_epoch: EachEpoch | None = None,
 ) -> Run:
     """Train a supernet from the start; the run it made.
 
@@ -68,6 +74,7 @@ def train_supernet(
         device: where to train.
         processes: those that train together, and where (`supernet.train.joined_processes`).
         progress: told about every step.
+        each_epoch: measures each epoch, in place of the accuracies after each phase.
 
     Raises:
         DataError: the images are missing or broken.
@@ -104,7 +111,9 @@ def train_supernet(
     if recipe.init:
         start_from(supernet, recipe.init, progress)
     run = Run(folder)
-    trainer = _trainer(run, supernet, config, dataset, recipe, tables, processes, progress)
+    trainer = _trainer(
+        run, supernet, config, dataset, recipe, tables, processes, progress, each_epoch
+    )
     if processes.is_main:
         keep_tables(run, tables)
         Run.create(folder, space, config)
@@ -117,6 +126,7 @@ def resume_training(
     device: str = "cpu",
     processes: Processes | None = None,
     progress: Progress = silent,
+    each_epoch: EachEpoch | None = None,
 ) -> Run:
     """Go on with a training as if it had never stopped.
 
@@ -147,7 +157,9 @@ def resume_training(
     if not found and recipe.init:
         start_from(supernet, recipe.init, progress)
     tables = kept_tables(run, recipe)
-    trainer = _trainer(run, supernet, config, dataset, recipe, tables, processes, progress)
+    trainer = _trainer(
+        run, supernet, config, dataset, recipe, tables, processes, progress, each_epoch
+    )
     if found:
         try:
             trainer.resume(found[-1])
@@ -183,6 +195,7 @@ def _trainer(
     tables: Mapping[str, LatencyTable],
     processes: Processes,
     progress: Progress,
+    each_epoch: EachEpoch | None,
 ) -> Trainer:
     evaluator = Evaluator(supernet, dataset, device=processes.device)
     return Trainer(
@@ -194,7 +207,8 @@ def _trainer(
         processes=processes,
         latencies={phase: table.predictor(supernet.space) for phase, table in tables.items()},
         progress=progress if processes.is_main else silent,
-        after_phase=_validation(evaluator, supernet.space, config.seed),
+        after_phase=None if each_epoch else _validation(evaluator, supernet.space, config.seed),
+        after_epoch=partial(each_epoch, evaluator) if each_epoch else None,
     )
 
 

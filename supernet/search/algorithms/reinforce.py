@@ -8,13 +8,11 @@ draws the policy to the limit itself, where the soft one leaves it to the expone
 from typing import Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from supernet.search.contract import Candidates, Evaluated, Start
 from supernet.search.objective import Values
 from supernet.search.pareto import Index
-from supernet.space import Genes
-from supernet.space.layout import layout_of
+from supernet.space import Genes, with_effect
 
 __all__ = ["Reinforce", "Reward"]
 
@@ -111,7 +109,7 @@ class Reinforce:
             return
         size = len(rewards)
         gains = (rewards - rewards.mean()) * size / (size - 1) / spread
-        active, ranks = self._active(genes), self._ranks(genes)
+        active, ranks = with_effect(self._domain.space, genes), self._ranks(genes)
         chosen = (ranks[:, :, None] == np.arange(self._logits.shape[1])) * active[:, :, None]
         expected = self.probabilities() * active[:, :, None]
         gradient = np.einsum("n,ngc->gc", gains, chosen - expected) / size
@@ -121,14 +119,6 @@ class Reinforce:
         mean, square = self._momenta / (1 - keeps**self._steps)
         step = self._lr * mean / (np.sqrt(square) + 1e-8)
         self._logits[self._open] += step[self._open]
-
-    def _active(self, genes: Genes) -> npt.NDArray[np.bool_]:
-        """Where a gene has an effect, shape ``(N, G)``."""
-        found = np.ones(genes.shape, dtype=bool)
-        for rows in layout_of(self._domain.space).conditions:
-            column, deciding, needed = rows.T
-            found[:, column] &= genes[:, deciding] >= needed
-        return found
 
     def _ranks(self, genes: Genes) -> Index:
         """Places of the choices among those allowed, shape ``(N, G)``."""

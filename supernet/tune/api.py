@@ -1,0 +1,140 @@
+"""`supernet.tune(...)`: a study from Python, in a folder of its own."""
+
+from pathlib import Path
+
+from supernet.data import EMBEDDED, absolute_source, load_dataset
+from supernet.errors import ConfigError
+from supernet.progress import Progress, silent
+from supernet.space import Space, load_space
+from supernet.train import Recipe, load_recipe, scaled
+from supernet.tune.load import load_study
+from supernet.tune.plan import Plan
+from supernet.tune.result import StudyResult
+from supernet.tune.session import Session
+from supernet.tune.spec import Study
+from supernet.tune.storage import need_optuna
+from supernet.workflow.train import check_device
+
+__all__ = ["STUDIES", "tune"]
+
+STUDIES = Path("studies")
+"""Where studies are made, below the working directory."""
+
+_GRACE = 9  # the epochs before which no trial is given up, as a part of all
+
+
+def tune(  # noqa: PLR0913  # the options of a user
+    study: Study | Path | str,
+    *,
+    data: str = EMBEDDED,
+    space: Space | Path | str = "demo",
+    recipe: Recipe | Path | str = "demo",
+    epochs: float | None = None,
+    trials: int = 20,
+    sampler: str = "tpe",
+    pruner: str = "median",
+    grace_epochs: int | None = None,
+    workers: int = 1,
+    storage: str | None = None,
+    folder: Path | str | None = None,
+    confirm: int = 2,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Progress = silent,
+) -> StudyResult:
+    """Find the best recipe and space of a study: propose, train, give up what is poor, repeat.
+
+    Called again with the same study and storage it goes on.
+
+    Args:
+        study: what varies, or its file.
+        data: the images; the test images are never looked at.
+        space: what does not vary of the space, a name or a file.
+        recipe: what does not vary of the recipe, a name or a file.
+        epochs: of every trial, all phases together; as the recipe says when not given.
+        trials: of the study, in all; trials whose process was killed are tried again and not
+            counted.
+        sampler: who proposes: ``tpe``, ``gp``, ``cmaes`` or ``random``.
+        pruner: who gives trials up: ``none``, ``median``, ``asha`` or ``hyperband``.
+        grace_epochs: before so many no trial is given up; a ninth of all when not given.
+        workers: trainings at the same time, each in a process of its own, which share the
+            threads (or the GPUs) of this one; 1 trains in this process.
+        storage: a URL as Optuna takes it, or ``journal:FILE``; a file in the folder when not
+            given.
+        folder: for the study; one below ``studies/`` by its name when not given.
+        confirm: fresh seeds with which the best trial and the recipe as it is are trained at
+            the end, 0 for none.
+        seed: of all trainings, and of the sampler.
+        device: where to train.
+        progress: told about epochs.
+
+    Returns:
+        All trials, the best one, the comparison, and how much each parameter matters. The
+        folder has ``best/recipe.yaml``, ``best/space.yaml`` and ``report.html``.
+
+    Raises:
+        ConfigError: a study with values that no training takes, a storage of another study,
+            more workers than fit into memory.
+        MissingPackageError: Optuna, or what a sampler needs, is not installed.
+        StorageError: the storage is locked or gone, or the disk is full.
+        TrainingError: all trials failed.
+
+    Example:
+        >>> import tempfile
+        >>> import supernet
+        >>> from supernet.tune import Parameter, Study
+        >>> study = Study(
+        ...     name="rates",
+        ...     parameters={
+        ...         "rate": Parameter(
+        ...             key=("recipe.phases.*.lr", "recipe.phases.*.lr_end"),
+        ...             low=0.3,
+        ...             high=3,
+        ...             log=True,
+        ...             scale=True,
+        ...         ),
+        ...         "recipe.weight_decay": Parameter(low=1e-5, high=1e-2, log=True),
+        ...     },
+        ... )
+        >>> with tempfile.TemporaryDirectory() as folder:  # a folder of your own, in real life
+        ...     result = supernet.tune(study, epochs=0.1, trials=2, confirm=0, folder=folder)
+        >>> result.best.value >= result.baseline.value
+        True
+    """
+    need_optuna()
+    asked = study if isinstance(study, Study) else load_study(study)
+    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    space = space if isinstance(space, Space) else load_space(space)
+    _check_numbers(trials=trials, workers=workers, confirm=confirm, grace_epochs=grace_epochs)
+    check_device(device)
+    plan = Plan(asked, scaled(recipe, epochs) if epochs is not None else recipe, space)
+    dataset = load_dataset(data, resolution=space.resolutions[-1], seed=seed, progress=progress)
+    session = Session(
+        plan=plan,
+        data=absolute_source(data),
+        images=len(dataset.train),
+        holdout_images=len(dataset.holdout),
+        folder=Path(folder) if folder is not None else STUDIES / asked.name,
+        sampler=sampler,
+        pruner=pruner,
+        grace_epochs=grace_epochs or max(1, round(plan.epochs / _GRACE)),
+        workers=workers,
+        storage=storage or "",
+        seed=seed,
+        device=device,
+        progress=progress,
+    )
+    return session.run(trials, confirm)
+
+
+def _check_numbers(*, grace_epochs: int | None, **numbers: int) -> None:
+    lowest = {"trials": 1, "workers": 1, "confirm": 0}
+    problems = [
+        f"{name}: must be {lowest[name]} or more, found {number}"
+        for name, number in numbers.items()
+        if number < lowest[name]
+    ]
+    if grace_epochs is not None and grace_epochs < 1:
+        problems.append(f"grace_epochs: must be 1 or more, found {grace_epochs}")
+    if problems:
+        raise ConfigError(problems)

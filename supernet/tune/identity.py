@@ -1,0 +1,55 @@
+"""What a study is of: what must be the same for going on with it, and what differs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from supernet.tune.keys import plain
+from supernet.tune.load import study_document
+from supernet.tune.plan import Plan
+
+__all__ = ["identity_of", "identity_problems"]
+
+_MOST = 6  # differences that are told
+
+
+def identity_of(plan: Plan, *, data: str, seed: int) -> dict[str, Any]:
+    """All that the values of trials depend on, as plain values.
+
+    Args:
+        plan: the study with its recipe and space.
+        data: the images.
+        seed: of the trainings.
+    """
+    document = study_document(plan.study)
+    del document["name"], document["about"]
+    base = plain(plan.recipe, plan.space)
+    for part in base.values():
+        del part["name"], part["about"]
+    return {"study": document, **base, "data": data, "seed": seed}
+
+
+def identity_problems(known: Any, now: Any) -> list[str]:
+    """One line for each value that was another one when the study was begun."""
+    lines = list(_different(known, now, ""))
+    more = len(lines) - _MOST
+    return lines[:_MOST] + [f"and {more} more differ"] * (more > 0)
+
+
+def _different(known: Any, now: Any, where: str) -> Any:
+    if isinstance(known, Mapping) and isinstance(now, Mapping):
+        for key in [*known, *(key for key in now if key not in known)]:
+            inner = f"{where}.{key}" if where else str(key)
+            if key not in now:
+                yield f"{inner} is not there any more"
+            elif key not in known:
+                yield f"{inner} is new"
+            else:
+                yield from _different(known[key], now[key], inner)
+    elif isinstance(known, list | tuple) and isinstance(now, list | tuple):
+        if len(known) == len(now):
+            for i, (one, other) in enumerate(zip(known, now)):
+                yield from _different(one, other, f"{where}.{i}")
+        else:
+            yield f"{where} was {list(known)}, is {list(now)}"
+    elif known != now:
+        yield f"{where} was {known!r}, is {now!r}"

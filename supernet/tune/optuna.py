@@ -1,0 +1,342 @@
+"""A study of Optuna as proposer: samplers, pruners, and who is at work on which trial."""
+
+import importlib
+import os
+import socket
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from supernet.errors import ConfigError, MissingPackageError
+from supernet.tune.contract import Outcome, Report, State, Trial, TrialRecord
+from supernet.tune.identity import identity_problems
+from supernet.tune.plan import Plan, Values
+from supernet.tune.spec import Parameter, Value
+from supernet.tune.storage import Storage, need_optuna
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+    from optuna.trial import Trial as OptunaTrial
+
+__all__ = ["PRUNERS", "SAMPLERS", "OptunaProposer"]
+
+SAMPLERS = ("tpe", "gp", "cmaes", "random")
+"""Who proposes: `TPESampler` (multivariate, conditional parameters in groups), `GPSampler`,
+`CmaEsSampler` (numbers that are always there), `RandomSampler`."""
+PRUNERS = ("none", "median", "asha", "hyperband")
+"""Who gives trials up; ``asha`` is `SuccessiveHalvingPruner`, which is asynchronous."""
+
+_PACKAGES = {"gp": ("scipy",), "cmaes": ("cmaes",)}  # beside torch
+_IDENTITY, _OWNER, _BEAT = "supernet:study", "supernet:owner", "supernet:beat"
+_BASELINE, _LOST_AS, _REPEAT = "baseline", "lost_as", "repeat"
+_REASON, _SECONDS = "reason", "seconds"
+_BEAT_S, _STALE_S = 30.0, 600.0
+_REPEATS = 16  # proposals in a row that are known already
+_ENOUGH = 4  # complete trials, to say anything of importances
+_STARTUP, _REDUCTION = 5, 3
+
+
+class OptunaProposer:
+    """A study in a storage, begun anew or gone on with.
+
+    Args:
+        plan: what varies.
+        storage: where it is kept.
+        identity: what must be the same for going on, as plain values.
+        sampler: one of `SAMPLERS`.
+        pruner: one of `PRUNERS`.
+        grace_epochs: before so many epochs no trial is given up.
+        seed: of the sampler.
+
+    Raises:
+        ConfigError: the storage holds another study of that name, or the sampler takes no
+            parameters of this kind.
+        MissingPackageError: the sampler needs a package that is not there.
+        StorageError: the storage is locked or gone.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        storage: Storage,
+        identity: Mapping[str, Any],
+        *,
+        sampler: str = "tpe",
+        pruner: str = "median",
+        grace_epochs: int = 1,
+        seed: int = 0,
+    ) -> None:
+        self._plan, self._storage, self._optuna = plan, storage, need_optuna()
+        self._beaten = 0.0
+        self._running: dict[int, OptunaTrial] = {}
+        made_pruner = self._pruner(pruner, grace_epochs)
+        self._check_sampler(sampler)
+        backend = storage.open()
+        with storage.errors():
+            self._study = self._optuna.create_study(
+                study_name=plan.study.name,
+                storage=backend,
+                direction="maximize",
+                pruner=made_pruner,
+                load_if_exists=True,
+            )
+            begun = self._study.get_trials(deepcopy=False)
+            self._study.sampler = self._sampler(sampler, seed + len(begun))
+            self._claim(identity, begun)
+            for trial in begun:
+                if trial.state == self._states.RUNNING and _is_dead(trial):
+                    self._lose(trial.number)
+
+    @property
+    def _states(self) -> Any:
+        return self._optuna.trial.TrialState
+
+    def _sampler(self, name: str, seed: int) -> Any:
+        samplers = self._optuna.samplers
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that a part is experimental
+            if name == "tpe":
+                return samplers.TPESampler(
+                    seed=seed, multivariate=True, group=True, constant_liar=True
+                )
+            names = {"gp": "GPSampler", "cmaes": "CmaEsSampler", "random": "RandomSampler"}
+            return getattr(samplers, names[name])(seed=seed)
+
+    def _check_sampler(self, name: str) -> None:
+        if name not in SAMPLERS:
+            raise ConfigError(f"unknown sampler {name!r}; known: {', '.join(SAMPLERS)}")
+        for package in _PACKAGES.get(name, ()):
+            try:
+                importlib.import_module(package)
+            except ImportError:
+                raise MissingPackageError(
+                    f"sampler {name}: needs the package {package}, which is not installed",
+                    hint="pip install 'supernet[optuna]'",
+                ) from None
+        always = [p for p in self._plan.parameters.values() if not p.when and not p.choices]
+        if name == "cmaes" and len(always) < 2:
+            raise ConfigError(
+                f"sampler cmaes: needs two ranges that are always there, found {len(always)}",
+                hint="use --sampler tpe",
+            )
+
+    def _pruner(self, name: str, grace: int) -> Any:
+        pruners = self._optuna.pruners
+        if name == "none":
+            return pruners.NopPruner()
+        if name == "median":
+            return pruners.MedianPruner(n_startup_trials=_STARTUP, n_warmup_steps=grace)
+        if name == "asha":
+            return pruners.SuccessiveHalvingPruner(min_resource=grace, reduction_factor=_REDUCTION)
+        if name == "hyperband":
+            most = max(grace + 1, int(self._plan.epochs))
+            return pruners.HyperbandPruner(
+                min_resource=grace, max_resource=most, reduction_factor=_REDUCTION
+            )
+        raise ConfigError(f"unknown pruner {name!r}; known: {', '.join(PRUNERS)}")
+
+    # ---------------------------------------------------------------- whose study it is
+
+    def _claim(self, identity: Mapping[str, Any], begun: Sequence["FrozenTrial"]) -> None:
+        """Note what the study is of, or refuse one of something else."""
+        known = self._study.user_attrs.get(_IDENTITY)
+        name = f"study {self._plan.study.name!r} in {self._storage.shown}"
+        if known is None and not begun:
+            self._study.set_user_attr(_IDENTITY, dict(identity))
+            return
+        if known is None:
+            raise ConfigError(
+                f"{name}: was not made by supernet tune",
+                hint="give the study another name, or use another --storage",
+            )
+        different = identity_problems(known, identity)
+        if different:
+            raise ConfigError(
+                [f"{name}: {line}" for line in different],
+                hint="go on with what it was begun with, or give the study another name",
+            )
+
+    # ---------------------------------------------------------------- Proposer
+
+    def count(self) -> int:
+        """As `Proposer.count`."""
+        with self._storage.errors():
+            trials = self._study.get_trials(deepcopy=False)
+        again = _tried_again(trials)
+        return sum(
+            t.state != self._states.WAITING and t.number not in again and not _is_repeat(t)
+            for t in trials
+        )
+
+    def enqueue_baseline(self, values: Values) -> None:
+        """Make the recipe and the space as they are the first trial of a new study."""
+        with self._storage.errors():
+            if not self._study.get_trials(deepcopy=False):
+                self._study.enqueue_trial(dict(values), user_attrs={_BASELINE: True})
+
+    def ask(self) -> Trial | None:
+        """As `Proposer.ask`; what was tried before has its value at once."""
+        with self._storage.errors():
+            for _ in range(_REPEATS):
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    trial = self._study.ask()
+                    values = self._plan.draw(lambda name, one: _suggested(trial, name, one))  # noqa: B023  # called at once
+                twin = self._twin(trial.number, values)
+                if twin is None or _LOST_AS in trial.user_attrs:
+                    trial.set_user_attr(_OWNER, _owner())
+                    trial.set_user_attr(_BEAT, time.time())
+                    self._running[trial.number] = trial
+                    folder = int(trial.user_attrs.get(_LOST_AS, trial.number))
+                    return Trial(number=trial.number, values=values, folder=folder)
+                trial.set_user_attr(_REPEAT, twin.number)  # does not count
+                self._study.tell(trial, state=self._states.FAIL)
+        return None
+
+    def report(self, report: Report) -> bool:
+        """As `Proposer.report`; the recipe as it is is never given up."""
+        trial = self._running[report.number]
+        with self._storage.errors():
+            trial.report(report.value, report.epoch)
+            self.beat()
+            return bool(trial.user_attrs.get(_BASELINE)) or not trial.should_prune()
+
+    def tell(self, outcome: Outcome) -> None:
+        """As `Proposer.tell`; a lost trial is tried once more."""
+        with self._storage.errors():
+            trial = self._running.pop(outcome.number)
+            trial.set_user_attr(_SECONDS, round(outcome.seconds, 3))
+            if outcome.reason:
+                trial.set_user_attr(_REASON, outcome.reason)
+            if outcome.state == "lost":
+                self._lose(outcome.number)
+            elif outcome.state == "complete":
+                self._study.tell(trial, outcome.value)
+            else:
+                states = {"pruned": self._states.PRUNED, "failed": self._states.FAIL}
+                self._study.tell(trial, state=states[outcome.state])
+
+    def beat(self) -> None:
+        """As `Proposer.beat`; at most every 30 seconds."""
+        if time.monotonic() - self._beaten < _BEAT_S:
+            return
+        self._beaten = time.monotonic()
+        with self._storage.errors():
+            for trial in [*self._running.values()]:
+                trial.set_user_attr(_BEAT, time.time())
+
+    def records(self) -> list[TrialRecord]:
+        """As `Proposer.records`; without trials that wait, and without repeats."""
+        with self._storage.errors():
+            trials = self._study.get_trials(deepcopy=False)
+        again = _tried_again(trials)
+        shown = [t for t in trials if t.state != self._states.WAITING and not _is_repeat(t)]
+        return [self._record(t, again.get(t.number)) for t in shown]
+
+    def importances(self) -> dict[str, float]:
+        """As `Proposer.importances`, by PED-ANOVA (arXiv:2304.10255) over complete trials."""
+        with self._storage.errors(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            trials = self._study.get_trials(deepcopy=False, states=(self._states.COMPLETE,))
+            if len(trials) < _ENOUGH:
+                return {}
+            try:
+                found = self._optuna.importance.get_param_importances(
+                    self._study,
+                    evaluator=self._optuna.importance.PedAnovaImportanceEvaluator(),
+                )
+            except (ValueError, RuntimeError, ImportError):  # all alike, or no SciPy
+                return {}
+        return {name: float(share) for name, share in found.items()}
+
+    def _record(self, trial: "FrozenTrial", again: int | None) -> TrialRecord:
+        states: dict[Any, State] = {
+            self._states.COMPLETE: "complete",
+            self._states.PRUNED: "pruned",
+            self._states.FAIL: "failed",
+            self._states.RUNNING: "running",
+        }
+        state = states[trial.state] if again is None else "lost"
+        return TrialRecord(
+            number=trial.number,
+            state=state,
+            values=dict(trial.params),
+            value=trial.value if state == "complete" else None,
+            epochs=tuple(sorted(trial.intermediate_values)),
+            curve=tuple(value for _, value in sorted(trial.intermediate_values.items())),
+            reason=str(trial.user_attrs.get(_REASON, "")),
+            seconds=float(trial.user_attrs.get(_SECONDS, 0.0)),
+            baseline=bool(trial.user_attrs.get(_BASELINE)),
+            folder=int(trial.user_attrs.get(_LOST_AS, trial.number)),
+            retried_as=again,
+        )
+
+    def _twin(self, number: int, values: Values) -> "FrozenTrial | None":
+        """A trial of the same values that ended well, or that is at work."""
+        trials: list[FrozenTrial] = self._study.get_trials(deepcopy=False)
+        whole = (self._states.COMPLETE, self._states.PRUNED, self._states.RUNNING)
+        alike = (t for t in trials if t.state in whole and t.params == values)
+        return next((t for t in alike if t.number != number), None)
+
+    def _lose(self, number: int) -> None:
+        """Fail a trial whose process is no more, and queue it again, unless it is the second."""
+        trials = self._study.get_trials(deepcopy=False)
+        trial = trials[number]
+        if _LOST_AS not in trial.user_attrs and number not in _tried_again(trials):
+            kept = {key: trial.user_attrs[key] for key in (_BASELINE,) if key in trial.user_attrs}
+            self._study.enqueue_trial(dict(trial.params), user_attrs={**kept, _LOST_AS: number})
+        self._study.tell(number, state=self._states.FAIL)
+
+
+def _suggested(trial: "OptunaTrial", name: str, parameter: Parameter) -> Value:
+    if parameter.choices:
+        chosen: Value = trial.suggest_categorical(name, parameter.labels)
+        return chosen
+    assert parameter.low is not None
+    assert parameter.high is not None
+    if parameter.type == "int":
+        low, high, step = round(parameter.low), round(parameter.high), parameter.step or 1
+        return trial.suggest_int(name, low, high, step=round(step), log=parameter.log)
+    return trial.suggest_float(
+        name, parameter.low, parameter.high, step=parameter.step, log=parameter.log
+    )
+
+
+def _tried_again(trials: "Sequence[FrozenTrial]") -> dict[int, int]:
+    """Of lost trials the number of the next try."""
+    return {int(t.user_attrs[_LOST_AS]): t.number for t in trials if _LOST_AS in t.user_attrs}
+
+
+def _is_repeat(trial: "FrozenTrial") -> bool:
+    return _REPEAT in trial.user_attrs
+
+
+def _owner() -> list[Any]:
+    """This process, so that others can see whether it is still there."""
+    return [socket.gethostname(), os.getpid(), _started(os.getpid())]
+
+
+def _started(pid: int) -> str:
+    """When a process began, in ticks; empty where the system does not say."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:  # noqa: PTH123  # not a path of ours
+            return file.read().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def _is_dead(trial: "FrozenTrial") -> bool:
+    """Whether the process of a running trial is no more, or was not heard of for long."""
+    host, pid, started = trial.user_attrs.get(_OWNER, ["", 0, ""])
+    if host != socket.gethostname():
+        begun = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
+        heard = float(trial.user_attrs.get(_BEAT, begun))
+        return time.time() - heard > _STALE_S
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return _started(pid) != str(started)

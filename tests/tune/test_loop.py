@@ -1,0 +1,383 @@
+"""Studies over trainings that are stand-ins: resumed, failed, killed, given up."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from supernet.errors import ConfigError, MissingPackageError, StorageError
+from supernet.space import Space
+from supernet.train import Recipe
+from supernet.tune import InProcess, Parameter, Plan, Report, Study, TrialRecord, Workers
+from supernet.tune.contract import Executor, Outcome, Train
+from supernet.tune.identity import identity_of
+from supernet.tune.loop import best_of, run_trials
+from supernet.tune.optuna import PRUNERS, SAMPLERS, OptunaProposer
+from tests.tune import trains
+
+Opened = Callable[..., OptunaProposer]
+
+
+def run(
+    plan: Plan, proposer: OptunaProposer, executor: Executor, trials: int, folder: Path
+) -> list[TrialRecord]:
+    run_trials(plan, proposer, executor, trials=trials, folder=folder)
+    return proposer.records()
+
+
+def states(records: Sequence[TrialRecord]) -> list[str]:
+    return [record.state for record in records]
+
+
+@pytest.mark.parametrize("sampler", [name for name in SAMPLERS if name != "cmaes"])
+def test_every_sampler_finds_what_is_better(plan: Plan, opened: Opened, tmp_path: Path, sampler):
+    proposer = opened(sampler=sampler, pruner="none")
+    proposer.enqueue_baseline({"recipe.weight_decay": 1e-4})
+    records = run(plan, proposer, InProcess(trains.rising), 14, tmp_path)
+    assert states(records) == ["complete"] * 14
+    assert (records[0].baseline, records[0].value) == (True, 80)
+    best = best_of(records)
+    assert best is not None
+    assert best.value is not None
+    assert best.value > 80
+    assert records[0].epochs == (1, 2, 3, 4)
+    assert list(records[0].curve) == [20, 40, 60, 80]
+    assert proposer.importances() == pytest.approx({"recipe.weight_decay": 1})
+
+
+def test_cmaes_takes_numbers(recipe: Recipe, space: Space, opened: Opened, tmp_path: Path):
+    ranges = {
+        "recipe.weight_decay": Parameter(low=1e-6, high=1e-1, log=True),
+        "recipe.momentum": Parameter(low=0.5, high=0.9),
+    }
+    plan = Plan(Study(name="two", parameters=ranges), recipe, space)
+    records = run(plan, opened(plan, sampler="cmaes"), InProcess(trains.rising), 3, tmp_path)
+    assert len(records) == 3
+
+
+def test_cmaes_says_what_it_cannot_take(opened: Opened):
+    with pytest.raises(ConfigError, match="needs two ranges that are always there, found 1"):
+        opened(sampler="cmaes")
+
+
+@pytest.mark.parametrize(("package", "sampler"), [("cmaes", "cmaes"), ("scipy", "gp")])
+def test_a_missing_package_names_the_extra(
+    recipe: Recipe, space: Space, tmp_path: Path, package: str, sampler: str
+):
+    code = f"""
+        import sys
+        sys.modules[{package!r}] = None
+        from supernet.errors import MissingPackageError
+        from supernet.space import load_space
+        from supernet.train import load_recipe
+        from supernet.tune import Parameter, Plan, Study
+        from supernet.tune.optuna import OptunaProposer
+        from supernet.tune.storage import Storage
+        two = {{f"recipe.{{n}}": Parameter(low=0.1, high=0.9) for n in ("ema", "drop_path")}}
+        plan = Plan(Study(name="two", parameters=two), load_recipe("demo"), load_space("demo"))
+        try:
+            OptunaProposer(plan, Storage("sqlite:///study.sqlite"), {{}}, sampler={sampler!r})
+        except MissingPackageError as error:
+            print(error.hint)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.strip() == "pip install 'supernet[optuna]'", done.stderr
+
+
+@pytest.mark.parametrize("pruner", PRUNERS)
+def test_pruners_give_up_what_is_poor_and_never_the_recipe_as_it_is(
+    plan: Plan, opened: Opened, tmp_path: Path, pruner: str
+):
+    proposer = opened(pruner=pruner, sampler="random")
+    proposer.enqueue_baseline({"recipe.weight_decay": 1e-6})  # poor
+    records = run(plan, proposer, InProcess(trains.rising), 20, tmp_path)
+    assert records[0].state == "complete"
+    assert records[0].baseline
+    given_up = [record for record in records if record.state == "pruned"]
+    assert bool(given_up) == (pruner != "none")
+    assert all(record.value is None and len(record.curve) < 4 for record in given_up)
+
+
+def test_grace_is_kept(plan: Plan, opened: Opened, tmp_path: Path):
+    proposer = opened(pruner="asha", sampler="random", grace_epochs=3)
+    records = run(plan, proposer, InProcess(trains.rising), 12, tmp_path)
+    assert {len(record.curve) for record in records} == {3, 4}
+
+
+def test_the_same_again_goes_on(plan: Plan, opened: Opened, tmp_path: Path):
+    first = run(plan, opened(), InProcess(trains.rising), 3, tmp_path)
+    again = run(plan, opened(), InProcess(trains.rising), 6, tmp_path)
+    assert again[:3] == first
+    assert len({record.values["recipe.weight_decay"] for record in again}) == 6
+    assert run(plan, opened(), InProcess(trains.failing), 6, tmp_path) == again
+
+
+@pytest.mark.parametrize("form", ["sqlite:///{}/a.db", "journal:{}/a.journal"])
+def test_a_study_of_something_else_is_refused(
+    study: Study, recipe: Recipe, space: Space, opened: Opened, tmp_path: Path, form: str
+):
+    storage = form.format(tmp_path)
+    opened(storage=storage)
+    narrower = Parameter(low=1e-6, high=1e-2, log=True)
+    other = replace(study, parameters={"recipe.weight_decay": narrower})
+    with pytest.raises(ConfigError) as error:
+        opened(Plan(other, recipe, space), storage=storage)
+    assert error.value.problems == [
+        f"study 'decay' in {storage}: study.parameters.recipe.weight_decay.high was 0.1, is 0.01"
+    ]
+    with pytest.raises(ConfigError, match=r"recipe\.batch_size was 64, is 32"):
+        opened(Plan(study, replace(recipe, batch_size=32), space), storage=storage)
+    opened(Plan(replace(other, name="beside"), recipe, space), storage=storage)
+
+
+def test_a_study_that_optuna_made_is_refused(plan: Plan, opened: Opened, tmp_path: Path):
+    url = f"sqlite:///{tmp_path}/study.sqlite"
+    theirs = optuna.create_study(storage=url, study_name="decay", direction="maximize")
+    theirs.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+    with pytest.raises(ConfigError, match="was not made by supernet tune"):
+        opened()
+
+
+def test_a_locked_storage_is_told(
+    plan: Plan, opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("supernet.tune.storage._WAIT_S", 0.1)
+    proposer = opened()
+    with sqlite3.connect(tmp_path / "study.sqlite") as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StorageError, match="another program keeps it locked"):
+            opened()
+        with pytest.raises(StorageError, match="another program keeps it locked"):
+            run(plan, proposer, InProcess(trains.rising), 2, tmp_path)
+    other.close()
+
+
+def test_a_storage_that_is_gone_is_told(plan: Plan, opened: Opened, tmp_path: Path):
+    def train(task: Any, report: Any) -> float:
+        (tmp_path / "study.sqlite").unlink()
+        return trains.rising(task, report)
+
+    with pytest.raises(StorageError, match="its file is not there any more"):
+        run(plan, opened(), InProcess(train), 3, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("storage", "error", "text"),
+    [
+        ("study.db", ConfigError, "expected a URL such as sqlite:///tune.db"),
+        ("nosuch://a/b", ConfigError, "no such kind of database"),
+        ("sqlite:////nowhere/at/all.db", StorageError, "the folder /nowhere/at is not there"),
+        ("journal:/nowhere/a.log", StorageError, "the folder /nowhere is not there"),
+        ("postgresql://nobody@localhost:1/none", MissingPackageError, "is not installed"),
+    ],
+)
+def test_a_storage_that_cannot_be_is_told(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch, storage: str, error: Any, text: str
+):
+    monkeypatch.setitem(sys.modules, "psycopg2", None)
+    with pytest.raises(error, match=text):
+        opened(storage=storage)
+
+
+def test_a_password_is_never_shown(opened: Opened):
+    storage = "postgresql://me:secret@localhost:1/none"
+    with pytest.raises((MissingPackageError, StorageError)) as error:
+        opened(storage=storage)
+    assert "postgresql://me:***@localhost:1/none" in str(error.value)
+    assert "secret" not in str(error.value)
+
+
+def test_a_file_that_is_no_storage_is_told(opened: Opened, tmp_path: Path):
+    (tmp_path / "text").write_text("a line\nanother\n")
+    for start in ("sqlite:///", "journal:"):
+        with pytest.raises(StorageError, match=r"text: cannot be reached"):
+            opened(storage=f"{start}{tmp_path}/text")
+
+
+def test_a_trial_that_fails_is_recorded_and_the_study_goes_on(
+    plan: Plan, opened: Opened, tmp_path: Path
+):
+    proposer = opened(sampler="random", pruner="none")
+    records = run(plan, proposer, InProcess(trains.nan_at_large), 16, tmp_path)
+    assert len(records) == 16
+    reasons = {record.reason for record in records if record.state == "failed"}
+    assert reasons == {"its accuracy is nan", "ValueError: too large in two lines"}
+    assert "complete" in states(records)
+
+
+def test_values_that_break_a_rule_together_are_a_failed_trial(
+    recipe: Recipe, space: Space, opened: Opened, tmp_path: Path
+):
+    ends = Parameter(low=0.05, high=0.15)
+    study = Study(name="ends", parameters={"recipe.phases.1.lr_end": ends})
+    plan = Plan(study, recipe, space)
+    records = run(plan, opened(plan, sampler="random"), InProcess(trains.rising), 10, tmp_path)
+    failed = [record for record in records if record.state == "failed"]
+    assert failed
+    assert all("lr_end: must be from 0 to lr" in record.reason for record in failed)
+    assert len(records) == 10
+
+
+def test_what_is_proposed_again_is_not_trained_again(
+    recipe: Recipe, space: Space, opened: Opened, tmp_path: Path
+):
+    study = Study(name="few", parameters={"recipe.batch_size": Parameter(choices=(16, 32, 64))})
+    plan = Plan(study, recipe, space)
+    records = run(plan, opened(plan, pruner="none"), InProcess(trains.rising), 30, tmp_path)
+    assert sorted(str(r.values["recipe.batch_size"]) for r in records) == ["16", "32", "64"]
+
+
+def test_a_full_disk_ends_the_study(plan: Plan, opened: Opened, tmp_path: Path):
+    proposer = opened()
+    with pytest.raises(StorageError, match="no space is left"):
+        run(plan, proposer, InProcess(trains.full_disk), 3, tmp_path)
+    assert states(proposer.records()) == ["lost"]
+
+
+# ---------------------------------------------------------------- processes
+
+
+def workers(train: Train, count: int = 2) -> Workers:
+    return Workers([train] * count)
+
+
+def test_processes_train_at_the_same_time_and_know_of_each_other(
+    plan: Plan, opened: Opened, tmp_path: Path
+):
+    proposer = opened(pruner="asha")
+    records = run(plan, proposer, workers(trains.rising), 8, tmp_path)
+    assert len(records) == 8
+    assert set(states(records)) <= {"complete", "pruned"}
+
+
+def test_a_worker_that_was_killed_costs_its_trial_which_is_tried_again(
+    plan: Plan, opened: Opened, tmp_path: Path
+):
+    proposer = opened(pruner="none")
+    records = run(plan, proposer, workers(trains.killed_once), 3, tmp_path)
+    lost = [record for record in records if record.state == "lost"]
+    whole = [record for record in records if record.state == "complete"]
+    assert len(whole) == 3
+    assert {record.retried_as for record in lost} == {record.number for record in whole}
+    assert {record.folder for record in whole} == {record.number for record in lost}
+    assert all("was killed (SIGKILL)" in record.reason for record in lost)
+    assert proposer.count() == 3
+
+
+def test_a_trial_that_kills_its_process_twice_has_failed(
+    plan: Plan, opened: Opened, tmp_path: Path
+):
+    records = run(plan, opened(), workers(trains.killed_always), 2, tmp_path)
+    assert states(records).count("failed") == 2
+    assert states(records).count("lost") == 2
+
+
+def test_a_process_that_ends_by_itself_is_a_failed_trial(
+    plan: Plan, opened: Opened, tmp_path: Path
+):
+    records = run(plan, opened(), workers(trains.ending), 2, tmp_path)
+    assert states(records) == ["failed"] * 2
+    assert "ended by itself (status 3" in records[0].reason
+
+
+def test_a_full_disk_in_a_process_ends_the_study(plan: Plan, opened: Opened, tmp_path: Path):
+    with pytest.raises(StorageError, match="no space is left"):
+        run(plan, opened(), workers(trains.full_disk), 3, tmp_path)
+
+
+SLOW = """
+import sys
+from pathlib import Path
+from supernet.space import load_space
+from supernet.train import load_recipe
+from supernet.tune import InProcess, Parameter, Plan, Study, Workers
+from supernet.tune.loop import run_trials
+from supernet.tune.optuna import OptunaProposer
+from supernet.tune.storage import Storage
+from tests.tune import trains
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    study = Study(name="slow", parameters={"recipe.ema": Parameter(low=0, high=0.9)})
+    plan = Plan(study, load_recipe("demo"), load_space("demo"))
+    proposer = OptunaProposer(plan, Storage(f"sqlite:///{folder}/study.sqlite"), {})
+    executor = Workers([trains.slow] * 2) if sys.argv[2] == "2" else InProcess(trains.slow)
+    run_trials(plan, proposer, executor, trials=4, folder=folder / "trials")
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "count"), [(signal.SIGINT, 2), (signal.SIGKILL, 2), (signal.SIGKILL, 1)]
+)
+def test_whatever_ends_the_study_nothing_is_left_running_and_nothing_is_lost(
+    tmp_path: Path, number: signal.Signals, count: int
+):
+    (tmp_path / "slow.py").write_text(SLOW)
+    root = Path(__file__).parents[2]
+    driver = subprocess.Popen(
+        [sys.executable, "slow.py", str(tmp_path), str(count)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        stderr=subprocess.PIPE,
+    )
+    notes = [tmp_path / "trials" / str(i) / "pid" for i in range(count)]
+    wait_until(lambda: all(note.exists() and note.read_text() for note in notes))
+    pids = [int(note.read_text()) for note in notes]
+    time.sleep(0.5)  # so that the reports are in
+    driver.send_signal(number)
+    driver.communicate(timeout=60)
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+    study = Study(name="slow", parameters={"recipe.ema": Parameter(low=0, high=0.9)})
+    from supernet.space import load_space
+    from supernet.train import load_recipe
+    from supernet.tune.storage import Storage
+
+    plan = Plan(study, load_recipe("demo"), load_space("demo"))
+    proposer = OptunaProposer(plan, Storage(f"sqlite:///{tmp_path}/study.sqlite"), {})
+    records = proposer.records()
+    assert states(records) == ["lost"] * count
+    assert all(record.curve == (50.0,) for record in records)
+    assert proposer.count() == 0
+    again = [proposer.ask() for _ in range(count)]
+    assert [trial.folder for trial in again if trial] == list(range(count))
+    assert [trial.values for trial in again if trial] == [record.values for record in records]
+
+
+def wait_until(reached: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_a_study_that_another_process_is_at_is_left_alone(plan: Plan, opened: Opened):
+    one = opened()
+    first = one.ask()
+    other = opened()
+    assert states(other.records()) == ["running"]
+    second = other.ask()
+    assert first is not None
+    assert second is not None
+    assert (first.number, second.number) == (0, 1)
+    assert one.report(Report(number=0, epoch=1, value=10.0))
+    one.tell(Outcome(number=0, state="complete", value=10.0))
+    assert states(other.records()) == ["complete", "running"]
+
+
+def test_an_identity_says_what_trials_depend_on(plan: Plan):
+    known = identity_of(plan, data="some", seed=0)
+    assert {"study", "recipe", "space", "data", "seed"} == set(known)
+    assert "sampler" not in str(known)
