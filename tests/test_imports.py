@@ -33,6 +33,7 @@ LEVELS = (
         "metrics",
         "presets",
         "progress",
+        "studies",
         "threads",
     ),
 )

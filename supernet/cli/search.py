@@ -95,8 +95,8 @@ _BYTE_LIMITS = ("max_file_size", "max_peak_memory")
 @click.option(
     "--storage",
     cls=options.Once,
-    help="Keep the study of an Optuna sampler: sqlite:///study.db, a PostgreSQL URL, or the path "
-    "of a journal file. Processes that name the same one share it.",
+    help="Keep the study of an Optuna sampler: sqlite:///study.db, a PostgreSQL URL, or "
+    "journal:FILE. Processes that name the same one share it.",
 )
 @click.option(
     "--study", cls=options.Once, default="supernet", help="Its name there.", show_default=True

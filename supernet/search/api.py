@@ -12,7 +12,7 @@ from supernet.errors import ConfigError, SupernetError
 from supernet.predict import AccuracyPredictor, load_predictor
 from supernet.progress import Progress, silent
 from supernet.runs import Run
-from supernet.search.algorithms.optuna_study import Storage
+from supernet.search.algorithms.optuna_study import StudyPlace
 from supernet.search.bound import QUICK, THOROUGH, accuracy_bound
 from supernet.search.contract import Factory
 from supernet.search.driver import Budget, run_search
@@ -45,7 +45,7 @@ def search(  # noqa: PLR0913  # the options of a user
     algorithm: "str | Factory | BaseSampler" = "",
     ladder: Sequence[Rung] = (),
     start: Sequence[Subnet] = (),
-    storage: Storage | str | None = None,
+    storage: StudyPlace | str | None = None,
     workers: int = 1,
     budget: int | None = None,
     seconds: float = np.inf,
@@ -74,8 +74,8 @@ def search(  # noqa: PLR0913  # the options of a user
         ladder: cheaper measurements than `accuracy`, the cheapest first, for an algorithm that
             chooses which subnets earn a whole one.
         start: subnets to begin with; the first is what ``netadapt`` shrinks.
-        storage: where a study of Optuna is kept: a URL such as ``sqlite:///study.db``, or the path
-            of a journal file. Processes that name the same one share it.
+        storage: where a study of Optuna is kept: a URL such as ``sqlite:///study.db``, or
+            ``journal:FILE``. Processes that name the same one share it.
         workers: threads that call `accuracy` at the same time, one subnet each.
         budget: subnets to score, at most; of a ladder, whole measurements or as much work. When
             not given 200 where the accuracy is measured, else what the algorithm is made for.
@@ -131,7 +131,7 @@ def search(  # noqa: PLR0913  # the options of a user
     most = budget or default_budget(chosen_one, problem)
     search_for = partial(
         run_search,
-        factory=factory_of(chosen_one, Storage.of(storage)),
+        factory=factory_of(chosen_one, StudyPlace.of(storage)),
         budget=Budget(scored=most, seconds=seconds),
         start=good,
         given=encode(space, start) if start else None,

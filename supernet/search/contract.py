@@ -74,8 +74,10 @@ class Start:
         It mixes the subnet with known ones that break limits least, and with random ones.
         """
         domain, rng = self.problem.domain, self.rng
-        least = self.archive.violation == self.archive.violation.min()
-        mates = self.archive.genes[rng.choice(np.flatnonzero(least), _MIXED)]
+        broken = self.archive.violation
+        mates = domain.sample(_MIXED, rng)
+        if len(broken):
+            mates = self.archive.genes[rng.choice(np.flatnonzero(broken == broken.min()), _MIXED)]
         mixed = np.where(rng.random(mates.shape) < rng.random((_MIXED, 1)), mates, genes)
         rows = domain.canonical(np.concatenate([mixed, domain.sample(_MIXED, rng)]))
         good = self.problem.allows(rows) & (self.archive.find(rows) < 0)

@@ -18,7 +18,7 @@ from supernet.search.algorithms.memetic import Memetic
 from supernet.search.algorithms.netadapt import NetAdapt
 from supernet.search.algorithms.nsga2 import NSGA2
 from supernet.search.algorithms.optuna import SAMPLERS, OptunaSampler
-from supernet.search.algorithms.optuna_study import Storage
+from supernet.search.algorithms.optuna_study import StudyPlace
 from supernet.search.algorithms.random import Random
 from supernet.search.algorithms.reinforce import Reinforce
 from supernet.search.algorithms.surrogate import Surrogate
@@ -162,13 +162,13 @@ def default_budget(algorithm_: object, problem: Problem) -> int:
 
 
 def factory_of(
-    algorithm_: "str | Factory | BaseSampler", storage: Storage | None = None
+    algorithm_: "str | Factory | BaseSampler", place: StudyPlace | None = None
 ) -> Factory:
     """What makes an algorithm.
 
     Args:
         algorithm_: its name; or a sampler object of Optuna, or a factory.
-        storage: where a study of Optuna is kept.
+        place: where a study of Optuna is kept.
 
     Raises:
         ConfigError: an unknown name; a storage for an algorithm that has no study.
@@ -180,14 +180,14 @@ def factory_of(
     else:
         sampler = algorithm_
         factory = partial(OptunaSampler, sampler=lambda: sampler)
-    if storage is None:
+    if place is None:
         return factory
     if not (isinstance(factory, partial) and factory.func is OptunaSampler):
         raise ConfigError(
             f"storage: only samplers of Optuna have a study to keep, not {algorithm_!r}",
             hint="take one of " + ", ".join(info.name for info in _OF_OPTUNA),
         )
-    return partial(factory, storage=storage)
+    return partial(factory, place=place)
 
 
 def algorithm(name: str) -> AlgorithmInfo:

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from supernet.errors import ConfigError, MissingPackageError
+from supernet.studies import Storage, need_optuna
 from supernet.tune.contract import Outcome, Report, State, Trial, TrialRecord
 from supernet.tune.identity import identity_problems
 from supernet.tune.plan import Plan, Values
 from supernet.tune.spec import Parameter, Value
-from supernet.tune.storage import Storage, need_optuna
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -67,7 +67,7 @@ class OptunaProposer:
         grace_epochs: int = 1,
         seed: int = 0,
     ) -> None:
-        self._plan, self._storage, self._optuna = plan, storage, need_optuna()
+        self._plan, self._storage, self._optuna = plan, storage, need_optuna("supernet tune")
         self._beaten = 0.0
         self._running: dict[int, OptunaTrial] = {}
         made_pruner = self._pruner(pruner, grace_epochs)

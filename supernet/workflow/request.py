@@ -40,7 +40,7 @@ class SearchRequest:
     start: Path | None = None
     """A subnet to begin with, its ``subnet.json``: scored first, and what ``netadapt`` shrinks."""
     storage: str = ""
-    """Where a study of Optuna is kept: a URL, or the path of a journal file."""
+    """Where a study of Optuna is kept: a URL, or ``journal:FILE``."""
     study: str = "supernet"
     """Name of that study."""
     budget: int = 0

@@ -28,12 +28,13 @@ from supernet.search import (
     run_search,
     search_folder,
 )
-from supernet.search.algorithms.optuna_study import Storage
+from supernet.search.algorithms.optuna_study import StudyPlace
 from supernet.search.api import check_provable, proven
 from supernet.search.objective import Values, latency_name
 from supernet.search.registry import default_budget, factory_of
 from supernet.search.setup import problem_of, tables_of
 from supernet.space import Genes, Space, Subnet, SubnetFile, decode, encode
+from supernet.studies import Storage
 from supernet.workflow.confirm import Confirmed, confirm
 from supernet.workflow.ladder import ladder_of, measured_problem
 from supernet.workflow.learn import learn_predictor
@@ -264,10 +265,10 @@ def _search(
     bound, start = None, None
     if predictor is not None and not problem.measures:
         bound, start = proven(problem, predictor, thorough=request.certify)
-    storage = Storage(url=request.storage, study=request.study) if request.storage else None
+    place = StudyPlace(Storage(request.storage), request.study) if request.storage else None
     found = run_search(
         problem,
-        factory=factory_of(request.algorithm, storage),
+        factory=factory_of(request.algorithm, place),
         budget=Budget(
             scored=request.budget or default_budget(request.algorithm, problem),
             seconds=request.seconds,

@@ -82,7 +82,7 @@ def test_workers_find_what_they_found_before(in_trained: Command) -> None:
     assert same(columns(first), columns(in_trained(*asked)))
 
 
-@pytest.mark.parametrize("url", ["sqlite:///study.db", "study.log"])
+@pytest.mark.parametrize("url", ["sqlite:///study.db", "journal:study.log"])
 def test_a_study_is_kept_and_gone_on_with(in_trained: Command, tmp_path: Path, url: str) -> None:
     optuna = pytest.importorskip("optuna")
     place = url.replace("study", f"{tmp_path}/study")
@@ -123,7 +123,7 @@ def test_another_study_in_the_storage_is_refused(in_trained: Command, tmp_path: 
         (("--ladder", "100,all", "--algorithm", "ei"), "ei measures all subnets alike"),
         (("--ladder", "100,all", "--certify"), "of a measured accuracy nothing can be proven"),
         (("--measure", "--predictor", "a.json"), "no rung of the ladder is the predictor"),
-        (("--measure", "--storage", "a.db"), "only samplers of Optuna have a study to keep"),
+        (("--measure", "--storage", "journal:a"), "only samplers of Optuna have a study to keep"),
         (("--measure", "--workers", 200), "processes need about"),
         (("--measure", "--start", "none.json"), "none.json"),
     ],

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from supernet.search.algorithms.climbing import REDUCTION
-from supernet.search.algorithms.optuna_parameters import Parameters, load_optuna
+from supernet.search.algorithms.optuna_parameters import Parameters
 from supernet.search.algorithms.optuna_study import opened_study
 from supernet.search.contract import Candidates, Evaluated, Start
 from supernet.space import Genes
+from supernet.studies import need_optuna
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -39,7 +40,7 @@ class BOHB:
 
     def __init__(self, start: Start, *, reduction: int = REDUCTION) -> None:
         self._start, self._problem, self._reduction = start, start.problem, reduction
-        optuna = load_optuna()
+        optuna = need_optuna("bohb")
         self._states = optuna.trial.TrialState
         self._parameters = Parameters(self._problem.domain)
         first = self._problem.objectives[0]

@@ -3,16 +3,18 @@
 import math
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from supernet.errors import ConfigError
-from supernet.search.algorithms.optuna_parameters import Parameters, load_optuna
-from supernet.search.algorithms.optuna_study import Storage, opened_study
+from supernet.search.algorithms.optuna_parameters import Parameters
+from supernet.search.algorithms.optuna_study import StudyPlace, opened_study
 from supernet.search.contract import Candidates, Evaluated, Start
 from supernet.space import Genes
+from supernet.studies import need_optuna
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -46,7 +48,7 @@ class OptunaSampler:
     Args:
         start: of the search.
         sampler: a name of `SAMPLERS`, or makes one.
-        storage: where the study is kept, for other processes and for later; what others have
+        place: where the study is kept, for other processes and for later; what others have
             finished there is asked for first.
 
     Raises:
@@ -60,10 +62,10 @@ class OptunaSampler:
         start: Start,
         *,
         sampler: "str | Callable[[], BaseSampler]" = "tpe",
-        storage: Storage | None = None,
+        place: StudyPlace | None = None,
     ) -> None:
         self._start, self._problem, self._archive = start, start.problem, start.archive
-        self._domain, self._optuna = start.problem.domain, load_optuna()
+        self._domain, self._optuna = start.problem.domain, need_optuna("a sampler of Optuna")
         self._parameters = Parameters(self._domain, flat=sampler in _FLAT)
         objectives = start.problem.objectives[: 1 if sampler in _ALONE else None]
         self._names = [objective.name for objective in objectives]
@@ -71,10 +73,10 @@ class OptunaSampler:
             self._problem,
             objectives,
             self._sampler(sampler),
-            storage=storage,
+            place=place,
             kind="numbers" if sampler in _FLAT else "categories",
         )
-        self._shared, self._is_grid = storage is not None, sampler == "grid"
+        self._place, self._is_grid = place, sampler == "grid"
         self._first: Genes = start.genes
         self._trials: dict[bytes, Trial] = {}
         self._told: set[bytes] = set()
@@ -82,7 +84,11 @@ class OptunaSampler:
 
     def ask(self, count: int) -> Candidates:
         """The subnets to begin with, then what the sampler suggests."""
-        if self._shared:
+        with self._errors():
+            return self._asked(count)
+
+    def _asked(self, count: int) -> Candidates:
+        if self._place:
             self._first = np.concatenate([self._first, self._of_others()])
         if len(self._first):
             first, self._first = self._first, self._first[:0]
@@ -98,7 +104,12 @@ class OptunaSampler:
             if key not in self._told:
                 self._told.add(key)
                 values = [float(evaluated.columns[name][number]) for name in self._names]
-                self._tell(self._trials.pop(key, None), row, values)
+                with self._errors():
+                    self._tell(self._trials.pop(key, None), row, values)
+
+    def _errors(self) -> AbstractContextManager[None]:
+        """Within it, what goes wrong with the storage is an error of ours."""
+        return self._place.storage.errors() if self._place else nullcontext()
 
     def _sampler(self, sampler: "str | Callable[[], BaseSampler]") -> "BaseSampler":
         options: dict[str, Any] = {"seed": int(self._start.rng.integers(2**31))}

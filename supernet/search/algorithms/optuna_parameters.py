@@ -4,15 +4,15 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from supernet.errors import MissingPackageError
 from supernet.space import Domain, Genes
 from supernet.space.layout import layout_of
+from supernet.studies import need_optuna
 
 if TYPE_CHECKING:
     from optuna import Trial
     from optuna.distributions import BaseDistribution
 
-__all__ = ["Parameters", "load_optuna"]
+__all__ = ["Parameters"]
 
 
 class Parameters:
@@ -27,7 +27,7 @@ class Parameters:
     """
 
     def __init__(self, domain: Domain, *, flat: bool = False) -> None:
-        self._domain, self._flat, self._optuna = domain, flat, load_optuna()
+        self._domain, self._flat, self._optuna = domain, flat, need_optuna("a sampler of Optuna")
         layout = layout_of(domain.space)
         self._conditions: dict[int, list[tuple[int, int]]] = defaultdict(list)
         for rows in layout.conditions:
@@ -92,20 +92,3 @@ class Parameters:
         """A gene comes after those that decide whether it has an effect."""
         deciding = self._conditions[column]
         return 1 + max((self._rank(other) for other, _ in deciding), default=0)
-
-
-def load_optuna() -> Any:
-    """The package, quiet.
-
-    Raises:
-        MissingPackageError: it is not installed.
-    """
-    try:
-        import optuna
-    except ImportError:
-        raise MissingPackageError(
-            "samplers of Optuna need the package optuna, which is not installed",
-            hint="pip install 'supernet[optuna]'",
-        ) from None
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna
