@@ -37,8 +37,9 @@ from supernet.space import Genes, Space, Subnet, SubnetFile, decode
 from supernet.workflow.confirm import Confirmed, confirm
 from supernet.workflow.ladder import ladder_of, measured_problem
 from supernet.workflow.learn import learn_predictor
+from supernet.workflow.ray_tune import check_tune, tune_search
 from supernet.workflow.report import report_results, report_run
-from supernet.workflow.request import SearchRequest
+from supernet.workflow.request import RAY_TUNE, SearchRequest
 
 __all__ = ["SEARCHES", "SearchOutcome", "search_run", "search_space", "subnet_file"]
 
@@ -145,7 +146,7 @@ def search_run(
         with ExitStack() as stack:
             if steps:
                 measured = measured_problem(run, request, problem, steps, predictor)
-                problem = folder.journaled(stack.enter_context(measured))
+                problem = stack.enter_context(measured)
             outcome = _search(run, request, problem, tables, predictor, folder, output, progress)
     return replace(outcome, report=report_run(run))
 
@@ -188,6 +189,9 @@ def search_space(
 
 def _with_algorithm(request: SearchRequest) -> SearchRequest:
     """`request` with the name of its algorithm: that which suits where none is named."""
+    if request.engine == RAY_TUNE:
+        check_tune()
+        return replace(request, algorithm=RAY_TUNE)
     if request.algorithm:
         return replace(request, algorithm=algorithm(request.algorithm).name)
     if len(request.ladder) > 1:
@@ -257,21 +261,7 @@ def _search(
     bound, start = None, None
     if predictor is not None and not problem.measures:
         bound, start = proven(problem, predictor, thorough=request.certify)
-    storage = Storage(url=request.storage, study=request.study) if request.storage else None
-    found = run_search(
-        problem,
-        factory=factory_of(request.algorithm, storage),
-        budget=Budget(
-            scored=request.budget or default_budget(request.algorithm, problem),
-            seconds=request.seconds,
-        ),
-        start=start,
-        seed=request.seed,
-        again=folder.scored,
-        workers=request.workers,
-        progress=progress,
-    )
-    result = found.bounded(bound)
+    result = _found(request, problem, start, folder, progress).bounded(bound)
     confirmed: tuple[Confirmed, ...] = ()
     if request.confirm and run is not None:
         confirmed = confirm(run, request, problem, result, tables, progress)
@@ -296,6 +286,33 @@ def _search(
         confirmed=confirmed,
         run=run,
     )
+
+
+def _found(
+    request: SearchRequest,
+    problem: Problem,
+    start: Genes | None,
+    folder: SearchFolder,
+    progress: Progress,
+) -> SearchResult:
+    """What the search itself finds, by an algorithm here or by Ray Tune."""
+    budget = Budget(
+        scored=request.budget or default_budget(request.algorithm, problem),
+        seconds=request.seconds,
+    )
+    common: dict[str, Any] = {
+        "budget": budget,
+        "seed": request.seed,
+        "again": folder.scored,
+        "workers": request.workers,
+        "progress": progress,
+    }
+    if request.engine == RAY_TUNE:
+        place, address = folder.path, request.ray_address
+        return tune_search(problem, folder=place, device=request.device, address=address, **common)
+    storage = Storage(url=request.storage, study=request.study) if request.storage else None
+    factory = factory_of(request.algorithm, storage)
+    return run_search(folder.journaled(problem), factory=factory, start=start, **common)
 
 
 def subnet_file(
