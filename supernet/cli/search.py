@@ -121,6 +121,10 @@ _BYTE_LIMITS = ("max_file_size", "max_peak_memory")
 )
 @options.images
 @options.workers
+@options.engine(
+    "; ray-tune, where Ray Tune searches itself: its ASHA on the ladder, "
+    "subnets by its OptunaSearch"
+)
 @click.option(
     "--confirm",
     type=click.IntRange(0, 1000),
@@ -209,6 +213,8 @@ def _request(asked: dict[str, Any], device: str) -> "SearchRequest":
         pairs=asked["pairs"],
         images=asked["images"] or 0,
         workers=asked["workers"],
+        engine=asked["engine"],
+        ray_address=asked["ray_address"],
         confirm=asked["confirm"],
         certify=asked["certify"],
         fresh_table=asked["remeasure"],

@@ -7,13 +7,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from supernet.evaluate.device import resolved_device
-from supernet.evaluate.engines import Engine, InProcess, Measures, Workers, evaluate_all, failed
+from supernet.evaluate.engines import Engine, InProcess, Workers, evaluate_all
+from supernet.evaluate.pool import Measures
+from supernet.evaluate.ray_actors import RayActors
 from supernet.evaluate.store import Condition, Evidence, Measured, Pairs
 from supernet.evaluate.task import (
     CALIBRATION_IMAGES,
     Evaluation,
     EvaluationTask,
     Split,
+    failed,
     tasks_of,
 )
 
@@ -33,6 +36,7 @@ __all__ = [
     "Measured",
     "Measures",
     "Pairs",
+    "RayActors",
     "Score",
     "Split",
     "Workers",

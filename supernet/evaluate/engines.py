@@ -1,32 +1,21 @@
 """Engines execute evaluations; what is evaluated, and what becomes of it, others decide."""
 
 import contextlib
-import math
 import multiprocessing
 import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from multiprocessing.connection import Connection
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 from supernet.children import end_with_parent
 from supernet.errors import ConfigError
+from supernet.evaluate.pool import Measures, Pool
 from supernet.evaluate.task import Evaluation, EvaluationTask
 
-__all__ = ["Engine", "InProcess", "Measures", "Workers", "evaluate_all", "failed"]
+__all__ = ["Engine", "InProcess", "Workers", "evaluate_all"]
 
-TRIES = 2
-"""Of a task whose worker was killed."""
 _END_S = 5.0  # for a worker that was told to end
-
-
-class Measures(Protocol):
-    """What measures subnets in one place, such as an `Evaluator`."""
-
-    def evaluate(self, task: EvaluationTask) -> Evaluation:
-        """Measure one subnet."""
 
 
 class Engine(Protocol):
@@ -90,96 +79,20 @@ class InProcess:
         self._evaluator = None
 
 
-class Workers:
-    """Processes that measure at the same time, each with an evaluator of its own.
-
-    They share the threads of this process. A worker that is killed is replaced and its
-    task tried once more; whatever ends the work here, none of them stays.
+class Workers(Pool):
+    """Processes that measure at the same time, and share the threads of this process.
 
     Args:
         makes: the evaluator of each process; must be picklable, and is called once there.
     """
 
-    def __init__(self, makes: Sequence[Callable[[], Measures]]) -> None:
-        self._places = tuple(_Place(make) for make in makes)
-        self._free = list(self._places[::-1])
-        self._changed = threading.Condition()
-        self._closing = False
-
-    @property
-    def slots(self) -> int:
-        """Number of processes."""
-        return len(self._places)
-
-    def evaluate(self, task: EvaluationTask) -> Evaluation:
-        """As `Engine.evaluate`."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._free)
-            place = self._free.pop()
-        try:
-            for _ in range(TRIES):
-                if self._closing:
-                    break
-                result = self._worker(place).answer(task)
-                if isinstance(result, Evaluation):
-                    return result
-                if isinstance(result, BaseException):
-                    raise result
-            return failed(task)
-        finally:
-            with self._changed:
-                self._free.append(place)
-                self._changed.notify_all()
-
-    def close(self) -> None:
-        """End all processes; whoever waits for one is told that the task failed."""
-        with self._changed:
-            self._closing = True
-            for place in self._places:
-                if place.worker:
-                    place.worker.stop()
-            self._changed.wait_for(lambda: len(self._free) == self.slots)
-            for place in self._places:
-                place.empty()
-            self._closing = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def _worker(self, place: "_Place") -> "_Worker":
-        """The process of a place that is taken; a new one where it has none alive."""
-        if place.worker is not None and place.worker.alive:
-            return place.worker
+    def _start(self, make: Callable[[], Measures]) -> "_Worker":
         import torch
 
-        place.empty()
-        worker = _Worker(place.make, max(1, torch.get_num_threads() // self.slots))
-        with self._changed:
-            place.worker = worker
-            if self._closing:
-                worker.stop()
-        return worker
+        return _Worker(make, max(1, torch.get_num_threads() // self.slots))
 
-
-class _Place:
-    """Room for one process at a time."""
-
-    def __init__(self, make: Callable[[], Measures]) -> None:
-        self.make = make
-        self.worker: _Worker | None = None
-
-    def empty(self) -> None:
-        worker, self.worker = self.worker, None
-        if worker:
-            worker.end()
+    def _leave(self) -> None:
+        pass
 
 
 class _Worker:
@@ -251,9 +164,3 @@ def _ended(status: int) -> Exception:
         " able to import what makes the evaluator, and a script that starts workers needs"
         ' `if __name__ == "__main__":` around what it runs'
     )
-
-
-def failed(task: EvaluationTask) -> Evaluation:
-    """What comes back of a task that cannot be measured."""
-    nan = math.nan
-    return Evaluation(key=task.subnet.key, genes=task.genes, top1=nan, loss=nan, seconds=nan)

@@ -1,5 +1,6 @@
 """What is to be evaluated, and what came out."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from supernet.space import Genes, Space, Subnet, decode
 
-__all__ = ["CALIBRATION_IMAGES", "Evaluation", "EvaluationTask", "Split", "tasks_of"]
+__all__ = ["CALIBRATION_IMAGES", "Evaluation", "EvaluationTask", "Split", "failed", "tasks_of"]
 
 Split: TypeAlias = Literal["holdout", "test"]
 
@@ -69,3 +70,9 @@ def tasks_of(
         )
         for subnet, row in zip(decode(space, genes), rows)
     ]
+
+
+def failed(task: EvaluationTask) -> Evaluation:
+    """What comes back of a task that cannot be measured."""
+    nan = math.nan
+    return Evaluation(key=task.subnet.key, genes=task.genes, top1=nan, loss=nan, seconds=nan)

@@ -1,6 +1,7 @@
 """A search: limits are checked, an algorithm is made and driven, the result kept."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ from supernet.search.result import SearchResult
 from supernet.space import Genes
 from supernet.threads import products_alone_if_busy
 
-__all__ = ["Budget", "run_search"]
+__all__ = ["Budget", "run_search", "searched"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +69,45 @@ def run_search(  # noqa: PLR0913  # what a search is made of
         InfeasibleError: nothing meets the limits; names the nearest subnet and the limit
             that is tight.
     """
+    budget = budget or Budget()
+    chosen = factory or algorithm(suited(problem)).factory
+
+    def drive_algorithm(begin: Start) -> bool:
+        return drive(
+            chosen,
+            begin,
+            seconds=budget.seconds,
+            again=again,
+            workers=workers,
+            progress=progress,
+        )
+
+    return searched(problem, drive_algorithm, budget=budget, start=start, seed=seed)
+
+
+def searched(
+    problem: Problem,
+    drive_it: Callable[[Start], bool],
+    *,
+    budget: Budget,
+    start: Genes | None = None,
+    seed: int = 0,
+) -> SearchResult:
+    """What a search finds, whatever drives it.
+
+    Args:
+        problem: what is searched for.
+        drive_it: spends the budget and keeps what it scores in the archive; whether it ended by
+            itself, and not since the time was up.
+        budget: when to end.
+        start: as of `run_search`.
+        seed: as of `run_search`.
+
+    Raises:
+        InfeasibleError: as `run_search`.
+    """
     begun = time.perf_counter()
     keep_freed_memory()
-    budget = budget or Budget()
     check_limits(problem)
     named = problem.domain.canonical(corners(problem)[:0] if given is None else given)
     first = [corners(problem), named, *([] if start is None else [problem.domain.canonical(start)])]
@@ -83,16 +120,8 @@ def run_search(  # noqa: PLR0913  # what a search is made of
         given=named,
         archive=archive,
     )
-    chosen = factory or algorithm(suited(problem)).factory
     with products_alone_if_busy():
-        complete = drive(
-            chosen,
-            start_with,
-            seconds=budget.seconds,
-            again=again,
-            workers=workers,
-            progress=progress,
-        )
+        complete = drive_it(start_with)
     everything = archive.at(np.arange(len(archive)))
     seconds = time.perf_counter() - begun
     return SearchResult.of(problem, everything, seconds=seconds, complete=complete)

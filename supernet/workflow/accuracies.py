@@ -29,7 +29,7 @@ from supernet.space import (
     subnet_keys,
     unique,
 )
-from supernet.workflow.engines import check_count, open_engine
+from supernet.workflow.engines import DEFAULT_ENGINE, check_count, open_engine
 
 Values = npt.NDArray[np.float64]
 
@@ -40,7 +40,7 @@ class Accuracies:
     """Measures subnets of a run on the images of a split, and keeps what it measured.
 
     Weights and images are loaded only when something has to be measured. Several threads may
-    ask at once. Worker processes end with `close`, or at the end of a ``with`` block.
+    ask at once. Workers end with `close`, or at the end of a ``with`` block.
 
     Args:
         run: a trained one.
@@ -50,8 +50,9 @@ class Accuracies:
         images: how many of them at most; 0 for all.
         calibration_images: for the batch norm statistics, at most.
         finetune_epochs: passes over the training images before each is measured.
-        workers: processes that measure at the same time.
-        engine: measures, in place of one of its own, and is not closed.
+        workers: that measure at the same time.
+        engine: the name of one that is opened and closed here; or one that is open, and stays so.
+        address: of the cluster that the named one joins.
     """
 
     def __init__(
@@ -65,7 +66,8 @@ class Accuracies:
         calibration_images: int = CALIBRATION_IMAGES,
         finetune_epochs: float = 0.0,
         workers: int = 1,
-        engine: Engine | None = None,
+        engine: Engine | str = DEFAULT_ENGINE,
+        address: str = "",
     ) -> None:
         check_count("images", images, lowest=0)
         self.run, self.space, self._progress = run, run.space(), progress
@@ -77,8 +79,12 @@ class Accuracies:
         )
         self._epochs = finetune_epochs
         self.evidence = Evidence(run.evidence)
-        self._own = None if engine else open_engine(run, device, workers, progress)
-        self._engine = engine or self._own
+        self._own: Engine | None = None
+        if isinstance(engine, str):
+            engine = self._own = open_engine(
+                run, device, workers, progress, engine=engine, address=address
+            )
+        self._engine = engine
 
     def measure(self, genes: Genes) -> Values:
         """Accuracy in percent and loss of a population ``(N, G)``, shape ``(2, N)``.
@@ -107,7 +113,7 @@ class Accuracies:
         return top1
 
     def close(self) -> None:
-        """End the processes."""
+        """End what was started."""
         if self._own:
             self._own.close()
 
@@ -124,7 +130,6 @@ class Accuracies:
 
     def _measured(self, genes: Genes, progress: Progress) -> Values:
         """As `measure`; NaN where it failed."""
-        assert self._engine
         keys = subnet_keys(self.space, genes)
         known = self.evidence.lookup(self.condition, keys)
         todo = {key: i for i, key in enumerate(keys) if math.isnan(known.top1[i])}

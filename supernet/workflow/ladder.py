@@ -12,7 +12,7 @@ from supernet.runs import Run
 from supernet.search import Accuracy, Problem, Rung, algorithm
 from supernet.workflow.accuracies import Accuracies
 from supernet.workflow.engines import open_engine
-from supernet.workflow.request import PREDICTOR, SearchRequest
+from supernet.workflow.request import PREDICTOR, RAY_TUNE, SearchRequest
 
 __all__ = ["Step", "ladder_of", "measured_problem"]
 
@@ -89,7 +89,7 @@ def ladder_of(request: SearchRequest, run: Run) -> tuple[Step, ...]:
         ConfigError: a rung that is none, or costs no more than the one before; several for an
             algorithm that measures all alike.
     """
-    climbs = algorithm(request.algorithm).climbs
+    climbs = request.engine == RAY_TUNE or algorithm(request.algorithm).climbs
     if request.ladder:
         steps = tuple(map(Step.of, request.ladder))
     elif climbs:
@@ -129,16 +129,16 @@ def measured_problem(
     steps: Sequence[Step],
     predictor: AccuracyPredictor | None,
 ) -> Iterator[Problem]:
-    """`problem` with measured accuracies; the processes that measure end with the block.
+    """`problem` with measured accuracies; what measures ends with the block.
 
     Args:
         run: a trained one, with images.
-        request: where to measure, in how many processes.
+        request: where to measure, and by how many workers.
         problem: its accuracy is replaced.
         steps: the rungs.
         predictor: for the rung that it is.
     """
-    engine = open_engine(run, request.device, request.workers)
+    engine = _opened(run, request)
     try:
         *lower, whole = steps
         passes = whole.passes(run)
@@ -152,6 +152,19 @@ def measured_problem(
         )
     finally:
         engine.close()
+
+
+def _opened(run: Run, request: SearchRequest) -> Engine:
+    """What measures; each trial of Ray Tune does where it runs, by a copy of what is made here."""
+    if request.engine == RAY_TUNE:
+        return open_engine(Run(run.folder.resolve()), request.device)
+    return open_engine(
+        run,
+        request.device,
+        request.workers,
+        engine=request.engine,
+        address=request.ray_address,
+    )
 
 
 def _rung(

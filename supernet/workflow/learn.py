@@ -45,7 +45,13 @@ def learn_predictor(
     """
     spread = random_pairs(run.space(), request.pairs, request.seed)
     with Accuracies(
-        run, request.device, progress, images=request.images, workers=request.workers
+        run,
+        request.device,
+        progress,
+        images=request.images,
+        workers=request.workers,
+        engine=request.measuring,
+        address=request.ray_address,
     ) as accuracies:
         key = _key(accuracies, request, problem)
         known = _learned(accuracies, key)

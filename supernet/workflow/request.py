@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 
 from supernet.errors import ConfigError
+from supernet.workflow.engines import DEFAULT_ENGINE
 
-__all__ = ["PREDICTOR", "SearchRequest"]
+__all__ = ["PREDICTOR", "RAY_TUNE", "SearchRequest"]
 
 PREDICTOR = "predictor"
 """The rung of a ladder that costs no measurement."""
+RAY_TUNE = "ray-tune"
+"""The engine that searches by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +65,11 @@ class SearchRequest:
     images: int = 0
     """Hold-out images of each measurement; 0 for all."""
     workers: int = 1
-    """Processes that measure accuracies."""
+    """Measurements of accuracies at the same time."""
+    engine: str = DEFAULT_ENGINE
+    """What measures them (`supernet.workflow.engines.ENGINES`); or `RAY_TUNE`."""
+    ray_address: str = ""
+    """Of the Ray cluster that is joined; empty for ``RAY_ADDRESS``, or one that starts here."""
     confirm: int = 0
     """Finalists that are measured before the winner is named."""
     certify: bool = False
@@ -93,6 +100,8 @@ class SearchRequest:
             problems.append("certify: of a measured accuracy nothing can be proven")
         if self.measures and self.predictor and PREDICTOR not in self.ladder:
             problems.append("predictor: no rung of the ladder is the predictor")
+        if self.engine == RAY_TUNE:
+            problems += self._wrong_for_tune()
         if self.name and not self.name.replace("_", "").replace("-", "").isalnum():
             problems.append(f"name: letters, digits, '_' and '-' only, found {self.name!r}")
         if problems:
@@ -102,6 +111,24 @@ class SearchRequest:
     def measures(self) -> bool:
         """Whether accuracies are measured."""
         return self.measure or bool(self.ladder)
+
+    @property
+    def measuring(self) -> str:
+        """Name of the engine of single measurements."""
+        return "ray" if self.engine == RAY_TUNE else self.engine
+
+    def _wrong_for_tune(self) -> list[str]:
+        found = []
+        if not self.measures:
+            found.append(f"engine: {RAY_TUNE} measures every accuracy; add --measure or --ladder")
+        if self.algorithm not in ("", RAY_TUNE):
+            found.append(
+                f"algorithm: {RAY_TUNE} has its own, ASHA and OptunaSearch; leave out "
+                f"{self.algorithm}, or take the engine ray"
+            )
+        if self.storage:
+            found.append(f"storage: the study of {RAY_TUNE} is kept by Ray; leave it out")
+        return found
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as kept with a result."""

@@ -38,8 +38,9 @@ from supernet.studies import Storage
 from supernet.workflow.confirm import Confirmed, confirm
 from supernet.workflow.ladder import ladder_of, measured_problem
 from supernet.workflow.learn import learn_predictor
+from supernet.workflow.ray_tune import check_tune, tune_search
 from supernet.workflow.report import report_results, report_run
-from supernet.workflow.request import SearchRequest
+from supernet.workflow.request import RAY_TUNE, SearchRequest
 
 __all__ = [
     "SEARCHES",
@@ -153,7 +154,7 @@ def search_run(
         with ExitStack() as stack:
             if steps:
                 measured = measured_problem(run, request, problem, steps, predictor)
-                problem = folder.journaled(stack.enter_context(measured))
+                problem = stack.enter_context(measured)
             outcome = _search(run, request, problem, tables, predictor, folder, output, progress)
     return replace(outcome, report=report_run(run))
 
@@ -196,6 +197,9 @@ def search_space(
 
 def _with_algorithm(request: SearchRequest) -> SearchRequest:
     """`request` with the name of its algorithm: that which suits where none is named."""
+    if request.engine == RAY_TUNE:
+        check_tune()
+        return replace(request, algorithm=RAY_TUNE)
     if request.algorithm:
         return replace(request, algorithm=algorithm(request.algorithm).name)
     if len(request.ladder) > 1:
@@ -265,22 +269,7 @@ def _search(
     bound, start = None, None
     if predictor is not None and not problem.measures:
         bound, start = proven(problem, predictor, thorough=request.certify)
-    place = StudyPlace(Storage(request.storage), request.study) if request.storage else None
-    found = run_search(
-        problem,
-        factory=factory_of(request.algorithm, place),
-        budget=Budget(
-            scored=request.budget or default_budget(request.algorithm, problem),
-            seconds=request.seconds,
-        ),
-        start=start,
-        given=_given(problem, request.start),
-        seed=request.seed,
-        again=folder.scored,
-        workers=request.workers,
-        progress=progress,
-    )
-    result = found.bounded(bound)
+    result = _found(request, problem, start, folder, progress).bounded(bound)
     confirmed: tuple[Confirmed, ...] = ()
     if request.confirm and run is not None:
         confirmed = confirm(run, request, problem, result, tables, progress)
@@ -304,6 +293,38 @@ def _search(
         algorithm=request.algorithm,
         confirmed=confirmed,
         run=run,
+    )
+
+
+def _found(
+    request: SearchRequest,
+    problem: Problem,
+    start: Genes | None,
+    folder: SearchFolder,
+    progress: Progress,
+) -> SearchResult:
+    """What the search itself finds, by an algorithm here or by Ray Tune."""
+    budget = Budget(
+        scored=request.budget or default_budget(request.algorithm, problem),
+        seconds=request.seconds,
+    )
+    common: dict[str, Any] = {
+        "budget": budget,
+        "seed": request.seed,
+        "again": folder.scored,
+        "workers": request.workers,
+        "progress": progress,
+    }
+    if request.engine == RAY_TUNE:
+        place, address = folder.path, request.ray_address
+        return tune_search(problem, folder=place, device=request.device, address=address, **common)
+    place = StudyPlace(Storage(request.storage), request.study) if request.storage else None
+    return run_search(
+        folder.journaled(problem),
+        factory=factory_of(request.algorithm, place),
+        start=start,
+        given=_given(problem, request.start),
+        **common,
     )
 
 

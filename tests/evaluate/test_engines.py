@@ -21,6 +21,7 @@ from supernet.evaluate import (
     EvaluationTask,
     Evaluator,
     InProcess,
+    RayActors,
     Workers,
     evaluate_all,
 )
@@ -53,12 +54,21 @@ def tasks(tiny_space: Space, rng: np.random.Generator) -> list[EvaluationTask]:
     return tasks_of(tiny_space, unique(sample(tiny_space, 6, rng)), images=20)
 
 
-@pytest.fixture(params=["in process", "workers"])
+ENGINES: dict[str, Callable[[Make], Engine]] = {
+    "in process": InProcess,
+    "workers": lambda make: Workers([make, make]),
+    "ray": lambda make: RayActors([make, make]),
+}
+
+
+@pytest.fixture(params=["in process", "workers", pytest.param("ray", marks=pytest.mark.slow)])
 def engine(request: pytest.FixtureRequest) -> Iterator[Callable[[Make], Engine]]:
+    if request.param == "ray":
+        pytest.importorskip("ray")
     opened: list[Engine] = []
 
     def open_engine(make: Make) -> Engine:
-        opened.append(InProcess(make) if request.param == "in process" else Workers([make, make]))
+        opened.append(ENGINES[request.param](make))
         return opened[-1]
 
     yield open_engine
