@@ -82,7 +82,7 @@ def run_search(  # noqa: PLR0913  # what a search is made of
             progress=progress,
         )
 
-    return searched(problem, drive_algorithm, budget=budget, start=start, seed=seed)
+    return searched(problem, drive_algorithm, budget=budget, start=start, given=given, seed=seed)
 
 
 def searched(
@@ -91,6 +91,7 @@ def searched(
     *,
     budget: Budget,
     start: Genes | None = None,
+    given: Genes | None = None,
     seed: int = 0,
 ) -> SearchResult:
     """What a search finds, whatever drives it.
@@ -101,6 +102,7 @@ def searched(
             itself, and not since the time was up.
         budget: when to end.
         start: as of `run_search`.
+        given: as of `run_search`.
         seed: as of `run_search`.
 
     Raises:

@@ -316,8 +316,13 @@ def _found(
         "progress": progress,
     }
     if request.engine == RAY_TUNE:
-        place, address = folder.path, request.ray_address
-        return tune_search(problem, folder=place, device=request.device, address=address, **common)
+        return tune_search(
+            problem,
+            folder=folder.path,
+            device=request.device,
+            address=request.ray_address,
+            **common,
+        )
     place = StudyPlace(Storage(request.storage), request.study) if request.storage else None
     return run_search(
         folder.journaled(problem),
