@@ -3,8 +3,9 @@
 import ctypes
 import platform
 from functools import cache
+from pathlib import Path
 
-__all__ = ["keep_freed_memory"]
+__all__ = ["free_bytes", "keep_freed_memory"]
 
 # from glibc's malloc.h
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
@@ -26,3 +27,16 @@ def keep_freed_memory() -> bool:
     settings = {_MMAP_MAX: 0, _TRIM_THRESHOLD: 2**31 - 1, _TOP_PAD: 64 << 20}
     done = [mallopt(name, value) for name, value in settings.items()]
     return all(done)
+
+
+def free_bytes() -> int | None:
+    """Memory that new processes can take without swapping; None where the system does not say.
+
+    Linux alone says it.
+    """
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    kib = {line.split(":")[0]: int(line.split()[1]) for line in lines if len(line.split()) > 1}
+    return kib["MemAvailable"] << 10 if "MemAvailable" in kib else None

@@ -4,6 +4,8 @@
 ``config.yaml``          everything resolved: data, recipe, seed, classes
 ``space.yaml``           the search space
 ``metrics.jsonl``        one line an epoch
+``architecture.jsonl``   one line an epoch of a phase that searches: probabilities
+``targets/``             latency tables of such phases, by their names
 ``checkpoints/``         weights and the state of training
 ``evaluations.sqlite``   subnet -> accuracy, with what it was measured on
 ``predictor/``           the accuracy predictor, learned or imported; ``pairs.npz``
@@ -17,6 +19,7 @@
 """
 
 import datetime
+import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass, field, replace
@@ -105,6 +108,16 @@ class Run:
         return self.folder / "checkpoints"
 
     @property
+    def architecture(self) -> Path:
+        """What phases that search have learned, one line an epoch."""
+        return self.folder / "architecture.jsonl"
+
+    @property
+    def tables(self) -> Path:
+        """Folder of the latency tables that phases search by."""
+        return self.folder / "targets"
+
+    @property
     def evidence(self) -> Path:
         """The database of evaluations (`supernet.evaluate.Evidence`)."""
         return self.folder / "evaluations.sqlite"
@@ -178,6 +191,12 @@ class Run:
             return []
         return [json.loads(line) for line in path.read_text().splitlines()]
 
+    def learned(self) -> list[dict[str, Any]]:
+        """What phases that search have learned, one record an epoch; none without such."""
+        if not self.architecture.exists():
+            return []
+        return [json.loads(line) for line in self.architecture.read_text().splitlines()]
+
     def supernet(self) -> "Supernet":
         """The supernet with the newest weights.
 
@@ -212,25 +231,37 @@ class Run:
         return {"path": os.path.relpath(weights, folder), "sha256": sha256(weights)}
 
     def condition(
-        self, split: Split = "holdout", *, images: int = 0, data: str | None = None
+        self,
+        split: Split = "holdout",
+        *,
+        images: int = 0,
+        calibration_images: int = CALIBRATION_IMAGES,
+        finetune_epochs: float = 0.0,
+        data: str | None = None,
     ) -> Condition:
         """Under which the evaluations of `evaluator` are kept.
 
         Args:
             split: the images that are evaluated.
             images: how many of them at most; 0 for all.
+            calibration_images: for the batch norm statistics, at most.
+            finetune_epochs: passes over the training images before a subnet is measured.
             data: images instead of those of the run.
         """
         if data:
             from supernet.data import absolute_source
 
             data = absolute_source(data)
+        weights = sha256(self.weights())
+        if finetune_epochs:  # other weights, made from these by the run's recipe
+            told = f"{weights} {sorted(self.config().recipe.items())} {finetune_epochs}"
+            weights = hashlib.sha256(told.encode()).hexdigest()
         return Condition(
-            weights=sha256(self.weights()),
+            weights=weights,
             data=data or self.config().data,
             split=split,
             images=images,
-            calibration_images=CALIBRATION_IMAGES,
+            calibration_images=calibration_images,
         )
 
     def evaluator(

@@ -8,13 +8,16 @@ import numpy as np
 
 from supernet.data import Dataset, load_fashion_mnist
 from supernet.space import Space, Subnet, decode, largest, sample, smallest
-from supernet.train import Recipe, at_batch_size, load_recipe, scaled
+from supernet.train import Recipe, aimed, at_batch_size, load_recipe, scaled
 
 __all__ = ["WAITS", "few_images", "few_subnets", "logged_losses", "short_recipe"]
 
 WAITS = {
-    "attentive": 2
-}  # a look at the losses of the candidates for each of its two best_up subnets
+    "attentive": 2,  # a look at the losses of the candidates for each of its two best_up subnets
+    "proxylessnas": 3,  # one at the losses of the paths of each update
+    "proxylessnas_reinforce": 1,
+    "tunas": 1,
+}
 
 
 def few_images(count: int) -> Dataset:
@@ -34,6 +37,7 @@ def short_recipe(name: str) -> Recipe:
     """A recipe with 32 images a step and one epoch a phase."""
     recipe = at_batch_size(load_recipe(name), 32)
     recipe = scaled(recipe, len(recipe.phases))
+    recipe = aimed(recipe, "toy", 0.3) if recipe.searching else recipe
     return replace(recipe, phases=tuple(replace(p, epochs=1) for p in recipe.phases))
 
 

@@ -24,6 +24,7 @@ from supernet.workflow.accuracies import Accuracies
 from supernet.workflow.train import seeded_supernet, train_supernet
 from tests.accelerator import AVAILABLE, Accelerator
 from tests.on_devices import WAITS, few_images, few_subnets, logged_losses, short_recipe
+from tests.train.toy_latency import latencies_of
 
 pytestmark = pytest.mark.skipif(not AVAILABLE, reason="this torch has no devices in Python")
 
@@ -123,6 +124,7 @@ def test_steps_of_every_recipe_wait_for_nothing(
             folder=tmp_path / folder,
             processes=processes,
             progress=stepped if folder == "there" else silent,
+            latencies=latencies_of(space, recipe),
         ).train()
     assert len(at_steps) == 2 * len(recipe.phases)
     # the second step of a phase: before the first one, the phase before it was saved

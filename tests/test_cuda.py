@@ -27,6 +27,7 @@ from supernet.train.recipe import Precision
 from supernet.workflow.accuracies import Accuracies
 from supernet.workflow.train import seeded_supernet, train_supernet
 from tests.on_devices import WAITS, few_images, few_subnets, logged_losses, short_recipe
+from tests.train.toy_latency import latencies_of
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
@@ -87,7 +88,16 @@ def test_steps_of_every_recipe_wait_for_nothing(
         supernet = seeded_supernet(space, 0)
         here = Processes(device=_DEVICE)
         there = tmp_path / "there"
-        trainer = Trainer(supernet, dataset, recipe, folder=there, processes=here, progress=stepped)
+        latencies = latencies_of(space, recipe)
+        trainer = Trainer(
+            supernet,
+            dataset,
+            recipe,
+            folder=there,
+            processes=here,
+            progress=stepped,
+            latencies=latencies,
+        )
         torch.cuda.set_sync_debug_mode("warn")
         try:
             trainer.train()
@@ -97,7 +107,8 @@ def test_steps_of_every_recipe_wait_for_nothing(
     # the last of a phase: at the first, the phase before it is saved
     waited = [b - a for a, b in zip(at_steps[6::8], at_steps[7::8])]
     assert waited == [WAITS.get(name, 0)] * len(recipe.phases), found
-    Trainer(seeded_supernet(space, 0), dataset, recipe, folder=tmp_path / "cpu").train()
+    supernet = seeded_supernet(space, 0)
+    Trainer(supernet, dataset, recipe, folder=tmp_path / "cpu", latencies=latencies).train()
     assert logged_losses(there) == pytest.approx(logged_losses(tmp_path / "cpu"), rel=0.02)
 
 

@@ -24,6 +24,7 @@ LEVELS = (
     ("elastic",),
     ("space",),
     (
+        "children",
         "errors",
         "fetch",
         "files",
@@ -32,6 +33,7 @@ LEVELS = (
         "metrics",
         "presets",
         "progress",
+        "studies",
         "threads",
     ),
 )

@@ -11,6 +11,7 @@ __all__ = [
     "Value",
     "common",
     "device",
+    "engine",
     "images",
     "networks",
     "run",
@@ -83,8 +84,35 @@ workers = click.option(
     type=click.IntRange(1, 256),
     default=1,
     show_default=True,
-    help="Processes that measure at the same time; they share the processors.",
+    help="Measurements at the same time; they share the processors.",
 )
+
+
+def engine(more: str = "") -> Decorator:
+    """``--engine NAME`` and ``--ray-address``; a command takes `engine` and `ray_address`.
+
+    Args:
+        more: about engines of this command alone.
+    """
+
+    def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
+        address = click.option(
+            "--ray-address",
+            cls=Once,
+            default="",
+            help="HOST:PORT of a running Ray cluster, or auto; RAY_ADDRESS if not given, else Ray "
+            "is started here.",
+        )
+        named = click.option(
+            "--engine",
+            cls=Once,
+            default="processes",
+            show_default=True,
+            help="What measures: processes; ray, with an actor for each of --workers" + more + ".",
+        )
+        return named(address(function))
+
+    return decorated
 
 
 class Value(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only

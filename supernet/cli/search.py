@@ -23,6 +23,8 @@ _EPILOG = """Examples:
   supernet search --fix resolution=192,224 --fix stage2.kernel=3
   supernet search --space mobilenet_v3_w1.2 --predictor acc.json --target note10 \\
       --max-latency-ms 20
+  supernet search --max-latency-ms 0.2 --measure --budget 100 --workers 2
+  supernet search --max-latency-ms 0.2 --ladder predictor,500,all,finetune:1
   supernet search --max-latency-ms 0.2 --resume
 """
 _TELLING = 3.0  # points: a bound that is farther away says nothing to a reader
@@ -68,15 +70,42 @@ _BYTE_LIMITS = ("max_file_size", "max_peak_memory")
 @click.option(
     "--algorithm",
     cls=options.Once,
-    help="memetic, ei, nsga2, surrogate, aging, local, grid, random, or optuna:NAME with a sampler "
-    "of Optuna: tpe, gp, nsga2, nsga3, cmaes, random.  [default: memetic]",
+    help="memetic, ei, nsga2, surrogate, aging, local, grid, random, reinforce, "
+    "reinforce:absolute, netadapt; on a ladder asha, hyperband, bohb; or optuna:NAME with a "
+    "sampler of Optuna: tpe, gp, nsga2, nsga3, cmaes, random, grid.  [default: memetic; ei with "
+    "--measure; asha with --ladder]",
+)
+@click.option(
+    "--measure",
+    is_flag=True,
+    help="Measure every accuracy on the hold-out images, in place of predicting it.",
+)
+@click.option(
+    "--ladder",
+    cls=options.Once,
+    help="Measure few subnets whole: rungs, the cheapest first, of predictor, a number of images, "
+    "all, finetune:EPOCHS; such as predictor,500,all.",
+)
+@click.option(
+    "--start",
+    cls=options.Once,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A subnet.json to begin with: scored first, and what netadapt shrinks.",
+)
+@click.option(
+    "--storage",
+    cls=options.Once,
+    help="Keep the study of an Optuna sampler: sqlite:///study.db, a PostgreSQL URL, or "
+    "journal:FILE. Processes that name the same one share it.",
+)
+@click.option(
+    "--study", cls=options.Once, default="supernet", help="Its name there.", show_default=True
 )
 @click.option(
     "--budget",
     type=click.IntRange(1),
-    default=60_000,
-    show_default=True,
-    help="Subnets to score, at most.",
+    help="Subnets to score, at most; where accuracies are measured, whole measurements.  [default: "
+    "60,000, 200 measurements; fewer for algorithms that think long]",
 )
 @click.option(
     "--budget-seconds",
@@ -92,6 +121,10 @@ _BYTE_LIMITS = ("max_file_size", "max_peak_memory")
 )
 @options.images
 @options.workers
+@options.engine(
+    "; ray-tune, where Ray Tune searches itself: its ASHA on the ladder, "
+    "subnets by its OptunaSearch"
+)
 @click.option(
     "--confirm",
     type=click.IntRange(0, 1000),
@@ -154,7 +187,7 @@ def command(
 def _request(asked: dict[str, Any], device: str) -> "SearchRequest":
     import numpy as np
 
-    from supernet.search import DEFAULT, algorithm, latency_name
+    from supernet.search import algorithm, latency_name
     from supernet.workflow.request import SearchRequest
 
     latencies = merged("--max-latency-ms", asked["latencies"])
@@ -168,13 +201,20 @@ def _request(asked: dict[str, Any], device: str) -> "SearchRequest":
         limits=limits,
         limit_share=0.0 if limits else 0.5,
         fix=merged("--fix", asked["fix"]),
-        algorithm=algorithm(asked["algorithm"] or DEFAULT).name,
-        budget=asked["budget"],
+        algorithm=algorithm(asked["algorithm"]).name if asked["algorithm"] else "",
+        measure=asked["measure"],
+        ladder=tuple((asked["ladder"] or "").replace(" ", "").split(",")) * bool(asked["ladder"]),
+        start=asked["start"],
+        storage=asked["storage"] or "",
+        study=asked["study"],
+        budget=asked["budget"] or 0,
         seconds=asked["budget_seconds"] or np.inf,
         predictor=asked["predictor"],
         pairs=asked["pairs"],
         images=asked["images"] or 0,
         workers=asked["workers"],
+        engine=asked["engine"],
+        ray_address=asked["ray_address"],
         confirm=asked["confirm"],
         certify=asked["certify"],
         fresh_table=asked["remeasure"],
@@ -185,12 +225,15 @@ def _request(asked: dict[str, Any], device: str) -> "SearchRequest":
 
 
 def _result(outcome: "SearchOutcome") -> dict[str, Any]:
-    result, validation = outcome.result, outcome.predictor.validation
+    result = outcome.result
+    validation = outcome.predictor.validation if outcome.predictor else None
     limits = {axis.name: axis.limit for axis in result.problem.axes if axis.limit is not None}
     return {
         "subnet": str(outcome.subnet),
         "limits": limits,
+        "algorithm": outcome.algorithm,
         "predicted": dict(outcome.predicted),
+        "measured": dict(outcome.measured),
         "bound": result.bound,
         "predictor": {"kendall": validation.kendall, "rmse": validation.rmse}
         if validation
@@ -224,7 +267,8 @@ def _print(outcome: "SearchOutcome", result: dict[str, Any], *, certify: bool) -
         rows.append([f"interval on {target}", _interval(outcome.predicted, suffix)])
     rows += [_predictor_row(outcome)]
     rows += [["subnets scored", f"{result['scored']:,}, {result['front']} on the front"]]
-    print_table("Best subnet within the limits, predicted", rows)
+    how = "measured" if "top1" in outcome.measured and not outcome.confirmed else "predicted"
+    print_table(f"Best subnet within the limits, {how}", rows)
     if outcome.result.bound is not None:
         gap = outcome.result.bound - outcome.result.figures(outcome.result.best())["top1"]
         if certify or gap < _TELLING:
@@ -238,7 +282,7 @@ def _print(outcome: "SearchOutcome", result: dict[str, Any], *, certify: bool) -
         click.echo("the time was up; the same command with --resume goes on")
     if outcome.run:
         click.echo(f"next: supernet export {outcome.file} --onnx")
-    validation = outcome.predictor.validation
+    validation = outcome.predictor.validation if outcome.predictor else None
     if validation and validation.poor:
         click.echo(f"warning: {validation.poor}", err=True)
 
@@ -257,6 +301,8 @@ def _figure(axis: Any, value: float) -> str:
 
 
 def _predictor_row(outcome: "SearchOutcome") -> list[str]:
+    if outcome.predictor is None:
+        return ["accuracy", f"measured, by {outcome.algorithm}"]
     validation = outcome.predictor.validation
     if validation is None:
         sizes = getattr(outcome.predictor, "sizes", ())

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from supernet.runs import Run
     from supernet.train import Recipe
 
-_CHANGES = ("epochs", "batch_size", "precision", "init", "phases")
+_CHANGES = ("epochs", "batch_size", "precision", "init", "phases", "target", "max_latency_ms")
 _KEPT = ("data", "space_name", "recipe_name", *_CHANGES, "seed")
 """What a run was started with and goes on with."""
 
@@ -21,7 +21,8 @@ _KEPT = ("data", "space_name", "recipe_name", *_CHANGES, "seed")
 @click.command(
     epilog="Examples:  supernet train  |  supernet train --data photos --epochs 30  |  "
     "supernet train --data photos --space mobilenet_v2 --recipe from_pretrained "
-    "--init torchvision:mobilenet_v2  |  supernet train --resume  |  "
+    "--init torchvision:mobilenet_v2  |  supernet train --recipe proxylessnas "
+    "--target this_machine --max-latency-ms 0.2  |  supernet train --resume  |  "
     "torchrun --nproc-per-node 4 -m supernet train --data photos"
 )
 @click.option(
@@ -58,6 +59,15 @@ _KEPT = ("data", "space_name", "recipe_name", *_CHANGES, "seed")
     "folder, or a weights file of the same space.",
 )
 @click.option("--phases", help="Only these phases of the recipe, with commas between.")
+@click.option(
+    "--target",
+    help="Of a recipe that searches (proxylessnas, tunas): name or table (.json) of the device.",
+)
+@click.option(
+    "--max-latency-ms",
+    type=click.FloatRange(0, 1e7, min_open=True),
+    help="Of a recipe that searches: the latency of the subnet that it ends with.",
+)
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
 @options.run("Run folder to make, or with --resume to go on with.")
 @options.seed
@@ -107,17 +117,21 @@ def _recipe(
     precision: Any,
     init: str | None,
     phases: str | None,
+    target: str | None,
+    max_latency_ms: float | None,
 ) -> "Recipe":
     """The named recipe with what was asked for otherwise."""
     from dataclasses import replace
 
-    from supernet.train import at_batch_size, load_recipe, only_phases, scaled
+    from supernet.train import aimed, at_batch_size, load_recipe, only_phases, scaled
 
     recipe = load_recipe(name)
     if init is not None:
         recipe = replace(recipe, init=init)
     if phases is not None:
         recipe = only_phases(recipe, [phase.strip() for phase in phases.split(",")])
+    if target is not None or max_latency_ms is not None:
+        recipe = aimed(recipe, target, max_latency_ms)
     if epochs is not None:
         recipe = scaled(recipe, epochs)
     if batch_size is not None:
@@ -132,9 +146,36 @@ def _report(run: "Run", *, as_json: bool) -> None:
         [_row(record) for record in phases],
         ["after phase", "largest", "smallest", "random, mean"],
     )
+    searches = _searches(run)
+    for found in searches:
+        click.echo(
+            f"\nmost probable subnet of phase {found['phase']!r}: {found['subnet']}\n"
+            f"latency on {found['target']} {found['latency_ms']:.4g} ms (limit "
+            f"{found['limit_ms']:.4g}), top-1 {found['top1']:.2f} on held-out images\n"
+            f"subnet: {found['file']}\nreport: {run.folder / 'report.html'}\n"
+            f"next: supernet export {found['file']} --onnx"
+        )
     click.echo(f"\nrun: {run.folder}")
     if as_json:
-        print_json({"run": str(run.folder), "phases": phases})
+        print_json({"run": str(run.folder), "phases": phases, "searches": searches})
+
+
+def _searches(run: "Run") -> list[dict[str, Any]]:
+    """What phases that search ended with."""
+    from supernet.workflow.architecture import searched
+
+    return [
+        {
+            "phase": saved.name,
+            "subnet": str(saved.subnet),
+            "target": saved.request["target"],
+            "limit_ms": saved.request["limit_ms"],
+            "latency_ms": saved.result.figures(saved.chosen)[f"latency@{saved.request['target']}"],
+            "top1": saved.result.figures(saved.chosen)["top1"],
+            "file": str(saved.folder / "subnet.json"),
+        }
+        for saved in searched(run)
+    ]
 
 
 def _held_out(run: "Run") -> str:

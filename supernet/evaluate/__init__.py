@@ -7,13 +7,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from supernet.evaluate.device import resolved_device
-from supernet.evaluate.engines import Engine, InProcess, Workers
+from supernet.evaluate.engines import Engine, InProcess, Workers, evaluate_all
+from supernet.evaluate.pool import Measures
+from supernet.evaluate.ray_actors import RayActors
 from supernet.evaluate.store import Condition, Evidence, Measured, Pairs
 from supernet.evaluate.task import (
     CALIBRATION_IMAGES,
     Evaluation,
     EvaluationTask,
     Split,
+    failed,
     tasks_of,
 )
 
@@ -31,10 +34,14 @@ __all__ = [
     "Evidence",
     "InProcess",
     "Measured",
+    "Measures",
     "Pairs",
+    "RayActors",
     "Score",
     "Split",
     "Workers",
+    "evaluate_all",
+    "failed",
     "percent",
     "recalibrate",
     "resolved_device",

@@ -66,22 +66,44 @@ class Evaluator:
         self._device, self._batch_size = torch.device(device), batch_size
         if self._device.type == "cpu":
             keep_freed_memory()
+        self.device = device
         self._calibration = _some(dataset.train, calibration_images)
         self._cache = ViewCache(kept_bytes)
 
-    def network(self, subnet: Subnet) -> Network:
-        """The plain network of `subnet`, recalibrated, in eval mode."""
+    def network(self, subnet: Subnet, *, calibration_images: int = 0) -> Network:
+        """The plain network of `subnet`, recalibrated, in eval mode.
+
+        Args:
+            subnet: to take from the supernet.
+            calibration_images: of those of the evaluator, at most; 0 for all.
+        """
         network = extract(self.supernet, subnet).to(memory_format=torch.channels_last)
-        batches = self._views("calibration", subnet.resolution)
-        size = self._images_of_batch(subnet.resolution)
-        count = max(1, len(self._calibration) // size)  # the whole ones
-        recalibrate(network, (batches[index] for index in range(count)))
+        self.recalibrate(network, subnet.resolution, calibration_images)
         return network.eval()
+
+    def recalibrate(self, network: Network, resolution: int, calibration_images: int = 0) -> None:
+        """Compute the batch norm statistics of a network anew.
+
+        Args:
+            network: changed in place.
+            resolution: input size in pixels.
+            calibration_images: of those of the evaluator, at most; 0 for all.
+        """
+        images = calibration_images if calibration_images < len(self._calibration) else 0
+        batches = self._views("calibration", resolution, images)
+        size = self._images_of_batch(resolution)
+        count = max(1, (images or len(self._calibration)) // size)  # the whole ones
+        recalibrate(network, (batches[index] for index in range(count)))
 
     def evaluate(self, task: EvaluationTask) -> Evaluation:
         """Measure one subnet."""
         start = time.perf_counter()
-        score = self.subnet_score(task.subnet, task.split, images=task.images)
+        score = self.subnet_score(
+            task.subnet,
+            task.split,
+            images=task.images,
+            calibration_images=task.calibration_images,
+        )
         return Evaluation(
             key=task.subnet.key,
             genes=task.genes,
@@ -98,15 +120,19 @@ class Evaluator:
         """Accuracy of `subnet`, recalibrated, in percent."""
         return self.subnet_score(subnet, split).top1
 
-    def subnet_score(self, subnet: Subnet, split: Split, *, images: int = 0) -> Score:
+    def subnet_score(
+        self, subnet: Subnet, split: Split, *, images: int = 0, calibration_images: int = 0
+    ) -> Score:
         """Accuracy and loss of `subnet`, recalibrated.
 
         Args:
             subnet: to measure.
             split: on which images.
             images: how many of them at most; 0 for all.
+            calibration_images: for the batch norm statistics, at most; 0 for all that the
+                evaluator has.
         """
-        network = self.network(subnet)
+        network = self.network(subnet, calibration_images=calibration_images)
         fold_norms(network)
         return self.score(network, subnet.resolution, split, images=images)
 

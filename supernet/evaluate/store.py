@@ -49,7 +49,7 @@ class Condition:
     """What an evaluation depends on beside the subnet."""
 
     weights: str
-    """SHA-256 of the supernet's weights."""
+    """SHA-256 of the supernet's weights; where subnets are finetuned first, of how as well."""
     data: str
     """The data set: its name, or the absolute path of its folder."""
     split: Split

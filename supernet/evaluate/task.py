@@ -1,5 +1,6 @@
 """What is to be evaluated, and what came out."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from supernet.space import Genes, Space, Subnet, decode
 
-__all__ = ["CALIBRATION_IMAGES", "Evaluation", "EvaluationTask", "Split", "tasks_of"]
+__all__ = ["CALIBRATION_IMAGES", "Evaluation", "EvaluationTask", "Split", "failed", "tasks_of"]
 
 Split: TypeAlias = Literal["holdout", "test"]
 
@@ -26,6 +27,10 @@ class EvaluationTask:
     split: Split = "holdout"
     images: int = 0
     """How many of the split's images at most; 0 for all."""
+    calibration_images: int = CALIBRATION_IMAGES
+    """Training images for the batch norm statistics, at most."""
+    finetune_epochs: float = 0.0
+    """Passes over the training images before it is measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +49,30 @@ class Evaluation:
 
 
 def tasks_of(
-    space: Space, genes: Genes, *, split: Split = "holdout", images: int = 0
+    space: Space,
+    genes: Genes,
+    *,
+    split: Split = "holdout",
+    images: int = 0,
+    calibration_images: int = CALIBRATION_IMAGES,
+    finetune_epochs: float = 0.0,
 ) -> list[EvaluationTask]:
     """One task for every row of a population ``(N, G)``."""
     rows = np.asarray(genes).tolist()
     return [
-        EvaluationTask(subnet=subnet, genes=tuple(row), split=split, images=images)
+        EvaluationTask(
+            subnet=subnet,
+            genes=tuple(row),
+            split=split,
+            images=images,
+            calibration_images=calibration_images,
+            finetune_epochs=finetune_epochs,
+        )
         for subnet, row in zip(decode(space, genes), rows)
     ]
+
+
+def failed(task: EvaluationTask) -> Evaluation:
+    """What comes back of a task that cannot be measured."""
+    nan = math.nan
+    return Evaluation(key=task.subnet.key, genes=task.genes, top1=nan, loss=nan, seconds=nan)

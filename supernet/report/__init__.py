@@ -4,17 +4,27 @@ The page is a single file of plain HTML, SVG and a small script of our own. Neve
 `result_view` and `plot`, which are imported by their own names, know results of searches.
 """
 
-from supernet.report.contents import Curve, NetworkRow, Quality, QualityPoint, Report
+from supernet.report.contents import (
+    ChoiceShares,
+    Curve,
+    NetworkRow,
+    PolicyView,
+    Quality,
+    QualityPoint,
+    Report,
+)
 from supernet.report.document import MAX_BYTES, render
 from supernet.report.views import FrontPoint, OperatorRow, PlotAxis, Scatter, SearchView
 
 __all__ = [
     "MAX_BYTES",
+    "ChoiceShares",
     "Curve",
     "FrontPoint",
     "NetworkRow",
     "OperatorRow",
     "PlotAxis",
+    "PolicyView",
     "Quality",
     "QualityPoint",
     "Report",

@@ -148,6 +148,7 @@ svg text { fill: var(--ink); font-size: 12px; }
 .pair { fill: var(--pair); fill-opacity: 0.6; }
 .equal { stroke: var(--axis); stroke-width: 1.3; }
 .band { fill: var(--band); }
+.share-of { fill: var(--c0); } .leading { text-anchor: end; fill: var(--ink); }
 .curve { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
 .c0 { stroke: var(--c0); } .c1 { stroke: var(--c1); stroke-dasharray: 7 4; }
 .c2 { stroke: var(--c2); stroke-dasharray: 1 4.5; }

@@ -10,8 +10,10 @@ from supernet.report._checks import MAX_SIZE, raise_problems, unusable, unusable
 from supernet.report.views import SearchView
 
 __all__ = [
+    "ChoiceShares",
     "Curve",
     "NetworkRow",
+    "PolicyView",
     "Quality",
     "QualityPoint",
     "Report",
@@ -111,6 +113,47 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChoiceShares:
+    """How probable the choices of one gene were, epoch by epoch."""
+
+    name: str
+    """Such as ``stage2.block1.kernel``."""
+    choices: tuple[str, ...]
+    """The choices as text."""
+    shares: tuple[tuple[float, ...], ...]
+    """One tuple an epoch, with a probability for each choice."""
+
+    def __post_init__(self) -> None:
+        where = f"ChoiceShares {self.name!r}"
+        problems = [] if self.choices else [f"{where}: choices: at least one is needed"]
+        for own in self.shares:
+            if len(own) != len(self.choices) or not all(0 <= share <= 1 for share in own):
+                problems.append(f"{where}: shares: one from 0 to 1 for each choice, found {own}")
+        raise_problems(problems[:1])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyView:
+    """What a phase that searched learned about the choices."""
+
+    name: str
+    """Of the phase."""
+    epochs: tuple[float, ...]
+    """Ascending; at least one."""
+    genes: tuple[ChoiceShares, ...]
+    """Each with as many shares as there are epochs."""
+    caption: str
+    """The method, the limit and the expected latency in the end."""
+
+    def __post_init__(self) -> None:
+        count = len(self.epochs)
+        wrong = [gene.name for gene in self.genes if len(gene.shares) != count]
+        problems = [f"PolicyView {self.name!r}: epochs: at least one is needed"] * (not count)
+        problems += [f"PolicyView {self.name!r}: {name}: needs {count} epochs" for name in wrong]
+        raise_problems(problems)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """Everything a report shows; sections without data are left out."""
 
@@ -126,6 +169,8 @@ class Report:
     """Losses over epochs."""
     validation: tuple[Curve, ...] = ()
     """Top-1 accuracies in percent over epochs, such as of smallest and largest."""
+    policies: tuple[PolicyView, ...] = ()
+    """What phases that searched learned, in their order."""
     quality: Quality | None = None
     """Real accuracies of subnets of all sizes."""
     searches: tuple[SearchView, ...] = ()

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from supernet.report._curves import training_figure, validation_figure
 from supernet.report._markup import Markup, escape, join, tag
+from supernet.report._policy import policy_figure
 from supernet.report._quality import quality_content
 from supernet.report._script import SCRIPT
 from supernet.report._search import search_section
@@ -73,6 +74,7 @@ def _sections(report: Report, detail: float) -> list[Markup]:
     return [
         _section("Networks", headline_table(report)),
         *[search_section(view, i, detail) for i, view in enumerate(report.searches)],
+        _section("Probabilities of the choices", _policies(report)),
         _quality(report.quality),
         _section("Supernet training", _columns(curves)),
         _section("Further figures", figures_table(report.figures)),
@@ -88,6 +90,10 @@ def _section(heading: str, content: Markup, id_: str | None = None) -> Markup:
 
 def _quality(quality: Quality | None) -> Markup:
     return _section("Supernet quality", quality_content(quality), "quality")
+
+
+def _policies(report: Report) -> Markup:
+    return join(policy_figure(view, number) for number, view in enumerate(report.policies))
 
 
 def _columns(figures: list[Markup]) -> Markup:

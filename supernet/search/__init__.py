@@ -9,6 +9,7 @@ from supernet.search.api import search as _search
 from supernet.search.bound import accuracy_bound
 from supernet.search.contract import Algorithm, Candidates, Evaluated, Factory, Start
 from supernet.search.driver import Budget, run_search
+from supernet.search.ladder import Rung
 from supernet.search.limits import check_limits, corners
 from supernet.search.objective import (
     Accuracy,
@@ -53,6 +54,7 @@ __all__ = [
     "PredictorRecord",
     "Problem",
     "ProblemRecord",
+    "Rung",
     "SavedResult",
     "SearchFolder",
     "SearchResult",

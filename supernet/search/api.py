@@ -1,27 +1,34 @@
 """`supernet.search(...)`: a search from Python, in a folder where one is named."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from supernet.errors import ConfigError
+from supernet.errors import ConfigError, SupernetError
 from supernet.predict import AccuracyPredictor, load_predictor
 from supernet.progress import Progress, silent
 from supernet.runs import Run
+from supernet.search.algorithms.optuna_study import StudyPlace
 from supernet.search.bound import QUICK, THOROUGH, accuracy_bound
+from supernet.search.contract import Factory
 from supernet.search.driver import Budget, run_search
+from supernet.search.ladder import Rung
 from supernet.search.limits import check_limits
 from supernet.search.objective import Accuracy, Values, latency_name
 from supernet.search.problem import Problem
 from supernet.search.records import PredictorRecord
-from supernet.search.registry import algorithm, suited
+from supernet.search.registry import default_budget, factory_of, suited
 from supernet.search.result import SearchResult
 from supernet.search.setup import problem_of, tables_of
 from supernet.search.unfinished import search_folder
-from supernet.space import Genes, Space
+from supernet.space import Genes, Space, Subnet, encode
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
 
 __all__ = ["check_provable", "proven", "search"]
 
@@ -35,8 +42,12 @@ def search(  # noqa: PLR0913  # the options of a user
     objectives: Sequence[str] = (),
     limits: Mapping[str, float] | None = None,
     fix: Mapping[str, Sequence[Any]] | None = None,
-    algorithm_name: str = "",
-    budget: int = 60_000,
+    algorithm: "str | Factory | BaseSampler" = "",
+    ladder: Sequence[Rung] = (),
+    start: Sequence[Subnet] = (),
+    storage: StudyPlace | str | None = None,
+    workers: int = 1,
+    budget: int | None = None,
     seconds: float = np.inf,
     certify: bool = False,
     seed: int = 0,
@@ -52,13 +63,22 @@ def search(  # noqa: PLR0913  # the options of a user
             (None for no limit), or names alone.
         predictor: of the accuracy, or its file; that of the run when not given.
         accuracy: measures, in place of a predictor: percent of a population ``(N, G)``, shape
-            ``(N,)``, NaN where it failed. Asked once for each subnet within all other limits.
+            ``(N,)``, NaN where it failed. Asked once for each subnet within all other limits,
+            one at a time. An exception of it is a failed measurement, with a warning.
         objectives: more costs that shape the front, such as ``macs``.
         limits: the most that is allowed of costs, such as ``{"params": 5e6}``.
         fix: allowed values by dimension, such as ``{"resolution": [192, 224]}``.
-        algorithm_name: one of `supernet.search.ALGORITHMS`; when not given ``ei`` where the
-            accuracy is measured, else ``memetic``.
-        budget: subnets to score, at most.
+        algorithm: one of `supernet.search.ALGORITHMS`, a sampler object of Optuna, or a factory;
+            when not given ``ei`` where the accuracy is measured, ``asha`` with a ladder, else
+            ``memetic``.
+        ladder: cheaper measurements than `accuracy`, the cheapest first, for an algorithm that
+            chooses which subnets earn a whole one.
+        start: subnets to begin with; the first is what ``netadapt`` shrinks.
+        storage: where a study of Optuna is kept: a URL such as ``sqlite:///study.db``, or
+            ``journal:FILE``. Processes that name the same one share it.
+        workers: threads that call `accuracy` at the same time, one subnet each.
+        budget: subnets to score, at most; of a ladder, whole measurements or as much work. When
+            not given 200 where the accuracy is measured, else what the algorithm is made for.
         seconds: wall time of the search, at most.
         certify: prove thoroughly how good an answer can be at best, up to a minute; refused
             where nothing can be proven.
@@ -97,25 +117,26 @@ def search(  # noqa: PLR0913  # the options of a user
         True
     """
     space = space_or_run.space() if isinstance(space_or_run, Run) else space_or_run
-    if accuracy is None:
-        chosen = _predictor(space_or_run, space, predictor)
-        top1, record = Accuracy(function=chosen.mean), PredictorRecord.of_predictor(chosen)
-    else:
-        _check_measured(predictor, certify=certify)
-        chosen, record, top1 = None, None, Accuracy(function=accuracy, measured=True)
+    chosen, top1 = _accuracy(space_or_run, space, predictor, accuracy, certify=certify)
+    record = PredictorRecord.of_predictor(chosen) if chosen else None
     allowed = dict(limits or {})
     if isinstance(targets, Mapping):
         allowed |= {latency_name(name): ms for name, ms in targets.items() if ms is not None}
     tables = tables_of(space, list(targets), resume=resume, progress=progress)
-    problem = problem_of(space, tables, top1, objectives=objectives, limits=allowed, fix=fix)
-    bound, start = proven(problem, chosen, thorough=certify) if chosen else (None, None)
-    chosen_name = algorithm_name or suited(problem)
+    problem = problem_of(
+        space, tables, top1, objectives=objectives, limits=allowed, fix=fix, ladder=ladder
+    )
+    bound, good = proven(problem, chosen, thorough=certify) if chosen else (None, None)
+    chosen_one = algorithm or suited(problem)
+    most = budget or default_budget(chosen_one, problem)
     search_for = partial(
         run_search,
-        factory=algorithm(chosen_name).factory,
-        budget=Budget(scored=budget, seconds=seconds),
-        start=start,
+        factory=factory_of(chosen_one, StudyPlace.of(storage)),
+        budget=Budget(scored=most, seconds=seconds),
+        start=good,
+        given=encode(space, start) if start else None,
         seed=seed,
+        workers=workers,
         progress=progress,
     )
     if folder is None:
@@ -128,25 +149,53 @@ def search(  # noqa: PLR0913  # the options of a user
         "objectives": list(objectives),
         "limits": dict(problem.limits),
         "fix": problem.domain.as_dict(),
-        "algorithm": chosen_name,
-        "budget": budget,
+        "algorithm": chosen_one if isinstance(chosen_one, str) else type(chosen_one).__name__,
+        "budget": most,
+        "start": [str(subnet) for subnet in start],
+        "at_once": workers if problem.measures else 1,
         "certify": certify,
         "seed": seed,
     }
-    with search_folder(
-        Path(folder).parent, Path(folder).name, problem, request, resume=resume
-    ) as own:
-        found = search_for(own.journaled(problem), again=own.scored)
-        result = found.bounded(bound)
+    path = Path(folder)
+    with search_folder(path.parent, path.name, problem, request, resume=resume) as own:
+        result = search_for(own.journaled(problem), again=own.scored).bounded(bound)
         own.save(result, request=request, predictor=record, tables=tables)
     return result
 
 
-def _check_measured(predictor: object, *, certify: bool) -> None:
+def _guarded(accuracy: Callable[[Genes], Values], genes: Genes) -> Values:
+    """What a function of the user measures; NaN where it raises."""
+    try:
+        return accuracy(genes)
+    except SupernetError:
+        raise
+    except Exception as error:  # noqa: BLE001  # whatever it is, the others may be measured
+        line = " ".join(str(error).split())[:200]
+        warnings.warn(
+            f"a measurement failed, and counts as none: {type(error).__name__}: {line}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return np.full(len(genes), np.nan)
+
+
+def _accuracy(
+    space_or_run: Space | Run,
+    space: Space,
+    predictor: AccuracyPredictor | Path | str | None,
+    accuracy: Callable[[Genes], Values] | None,
+    *,
+    certify: bool,
+) -> tuple[AccuracyPredictor | None, Accuracy]:
+    """What predicts, if anything does, and the objective."""
+    if accuracy is None:
+        chosen = _predictor(space_or_run, space, predictor)
+        return chosen, Accuracy(function=chosen.mean)
     if predictor is not None:
         raise ConfigError("accuracy, predictor: expected one of them, found both")
     if certify:
         raise ConfigError("certify: of a measured accuracy nothing can be proven")
+    return None, Accuracy(function=partial(_guarded, accuracy), measured=True)
 
 
 def proven(

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from supernet.search.objective import Values
+from supernet.search.pareto import Index
 from supernet.search.problem import Problem
 from supernet.space import Genes
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Algorithm", "Candidates", "Evaluated", "Factory", "Start"]
 
 _DRAWN = 64  # random subnets for each that is wanted
+_MIXED = 64  # subnets of which the nearest is taken in place of one that breaks a limit
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -25,8 +26,11 @@ class Candidates:
 
     genes: Genes
     """Canonical rows of the domain, shape ``(N, G)``; none where it has nothing to ask."""
-    fidelity: Values | None = None
-    """Share of a whole measurement that each is worth, above 0 to 1; all of it if None."""
+    rung: Index | None = None
+    """Of the problem's ladder that each is to be measured at, shape ``(N,)``; after the last
+    rung comes the whole measurement, which is meant where None is given."""
+    beyond: bool = False
+    """Whether those are measured too that break a limit."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -37,7 +41,7 @@ class Evaluated:
     """Shape ``(N, G)``."""
     columns: Mapping[str, Values]
     """Every figure of the problem by name, each of shape ``(N,)``; NaN where it failed, or
-    was not measured since a limit is broken."""
+    was not measured: since a limit is broken, or at another rung."""
     violation: Values
     """Sum of the shares by which limits are broken; 0 where all are met; shape ``(N,)``."""
 
@@ -50,9 +54,11 @@ class Start:
     rng: np.random.Generator
     """The only source of its random choices."""
     budget: int
-    """Subnets that will be scored in all."""
+    """Subnets that will be scored in all; of a ladder, whole measurements or as much work."""
     genes: Genes
     """Subnets to begin with, such as the cheapest and largest; shape ``(N, G)``."""
+    given: Genes
+    """Those of them that the user named, shape ``(M, G)``."""
     archive: "Archive"
     """Everything that was scored; whoever tells an algorithm has put it there before."""
 
@@ -61,6 +67,22 @@ class Start:
         genes = self.problem.domain.sample_spread(_DRAWN * count, self.rng)
         good = (self.archive.find(genes) < 0) & self.problem.allows(genes)
         return genes[np.argsort(~good, kind="stable")][:count]
+
+    def near(self, genes: Genes) -> Genes:
+        """What keeps the limits, is not known, and shares most genes with a subnet ``(1, G)``.
+
+        It mixes the subnet with known ones that break limits least, and with random ones.
+        """
+        domain, rng = self.problem.domain, self.rng
+        broken = self.archive.violation
+        mates = domain.sample(_MIXED, rng)
+        if len(broken):
+            mates = self.archive.genes[rng.choice(np.flatnonzero(broken == broken.min()), _MIXED)]
+        mixed = np.where(rng.random(mates.shape) < rng.random((_MIXED, 1)), mates, genes)
+        rows = domain.canonical(np.concatenate([mixed, domain.sample(_MIXED, rng)]))
+        good = self.problem.allows(rows) & (self.archive.find(rows) < 0)
+        same = (rows == genes).sum(axis=1) + rows.shape[1] * good
+        return rows[[int(same.argmax())]]
 
 
 class Algorithm(Protocol):
@@ -74,5 +96,3 @@ class Algorithm(Protocol):
 
 
 Factory = Callable[[Start], Algorithm]
-
-Index = npt.NDArray[np.int64]

@@ -1,6 +1,7 @@
 """A search: limits are checked, an algorithm is made and driven, the result kept."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ from supernet.search.result import SearchResult
 from supernet.space import Genes
 from supernet.threads import products_alone_if_busy
 
-__all__ = ["Budget", "run_search"]
+__all__ = ["Budget", "run_search", "searched"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +27,7 @@ class Budget:
     """When a search ends: at whichever comes first."""
 
     scored: int = 60_000
-    """Different subnets."""
+    """Different subnets; of a ladder, whole measurements or as much work."""
     seconds: float = np.inf
     """Wall time. A search that ends by it is not the same twice."""
 
@@ -38,14 +39,16 @@ class Budget:
             )
 
 
-def run_search(
+def run_search(  # noqa: PLR0913  # what a search is made of
     problem: Problem,
     *,
     factory: Factory | None = None,
     budget: Budget | None = None,
     start: Genes | None = None,
+    given: Genes | None = None,
     seed: int = 0,
     again: int = 0,
+    workers: int = 1,
     progress: Progress = silent,
 ) -> SearchResult:
     """Score subnets until the budget is spent.
@@ -55,31 +58,72 @@ def run_search(
         factory: makes the algorithm; that which suits the problem when not given.
         budget: when to end.
         start: subnets to begin with, beside the corners of the domain; shape ``(N, G)``.
+        given: likewise, of the user: what `netadapt` shrinks.
         seed: of every random choice; the same seed gives the same result.
         again: subnets that the same search had scored before its time was up; scoring them
             again takes none of the budget's.
+        workers: measurements at the same time; with as many, a seed gives the same result.
         progress: told about every batch.
 
     Raises:
         InfeasibleError: nothing meets the limits; names the nearest subnet and the limit
             that is tight.
     """
+    budget = budget or Budget()
+    chosen = factory or algorithm(suited(problem)).factory
+
+    def drive_algorithm(begin: Start) -> bool:
+        return drive(
+            chosen,
+            begin,
+            seconds=budget.seconds,
+            again=again,
+            workers=workers,
+            progress=progress,
+        )
+
+    return searched(problem, drive_algorithm, budget=budget, start=start, given=given, seed=seed)
+
+
+def searched(
+    problem: Problem,
+    drive_it: Callable[[Start], bool],
+    *,
+    budget: Budget,
+    start: Genes | None = None,
+    given: Genes | None = None,
+    seed: int = 0,
+) -> SearchResult:
+    """What a search finds, whatever drives it.
+
+    Args:
+        problem: what is searched for.
+        drive_it: spends the budget and keeps what it scores in the archive; whether it ended by
+            itself, and not since the time was up.
+        budget: when to end.
+        start: as of `run_search`.
+        given: as of `run_search`.
+        seed: as of `run_search`.
+
+    Raises:
+        InfeasibleError: as `run_search`.
+    """
     begun = time.perf_counter()
     keep_freed_memory()
-    budget = budget or Budget()
     check_limits(problem)
-    first = [corners(problem)] + ([] if start is None else [problem.domain.canonical(start)])
+    named = problem.domain.canonical(corners(problem)[:0] if given is None else given)
+    first = [corners(problem), named, *([] if start is None else [problem.domain.canonical(start)])]
     archive = Archive(problem)
     start_with = Start(
         problem=problem,
         rng=np.random.default_rng(seed),
-        budget=min(budget.scored, problem.domain.count),
+        budget=budget.scored if problem.ladder else min(budget.scored, problem.domain.count),
         genes=np.concatenate(first),
+        given=named,
         archive=archive,
     )
-    chosen = factory or algorithm(suited(problem)).factory
     with products_alone_if_busy():
-        complete = drive(chosen, start_with, seconds=budget.seconds, again=again, progress=progress)
+        complete = drive_it(start_with)
     everything = archive.at(np.arange(len(archive)))
     seconds = time.perf_counter() - begun
     return SearchResult.of(problem, everything, seconds=seconds, complete=complete)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import threading
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,6 +40,7 @@ class Journal:
         self.path = path
         self._known: dict[str, dict[bytes, float]] = defaultdict(dict)
         self._digest = ""
+        self._writing = threading.Lock()
         try:
             self._read()
         except FileNotFoundError:
@@ -56,6 +58,7 @@ class Journal:
             problem,
             objectives=tuple(map(kept, problem.objectives)),
             others=tuple(map(kept, problem.others)),
+            ladder=tuple(replace(rung, function=kept(rung)) for rung in problem.ladder),
         )
 
     def values(self, objective: Objective, genes: Genes) -> Values:
@@ -71,9 +74,10 @@ class Journal:
     def _append(self, name: str, genes: Genes, values: Values) -> None:
         figures = [value if np.isfinite(value) else None for value in values.tolist()]
         text = json.dumps({"figure": name, "genes": genes.tolist(), "values": figures})
-        digest = _sealed(self._digest, text)
-        append_line(self.path, f"{digest} {text}")
-        self._take(text, digest)
+        with self._writing:
+            digest = _sealed(self._digest, text)
+            append_line(self.path, f"{digest} {text}")
+            self._take(text, digest)
 
     def _take(self, text: str, digest: str) -> None:
         line = json.loads(text)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from supernet.errors import ConfigError
 from supernet.files import nearest
+from supernet.search.ladder import Rung, check_ladder
 from supernet.search.objective import Cost, Objective, Values
 from supernet.space import Domain, Genes
 
@@ -27,12 +28,18 @@ class Problem:
     limits: Mapping[str, float] = field(default_factory=dict)
     """By the name of an objective: the most that is allowed, of one that is maximised the
     least."""
+    ladder: tuple[Rung, ...] = ()
+    """Cheaper measurements of the first objective, the cheapest first, for algorithms that
+    choose which subnets earn a whole one."""
 
     def __post_init__(self) -> None:
         names = [objective.name for objective in self.columns]
         problems = [f"objectives: {n!r} is given twice" for n in {*names} if names.count(n) > 1]
         if not self.objectives:
             problems.append("objectives: at least one is needed")
+        elif self.ladder and not self.objectives[0].measured:
+            problems.append(f"ladder: {self.objectives[0].name} is not measured")
+        problems += check_ladder(self.ladder)
         for name, limit in self.limits.items():
             if name not in names:
                 problems.append(f"limits: unknown objective {name[:60]!r}; {nearest(name, names)}")
@@ -44,7 +51,7 @@ class Problem:
     @property
     def columns(self) -> tuple[Objective, ...]:
         """All figures that a result holds of a subnet."""
-        return self.objectives + self.others
+        return self.objectives + self.others + self.ladder
 
     def column(self, name: str) -> Objective:
         """The objective of this name.
@@ -62,6 +69,10 @@ class Problem:
     def measures(self) -> bool:
         """Whether a figure is measured, which takes long."""
         return any(objective.measured for objective in self.columns)
+
+    def costs(self) -> Values:
+        """Whole measurements that each rung counts as, the last one 1; shape ``(R + 1,)``."""
+        return np.array([*(rung.cost for rung in self.ladder), 1.0])
 
     @property
     def limited_costs(self) -> tuple[tuple[Cost, float], ...]:

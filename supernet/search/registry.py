@@ -3,25 +3,48 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from supernet.errors import ConfigError
 from supernet.files import nearest
 from supernet.search.algorithms.aging import AgingEvolution
+from supernet.search.algorithms.asha import ASHA
+from supernet.search.algorithms.bohb import BOHB
 from supernet.search.algorithms.expected_improvement import ExpectedImprovement
 from supernet.search.algorithms.grid import Grid
 from supernet.search.algorithms.hill_climbing import HillClimbing
+from supernet.search.algorithms.hyperband import Hyperband
 from supernet.search.algorithms.memetic import Memetic
+from supernet.search.algorithms.netadapt import NetAdapt
 from supernet.search.algorithms.nsga2 import NSGA2
 from supernet.search.algorithms.optuna import SAMPLERS, OptunaSampler
+from supernet.search.algorithms.optuna_study import StudyPlace
 from supernet.search.algorithms.random import Random
+from supernet.search.algorithms.reinforce import Reinforce
 from supernet.search.algorithms.surrogate import Surrogate
 from supernet.search.contract import Factory
 from supernet.search.problem import Problem
 
-__all__ = ["ALGORITHMS", "DEFAULT", "AlgorithmInfo", "algorithm", "suited"]
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+__all__ = [
+    "ALGORITHMS",
+    "DEFAULT",
+    "MEASURED",
+    "AlgorithmInfo",
+    "algorithm",
+    "default_budget",
+    "factory_of",
+    "suited",
+]
 
 DEFAULT = "memetic"
 """Where all figures are predicted."""
+
+_UNKNOWN = 2_000  # subnets scored by an algorithm that is not listed
+MEASURED = 200
+"""Subnets that are measured where nobody says how many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +55,12 @@ class AlgorithmInfo:
     factory: Factory
     about: str
     """One line."""
+    climbs: bool = False
+    """Whether it measures at the rungs of a ladder."""
+    beyond: bool = False
+    """Whether it measures subnets that break a limit, too."""
+    budget: int = 60_000
+    """Subnets that it is made for: some take longer to think with each."""
 
 
 _KNOWN = (
@@ -49,7 +78,8 @@ _KNOWN = (
     AlgorithmInfo(
         name="ei",
         factory=ExpectedImprovement,
-        about="measures what a Gaussian process expects to improve most; up to 1,000 subnets",
+        budget=1_000,
+        about="measures what a Gaussian process expects to improve most",
     ),
     AlgorithmInfo(
         name="aging",
@@ -61,6 +91,43 @@ _KNOWN = (
         factory=HillClimbing,
         about="to the first better neighbour, with restarts (White et al. 2020)",
     ),
+    AlgorithmInfo(
+        name="reinforce",
+        factory=Reinforce,
+        beyond=True,
+        about="a policy trained by MnasNet's soft reward (Tan et al. 2019)",
+    ),
+    AlgorithmInfo(
+        name="reinforce:absolute",
+        factory=partial(Reinforce, reward="absolute"),
+        beyond=True,
+        about="a policy trained by TuNAS's absolute reward (Bender et al. 2020)",
+    ),
+    AlgorithmInfo(
+        name="netadapt",
+        factory=NetAdapt,
+        beyond=True,
+        about="shrinks the largest, or a given, subnet step by step (Yang et al. 2018)",
+    ),
+    AlgorithmInfo(
+        name="asha",
+        factory=ASHA,
+        climbs=True,
+        about="asynchronous successive halving on a ladder (Li et al. 2020)",
+    ),
+    AlgorithmInfo(
+        name="hyperband",
+        factory=Hyperband,
+        climbs=True,
+        about="successive halving with several beginnings, on a ladder (Li et al. 2018)",
+    ),
+    AlgorithmInfo(
+        name="bohb",
+        factory=BOHB,
+        climbs=True,
+        budget=2_000,
+        about="Optuna's TPE with its Hyperband, on a ladder (extra: optuna)",
+    ),
     AlgorithmInfo(name="grid", factory=Grid, about="every subnet of a narrowed space"),
     AlgorithmInfo(name="random", factory=Random, about="random subnets of all sizes alike"),
 )
@@ -69,7 +136,8 @@ _OF_OPTUNA = tuple(
     AlgorithmInfo(
         name=f"optuna:{name}",
         factory=partial(OptunaSampler, sampler=name),
-        about=f"{kind} of Optuna (extra: optuna); up to 2,000 subnets",
+        budget=2_000,
+        about=f"{kind} of Optuna (extra: optuna)",
     )
     for name, kind in SAMPLERS.items()
 )
@@ -80,7 +148,46 @@ ALGORITHMS: Mapping[str, AlgorithmInfo] = {info.name: info for info in (*_KNOWN,
 
 def suited(problem: Problem) -> str:
     """The name of the default for a problem: few measurements need a model, many figures none."""
+    if problem.ladder:
+        return "asha"
     return "ei" if problem.measures else DEFAULT
+
+
+def default_budget(algorithm_: object, problem: Problem) -> int:
+    """Subnets that are scored where nobody says how many: fewer where it takes long."""
+    if problem.measures:
+        return MEASURED
+    known = ALGORITHMS.get(algorithm_) if isinstance(algorithm_, str) else None
+    return known.budget if known else _UNKNOWN
+
+
+def factory_of(
+    algorithm_: "str | Factory | BaseSampler", place: StudyPlace | None = None
+) -> Factory:
+    """What makes an algorithm.
+
+    Args:
+        algorithm_: its name; or a sampler object of Optuna, or a factory.
+        place: where a study of Optuna is kept.
+
+    Raises:
+        ConfigError: an unknown name; a storage for an algorithm that has no study.
+    """
+    if isinstance(algorithm_, str):
+        factory = algorithm(algorithm_).factory
+    elif callable(algorithm_):
+        factory = algorithm_
+    else:
+        sampler = algorithm_
+        factory = partial(OptunaSampler, sampler=lambda: sampler)
+    if place is None:
+        return factory
+    if not (isinstance(factory, partial) and factory.func is OptunaSampler):
+        raise ConfigError(
+            f"storage: only samplers of Optuna have a study to keep, not {algorithm_!r}",
+            hint="take one of " + ", ".join(info.name for info in _OF_OPTUNA),
+        )
+    return partial(factory, place=place)
 
 
 def algorithm(name: str) -> AlgorithmInfo:

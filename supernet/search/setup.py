@@ -7,6 +7,7 @@ from supernet.errors import ConfigError
 from supernet.latency import LatencyTable, load_target, this_machine
 from supernet.latency.targets import THIS_MACHINE, is_measured
 from supernet.progress import Progress, silent
+from supernet.search.ladder import Rung
 from supernet.search.objective import Cost, Objective, cost_of, latency
 from supernet.search.problem import Problem
 from supernet.space import Domain, Space
@@ -63,6 +64,7 @@ def problem_of(
     limits: Mapping[str, float] | None = None,
     limit_share: float = 0.0,
     fix: Mapping[str, Sequence[Any]] | None = None,
+    ladder: Sequence[Rung] = (),
 ) -> Problem:
     """A problem with the accuracy first, then the latencies and more costs.
 
@@ -76,6 +78,7 @@ def problem_of(
         limit_share: where no limit is given, one on the first latency: this share of the
             largest subnet's, never below what the fastest needs; 0 for none.
         fix: see `Domain.of`.
+        ladder: cheaper measurements of the accuracy.
 
     Raises:
         ConfigError: an unknown cost or dimension; a limit without its target.
@@ -95,6 +98,7 @@ def problem_of(
         objectives=(top1, *(cost for name, cost in costs.items() if name in axes)),
         others=tuple(cost for name, cost in costs.items() if name not in axes),
         limits=named,
+        ladder=tuple(ladder),
     )
 
 

@@ -41,7 +41,8 @@ __all__ = ["SearchFolder", "probed", "search_folder", "unfinished_folders"]
 
 _KIND, _VERSION = "search_request", 1
 _JOURNAL = "measured.jsonl"
-_FREE = ("name", "seconds", "workers", "device", "fresh_table")  # that change no result
+_FREE = ("name", "seconds", "workers", "device", "engine", "ray_address", "fresh_table")
+"""Of a request: they change no result."""
 _PROBED = 16  # random subnets by which a table or predictor is known again
 _SAME = 1e-6  # relative difference of their figures
 

@@ -23,6 +23,7 @@ from supernet.space.genes import (
     smallest,
     subnet_keys,
     unique,
+    with_effect,
 )
 from supernet.space.layout import Genes
 from supernet.space.load import at_width, list_spaces, load_space, save_space
@@ -89,4 +90,5 @@ __all__ = [
     "total_params",
     "unique",
     "weight_bytes",
+    "with_effect",
 ]

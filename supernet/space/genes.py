@@ -29,6 +29,7 @@ __all__ = [
     "smallest",
     "subnet_keys",
     "unique",
+    "with_effect",
 ]
 
 
@@ -76,6 +77,15 @@ def canonical(space: Space, genes: Genes) -> Genes:
         column, deciding, needed = condition.T
         genes[:, column] *= genes[:, deciding] >= needed
     return genes
+
+
+def with_effect(space: Space, genes: Genes) -> npt.NDArray[np.bool_]:
+    """Which genes of subnets say something about them, shape ``(N, G)``."""
+    found = np.ones(genes.shape, dtype=np.bool_)
+    for condition in layout_of(space).conditions:
+        column, deciding, needed = condition.T
+        found[:, column] &= genes[:, deciding] >= needed
+    return found
 
 
 def smallest(space: Space) -> Genes:

@@ -12,6 +12,7 @@ from supernet.train.precision import at_precision
 from supernet.train.processes import Processes, joined_processes
 from supernet.train.recipe import Elastic, Phase, Recipe
 from supernet.train.recipes import (
+    aimed,
     at_batch_size,
     list_recipes,
     load_recipe,
@@ -20,6 +21,7 @@ from supernet.train.recipes import (
     scaled,
 )
 from supernet.train.sampling import phase_genes
+from supernet.train.search_phase import SearchPhase
 from supernet.train.trainer import Trainer
 
 __all__ = [
@@ -28,7 +30,9 @@ __all__ = [
     "Phase",
     "Processes",
     "Recipe",
+    "SearchPhase",
     "Trainer",
+    "aimed",
     "alpha_divergence",
     "at_batch_size",
     "at_precision",

@@ -43,7 +43,8 @@ class Batches:
         processes: Processes | None = None,
     ) -> None:
         self._processes = processes or Processes()
-        self._device = torch.device(self._processes.device)
+        self.device = torch.device(self._processes.device)
+        """Where the views are made."""
         self._images, self._batch_size, self._seed = dataset.train, batch_size, seed
         self._views = augment.applied(dataset.views) if augment else dataset.views
         self.steps_per_epoch = steps_per_epoch(len(self._images), batch_size)
@@ -66,7 +67,7 @@ class Batches:
         """Views ``(n, C, resolution, resolution)`` and labels ``(n,)`` of this process."""
         since = time.perf_counter()
         pixels, labels, draws = self._take(step, part)
-        there = [moved(values, self._device) for values in (pixels, labels)]
+        there = [moved(values, self.device) for values in (pixels, labels)]
         views = drawn_view(there[0], resolution, self._views, draws)
         self.waited_s += time.perf_counter() - since
         return views, there[1]
@@ -97,7 +98,7 @@ class Batches:
         rows = slice(start, start + share)
         pixels = torch.from_numpy(self._images.pixels(index[rows]))
         labels = self._labels[torch.from_numpy(index[rows])]
-        if self._device.type == "cuda":
+        if self.device.type == "cuda":
             pixels, labels = pixels.pin_memory(), labels.pin_memory()
         return pixels, labels, draws[rows]
 

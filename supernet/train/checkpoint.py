@@ -8,7 +8,7 @@ of the seed and the step, so no generator state has to be kept.
 
 import io
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -42,6 +42,8 @@ class Checkpoint:
     """State of the optimiser, see `supernet.train.optimize.Optimizer.state`."""
     skipped: int = 0
     """Steps left out because of gradients that were not finite."""
+    architecture: dict[str, Any] = field(default_factory=dict)
+    """State of a phase's search, see `supernet.train.architecture.Method.state`."""
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
@@ -64,7 +66,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
         save_weights(temporary / _WEIGHTS, checkpoint.weights)
         if checkpoint.raw is not None:
             save_weights(temporary / _RAW, checkpoint.raw)
-        names = ("step", "optimizer", "skipped")
+        names = ("step", "optimizer", "skipped", "architecture")
         state = io.BytesIO()
         torch.save({name: getattr(checkpoint, name) for name in names}, state)
         write_bytes(temporary / _STATE, state.getvalue())

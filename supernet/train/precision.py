@@ -1,6 +1,7 @@
 """What ``precision: auto`` stands for on a device."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 import torch
@@ -8,7 +9,15 @@ import torch
 from supernet.elastic.depthwise import has_kernel
 from supernet.train.recipe import Precision, Recipe
 
-__all__ = ["at_precision", "auto_precision"]
+__all__ = ["at_precision", "auto_precision", "autocast"]
+
+_TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
+    """Within it, torch computes convolutions and products in `precision`, decided."""
+    kind = _TYPES[precision]
+    return torch.autocast(device.type, kind, enabled=kind != torch.float32)
 
 
 def at_precision(recipe: Recipe, device: str) -> Recipe:

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 from supernet.data import Augment
 from supernet.errors import ConfigError
 from supernet.models.published import is_published
+from supernet.train.search_phase import SearchPhase
 
 __all__ = ["Elastic", "Phase", "Precision", "Recipe", "SubnetKind"]
 
@@ -74,6 +75,9 @@ class Phase:
     your own: that network."""
     sort_channels: bool = False
     """Whether channels are sorted by importance before this phase."""
+    search: SearchPhase | None = None
+    """Whether and how the phase searches by gradient; its random subnets are then drawn from
+    what it learns."""
 
     def __post_init__(self) -> None:
         problems = []
@@ -106,7 +110,17 @@ class Phase:
             problems.append("subnets: needs at least one")
         if not 2 <= self.candidates <= 64:
             problems.append(f"candidates: must be from 2 to 64, found {self.candidates}")
+        if self.search and ("random" not in self.subnets or self.picks):
+            problems.append(
+                "subnets: a phase that searches trains random ones, and largest and smallest if "
+                f"asked for; found {', '.join(self.subnets)}"
+            )
         return problems
+
+    @property
+    def picks(self) -> bool:
+        """Whether some of its subnets are the best or the worst of several."""
+        return not {"best_up", "worst_up"}.isdisjoint(self.subnets)
 
     @property
     def label_weight(self) -> float:
@@ -196,7 +210,18 @@ class Recipe:
             )
         if len({phase.name for phase in self.phases}) < len(self.phases):
             problems.append("phases: names must differ")
+        problems += [
+            f"phases[{i}].name: that of a phase that searches names the folder of its result: "
+            f"letters, digits, '_' and '-' only, found {phase.name!r}"
+            for i, phase in enumerate(self.phases)
+            if phase.search and not phase.name.replace("_", "").replace("-", "").isalnum()
+        ]
         return problems
+
+    @property
+    def searching(self) -> tuple[Phase, ...]:
+        """The phases that search by gradient."""
+        return tuple(phase for phase in self.phases if phase.search)
 
     @property
     def epochs(self) -> float:

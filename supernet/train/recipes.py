@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from supernet.errors import ConfigError
 from supernet.files import nearest, read_as, write_document
@@ -10,6 +11,7 @@ from supernet.presets import list_presets, load_preset
 from supernet.train.recipe import Recipe
 
 __all__ = [
+    "aimed",
     "at_batch_size",
     "list_recipes",
     "load_recipe",
@@ -86,6 +88,25 @@ def at_batch_size(recipe: Recipe, batch_size: int) -> Recipe:
         raise ConfigError(f"batch_size: must be from 1 to 65536, found {batch_size}")
     phases = tuple(replace(p, lr=p.lr * factor, lr_end=p.lr_end * factor) for p in recipe.phases)
     return replace(recipe, batch_size=batch_size, phases=phases)
+
+
+def aimed(recipe: Recipe, target: str | None = None, limit_ms: float | None = None) -> Recipe:
+    """The recipe with another target or latency limit of its phases that search.
+
+    Raises:
+        ConfigError: no phase searches, or not a limit.
+    """
+    if not recipe.searching:
+        raise ConfigError(
+            f"recipe {recipe.name!r} has no phase that searches, so it has no target and no limit",
+            hint="take --recipe proxylessnas or tunas, or search after training: supernet search",
+        )
+    given: dict[str, Any] = {"target": target, "limit_ms": limit_ms}
+    known = {name: value for name, value in given.items() if value is not None}
+    phases = tuple(
+        replace(p, search=replace(p.search, **known)) if p.search else p for p in recipe.phases
+    )
+    return replace(recipe, phases=phases)
 
 
 def only_phases(recipe: Recipe, names: Sequence[str]) -> Recipe:

@@ -7,11 +7,11 @@ same subnets.
 import numpy as np
 import numpy.typing as npt
 
-from supernet.space import Genes, Space, canonical, macs_of
+from supernet.space import Domain, Genes, Space, canonical, macs_of
 from supernet.space.layout import layout_of
 from supernet.train.recipe import Elastic, Phase
 
-__all__ = ["lowest_allowed", "macs_neighbours", "phase_genes", "step_rng"]
+__all__ = ["lowest_allowed", "macs_neighbours", "phase_domain", "phase_genes", "step_rng"]
 
 _POOL, _BINS = 512, 64
 
@@ -38,6 +38,12 @@ def lowest_allowed(space: Space, elastic: Elastic) -> npt.NDArray[np.int64]:
     }
     allowed = np.array([counts[gene.kind] for gene in layout.genes], dtype=np.int64)
     return np.where(allowed == 0, 0, np.maximum(layout.num_choices - allowed, 0))
+
+
+def phase_domain(space: Space, phase: Phase) -> Domain:
+    """The subnets that a phase may train."""
+    low, high = lowest_allowed(space, phase.elastic), layout_of(space).num_choices
+    return Domain(space, tuple(tuple(range(a, b)) for a, b in zip(low.tolist(), high.tolist())))
 
 
 def phase_genes(space: Space, phase: Phase, seed: int, step: int) -> Genes:

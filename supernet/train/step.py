@@ -13,14 +13,13 @@ from supernet.models import Supernet
 from supernet.space import Genes, Subnet, decode
 from supernet.train.batches import Batches
 from supernet.train.loss import distillation_loss
+from supernet.train.precision import autocast
 from supernet.train.processes import Processes
 from supernet.train.recipe import Phase, Recipe
 from supernet.train.sampling import macs_neighbours, phase_genes, step_rng
 from supernet.train.unused import attach_unused_parameters
 
 __all__ = ["Step"]
-
-_TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Step:
@@ -54,14 +53,18 @@ class Step:
         self._processes, self._seed = processes, seed
         self._device = next(supernet.parameters()).device
 
-    def gradients(self, step: int, backward: Callable[[Tensor], None]) -> Tensor:
+    def gradients(
+        self, step: int, backward: Callable[[Tensor], None], genes: Genes | None = None
+    ) -> Tensor:
         """Add up the gradients of the step's subnets; their mean loss on this process.
 
         Args:
             step: of the whole training; with the seed, it decides all that is random.
             backward: computes the gradients of a loss.
+            genes: the subnets of the step, at one resolution; as `phase_genes` when not given.
         """
-        genes = phase_genes(self._supernet.space, self._phase, self._seed, step)
+        if genes is None:
+            genes = phase_genes(self._supernet.space, self._phase, self._seed, step)
         resolution = decode(self._supernet.space, genes[:1])[0].resolution
         total = torch.zeros((), device=self._device)
         parts = self._recipe.accumulate
@@ -123,8 +126,7 @@ class Step:
         return self._wrapped.no_sync()
 
     def _cast(self) -> AbstractContextManager[object]:
-        kind = _TYPES[self._recipe.precision]
-        return torch.autocast(self._device.type, kind, enabled=kind != torch.float32)
+        return autocast(self._recipe.precision, self._device)
 
     @torch.no_grad()
     def _taught(self, images: Tensor) -> Tensor | None:

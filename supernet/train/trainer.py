@@ -4,7 +4,7 @@ import json
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,12 @@ from supernet.elastic import ElasticBatchNorm
 from supernet.errors import ConfigError, TrainingError
 from supernet.evaluate import Evaluator
 from supernet.files import append_line, write_text
+from supernet.latency import LatencyPredictor
 from supernet.memory import keep_freed_memory
 from supernet.models import Network, Supernet, load_weights, save_weights, sort_channels
 from supernet.progress import Progress, silent
 from supernet.space import decode
+from supernet.train.architecture.phase import ArchitecturePhase
 from supernet.train.batches import Batches
 from supernet.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from supernet.train.events import event_writer
@@ -38,6 +40,7 @@ __all__ = ["Trainer"]
 
 _CHECK_EVERY = 20  # steps between looks at the loss, each of which waits for the device
 _MOST_SKIPPED = 50  # steps in a row
+_METRICS, _ARCHITECTURE = "metrics.jsonl", "architecture.jsonl"
 
 
 class Trainer:
@@ -47,11 +50,13 @@ class Trainer:
         supernet: its weights are changed in place.
         dataset: its training images are used, nothing else.
         recipe: the phases.
-        folder: for ``checkpoints/`` and ``metrics.jsonl``.
+        folder: for ``checkpoints/``, ``metrics.jsonl`` and, where a phase searches,
+            ``architecture.jsonl``.
         seed: of everything that is random.
         processes: those that train together, and where; the first one writes.
         progress: told about every step.
         after_phase: called with each finished phase; its values go to the metrics.
+        latencies: by the names of the phases that search, what predicts their latencies.
         after_epoch: called with the record of each epoch, after the checkpoint before it and
             with averaged weights in place; its values go to the metrics. What it raises ends
             the training.
@@ -72,6 +77,7 @@ class Trainer:
         processes: Processes | None = None,
         progress: Progress = silent,
         after_phase: Callable[[Phase], dict[str, Any]] | None = None,
+        latencies: Mapping[str, LatencyPredictor] | None = None,
         after_epoch: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     ) -> None:
         self._processes = processes or Processes()
@@ -79,7 +85,7 @@ class Trainer:
         self.supernet = supernet.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs know it for tensors only
         recipe = at_precision(recipe, self._processes.device)
         self.recipe, self.folder, self.seed = recipe, folder, seed
-        self._dataset = dataset
+        self._dataset, self._latencies = dataset, latencies or {}
         if self.device.type == "cpu":
             keep_freed_memory()
         self._progress = progress
@@ -98,7 +104,8 @@ class Trainer:
         self._stretches = plan(recipe.phases, self.steps_per_epoch)
         self.total_steps = self._stretches[-1].end
         self.step, self._skipped, self._skipped_in_row = 0, 0, 0
-        self._resumed = False
+        self._searched: dict[str, Any] = {}
+        """State of the search of the phase that goes on, from a checkpoint."""
         self._wrapped = self._wrap()
         self._teachers = Teachers(self.supernet, recipe, self._checkpoints)
         self._optimizer = self._new_optimizer()
@@ -142,10 +149,9 @@ class Trainer:
             load_weights(checkpoint / "raw.safetensors", self.supernet)
         self._optimizer = self._new_optimizer()
         self._optimizer.load(state.optimizer)
-        self.step, self._resumed, self._skipped = state.step, True, state.skipped
+        self.step, self._skipped = state.step, state.skipped
+        self._searched = state.architecture
         self._teachers.resume(self._stretches[0].end <= state.step)
-        if self._processes.is_main:
-            self._trim_metrics()
 
     def train(self) -> None:
         """Run what is left of the recipe.
@@ -155,6 +161,9 @@ class Trainer:
             StorageError: a checkpoint cannot be written.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self._processes.is_main:
+            for name in (_METRICS, _ARCHITECTURE):
+                self._trim(name)
         try:
             with _repeatable():
                 for stretch in self._stretches:
@@ -166,19 +175,47 @@ class Trainer:
     def _run(self, stretch: Stretch) -> None:
         if self.step == stretch.start:
             self._begin(stretch)
-        work = Step(
+        with self._searching(stretch) as search:
+            self._run_steps(stretch, search)
+
+    @contextmanager
+    def _searching(self, stretch: Stretch) -> Iterator[ArchitecturePhase | None]:
+        """The search of a phase, where the checkpoint left it; None where it has none."""
+        if stretch.phase.search is None:
+            yield None
+            return
+        search = ArchitecturePhase(
+            self.supernet,
+            self._dataset,
+            self.recipe,
+            stretch,
+            predictor=self._latencies[stretch.phase.name],
+            processes=self._processes,
+            seed=self.seed,
+        )
+        if self.step > stretch.start:
+            search.method.load(self._searched)
+        try:
+            yield search
+        finally:
+            search.close()
+
+    def _run_steps(self, stretch: Stretch, search: ArchitecturePhase | None) -> None:
+        batches = search.batches if search else self.batches
+        weights = Step(
             self.supernet,
             self.recipe,
             stretch.phase,
-            self.batches,
+            batches,
             wrapped=self._wrapped,
             teacher=self._teachers.get(stretch.phase, self.device),
             processes=self._processes,
             seed=self.seed,
         )
+        work = search.step(weights) if search else weights
         self.supernet.train()
         losses: list[Tensor] = []
-        since, waited = time.perf_counter(), self.batches.waited_s
+        since, waited = time.perf_counter(), batches.waited_s
         while self.step < stretch.end:
             losses.append(work.gradients(self.step, self._optimizer.backward))
             self._apply(stretch)
@@ -191,11 +228,11 @@ class Trainer:
                 seconds = time.perf_counter() - since
                 times = {
                     "images_per_s": len(losses) * self.recipe.batch_size / seconds,
-                    "data_wait": (self.batches.waited_s - waited) / seconds,
+                    "data_wait": (batches.waited_s - waited) / seconds,
                 }
-                self._end_epoch(stretch, losses, times)
+                self._end_epoch(stretch, losses, times, search)
                 losses = []
-                since, waited = time.perf_counter(), self.batches.waited_s
+                since, waited = time.perf_counter(), batches.waited_s
 
     def _begin(self, stretch: Stretch) -> None:
         """Start a phase: from averaged weights, with sorted channels and a new optimiser."""
@@ -228,7 +265,13 @@ class Trainer:
         if self._skipped_in_row > _MOST_SKIPPED:
             raise self._not_finite(self.step, f"gradients of {_MOST_SKIPPED} steps in a row are")
 
-    def _end_epoch(self, stretch: Stretch, losses: list[Tensor], times: dict[str, float]) -> None:
+    def _end_epoch(
+        self,
+        stretch: Stretch,
+        losses: list[Tensor],
+        times: dict[str, float],
+        search: ArchitecturePhase | None,
+    ) -> None:
         self._check_weights()
         record: dict[str, Any] = {
             "step": self.step,
@@ -253,7 +296,10 @@ class Trainer:
                 record |= self._after_epoch(record)
             self.supernet.train()
             if self._processes.is_main:
-                append_line(self.folder / "metrics.jsonl", json.dumps(record))
+                append_line(self.folder / _METRICS, json.dumps(record))
+                if search:
+                    learned = {"step": self.step, "epoch": record["epoch"], **search.record()}
+                    append_line(self.folder / _ARCHITECTURE, json.dumps(learned))
                 self._write_events(record)
                 state = Checkpoint(
                     step=self.step,
@@ -261,6 +307,7 @@ class Trainer:
                     raw=raw,
                     optimizer=self._optimizer.state(),
                     skipped=self._skipped,
+                    architecture=search.method.state() if search else {},
                 )
                 save_checkpoint(self._checkpoints, state)
 
@@ -285,17 +332,24 @@ class Trainer:
 
     def _not_finite(self, step: int, what: str) -> TrainingError:
         stretch = next(s for s in self._stretches if step < s.end)
-        genes = phase_genes(self.supernet.space, stretch.phase, self.seed, step)
+        subnet = "" if stretch.phase.search else self._subnet_words(stretch, step)
         kept = sorted(self._checkpoints.glob("step-*"), key=lambda path: path.stat().st_mtime)
         return TrainingError(
-            f"{what} not finite at step {step + 1}, subnet {decode(self.supernet.space, genes)[0]}",
+            f"{what} not finite at step {step + 1}{subnet}",
             hint="lower the recipe's lr, set clip_norm, or set non_finite: skip; "
             + (f"the last good checkpoint is {kept[-1]}" if kept else "no checkpoint was made yet"),
         )
 
-    def _trim_metrics(self) -> None:
-        path = self.folder / "metrics.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
+    def _subnet_words(self, stretch: Stretch, step: int) -> str:
+        genes = phase_genes(self.supernet.space, stretch.phase, self.seed, step)
+        return f", subnet {decode(self.supernet.space, genes)[0]}"
+
+    def _trim(self, name: str) -> None:
+        """Remove what was noted after the checkpoint, or before there was one."""
+        path = self.folder / name
+        if not path.exists():
+            return
+        lines = path.read_text().splitlines()
         kept = [line for line in lines if _step_of(line) <= self.step]
         write_text(path, "".join(line + "\n" for line in kept))
 

@@ -6,6 +6,7 @@ from supernet.data import EMBEDDED, absolute_source, load_dataset
 from supernet.errors import ConfigError
 from supernet.progress import Progress, silent
 from supernet.space import Space, load_space
+from supernet.studies import need_optuna
 from supernet.train import Recipe, load_recipe, scaled
 from supernet.tune.load import load_study
 from supernet.tune.optuna import check_names
@@ -13,7 +14,6 @@ from supernet.tune.plan import Plan
 from supernet.tune.result import StudyResult
 from supernet.tune.session import Session
 from supernet.tune.spec import Study
-from supernet.tune.storage import need_optuna
 from supernet.workflow.train import check_device
 
 __all__ = ["STUDIES", "tune"]
@@ -102,7 +102,7 @@ def tune(  # noqa: PLR0913  # the options of a user
         >>> result.best.value >= result.baseline.value
         True
     """
-    need_optuna()
+    need_optuna("supernet tune")
     asked = study if isinstance(study, Study) else load_study(study)
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     space = space if isinstance(space, Space) else load_space(space)

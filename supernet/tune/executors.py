@@ -3,7 +3,6 @@
 import contextlib
 import math
 import multiprocessing
-import os
 import resource
 import signal
 import sys
@@ -13,6 +12,7 @@ from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from supernet.children import end_with_parent
 from supernet.errors import MissingPackageError, StorageError
 from supernet.tune.contract import Outcome, Report, Reporter, Task, Train
 from supernet.tune.trial import PrunedError
@@ -241,7 +241,7 @@ def _peak_mib() -> float:
 def _work(train: Train, threads: int, pipe: Connection) -> None:
     """Train what comes through the pipe until it is closed, or the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     import torch
 
     torch.set_num_threads(threads)
@@ -258,11 +258,3 @@ def _work(train: Train, threads: int, pipe: Connection) -> None:
             except Exception as error:  # noqa: BLE001  # whatever it is, the parent raises it
                 answer = error
             pipe.send(answer)
-
-
-def _end_with_parent() -> None:
-    """A parent that was killed ends nobody; so this process does it itself."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from supernet.errors import ConfigError, MissingPackageError
 from supernet.files import nearest
+from supernet.studies import Storage, need_optuna
 from supernet.tune.contract import Outcome, Report, State, Trial, TrialRecord
 from supernet.tune.identity import identity_problems
 from supernet.tune.plan import Plan, Values
 from supernet.tune.spec import Parameter, Value
-from supernet.tune.storage import Storage, need_optuna
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -80,7 +80,7 @@ class OptunaProposer:
         seed: int = 0,
     ) -> None:
         check_names(sampler, pruner)
-        self._plan, self._storage, self._optuna = plan, storage, need_optuna()
+        self._plan, self._storage, self._optuna = plan, storage, need_optuna("supernet tune")
         self._beaten = 0.0
         self._running: dict[int, OptunaTrial] = {}
         made_pruner = self._pruner(pruner, grace_epochs)

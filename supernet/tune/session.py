@@ -6,6 +6,7 @@ from pathlib import Path
 from supernet.errors import FileFormatError, TrainingError
 from supernet.progress import Progress
 from supernet.space import save_space
+from supernet.studies import Storage
 from supernet.train import save_recipe
 from supernet.tune.check import check_plan
 from supernet.tune.confirm import confirm_best
@@ -19,7 +20,6 @@ from supernet.tune.optuna import OptunaProposer
 from supernet.tune.page import write_page
 from supernet.tune.plan import Plan
 from supernet.tune.result import Confirmed, StudyResult, load_result, save_result
-from supernet.tune.storage import Storage
 from supernet.tune.trial import TrainTrial
 
 __all__ = ["Session"]

@@ -1,7 +1,6 @@
 """Accuracies of subnets of a run: looked up in its evidence, else measured by an engine."""
 
 import math
-from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -9,7 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from supernet.errors import ConfigError
-from supernet.evaluate import Engine, Evidence, InProcess, Split, Workers, tasks_of
+from supernet.evaluate import (
+    CALIBRATION_IMAGES,
+    Engine,
+    Evidence,
+    Split,
+    evaluate_all,
+    tasks_of,
+)
 from supernet.progress import Progress, silent
 from supernet.runs import Run
 from supernet.space import (
@@ -23,17 +29,18 @@ from supernet.space import (
     subnet_keys,
     unique,
 )
+from supernet.workflow.engines import DEFAULT_ENGINE, check_count, open_engine
 
 Values = npt.NDArray[np.float64]
 
-__all__ = ["Accuracies", "check_count", "random_pairs"]
+__all__ = ["Accuracies", "random_pairs"]
 
 
 class Accuracies:
     """Measures subnets of a run on the images of a split, and keeps what it measured.
 
-    Weights and images are loaded only when something has to be measured. Worker processes
-    end with `close`, or at the end of a ``with`` block.
+    Weights and images are loaded only when something has to be measured. Several threads may
+    ask at once. Workers end with `close`, or at the end of a ``with`` block.
 
     Args:
         run: a trained one.
@@ -41,7 +48,11 @@ class Accuracies:
         progress: told about every subnet.
         split: the images.
         images: how many of them at most; 0 for all.
-        workers: processes that measure at the same time.
+        calibration_images: for the batch norm statistics, at most.
+        finetune_epochs: passes over the training images before each is measured.
+        workers: that measure at the same time.
+        engine: the name of one that is opened and closed here; or one that is open, and stays so.
+        address: of the cluster that the named one joins.
     """
 
     def __init__(
@@ -52,19 +63,28 @@ class Accuracies:
         *,
         split: Split = "holdout",
         images: int = 0,
+        calibration_images: int = CALIBRATION_IMAGES,
+        finetune_epochs: float = 0.0,
         workers: int = 1,
+        engine: Engine | str = DEFAULT_ENGINE,
+        address: str = "",
     ) -> None:
-        check_count("workers", workers, lowest=1)
         check_count("images", images, lowest=0)
         self.run, self.space, self._progress = run, run.space(), progress
-        self._split, self._images = split, images
-        self.condition = run.condition(split, images=images)
+        self.condition = run.condition(
+            split,
+            images=images,
+            calibration_images=calibration_images,
+            finetune_epochs=finetune_epochs,
+        )
+        self._epochs = finetune_epochs
         self.evidence = Evidence(run.evidence)
-        self._engine: Engine
-        if workers == 1:
-            self._engine = InProcess(partial(run.evaluator, device, progress=progress))
-        else:
-            self._engine = Workers(partial(run.evaluator, device), workers)
+        self._own: Engine | None = None
+        if isinstance(engine, str):
+            engine = self._own = open_engine(
+                run, device, workers, progress, engine=engine, address=address
+            )
+        self._engine = engine
 
     def measure(self, genes: Genes) -> Values:
         """Accuracy in percent and loss of a population ``(N, G)``, shape ``(2, N)``.
@@ -74,32 +94,28 @@ class Accuracies:
         Raises:
             ConfigError: a subnet could not be measured.
         """
-        keys = subnet_keys(self.space, genes)
-        known = self.evidence.lookup(self.condition, keys)
-        todo = {key: i for i, key in enumerate(keys) if math.isnan(known.top1[i])}
-        done, failed = len(keys) - len(todo), 0
-        tasks = tasks_of(
-            self.space, genes[list(todo.values())], split=self._split, images=self._images
-        )
-        for result in self._engine.submit(tasks):
-            if math.isnan(result.top1) or math.isnan(result.loss):
-                failed += 1
-            else:
-                self.evidence.add(self.condition, [result])
-                done += 1
-            self._progress(done, len(keys), "evaluating subnets")
+        found = self._measured(genes, self._progress)
+        failed = int(np.isnan(found[0]).sum())
         if failed:
             raise ConfigError(
-                f"{failed} of {len(keys)} subnets could not be measured: their process was "
+                f"{failed} of {len(genes)} subnets could not be measured: their process was "
                 "killed twice, or their loss is not a number",
                 hint="with less memory for each, --workers 1; the others are kept",
             )
-        known = self.evidence.lookup(self.condition, keys)
-        return np.stack([known.top1, known.loss])
+        return found
+
+    def top1(self, genes: Genes) -> Values:
+        """Accuracy in percent, shape ``(N,)``; NaN where it could not be measured.
+
+        For searches, which tell of their progress themselves.
+        """
+        top1: Values = self._measured(genes, silent)[0]
+        return top1
 
     def close(self) -> None:
-        """End the processes."""
-        self._engine.close()
+        """End what was started."""
+        if self._own:
+            self._own.close()
 
     def __enter__(self) -> Self:
         return self
@@ -112,15 +128,29 @@ class Accuracies:
     ) -> None:
         self.close()
 
-
-def check_count(name: str, value: int, *, lowest: int) -> None:
-    """Refuse a number that is too small.
-
-    Raises:
-        ConfigError: it is below `lowest`.
-    """
-    if value < lowest:
-        raise ConfigError(f"{name}: must be {lowest} or more, found {value}")
+    def _measured(self, genes: Genes, progress: Progress) -> Values:
+        """As `measure`; NaN where it failed."""
+        keys = subnet_keys(self.space, genes)
+        known = self.evidence.lookup(self.condition, keys)
+        todo = {key: i for i, key in enumerate(keys) if math.isnan(known.top1[i])}
+        if not todo:
+            return np.stack([known.top1, known.loss])
+        done = len(keys) - len(todo)
+        tasks = tasks_of(
+            self.space,
+            genes[list(todo.values())],
+            split=self.condition.split,
+            images=self.condition.images,
+            calibration_images=self.condition.calibration_images,
+            finetune_epochs=self._epochs,
+        )
+        for result in evaluate_all(self._engine, tasks):
+            if not (math.isnan(result.top1) or math.isnan(result.loss)):
+                self.evidence.add(self.condition, [result])
+                done += 1
+            progress(done, len(keys), "evaluating subnets")
+        known = self.evidence.lookup(self.condition, keys)
+        return np.stack([known.top1, known.loss])
 
 
 def random_pairs(space: Space, count: int, seed: int) -> Genes:

@@ -14,7 +14,8 @@ from supernet.files import write_bytes
 from supernet.progress import Progress, silent
 from supernet.runs import Run
 from supernet.space import Domain, Genes, canonical, count_subnets, unique
-from supernet.workflow.accuracies import Accuracies, check_count, random_pairs
+from supernet.workflow.accuracies import Accuracies, random_pairs
+from supernet.workflow.engines import DEFAULT_ENGINE, check_count
 
 __all__ = ["Checked", "check_predictor", "collect_pairs", "write_pairs"]
 
@@ -38,6 +39,8 @@ def collect_pairs(
     *,
     images: int | None = None,
     workers: int = 1,
+    engine: str = DEFAULT_ENGINE,
+    ray_address: str = "",
     seed: int = 0,
     device: str = "cpu",
     progress: Progress = silent,
@@ -51,7 +54,9 @@ def collect_pairs(
         run: a trained one.
         count: of subnets, the largest and the smallest included.
         images: of the hold-out, always the same ones; all when not given.
-        workers: processes that measure at the same time.
+        workers: that measure at the same time.
+        engine: what measures (`supernet.workflow.engines.ENGINES`).
+        ray_address: of the Ray cluster that is joined.
         seed: of the subnets.
         device: where to measure.
         progress: told about every subnet.
@@ -64,7 +69,15 @@ def collect_pairs(
         check_count("images", images, lowest=1)
     _check_images(run)
     genes = random_pairs(run.space(), count, seed)
-    with _accuracies(run, images, workers, device, progress) as accuracies:
+    with Accuracies(
+        run,
+        device,
+        progress,
+        images=images or 0,
+        workers=workers,
+        engine=engine,
+        address=ray_address,
+    ) as accuracies:
         top1, loss = accuracies.measure(genes)
     return Pairs(genes, top1, loss)
 
@@ -77,6 +90,8 @@ def check_predictor(
     known: Genes | None = None,
     images: int | None = None,
     workers: int = 1,
+    engine: str = DEFAULT_ENGINE,
+    ray_address: str = "",
     seed: int = 0,
     device: str = "cpu",
     progress: Progress = silent,
@@ -90,7 +105,9 @@ def check_predictor(
         known: those it was fitted to, shape ``(M, G)``; what the run has measured on
             hold-out images when not given.
         images: of the hold-out; all when not given.
-        workers: processes that measure at the same time.
+        workers: that measure at the same time.
+        engine: what measures (`supernet.workflow.engines.ENGINES`).
+        ray_address: of the Ray cluster that is joined.
         seed: of the subnets.
         device: where to measure.
         progress: told about every subnet.
@@ -100,7 +117,15 @@ def check_predictor(
     """
     check_count("count", count, lowest=2)
     _check_images(run)
-    with _accuracies(run, images, workers, device, progress) as accuracies:
+    with Accuracies(
+        run,
+        device,
+        progress,
+        images=images or 0,
+        workers=workers,
+        engine=engine,
+        address=ray_address,
+    ) as accuracies:
         if known is None:
             known = _measured_before(accuracies)
         genes = _fresh(run, known, count, seed)
@@ -114,12 +139,6 @@ def write_pairs(path: Path, run: Run, pairs: Pairs) -> Path:
     np.savez(content, **pairs._asdict(), space=np.array(run.space().hash))
     write_bytes(path, content.getvalue())
     return path
-
-
-def _accuracies(
-    run: Run, images: int | None, workers: int, device: str, progress: Progress
-) -> Accuracies:
-    return Accuracies(run, device, progress, images=images or 0, workers=workers)
 
 
 def _check_images(run: Run) -> None:

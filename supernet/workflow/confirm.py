@@ -62,7 +62,13 @@ def confirm(
         progress: told about every measurement.
     """
     with Accuracies(
-        run, request.device, progress, images=request.images, workers=request.workers
+        run,
+        request.device,
+        progress,
+        images=request.images,
+        workers=request.workers,
+        engine=request.measuring,
+        address=request.ray_address,
     ) as accuracies:
         index, measured = measure_finalists(
             problem,

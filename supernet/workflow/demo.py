@@ -97,7 +97,8 @@ class DemoOutcome:
     def as_json(self) -> dict[str, Any]:
         """Plain values for machines."""
         outcome, table = self.search, self.search.table
-        verification, validation = self.export.verification, outcome.predictor.validation
+        verification = self.export.verification
+        validation = outcome.predictor.validation if outcome.predictor else None
         assert validation is not None  # a demo measures its own pairs
         return {
             "elapsed_s": self.elapsed_s,

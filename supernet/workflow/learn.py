@@ -45,14 +45,20 @@ def learn_predictor(
     """
     spread = random_pairs(run.space(), request.pairs, request.seed)
     with Accuracies(
-        run, request.device, progress, images=request.images, workers=request.workers
+        run,
+        request.device,
+        progress,
+        images=request.images,
+        workers=request.workers,
+        engine=request.measuring,
+        address=request.ray_address,
     ) as accuracies:
         key = _key(accuracies, request, problem)
         known = _learned(accuracies, key)
         if known is not None:
             return known
         checked = fit_predictor(_pairs(accuracies, spread), request.kind, seed=request.seed)
-        chosen = _promising(accuracies, request, problem, spread)
+        chosen = _promising(accuracies, request, problem, spread, progress)
         if not len(chosen):
             predictor = checked
         else:
@@ -94,21 +100,21 @@ def _pairs(accuracies: Accuracies, genes: Genes) -> AccuracyPairs:
 
 
 def _promising(
-    accuracies: Accuracies, request: SearchRequest, problem: Problem, spread: Genes
+    accuracies: Accuracies,
+    request: SearchRequest,
+    problem: Problem,
+    spread: Genes,
+    progress: Progress,
 ) -> Genes:
     """The subnets that searches on predictions chose, all measured, ``(N, G)``."""
     if not request.rounds:
         return spread[:0]
 
-    def measured(genes: Genes) -> Values:
-        top1: Values = accuracies.measure(genes)[0]
-        return top1
-
     def fit(genes: Genes, _: Values) -> Callable[[Genes], Values]:
         pairs = _pairs(accuracies, unique(np.concatenate([spread, genes])))
         return fit_predictor(pairs, request.kind, seed=request.seed, folds=2).mean
 
-    objectives = (Accuracy(function=measured, measured=True), *problem.objectives[1:])
+    objectives = (Accuracy(function=accuracies.top1, measured=True), *problem.objectives[1:])
     asked = replace(problem, objectives=objectives)
     result = run_search(
         asked,
@@ -122,6 +128,8 @@ def _promising(
         ),
         budget=Budget(scored=len(corners(asked)) + request.rounds * request.candidates),
         seed=request.seed,
+        workers=request.workers,
+        progress=progress,
     )
     found: Genes = result.genes[np.isfinite(result.columns["top1"])]
     return found

@@ -17,6 +17,7 @@ from supernet.progress import Progress, silent
 from supernet.runs import Run, find_run
 from supernet.space import Space, load_space
 from supernet.workflow.collect import check_predictor
+from supernet.workflow.engines import DEFAULT_ENGINE
 
 __all__ = ["PredictedFile", "check_run", "fit_file", "predict_file", "space_of"]
 
@@ -101,6 +102,8 @@ def check_run(
     *,
     images: int | None = None,
     workers: int = 1,
+    engine: str = DEFAULT_ENGINE,
+    ray_address: str = "",
     seed: int = 0,
     device: str = "cpu",
     progress: Progress = silent,
@@ -112,7 +115,9 @@ def check_run(
         predictor: the file to check; that of the run when not given.
         count: of subnets that the run has not measured yet.
         images: of the hold-out; all when not given.
-        workers: processes that measure at the same time.
+        workers: that measure at the same time.
+        engine: what measures (`supernet.workflow.engines.ENGINES`).
+        ray_address: of the Ray cluster that is joined.
         seed: of the subnets.
         device: where to measure.
         progress: told about every subnet.
@@ -127,6 +132,8 @@ def check_run(
         count,
         images=images,
         workers=workers,
+        engine=engine,
+        ray_address=ray_address,
         seed=seed,
         device=device,
         progress=progress,

@@ -11,8 +11,10 @@ from supernet.files import write_text
 from supernet.latency.words import device_words
 from supernet.report import (
     MAX_BYTES,
+    ChoiceShares,
     Curve,
     FrontPoint,
+    PolicyView,
     Quality,
     QualityPoint,
     Report,
@@ -30,6 +32,7 @@ from supernet.search import (
     load_result,
     result_folders,
 )
+from supernet.space.layout import layout_of
 from supernet.workflow.comparison import Comparison, read_comparison
 from supernet.workflow.quality_file import QualityFile, read_quality
 
@@ -72,6 +75,7 @@ def report_run(run: Run) -> Path:
                 "smallest subnet": "top1_smallest",
             },
         ),
+        policies=_policies(run),
         quality=_quality(quality) if quality else None,
         searches=views,
         figures=comparison.figures if comparison else {},
@@ -307,6 +311,35 @@ def _quality(found: QualityFile) -> Quality:
         ),
         caption="; ".join(words) + ".",
     )
+
+
+def _policies(run: Run) -> tuple[PolicyView, ...]:
+    """What phases that searched learned, from the notes of the training."""
+    records = run.learned()
+    genes = layout_of(run.space()).genes if records else ()
+    found = []
+    for phase in dict.fromkeys(record["phase"] for record in records):
+        own = [record for record in records if record["phase"] == phase]
+        last = own[-1]
+        found.append(
+            PolicyView(
+                name=phase,
+                epochs=tuple(float(record["epoch"]) for record in own),
+                genes=tuple(
+                    ChoiceShares(
+                        name=gene.name,
+                        choices=tuple(f"{choice}" for choice in gene.choices),
+                        shares=tuple(tuple(r["probabilities"][gene.name]) for r in own),
+                    )
+                    for gene in genes
+                ),
+                caption=f"Method {last['method']}; expected latency on {last['target']} in the "
+                f"end {last['expected_ms']:.4g} ms, limit {last['limit_ms']:.4g} ms; "
+                f"entropy {own[0]['entropy']:.1f} nats after the first epoch noted, "
+                f"{last['entropy']:.1f} in the end. n = {len(own)} epochs.",
+            )
+        )
+    return tuple(found)
 
 
 def _origin(config: RunConfig) -> dict[str, str]:

@@ -8,9 +8,14 @@ from typing import Any
 import numpy as np
 
 from supernet.errors import ConfigError
-from supernet.search import DEFAULT
+from supernet.workflow.engines import DEFAULT_ENGINE
 
-__all__ = ["SearchRequest"]
+__all__ = ["PREDICTOR", "RAY_TUNE", "SearchRequest"]
+
+PREDICTOR = "predictor"
+"""The rung of a ladder that costs no measurement."""
+RAY_TUNE = "ray-tune"
+"""The engine that searches by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,12 +33,24 @@ class SearchRequest:
     given; 0 for none. Raised to what the fastest subnet needs."""
     fix: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     """Allowed values by dimension, stage and kind, or kind (see `Domain.of`)."""
-    algorithm: str = DEFAULT
-    """Name in `supernet.search.ALGORITHMS`."""
-    budget: int = 60_000
-    """Subnets scored by the predictor, at most."""
+    algorithm: str = ""
+    """Name in `supernet.search.ALGORITHMS`; the one that suits when empty."""
+    measure: bool = False
+    """Whether every accuracy is measured, on the hold-out images, in place of predicted."""
+    ladder: tuple[str, ...] = ()
+    """Rungs of such measurements, the cheapest first: ``predictor``, a number of hold-out
+    images, ``all``, ``finetune:EPOCHS``."""
+    start: Path | None = None
+    """A subnet to begin with, its ``subnet.json``: scored first, and what ``netadapt`` shrinks."""
+    storage: str = ""
+    """Where a study of Optuna is kept: a URL, or ``journal:FILE``."""
+    study: str = "supernet"
+    """Name of that study."""
+    budget: int = 0
+    """Subnets scored, at most; of a ladder, whole measurements or as much work. 0 for what
+    the algorithm is made for, or 200 measurements."""
     seconds: float = np.inf
-    """Wall time of the search on predictions, at most."""
+    """Wall time of the search itself, at most."""
     predictor: Path | None = None
     """A file of an accuracy predictor; else that of the run, else one is learned."""
     kind: str = "gp"
@@ -48,7 +65,11 @@ class SearchRequest:
     images: int = 0
     """Hold-out images of each measurement; 0 for all."""
     workers: int = 1
-    """Processes that measure accuracies."""
+    """Measurements of accuracies at the same time."""
+    engine: str = DEFAULT_ENGINE
+    """What measures them (`supernet.workflow.engines.ENGINES`); or `RAY_TUNE`."""
+    ray_address: str = ""
+    """Of the Ray cluster that is joined; empty for ``RAY_ADDRESS``, or one that starts here."""
     confirm: int = 0
     """Finalists that are measured before the winner is named."""
     certify: bool = False
@@ -75,21 +96,51 @@ class SearchRequest:
                 problems.append(f"limits: {name}: must be above 0 and finite, found {limit:g}")
         if not 0 <= self.limit_share <= 1:
             problems.append(f"limit_share: must be from 0 to 1, found {self.limit_share}")
+        if self.measures and self.certify:
+            problems.append("certify: of a measured accuracy nothing can be proven")
+        if self.measures and self.predictor and PREDICTOR not in self.ladder:
+            problems.append("predictor: no rung of the ladder is the predictor")
+        if self.engine == RAY_TUNE:
+            problems += self._wrong_for_tune()
         if self.name and not self.name.replace("_", "").replace("-", "").isalnum():
             problems.append(f"name: letters, digits, '_' and '-' only, found {self.name!r}")
         if problems:
             raise ConfigError(problems)
 
+    @property
+    def measures(self) -> bool:
+        """Whether accuracies are measured."""
+        return self.measure or bool(self.ladder)
+
+    @property
+    def measuring(self) -> str:
+        """Name of the engine of single measurements."""
+        return "ray" if self.engine == RAY_TUNE else self.engine
+
+    def _wrong_for_tune(self) -> list[str]:
+        found = []
+        if not self.measures:
+            found.append(f"engine: {RAY_TUNE} measures every accuracy; add --measure or --ladder")
+        if self.algorithm not in ("", RAY_TUNE):
+            found.append(
+                f"algorithm: {RAY_TUNE} has its own, ASHA and OptunaSearch; leave out "
+                f"{self.algorithm}, or take the engine ray"
+            )
+        if self.storage:
+            found.append(f"storage: the study of {RAY_TUNE} is kept by Ray; leave it out")
+        return found
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as kept with a result."""
         plain = asdict(self)
         plain["predictor"] = str(self.predictor) if self.predictor else None
+        plain["start"] = str(self.start) if self.start else None
         plain["seconds"] = self.seconds if np.isfinite(self.seconds) else None
         return plain
 
 
 _LEAST = {
-    "budget": 1,
+    "budget": 0,
     "pairs": 10,
     "rounds": 0,
     "candidates": 1,

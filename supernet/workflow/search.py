@@ -1,6 +1,7 @@
 """From a trained supernet, or a predictor and a table, to the best subnet for targets."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from supernet.predict import AccuracyPredictor, load_predictor
 from supernet.progress import Progress, silent
 from supernet.runs import Run
 from supernet.search import (
+    DEFAULT,
     Accuracy,
     Budget,
     PredictorRecord,
@@ -26,16 +28,28 @@ from supernet.search import (
     run_search,
     search_folder,
 )
+from supernet.search.algorithms.optuna_study import StudyPlace
 from supernet.search.api import check_provable, proven
 from supernet.search.objective import Values, latency_name
+from supernet.search.registry import default_budget, factory_of
 from supernet.search.setup import problem_of, tables_of
-from supernet.space import Genes, Space, Subnet, SubnetFile, decode
+from supernet.space import Genes, Space, Subnet, SubnetFile, decode, encode
+from supernet.studies import Storage
 from supernet.workflow.confirm import Confirmed, confirm
+from supernet.workflow.ladder import ladder_of, measured_problem
 from supernet.workflow.learn import learn_predictor
+from supernet.workflow.ray_tune import check_tune, tune_search
 from supernet.workflow.report import report_results, report_run
-from supernet.workflow.request import SearchRequest
+from supernet.workflow.request import RAY_TUNE, SearchRequest
 
-__all__ = ["SEARCHES", "SearchOutcome", "search_run", "search_space", "subnet_file"]
+__all__ = [
+    "SEARCHES",
+    "SearchOutcome",
+    "predicted_latency",
+    "search_run",
+    "search_space",
+    "subnet_file",
+]
 
 SEARCHES = Path("searches")
 """Where searches without a run are kept, below the working directory."""
@@ -52,7 +66,10 @@ class SearchOutcome:
     """Index of the best subnet in the result."""
     tables: Mapping[str, LatencyTable]
     """By target."""
-    predictor: AccuracyPredictor
+    predictor: AccuracyPredictor | None
+    """None where accuracies were measured."""
+    algorithm: str
+    """Its name."""
     confirmed: tuple[Confirmed, ...] = ()
     """Finalists that were measured, the winner first."""
     run: Run | None = None
@@ -84,6 +101,11 @@ class SearchOutcome:
         """What is predicted of the best one, as in ``subnet.json``."""
         return SubnetFile.load(self.file).predicted
 
+    @property
+    def measured(self) -> Mapping[str, Any]:
+        """What was measured of the best one, as in ``subnet.json``."""
+        return SubnetFile.load(self.file).measured
+
 
 def search_run(
     run: Run,
@@ -110,18 +132,30 @@ def search_run(
         InfeasibleError: no subnet meets the limits; names the nearest.
         ConfigError: an unknown target, objective or dimension; with `resume` no such search.
     """
-    space = run.space()
-    known = _predictor_of(run, request)  # what is wrong with it is said before anything is measured
+    space, request = run.space(), _with_algorithm(request)
+    steps = ladder_of(request, run) if request.measures else ()
+    predicts = not steps or any(step.predicts for step in steps)
+    # what is wrong with a predictor is said before anything is measured
+    known = _predictor_of(run, request) if predicts else None
     if request.certify and known is not None:
         check_provable(known)
     tables = _tables(space, request, resume, progress)
     problem = _problem(space, request, tables, known)
     check_limits(problem)
     asked = {**request.as_dict(), "weights": sha256(run.weights())}
+    if steps:  # what is asked next depends on what is known by then
+        asked["at_once"] = request.workers
     name = _name(request, tables)
     with search_folder(run.searches, name, problem, asked, resume=resume) as folder:
-        predictor = known or learn_predictor(run, request, problem, progress)
-        outcome = _search(run, space, request, tables, predictor, folder, output, progress)
+        predictor = known
+        if predicts and known is None:
+            predictor = learn_predictor(run, request, problem, progress)
+            problem = _problem(space, request, tables, predictor)
+        with ExitStack() as stack:
+            if steps:
+                measured = measured_problem(run, request, problem, steps, predictor)
+                problem = stack.enter_context(measured)
+            outcome = _search(run, request, problem, tables, predictor, folder, output, progress)
     return replace(outcome, report=report_run(run))
 
 
@@ -138,14 +172,18 @@ def search_space(
     Raises:
         ConfigError: the request names no predictor, or wants measurements.
     """
+    if request.measures:
+        raise ConfigError(
+            "measure, ladder: accuracies can be measured in a run only", hint="give --run"
+        )
+    if request.confirm:
+        raise ConfigError("confirm: finalists can be measured in a run only", hint="give --run")
     if request.predictor is None:
         raise ConfigError(
             "a search without a run needs an accuracy predictor",
             hint="give --predictor FILE, or --run",
         )
-    if request.confirm:
-        raise ConfigError("confirm: finalists can be measured in a run only", hint="give --run")
-    predictor = load_predictor(request.predictor, space)
+    predictor, request = load_predictor(request.predictor, space), _with_algorithm(request)
     if request.certify:
         check_provable(predictor)
     tables = _tables(space, request, resume, progress)
@@ -153,8 +191,20 @@ def search_space(
     check_limits(problem)
     name = _name(request, tables)
     with search_folder(SEARCHES, name, problem, request.as_dict(), resume=resume) as folder:
-        outcome = _search(None, space, request, tables, predictor, folder, output, progress)
+        outcome = _search(None, request, problem, tables, predictor, folder, output, progress)
     return replace(outcome, report=report_results(SEARCHES))
+
+
+def _with_algorithm(request: SearchRequest) -> SearchRequest:
+    """`request` with the name of its algorithm: that which suits where none is named."""
+    if request.engine == RAY_TUNE:
+        check_tune()
+        return replace(request, algorithm=RAY_TUNE)
+    if request.algorithm:
+        return replace(request, algorithm=algorithm(request.algorithm).name)
+    if len(request.ladder) > 1:
+        return replace(request, algorithm="asha")
+    return replace(request, algorithm="ei" if request.measures else DEFAULT)
 
 
 def _name(request: SearchRequest, tables: Mapping[str, LatencyTable]) -> str:
@@ -207,27 +257,19 @@ def _unknown(genes: Genes) -> Values:
 
 def _search(
     run: Run | None,
-    space: Space,
     request: SearchRequest,
+    problem: Problem,
     tables: Mapping[str, LatencyTable],
-    predictor: AccuracyPredictor,
+    predictor: AccuracyPredictor | None,
     folder: SearchFolder,
     output: Path | None,
     progress: Progress,
 ) -> SearchOutcome:
     """Search in a folder; the outcome, without its page."""
-    problem = _problem(space, request, tables, predictor)
-    bound, start = proven(problem, predictor, thorough=request.certify)
-    found = run_search(
-        problem,
-        factory=algorithm(request.algorithm).factory,
-        budget=Budget(scored=request.budget, seconds=request.seconds),
-        start=start,
-        seed=request.seed,
-        again=folder.scored,
-        progress=progress,
-    )
-    result = found.bounded(bound)
+    bound, start = None, None
+    if predictor is not None and not problem.measures:
+        bound, start = proven(problem, predictor, thorough=request.certify)
+    result = _found(request, problem, start, folder, progress).bounded(bound)
     confirmed: tuple[Confirmed, ...] = ()
     if request.confirm and run is not None:
         confirmed = confirm(run, request, problem, result, tables, progress)
@@ -236,7 +278,7 @@ def _search(
         result,
         request=request.as_dict(),
         chosen=chosen,
-        predictor=PredictorRecord.of_predictor(predictor),
+        predictor=PredictorRecord.of_predictor(predictor) if predictor else None,
         tables=tables,
         measured=[one.record for one in confirmed],
     )
@@ -248,9 +290,62 @@ def _search(
         chosen=chosen,
         tables=tables,
         predictor=predictor,
+        algorithm=request.algorithm,
         confirmed=confirmed,
         run=run,
     )
+
+
+def _found(
+    request: SearchRequest,
+    problem: Problem,
+    start: Genes | None,
+    folder: SearchFolder,
+    progress: Progress,
+) -> SearchResult:
+    """What the search itself finds, by an algorithm here or by Ray Tune."""
+    budget = Budget(
+        scored=request.budget or default_budget(request.algorithm, problem),
+        seconds=request.seconds,
+    )
+    common: dict[str, Any] = {
+        "budget": budget,
+        "seed": request.seed,
+        "again": folder.scored,
+        "workers": request.workers,
+        "progress": progress,
+    }
+    if request.engine == RAY_TUNE:
+        return tune_search(
+            problem,
+            folder=folder.path,
+            device=request.device,
+            address=request.ray_address,
+            **common,
+        )
+    place = StudyPlace(Storage(request.storage), request.study) if request.storage else None
+    return run_search(
+        folder.journaled(problem),
+        factory=factory_of(request.algorithm, place),
+        start=start,
+        given=_given(problem, request.start),
+        **common,
+    )
+
+
+def _given(problem: Problem, path: Path | None) -> Genes | None:
+    """The subnet of a file, as genes ``(1, G)``.
+
+    Raises:
+        ConfigError: it is of another space, or was narrowed away.
+    """
+    if path is None:
+        return None
+    subnet = SubnetFile.load(path).subnet
+    genes = encode(problem.domain.space, [subnet])
+    if not problem.domain.contains(genes)[0]:
+        raise ConfigError(f"start: {path} is outside what --fix has left: {subnet}")
+    return genes
 
 
 def subnet_file(
@@ -267,29 +362,31 @@ def _subnet_file(
     result: SearchResult,
     chosen: int,
     tables: Mapping[str, LatencyTable],
-    predictor: AccuracyPredictor,
+    predictor: AccuracyPredictor | None,
     confirmed: tuple[Confirmed, ...],
     path: Path,
 ) -> None:
-    genes, space = result.genes[[chosen]], problem.domain.space
-    predicted: dict[str, Any] = {"top1": result.figures(chosen)["top1"]}
-    if predictor.validation is not None:
+    genes, space, figures = result.genes[[chosen]], problem.domain.space, result.figures(chosen)
+    rungs = {objective.name for objective in problem.columns if objective.measured}
+    measured = {name: value for name, value in figures.items() if name in rungs}
+    predicted: dict[str, Any] = {} if measured else {"top1": figures["top1"]}
+    if predictor is not None and predictor.validation is not None and not measured:
         predicted["top1_rmse"] = predictor.validation.rmse
     for number, (target, table) in enumerate(tables.items()):
-        ms = _latency(table, space, genes)
+        ms = predicted_latency(table, space, genes)
         if number == 0:
             predicted |= {"target": target, **ms}
         else:
             predicted |= {f"{key}@{target}": value for key, value in ms.items()}
-    others = ("top1", *(latency_name(target) for target in tables))
-    predicted |= {k: v for k, v in result.figures(chosen).items() if k not in others}
-    measured = confirmed[0].told(tables) if confirmed else {}
+    others = ("top1", *measured, *(latency_name(target) for target in tables))
+    predicted |= {k: v for k, v in figures.items() if k not in others}
+    measured |= confirmed[0].told(tables) if confirmed else {}
     subnet = decode(space, genes)[0]
     file = subnet_file(run, space, subnet, path.parent, predicted=predicted, measured=measured)
     file.save(path)
 
 
-def _latency(table: LatencyTable, space: Space, genes: Genes) -> dict[str, float]:
+def predicted_latency(table: LatencyTable, space: Space, genes: Genes) -> dict[str, float]:
     """Predicted milliseconds, with the interval where networks were held out."""
     found = table.predict_ms(space, genes)
     ends = {"latency_low_ms": found.low_ms[0], "latency_high_ms": found.high_ms[0]}

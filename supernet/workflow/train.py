@@ -1,7 +1,7 @@
 """Training a supernet into a run folder."""
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from supernet.data import EMBEDDED, Dataset, absolute_source, load_dataset
 from supernet.errors import ConfigError, FileFormatError
 from supernet.evaluate import Evaluator
 from supernet.files import fill
+from supernet.latency import LatencyTable
 from supernet.models import Supernet
 from supernet.progress import Progress, silent
 from supernet.runs import Run, RunConfig, check_new, new_run_folder
@@ -30,6 +31,13 @@ from supernet.train import (
 )
 from supernet.train.batches import steps_per_epoch
 from supernet.train.sampling import lowest_allowed, step_rng
+from supernet.workflow.architecture import (
+    finish_searches,
+    keep_tables,
+    kept_tables,
+    prepared,
+)
+from supernet.workflow.report import report_run
 from supernet.workflow.start import absolute_sources, start_from
 
 __all__ = ["EachEpoch", "resume_training", "seeded_supernet", "train_supernet"]
@@ -82,6 +90,9 @@ def train_supernet(
     with processes.one_a_machine_first():
         dataset = load_dataset(data, resolution=space.resolutions[-1], seed=seed, progress=progress)
     steps_per_epoch(len(dataset.train), recipe.batch_size)  # refused before anything is fetched
+    own = _of_images(space, dataset.classes, dataset.in_channels)
+    with processes.one_a_machine_first():
+        recipe, tables = prepared(own, recipe, progress if processes.is_main else silent)
     config = RunConfig(
         data=absolute_source(data),
         classes=dataset.classes,
@@ -96,14 +107,17 @@ def train_supernet(
         versions={"supernet": __version__, "torch": str(torch.__version__)},
         created=now.isoformat(timespec="seconds"),
     )
-    supernet = _supernet(space, config)
+    supernet = seeded_supernet(own, config.seed)
     if recipe.init:
         start_from(supernet, recipe.init, progress)
-    trainer = _trainer(folder, supernet, config, dataset, recipe, processes, progress, each_epoch)
+    run = Run(folder)
+    trainer = _trainer(
+        run, supernet, config, dataset, recipe, tables, processes, progress, each_epoch
+    )
     if processes.is_main:
+        keep_tables(run, tables)
         Run.create(folder, space, config)
-    trainer.train()
-    return Run(folder)
+    return _trained(run, trainer, processes, progress)
 
 
 def resume_training(
@@ -138,12 +152,13 @@ def resume_training(
             f"{config.images}, so it cannot go on as if it had never stopped",
             hint="put them back, or start a new run from this one's weights with --init",
         )
-    supernet = _supernet(run.space(), config)
+    supernet = seeded_supernet(run.space(), config.seed)
     found = list_checkpoints(run.checkpoints)
     if not found and recipe.init:
         start_from(supernet, recipe.init, progress)
+    tables = kept_tables(run, recipe)
     trainer = _trainer(
-        run.folder, supernet, config, dataset, recipe, processes, progress, each_epoch
+        run, supernet, config, dataset, recipe, tables, processes, progress, each_epoch
     )
     if found:
         try:
@@ -152,21 +167,32 @@ def resume_training(
             before = f"remove that folder to go on from {found[-2].name}" if found[1:] else ""
             raise FileFormatError(str(error), hint=before or "start again") from None
     processes.barrier()  # before the first of them removes old checkpoints
+    return _trained(run, trainer, processes, progress)
+
+
+def _trained(run: Run, trainer: Trainer, processes: Processes, progress: Progress) -> Run:
+    """The run after its training, with the results of the phases that search."""
     trainer.train()
+    if processes.is_main:
+        finish_searches(run, trainer.recipe, device=processes.device, progress=progress)
+        if trainer.recipe.searching:
+            report_run(run)
+    processes.barrier()
     return run
 
 
-def _supernet(space: Space, config: RunConfig) -> Supernet:
-    space = replace(space, num_classes=len(config.classes), in_channels=config.in_channels)
-    return seeded_supernet(space, config.seed)
+def _of_images(space: Space, classes: Sequence[str], in_channels: int) -> Space:
+    """The space with the classes and channels of images, as `Run.space` has it."""
+    return replace(space, num_classes=len(classes), in_channels=in_channels)
 
 
 def _trainer(
-    folder: Path,
+    run: Run,
     supernet: Supernet,
     config: RunConfig,
     dataset: Dataset,
     recipe: Recipe,
+    tables: Mapping[str, LatencyTable],
     processes: Processes,
     progress: Progress,
     each_epoch: EachEpoch | None,
@@ -176,9 +202,10 @@ def _trainer(
         supernet,
         dataset,
         recipe,
-        folder=folder,
+        folder=run.folder,
         seed=config.seed,
         processes=processes,
+        latencies={phase: table.predictor(supernet.space) for phase, table in tables.items()},
         progress=progress if processes.is_main else silent,
         after_phase=None if each_epoch else _validation(evaluator, supernet.space, config.seed),
         after_epoch=partial(each_epoch, evaluator) if each_epoch else None,

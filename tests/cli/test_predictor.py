@@ -35,8 +35,8 @@ def run(tiny_yaml: Path, supernet: Command) -> Run:
 def test_the_options_are_these() -> None:
     names = [option for p in command.params if isinstance(p, Option) for option in p.opts]
     assert sorted(names) == [
-        "--debug", "--device", "--images", "--json", "--output", "--run", "--run-folder",
-        "--seed", "--subnets", "--workers", "-o",
+        "--debug", "--device", "--engine", "--images", "--json", "--output", "--ray-address",
+        "--run", "--run-folder", "--seed", "--subnets", "--workers", "-o",
     ]  # fmt: skip
 
 

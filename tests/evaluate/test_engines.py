@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,16 @@ import torch
 
 from supernet.data import Dataset
 from supernet.errors import ConfigError, DataError
-from supernet.evaluate import Engine, Evaluation, EvaluationTask, Evaluator, InProcess, Workers
+from supernet.evaluate import (
+    Engine,
+    Evaluation,
+    EvaluationTask,
+    Evaluator,
+    InProcess,
+    RayActors,
+    Workers,
+    evaluate_all,
+)
 from supernet.evaluate.task import tasks_of
 from supernet.models import Supernet
 from supernet.space import Space, sample, unique
@@ -44,12 +54,21 @@ def tasks(tiny_space: Space, rng: np.random.Generator) -> list[EvaluationTask]:
     return tasks_of(tiny_space, unique(sample(tiny_space, 6, rng)), images=20)
 
 
-@pytest.fixture(params=["in process", "workers"])
+ENGINES: dict[str, Callable[[Make], Engine]] = {
+    "in process": InProcess,
+    "workers": lambda make: Workers([make, make]),
+    "ray": lambda make: RayActors([make, make]),
+}
+
+
+@pytest.fixture(params=["in process", "workers", pytest.param("ray", marks=pytest.mark.slow)])
 def engine(request: pytest.FixtureRequest) -> Iterator[Callable[[Make], Engine]]:
+    if request.param == "ray":
+        pytest.importorskip("ray")
     opened: list[Engine] = []
 
     def open_engine(make: Make) -> Engine:
-        opened.append(InProcess(make) if request.param == "in process" else Workers(make, 2))
+        opened.append(ENGINES[request.param](make))
         return opened[-1]
 
     yield open_engine
@@ -69,7 +88,8 @@ def test_the_same_rows_as_in_process(
     dataset: Dataset,
     tasks: list[EvaluationTask],
 ) -> None:
-    found = {row.key: row for row in engine(partial(made, tiny_space, dataset)).submit(tasks)}
+    opened = engine(partial(made, tiny_space, dataset))
+    found = {row.key: row for row in evaluate_all(opened, tasks)}
     assert set(found) == {task.subnet.key for task in tasks}
     before = torch.get_num_threads()
     torch.set_num_threads(max(1, before // 2))  # as each of two workers has
@@ -88,9 +108,9 @@ def test_an_engine_takes_several_submissions(
     engine: Callable[[Make], Engine], tasks: list[EvaluationTask], tmp_path: Path
 ) -> None:
     opened = engine(partial(Standing, tmp_path))
-    assert list(opened.submit([])) == []
+    assert list(evaluate_all(opened, [])) == []
     for some in (tasks[:2], tasks[2:]):
-        assert {row.key for row in opened.submit(some)} == {task.subnet.key for task in some}
+        assert {row.key for row in evaluate_all(opened, some)} == {task.subnet.key for task in some}
 
 
 def test_an_error_of_the_evaluator_is_raised(
@@ -98,7 +118,7 @@ def test_an_error_of_the_evaluator_is_raised(
 ) -> None:
     opened = engine(partial(Standing, tmp_path, broken=tasks[3].subnet.key))
     with pytest.raises(DataError, match="images are gone"):
-        list(opened.submit(tasks))
+        list(evaluate_all(opened, tasks))
 
 
 @pytest.mark.parametrize(("kills", "top1"), [(1, 1.0), (2, np.nan)])
@@ -106,8 +126,8 @@ def test_a_killed_worker_costs_its_task_alone_which_is_tried_once_more(
     tasks: list[EvaluationTask], tmp_path: Path, kills: int, top1: float
 ) -> None:
     deadly = tasks[2].subnet.key
-    with Workers(partial(Standing, tmp_path, deadly=deadly, tries=kills), 2) as workers:
-        found = {row.key: row for row in workers.submit(tasks)}
+    with Workers([partial(Standing, tmp_path, deadly=deadly, tries=kills)] * 2) as workers:
+        found = {row.key: row for row in evaluate_all(workers, tasks)}
     assert len(found) == len(tasks)
     assert found.pop(deadly).top1 == pytest.approx(top1, nan_ok=True)
     assert {row.top1 for row in found.values()} == {1.0}
@@ -126,18 +146,18 @@ def test_a_worker_that_ends_by_itself_is_an_error(
     tasks: list[EvaluationTask], tmp_path: Path
 ) -> None:
     with (
-        Workers(partial(Ending, tmp_path), 2) as workers,
+        Workers([partial(Ending, tmp_path)] * 2) as workers,
         pytest.raises(ConfigError, match=r"status 1.*__main__"),
     ):
-        list(workers.submit(tasks))
+        list(evaluate_all(workers, tasks))
     assert multiprocessing.active_children() == []
 
 
 def test_who_stops_listening_leaves_nothing_running(
     tasks: list[EvaluationTask], tmp_path: Path
 ) -> None:
-    workers = Workers(partial(Standing, tmp_path), 2)
-    results = workers.submit(tasks)
+    workers = Workers([partial(Standing, tmp_path)] * 2)
+    results = evaluate_all(workers, tasks)
     next(results)
     results.close()  # type: ignore[attr-defined]  # a generator
     workers.close()
@@ -146,9 +166,9 @@ def test_who_stops_listening_leaves_nothing_running(
 
 def _submit(folder: Path, tasks: list[EvaluationTask]) -> None:
     (folder / "begun").touch()
-    with Workers(partial(Standing, folder), 2) as workers:
+    with Workers([partial(Standing, folder)] * 2) as workers:
         for _ in range(10_000):
-            list(workers.submit(tasks))
+            list(evaluate_all(workers, tasks))
 
 
 def test_ctrl_c_leaves_nothing_running(tasks: list[EvaluationTask], tmp_path: Path) -> None:
@@ -167,3 +187,59 @@ def test_ctrl_c_leaves_nothing_running(tasks: list[EvaluationTask], tmp_path: Pa
     assert parent.exitcode == 1
     left = [pid for pid in pids if Path(f"/proc/{pid}").exists()]
     assert left == []
+
+
+def test_threads_share_the_workers(tasks: list[EvaluationTask], tmp_path: Path) -> None:
+    with (
+        Workers([partial(Standing, tmp_path)] * 2) as workers,
+        ThreadPoolExecutor(5) as pool,
+    ):
+        keys = [row.key for row in pool.map(workers.evaluate, tasks * 4)]
+        assert keys == [task.subnet.key for task in tasks * 4]
+        assert len(multiprocessing.active_children()) <= 2
+
+
+class Waiting(Standing):
+    """Takes longer than anybody waits."""
+
+    def evaluate(self, task: EvaluationTask) -> Evaluation:
+        (self._folder / task.subnet.key).touch()
+        time.sleep(600)
+        return super().evaluate(task)
+
+
+def test_closing_tells_those_who_wait(tasks: list[EvaluationTask], tmp_path: Path) -> None:
+    workers = Workers([partial(Waiting, tmp_path)] * 2)
+    with ThreadPoolExecutor(3) as pool:  # two are measured, one waits for its turn
+        futures = [pool.submit(workers.evaluate, task) for task in tasks[:3]]
+        while len(list(tmp_path.iterdir())) < 2:
+            time.sleep(0.05)
+        workers.close()
+        assert all(np.isnan(future.result(30).top1) for future in futures)
+    assert multiprocessing.active_children() == []
+
+
+def _wait(folder: Path, tasks: list[EvaluationTask]) -> None:
+    with Workers([partial(Waiting, folder)] * 2) as workers:
+        list(evaluate_all(workers, tasks))
+
+
+def test_a_killed_parent_leaves_nothing_running(
+    tasks: list[EvaluationTask], tmp_path: Path
+) -> None:
+    parent = multiprocessing.get_context("spawn").Process(target=_wait, args=(tmp_path, tasks))
+    parent.start()
+    while len(list(tmp_path.iterdir())) < 2:
+        assert parent.is_alive(), "ended before it measured"
+        time.sleep(0.05)
+    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+    if not children.exists():
+        parent.kill()
+        pytest.skip("the system does not list children")
+    pids = children.read_text().split()
+    parent.kill()
+    parent.join(30)
+    deadline = time.monotonic() + 30
+    while left := [pid for pid in pids if Path(f"/proc/{pid}").exists()]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)

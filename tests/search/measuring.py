@@ -42,7 +42,7 @@ def measured_search(
         return top1(genes)
 
     asked: dict[str, Any] = {"limits": LIMITS, "budget": BUDGET, "objectives": ["macs"], "seed": 3}
-    asked["algorithm_name"] = ALGORITHM
+    asked["algorithm"] = ALGORITHM
     return search(SPACE, accuracy=accuracy, folder=folder, **(asked | options))
 
 

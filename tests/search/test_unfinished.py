@@ -108,7 +108,7 @@ def stopped(folder: Path, calls: Path) -> Path:
             limits=measuring.LIMITS,
             budget=measuring.BUDGET,
             objectives=["macs"],
-            algorithm_name=measuring.ALGORITHM,
+            algorithm=measuring.ALGORITHM,
             seed=3,
         )
     assert len(lines(folder / "measured.jsonl")) >= 3
@@ -200,7 +200,7 @@ def test_failed_measurements_stay_failed(folder: Path, calls: Path) -> None:
         return values
 
     asked: dict[str, Any] = {"objectives": ["macs"], "budget": 100, "folder": folder}
-    asked["algorithm_name"] = measuring.ALGORITHM
+    asked["algorithm"] = measuring.ALGORITHM
     first = search(measuring.SPACE, accuracy=accuracy, seconds=1e-9, **asked)
     assert np.isnan(first.columns["top1"]).any()
     second = search(measuring.SPACE, accuracy=accuracy, resume=True, **asked)

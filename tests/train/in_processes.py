@@ -18,6 +18,9 @@ from supernet.train import Trainer, joined_processes, load_recipe
 from supernet.train.batches import Batches
 from supernet.workflow.train import seeded_supernet
 
+sys.path.append(str(Path(__file__).parents[2]))
+from tests.train.toy_latency import latencies_of  # found by the line above
+
 
 def double_batches() -> None:
     """Let the engine see images in double precision."""
@@ -40,6 +43,10 @@ if __name__ == "__main__":
         supernet = seeded_supernet(tiny, 0).double()
         dataset = load_dataset("fashion_mnist", resolution=tiny.resolutions[-1])
         folder = weights.with_suffix("")
-        Trainer(supernet, dataset, asked, folder=folder, processes=processes).train()
+        latencies = latencies_of(tiny, asked)
+        trainer = Trainer(
+            supernet, dataset, asked, folder=folder, processes=processes, latencies=latencies
+        )
+        trainer.train()
         if processes.is_main:
             torch.save(supernet.state_dict(), weights)

@@ -13,6 +13,7 @@ from supernet.space import Space
 from supernet.train import (
     Recipe,
     Trainer,
+    aimed,
     at_batch_size,
     list_checkpoints,
     list_recipes,
@@ -20,6 +21,7 @@ from supernet.train import (
     scaled,
 )
 from supernet.workflow.train import seeded_supernet
+from tests.train.toy_latency import latencies_of
 
 
 def shortened(recipe: Recipe) -> Recipe:
@@ -34,11 +36,14 @@ def test_every_shipped_recipe_trains_and_resumes(
     tmp_path: Path, space: Space, dataset: Dataset, name: str
 ):
     recipe = shortened(load_recipe(name))
+    if recipe.searching:
+        recipe = aimed(recipe, "toy", 0.3)
+    latencies = latencies_of(space, recipe)
     before = seeded_supernet(space, 0).state_dict()
     trained = []
     for folder in (tmp_path / "whole", tmp_path / "stopped"):
         supernet = seeded_supernet(space, 0)
-        Trainer(supernet, dataset, recipe, folder=folder).train()
+        Trainer(supernet, dataset, recipe, folder=folder, latencies=latencies).train()
         trained.append(supernet.state_dict())
     records = [
         json.loads(line) for line in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()
@@ -51,7 +56,8 @@ def test_every_shipped_recipe_trains_and_resumes(
 
     first = list_checkpoints(tmp_path / "stopped" / "checkpoints")[0]
     resumed = seeded_supernet(space, 1)
-    trainer = Trainer(resumed, dataset, recipe, folder=tmp_path / "stopped")
+    folder = tmp_path / "stopped"
+    trainer = Trainer(resumed, dataset, recipe, folder=folder, latencies=latencies)
     trainer.resume(first)
     trainer.train()
     for key, value in trained[0].items():

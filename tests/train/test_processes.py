@@ -1,5 +1,7 @@
 """Several processes train what one process trains."""
 
+import json
+import math
 import os
 import signal
 import socket
@@ -44,6 +46,11 @@ phases:
     subnets: [largest, smallest, best_up]
     distill: 1.0
     teacher: in_place
+  - name: search
+    epochs: 0.02
+    lr: 0.1
+    elastic: {kernel: 0, depth: 0, expand: 0, width: 0}
+    search: {method: proxyless, target: toy, limit_ms: 0.3, lr: 0.1, weight: 1.0, warmup: 0}
 """
 
 TRAIN = ["-m", "supernet", "train", "--run-folder"]
@@ -92,7 +99,11 @@ def test_two_processes_give_the_weights_of_one(folder: Path):
     one, two = states
     for name, value in one.items():
         torch.testing.assert_close(two[name], value, rtol=1e-9, atol=1e-11, msg=name)
-    assert (folder / "2" / "metrics.jsonl").read_text().count("\n") == 3
+    assert (folder / "2" / "metrics.jsonl").read_text().count("\n") == 4
+    learned = [json.loads((folder / f"{n}" / "architecture.jsonl").read_text()) for n in (1, 2)]
+    for name, own in learned[0]["probabilities"].items():
+        assert learned[1]["probabilities"][name] == pytest.approx(own, abs=1e-5), name
+    assert learned[0]["entropy"] < 0.999 * math.log(2) * len(learned[0]["probabilities"])
 
 
 def test_wrong_input_ends_all_processes_alike_and_only_the_first_says_so(folder: Path):

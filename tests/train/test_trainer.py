@@ -299,3 +299,14 @@ def test_metrics_are_tensorboard_events_too(
     losses = events.Scalars("loss")
     assert [event.step for event in losses] == [record["step"] for record in records]
     assert losses[-1].value == pytest.approx(records[-1]["loss"], rel=1e-6)
+
+
+def test_what_was_noted_before_the_first_checkpoint_is_not_noted_twice(
+    tmp_path: Path, space: Space, recipe: Recipe, dataset: Dataset
+):
+    """A process may be killed after it wrote the line and before the checkpoint."""
+    (tmp_path / "metrics.jsonl").write_text('{"step": 5, "epoch": 1.0}\n')
+    recipe = replace(recipe, phases=recipe.phases[:1])
+    Trainer(_supernet(space), dataset, recipe, folder=tmp_path).train()
+    records = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records] == [5]

@@ -9,11 +9,11 @@ import pytest
 pytest.importorskip("optuna")
 
 from supernet.space import Head, Space, Stage, Stem
+from supernet.studies import Storage
 from supernet.train import Phase, Recipe
 from supernet.tune import Parameter, Plan, Study
 from supernet.tune.identity import identity_of
 from supernet.tune.optuna import OptunaProposer
-from supernet.tune.storage import Storage
 
 
 @pytest.fixture

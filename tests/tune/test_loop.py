@@ -82,7 +82,7 @@ def test_a_missing_package_names_the_extra(
         from supernet.train import load_recipe
         from supernet.tune import Parameter, Plan, Study
         from supernet.tune.optuna import OptunaProposer
-        from supernet.tune.storage import Storage
+        from supernet.studies import Storage
         two = {{f"recipe.{{n}}": Parameter(low=0.1, high=0.9) for n in ("ema", "drop_path")}}
         plan = Plan(Study(name="two", parameters=two), load_recipe("demo"), load_space("demo"))
         try:
@@ -172,7 +172,7 @@ def test_a_study_that_optuna_made_is_refused(
 def test_a_locked_storage_is_told(
     plan: Plan, opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("supernet.tune.storage._WAIT_S", 0.1)
+    monkeypatch.setattr("supernet.studies._WAIT_S", 0.1)
     url = f"sqlite:///{tmp_path}/study.sqlite"
     proposer = opened(storage=url)
     with sqlite3.connect(tmp_path / "study.sqlite") as other:
@@ -325,7 +325,7 @@ from supernet.train import load_recipe
 from supernet.tune import InProcess, Parameter, Plan, Study, Workers
 from supernet.tune.loop import run_trials
 from supernet.tune.optuna import OptunaProposer
-from supernet.tune.storage import Storage
+from supernet.studies import Storage
 from tests.tune import trains
 
 if __name__ == "__main__":
@@ -361,8 +361,8 @@ def test_whatever_ends_the_study_nothing_is_left_running_and_nothing_is_lost(
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
     study = Study(name="slow", parameters={"recipe.ema": Parameter(low=0, high=0.9)})
     from supernet.space import load_space
+    from supernet.studies import Storage
     from supernet.train import load_recipe
-    from supernet.tune.storage import Storage
 
     plan = Plan(study, load_recipe("demo"), load_space("demo"))
     proposer = OptunaProposer(plan, Storage(f"journal:{tmp_path}/study.journal"), {})

@@ -27,6 +27,7 @@ from supernet.cli.output import print_json, print_table, progress_bar
 )
 @options.images
 @options.workers
+@options.engine()
 @options.seed
 @options.device
 @options.common
@@ -36,6 +37,8 @@ def command(
     subnets: int,
     images: int | None,
     workers: int,
+    engine: str,
+    ray_address: str,
     seed: int,
     device: str,
     as_json: bool,
@@ -51,6 +54,8 @@ def command(
             subnets,
             images=images,
             workers=workers,
+            engine=engine,
+            ray_address=ray_address,
             seed=seed,
             device=device,
             progress=progress,

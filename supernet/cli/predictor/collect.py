@@ -22,6 +22,7 @@ from supernet.cli.output import print_json, progress_bar
 )
 @options.images
 @options.workers
+@options.engine()
 @click.option(
     "-o",
     "--output",
@@ -36,6 +37,8 @@ def command(
     subnets: int,
     images: int | None,
     workers: int,
+    engine: str,
+    ray_address: str,
     output: Path | None,
     seed: int,
     device: str,
@@ -52,6 +55,8 @@ def command(
             subnets,
             images=images,
             workers=workers,
+            engine=engine,
+            ray_address=ray_address,
             seed=seed,
             device=device,
             progress=progress,

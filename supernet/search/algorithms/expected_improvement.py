@@ -23,7 +23,6 @@ from supernet.space import Genes, unique
 __all__ = ["ExpectedImprovement", "expected_improvement"]
 
 _FIRST = 6  # fewer measurements on NAS-Bench-Macro than with 12
-_MOST = 1_000  # measured subnets after which it ends: each more takes longer to learn from
 _AT_ONCE = 8  # subnets chosen by one model, at most
 _REFIT = 1.1  # the kernel's parameters are found again when the pairs have grown by so much
 _ALL = 8_000  # subnets that are all considered where there are no more
@@ -49,7 +48,8 @@ def expected_improvement(mean: Values, std: Values, best: Values) -> Values:
 class ExpectedImprovement:
     """Measures what a Gaussian process expects to improve the answer, or the front, most.
 
-    Under limits both in turn: the answer is the best within them. It ends after a thousand.
+    Under limits both in turn: the answer is the best within them. Each subnet more takes longer
+    to learn from: it is made for a thousand.
 
     Args:
         start: of the search.
@@ -79,8 +79,6 @@ class ExpectedImprovement:
     def _chosen(self, count: int) -> Genes:
         values = self._archive.columns[self._objective.name]
         known = np.flatnonzero(np.isfinite(values))
-        if len(known) >= _MOST:
-            return self._start.genes[:0]
         if len(known) < FEWEST_PAIRS:
             return self._nearest(count)
         genes = self._archive.genes[known].copy()

@@ -1,17 +1,20 @@
 """Samplers of Optuna, through its own ask and tell (extra: optuna)."""
 
+import math
 import warnings
-from collections import defaultdict
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from supernet.errors import MissingPackageError
+from supernet.errors import ConfigError
+from supernet.search.algorithms.optuna_parameters import Parameters
+from supernet.search.algorithms.optuna_study import StudyPlace, opened_study
 from supernet.search.contract import Candidates, Evaluated, Start
 from supernet.space import Genes
-from supernet.space.layout import layout_of
+from supernet.studies import need_optuna
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -21,8 +24,7 @@ __all__ = ["SAMPLERS", "OptunaSampler"]
 
 _AT_ONCE = 16  # subnets asked for at a time, at most
 _TRIES = 8  # trials for each subnet that is asked for, before a random one is taken
-_MIXED = 64  # subnets of which the nearest is taken in place of one that breaks a limit
-_MOST = 2_000  # subnets after which it ends: samplers take longer with every trial
+_POINTS = 100_000  # of a grid: the sampler holds all of them
 SAMPLERS = {
     "tpe": "TPESampler",
     "gp": "GPSampler",
@@ -30,66 +32,70 @@ SAMPLERS = {
     "nsga3": "NSGAIIISampler",
     "cmaes": "CmaEsSampler",
     "random": "RandomSampler",
+    "grid": "GridSampler",
 }
 """Classes of Optuna by the names that they are asked for by."""
-_FLAT = ("gp", "cmaes")  # take numbers that are always there
+_FLAT = ("gp", "cmaes", "grid")  # take numbers that are always there
 _ALONE = ("cmaes",)  # take one objective
 
 
 class OptunaSampler:
     """Asks a study of Optuna, and tells it everything.
 
-    A gene is a categorical parameter by the name of its dimension, there only where it has an
-    effect; for samplers that need a flat space it is a number, and always there. A subnet that
-    breaks a limit is a failed trial, and one near it is asked for; one that is known is told at
-    once: neither is measured.
+    Genes are parameters (`Parameters`). A subnet that breaks a limit is a failed trial, and one
+    near it is asked for; one that is known is told at once: neither is measured.
 
     Args:
         start: of the search.
         sampler: a name of `SAMPLERS`, or makes one.
+        place: where the study is kept, for other processes and for later; what others have
+            finished there is asked for first.
 
     Raises:
         MissingPackageError: Optuna is not installed.
+        ConfigError: a storage that cannot be opened, or holds another study; a grid of more
+            subnets than the budget.
     """
 
-    def __init__(self, start: Start, *, sampler: "str | Callable[[], BaseSampler]" = "tpe") -> None:
+    def __init__(
+        self,
+        start: Start,
+        *,
+        sampler: "str | Callable[[], BaseSampler]" = "tpe",
+        place: StudyPlace | None = None,
+    ) -> None:
         self._start, self._problem, self._archive = start, start.problem, start.archive
-        self._domain, self._optuna = start.problem.domain, _optuna()
-        seed = int(start.rng.integers(2**31))
-        self._flat = sampler in _FLAT
+        self._domain, self._optuna = start.problem.domain, need_optuna("a sampler of Optuna")
+        self._parameters = Parameters(self._domain, flat=sampler in _FLAT)
         objectives = start.problem.objectives[: 1 if sampler in _ALONE else None]
         self._names = [objective.name for objective in objectives]
-        if isinstance(sampler, str):
-            sampler = partial(getattr(self._optuna.samplers, SAMPLERS[sampler]), seed=seed)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that a sampler is experimental
-            chosen = sampler()
-        self._study: Study = self._optuna.create_study(
-            directions=["maximize" if o.maximise else "minimize" for o in objectives],
-            sampler=chosen,
+        self._study: Study = opened_study(
+            self._problem,
+            objectives,
+            self._sampler(sampler),
+            place=place,
+            kind="numbers" if sampler in _FLAT else "categories",
         )
-        layout = layout_of(self._domain.space)
-        self._conditions: dict[int, list[tuple[int, int]]] = defaultdict(list)
-        for rows in layout.conditions:
-            for column, deciding, needed in rows.tolist():
-                self._conditions[column].append((deciding, needed))
-        self._order = sorted(self._domain.free.tolist(), key=self._rank)
-        self._genes_of = layout.genes
+        self._place, self._is_grid = place, sampler == "grid"
         self._first: Genes = start.genes
         self._trials: dict[bytes, Trial] = {}
         self._told: set[bytes] = set()
+        self._seen = 0
 
     def ask(self, count: int) -> Candidates:
         """The subnets to begin with, then what the sampler suggests."""
+        with self._errors():
+            return self._asked(count)
+
+    def _asked(self, count: int) -> Candidates:
+        if self._place:
+            self._first = np.concatenate([self._first, self._of_others()])
         if len(self._first):
             first, self._first = self._first, self._first[:0]
             return Candidates(first)
-        if len(self._told) >= min(_MOST, self._domain.count):
+        if len(self._told) >= self._domain.count:
             return Candidates(self._first)
-        rows: list[Genes] = []
-        for _ in range(min(count, _AT_ONCE)):
-            rows.append(self._suggestion())
-        return Candidates(np.concatenate(rows))
+        return Candidates(np.concatenate([self._suggestion() for _ in range(min(count, _AT_ONCE))]))
 
     def tell(self, evaluated: Evaluated) -> None:
         """Tell the study what it has not been told, also of subnets that it did not suggest."""
@@ -98,86 +104,85 @@ class OptunaSampler:
             if key not in self._told:
                 self._told.add(key)
                 values = [float(evaluated.columns[name][number]) for name in self._names]
-                self._tell(self._trials.pop(key, None), row, values)
+                with self._errors():
+                    self._tell(self._trials.pop(key, None), row, values)
 
-    def _rank(self, column: int) -> int:
-        """A gene comes after those that decide whether it has an effect."""
-        deciding = self._conditions[column]
-        return 1 + max((self._rank(other) for other, _ in deciding), default=0)
+    def _errors(self) -> AbstractContextManager[None]:
+        """Within it, what goes wrong with the storage is an error of ours."""
+        return self._place.storage.errors() if self._place else nullcontext()
+
+    def _sampler(self, sampler: "str | Callable[[], BaseSampler]") -> "BaseSampler":
+        options: dict[str, Any] = {"seed": int(self._start.rng.integers(2**31))}
+        if sampler == "grid":
+            options["search_space"] = self._grid()
+        if isinstance(sampler, str):
+            sampler = partial(getattr(self._optuna.samplers, SAMPLERS[sampler]), **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that a sampler is experimental
+            return sampler()
+
+    def _grid(self) -> dict[str, list[int]]:
+        space = self._parameters.space()
+        points = math.prod(len(values) for values in space.values())
+        if self._domain.count > self._start.budget:
+            raise ConfigError(
+                f"optuna:grid: the space has {self._domain.count:,} subnets, the budget is "
+                f"{self._start.budget:,}",
+                hint="narrow the space with --fix, or raise --budget",
+            )
+        if points > _POINTS:
+            raise ConfigError(
+                f"optuna:grid: its grid has {points:,} points, and holds {_POINTS:,} at most",
+                hint="narrow the space with --fix, or take the algorithm grid",
+            )
+        return space
+
+    def _of_others(self) -> Genes:
+        """What other processes have finished since the last time, shape ``(N, G)``."""
+        states = self._optuna.trial.TrialState
+        trials = self._study.get_trials(deepcopy=False, states=(states.COMPLETE,))
+        fresh, self._seen = trials[self._seen :], len(trials)
+        rows = [self._parameters.row(trial.params) for trial in fresh]
+        new = [row for row in rows if row.tobytes() not in self._told]
+        self._told |= {row.tobytes() for row in new}  # the study knows them
+        return np.concatenate([self._first[:0], *new])
 
     def _suggestion(self) -> Genes:
-        """A subnet within the limits that is not known, shape ``(1, G)``."""
-        for _ in range(_TRIES):
+        """A subnet within the limits that is not known, shape ``(1, G)``; none of a used grid."""
+        genes = self._domain.sample(1, self._start.rng)
+        for _ in range(_POINTS if self._is_grid else _TRIES):
+            if self._is_used_up():
+                return genes[:0]
             trial = self._study.ask()
-            genes = self._suggested(trial)
+            genes = self._parameters.suggested(trial)
             key, index = genes.tobytes(), int(self._archive.find(genes)[0])
             if index < 0 and key not in self._trials and self._problem.allows(genes)[0]:
                 self._trials[key] = trial
                 return genes
-            if index < 0:
-                self._study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
-                return self._near(genes)
-            known = self._archive.at(np.array([index]))
-            self._tell(trial, genes[0], [float(known.columns[name][0]) for name in self._names])
-        return self._near(self._domain.sample(1, self._start.rng))
+            known = self._archive.at(np.array([index])).columns if index >= 0 else {}
+            values = [float(known[name][0]) if known else np.nan for name in self._names]
+            self._tell(trial, genes[0], values)
+            if index < 0 and not self._is_grid:
+                break
+        return self._start.near(genes)
 
-    def _near(self, genes: Genes) -> Genes:
-        """What keeps the limits and shares most genes with a subnet ``(1, G)`` that does not."""
-        rng = self._start.rng
-        nearest = self._archive.violation == self._archive.violation.min()
-        mates = self._archive.genes[rng.choice(np.flatnonzero(nearest), _MIXED)]
-        shares = rng.random((_MIXED, 1))
-        mixed = np.where(rng.random(mates.shape) < shares, mates, genes)
-        rows = self._domain.canonical(np.concatenate([mixed, self._domain.sample(_MIXED, rng)]))
-        good = self._problem.allows(rows) & (self._archive.find(rows) < 0)
-        same = (rows == genes).sum(axis=1) + rows.shape[1] * good
-        return rows[[int(same.argmax())]]
-
-    def _suggested(self, trial: "Trial") -> Genes:
-        """The subnet of a trial, canonical, shape ``(1, G)``."""
-        row = self._domain.smallest()[0]
-        for column in self._order:
-            allowed = self._domain.allowed[column]
-            gene = self._genes_of[column]
-            if self._flat:
-                row[column] = allowed[trial.suggest_int(gene.name, 0, len(allowed) - 1)]
-            elif all(row[deciding] >= needed for deciding, needed in self._conditions[column]):
-                choices = [gene.choices[i] for i in allowed]
-                row[column] = gene.choices.index(trial.suggest_categorical(gene.name, choices))
-        return self._domain.canonical(row[None])
+    def _is_used_up(self) -> bool:
+        """Whether every point of a grid was suggested."""
+        sampler: Any = self._study.sampler
+        return self._is_grid and bool(sampler.is_exhausted(self._study))
 
     def _tell(self, trial: "Trial | None", row: Genes, values: list[float]) -> None:
         failed = not np.isfinite(values).all()
-        states = self._optuna.trial.TrialState
+        trials = self._optuna.trial
         if trial is not None:
-            self._study.tell(trial, None if failed else values, states.FAIL if failed else None)
+            state = trials.TrialState.FAIL if failed else None
+            try:
+                self._study.tell(trial, None if failed else values, state)
+            except RuntimeError:  # the grid's sampler tells the study to stop
+                if not self._is_used_up():
+                    raise
         elif not failed:
-            self._study.add_trial(self._stranger(row, values))
-
-    def _stranger(self, row: Genes, values: list[float]) -> Any:
-        """A finished trial of a subnet that the sampler did not suggest."""
-        params: dict[str, Any] = {}
-        spread: dict[str, Any] = {}
-        distributions = self._optuna.distributions
-        for column in self._order:
-            allowed, gene = self._domain.allowed[column], self._genes_of[column]
-            if self._flat:
-                spread[gene.name] = distributions.IntDistribution(0, len(allowed) - 1)
-                params[gene.name] = allowed.index(row[column]) if row[column] in allowed else 0
-            elif all(row[deciding] >= needed for deciding, needed in self._conditions[column]):
-                choices = [gene.choices[i] for i in allowed]
-                spread[gene.name] = distributions.CategoricalDistribution(choices)
-                params[gene.name] = gene.choices[row[column]]
-        return self._optuna.trial.create_trial(params=params, distributions=spread, values=values)
-
-
-def _optuna() -> Any:
-    try:
-        import optuna
-    except ImportError:
-        raise MissingPackageError(
-            "samplers of Optuna need the package optuna, which is not installed",
-            hint="pip install 'supernet[optuna]'",
-        ) from None
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna
+            params, spread = self._parameters.of(row)
+            self._study.add_trial(
+                trials.create_trial(params=params, distributions=spread, values=values)
+            )

@@ -62,23 +62,35 @@ class Surrogate:
         self._fewest = fewest
         self._archive = start.archive
         self._begun = False
+        self._away: set[bytes] = set()
 
     def ask(self, count: int) -> Candidates:
-        """The corners and subnets of all sizes, then what the model promises most."""
+        """The corners and subnets of all sizes, then what the model promises most.
+
+        Nothing while some of a round are measured: the next one learns from all of them.
+        """
+        if self._away:
+            return Candidates(self._start.genes[:0])
+        asked = self._next(count)
+        self._away = {row.tobytes() for row in asked}
+        return Candidates(asked)
+
+    def tell(self, evaluated: Evaluated) -> None:
+        """Note who is measured; the figures are in the archive."""
+        self._away -= {row.tobytes() for row in evaluated.genes}
+
+    def _next(self, count: int) -> Genes:
         if not self._begun:
             self._begun = True
             spread = self._start.problem.domain.sample_spread(self._pairs, self._start.rng)
-            return Candidates(unique(np.concatenate([self._start.genes, spread])))
+            return unique(np.concatenate([self._start.genes, spread]))
         known = np.flatnonzero(self._known())
         if not self._left or len(self._archive) >= self._start.problem.domain.count:
-            return Candidates(self._start.genes[:0])
+            return self._start.genes[:0]
         self._left -= 1
         if len(known) < self._fewest:  # nothing to learn from
-            return Candidates(self._start.problem.domain.sample(count, self._start.rng))
-        return Candidates(self._promising(known))
-
-    def tell(self, evaluated: Evaluated) -> None:
-        """Nothing to do: measurements are in the archive."""
+            return self._start.problem.domain.sample(count, self._start.rng)
+        return self._promising(known)
 
     def _known(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         name = self._start.problem.objectives[0].name

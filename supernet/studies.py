@@ -1,4 +1,4 @@
-"""Storages of Optuna by what the user typed, and their errors in a line."""
+"""Optuna's studies: the package, storages by what the user typed, and their errors in a line."""
 
 import contextlib
 import re
@@ -17,8 +17,11 @@ _WAIT_S = 20.0  # for a SQLite file that another process writes
 _SQLITE, _JOURNAL = "sqlite:///", "journal:"
 
 
-def need_optuna() -> Any:
+def need_optuna(what: str) -> Any:
     """The package.
+
+    Args:
+        what: needs it, for the message.
 
     Raises:
         MissingPackageError: it is not installed.
@@ -27,7 +30,7 @@ def need_optuna() -> Any:
         import optuna
     except ImportError:
         raise MissingPackageError(
-            "supernet tune needs the package optuna, which is not installed",
+            f"{what} needs the package optuna, which is not installed",
             hint="pip install 'supernet[optuna]'",
         ) from None
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -62,7 +65,7 @@ class Storage:
             MissingPackageError: what talks to this database is not installed.
             ConfigError: no such kind of database.
         """
-        optuna = need_optuna()
+        optuna = need_optuna("a storage of studies")
         with self.errors(opening=True):
             if self._file is not None and not self._file.parent.is_dir():
                 raise StorageError(

@@ -1,0 +1,191 @@
+"""Hypervolume of (top-1, throughput on an A100) by the number of measured networks.
+
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/fronts.py --seeds 20
+
+Accel-NASBench as a table: 4,138 networks of which its authors know the ImageNet accuracy under one
+training proxy and the throughput of eight devices. The file is theirs, and not part of this
+project. Any network of the space has the figures of the nearest one in the table (Hamming distance,
+the first of equals). Throughput is known without a measurement, as latencies are in a search of
+ours; Optuna by itself is told both as values. Hypervolume is a share of what the table's whole
+front has, above its worst accuracy and throughput. A chart is written beside the result.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from records import add_hardware, require_one_thread, result_path, summary, write_result
+
+from supernet.predict.files import read_genes
+from supernet.search import Accuracy, Budget, Problem, algorithm, hypervolume, run_search
+from supernet.space import Domain, Genes, load_space, one_hot
+from supernet.space.layout import layout_of
+
+ROOT = Path(__file__).resolve().parents[1]
+PUBLISHED = Path(os.environ.get("SUPERNET_PUBLISHED") or ROOT.parent / "shared" / "published")
+COUNTS = (50, 200, 1000)
+OPTUNA = "Optuna itself"
+NAMES = ("ei", "nsga2", "memetic", "surrogate", "random", "optuna:tpe", "optuna:nsga2", OPTUNA)
+
+Values = npt.NDArray[np.float64]
+
+
+class EnoughError(Exception):
+    """As many networks were measured as are wanted."""
+
+
+class Table:
+    """The figures of the nearest network, and which rows were looked up, in order."""
+
+    def __init__(self, most: int) -> None:
+        path = PUBLISHED / "accuracy" / "accel_nasbench_mnasnet.npz"
+        self.space = load_space("mnasnet_accel")
+        with np.load(path) as data:
+            top1, speed = data["top1"], data["throughput_a100"]
+        known = np.isfinite(top1) & np.isfinite(speed)
+        self._one_hot = one_hot(self.space, read_genes(path, self.space)[known])
+        self.figures = np.stack([top1[known], speed[known]], axis=1)
+        self.rows: list[int] = []
+        self._most = most
+
+    def nearest(self, genes: Genes) -> npt.NDArray[np.int64]:
+        """Row of the nearest network, shape ``(N,)``."""
+        same = one_hot(self.space, genes) @ self._one_hot.T  # genes in which they agree
+        return np.asarray(same.argmax(axis=1), dtype=np.int64)
+
+    def top1(self, genes: Genes) -> Values:
+        """Percent, shape ``(N,)``; each counts as a measurement."""
+        rows = self.nearest(genes)
+        self.rows += rows.tolist()
+        if len(self.rows) >= self._most:
+            raise EnoughError
+        found: Values = self.figures[rows, 0]
+        return found
+
+    def throughput(self, genes: Genes) -> Values:
+        """Images/s, shape ``(N,)``."""
+        found: Values = self.figures[self.nearest(genes), 1]
+        return found
+
+    def share(self, count: int) -> float:
+        """Of the table's hypervolume that the first rows have."""
+        low = self.figures.min(axis=0)
+        scale = self.figures.max(axis=0) - low
+        losses = (self.figures - low) / scale
+        whole = hypervolume(-losses, np.zeros(2))
+        return float(hypervolume(-losses[self.rows[:count]], np.zeros(2)) / whole)
+
+
+def measured(name: str, most: int, seed: int) -> Table:
+    """One search."""
+    table = Table(most)
+    objectives = (
+        Accuracy(function=table.top1, measured=True),
+        Accuracy(function=table.throughput, name="throughput", unit="images/s"),
+    )
+    problem = Problem(domain=Domain.of(table.space), objectives=objectives)
+    with contextlib.suppress(EnoughError):
+        run_search(problem, factory=algorithm(name).factory, budget=Budget(scored=most), seed=seed)
+    return table
+
+
+def measured_by_optuna(most: int, seed: int) -> Table:
+    """Optuna alone: its default sampler for two values."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    table = Table(most)
+    layout = layout_of(table.space)
+    domain = Domain.of(table.space)
+
+    def objective(trial: Any) -> tuple[float, float]:
+        row = [trial.suggest_categorical(g.name, range(len(g.choices))) for g in layout.genes]
+        genes = domain.canonical(np.array([row], dtype=np.int8))
+        return float(table.top1(genes)[0]), float(table.throughput(genes)[0])
+
+    study = optuna.create_study(
+        directions=["maximize"] * 2, sampler=optuna.samplers.TPESampler(seed=seed)
+    )
+    with contextlib.suppress(EnoughError):
+        study.optimize(objective, n_trials=most)
+    return table
+
+
+def chart(rows: dict[str, Any]) -> str:
+    """Medians over the number of measurements, as SVG."""
+    width, height, left, top = 640, 400, 60, 20
+    names = list(rows)
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width + 150} {height + 60}"'
+        ' font-family="sans-serif" font-size="12">'
+    ]
+    lowest = min(row["share"][key]["median"] for row in rows.values() for key in row["share"])
+    floor = np.floor(lowest * 20) / 20
+
+    def place(count: int, share: float) -> tuple[float, float]:
+        x = np.log(count / COUNTS[0]) / np.log(COUNTS[-1] / COUNTS[0])
+        return left + x * (width - left), top + (1 - share) / (1 - floor) * (height - top)
+
+    for share in np.arange(floor, 1.0001, 0.05):
+        y = place(COUNTS[0], share)[1]
+        lines += [
+            f'<line x1="{left}" x2="{width}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>',
+            f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{100 * share:.0f} %</text>',
+        ]
+    for count in COUNTS:
+        x = place(count, 1)[0]
+        lines.append(f'<text x="{x:.1f}" y="{height + 20}" text-anchor="middle">{count:,}</text>')
+    ends = sorted(names, key=lambda name: -_last(rows[name]))
+    for number, name in enumerate(ends):
+        hue = 360 * names.index(name) // len(names)
+        shares = rows[name]["share"]
+        points = [place(int(count), value["median"]) for count, value in shares.items()]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        y = top + 18 * number + 12
+        lines += [
+            f'<polyline points="{path}" fill="none" stroke="hsl({hue},70%,40%)" stroke-width="2"/>',
+            f'<text x="{width + 12}" y="{y}" fill="hsl({hue},70%,40%)">{name}</text>',
+        ]
+    middle = (left + width) / 2
+    lines.append(
+        f'<text x="{middle}" y="{height + 44}" text-anchor="middle">measured networks</text></svg>'
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _last(row: dict[str, Any]) -> float:
+    return float(list(row["share"].values())[-1]["median"])
+
+
+def main() -> None:
+    """Search, print, write; an algorithm that was measured before is kept."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--most", type=int, default=COUNTS[-1], choices=COUNTS)
+    parser.add_argument("--algorithms", nargs="+", default=NAMES)
+    add_hardware(parser, "1cpu")
+    options = parser.parse_args()
+    require_one_thread()
+    path = result_path("fronts", options.hardware)
+    kept: dict[str, Any] = json.loads(path.read_text())["rows"] if path.is_file() else {}
+    for name in options.algorithms:
+        run = measured_by_optuna if name == OPTUNA else partial(measured, name)
+        tables = [run(options.most, seed) for seed in range(options.seeds)]
+        counts = [count for count in COUNTS if count <= options.most]
+        share = {str(n): summary([table.share(n) for table in tables]) for n in counts}
+        kept[name] = {"share": share, "seeds": options.seeds}
+        print(name, json.dumps(kept[name]), flush=True)
+        body = {"rows": {name: kept[name] for name in sorted(kept)}}
+        path = write_result("fronts", options.hardware, ("optuna",), body)
+        path.with_suffix(".svg").write_text(chart(body["rows"]))
+    print(path)
+
+
+if __name__ == "__main__":
+    main()

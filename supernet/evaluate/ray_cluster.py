@@ -1,0 +1,138 @@
+"""The Ray cluster that something runs on: one that is there, or one of this machine alone."""
+
+import contextlib
+import os
+import shutil
+import socket
+import tempfile
+from typing import Any
+
+from supernet.errors import ConfigError, MissingPackageError
+
+__all__ = ["Cluster", "load_ray"]
+
+_OBJECTS_BYTES = 100 << 20  # tasks and results are small; Ray would take a third of the memory
+_KNOCK_S = 5.0
+_LONGEST = 40  # characters of a folder in which the paths of sockets still fit
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else it warns that this will be the default
+}
+
+
+def load_ray() -> Any:
+    """The package, which tells nobody that it is used.
+
+    Raises:
+        MissingPackageError: it is not installed.
+    """
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        import ray
+    except ImportError:
+        raise MissingPackageError(
+            "the engines ray and ray-tune need the package ray, which is not installed",
+            hint="pip install 'supernet[ray]'",
+        ) from None
+    return ray
+
+
+class Cluster:
+    """What actors run on.
+
+    Ray that runs in this process already is taken as it is. Else the cluster at an address is
+    joined, and left again; without an address one is started, which ends with `leave`.
+
+    Args:
+        address: ``HOST:PORT`` of the head of a running cluster, or ``auto`` for that of this
+            machine; ``RAY_ADDRESS`` of the environment when empty.
+        actors: that will run at the same time.
+
+    Raises:
+        MissingPackageError: Ray is not installed.
+        ConfigError: no cluster at the address, or one that is too small.
+    """
+
+    def __init__(self, address: str, actors: int) -> None:
+        self.ray = load_ray()
+        self._folder, self._joined = "", False
+        if not self.ray.is_initialized():
+            self._join(address or os.environ.get("RAY_ADDRESS", ""), actors)
+        self.cpus, self.gpus = (
+            int(self.ray.cluster_resources().get(name, 0)) for name in ("CPU", "GPU")
+        )
+        if self.cpus < actors:
+            self.leave()
+            raise ConfigError(
+                f"workers: {actors} actors need a processor each, the Ray cluster has {self.cpus}",
+                hint=f"--workers {max(1, self.cpus)}",
+            )
+
+    def share(self, actors: int) -> float:
+        """GPUs for each of some actors: one, a part of one, or none."""
+        return min(1.0, 1 / -(-actors // self.gpus)) if self.gpus else 0.0
+
+    def leave(self) -> None:
+        """Disconnect; a cluster that was started here ends, and its files go."""
+        if self._joined:
+            self.ray.shutdown()
+            self._joined = False
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = ""
+
+    def _join(self, address: str, actors: int) -> None:
+        quiet = {"logging_level": "ERROR", "log_to_driver": False}
+        self._joined = True
+        try:
+            if address:
+                _knock(address)
+                self.ray.init(address=address, **quiet)
+                return
+            short = len(tempfile.gettempdir()) <= _LONGEST
+            self._folder = tempfile.mkdtemp(prefix="ray-", dir=None if short else "/tmp")  # noqa: S108  # mkdtemp makes it ours
+            self.ray.init(
+                address="local",
+                num_cpus=max(actors, os.cpu_count() or 1),
+                include_dashboard=False,
+                object_store_memory=_OBJECTS_BYTES,
+                _temp_dir=self._folder,
+                **quiet,
+            )
+        except (OSError, RuntimeError, ValueError, self.ray.exceptions.RayError) as error:
+            self._abandon(error, address)
+        except BaseException:  # Ctrl-C
+            self.leave()
+            raise
+
+    def _abandon(self, error: Exception, address: str) -> None:
+        """Undo a start that failed.
+
+        Raises:
+            ConfigError: always; with the reason.
+        """
+        with contextlib.suppress(Exception):
+            self.leave()
+        line = " ".join(str(error).split())[:300]
+        if address:
+            raise ConfigError(
+                f"ray_address: no Ray cluster at {address}: {line}",
+                hint="start one with `ray start --head`, or leave the address out",
+            ) from error
+        raise ConfigError(f"Ray did not start here: {line}") from error
+
+
+def _knock(address: str) -> None:
+    """Whether somebody listens there: Ray would wait for minutes.
+
+    Raises:
+        OSError: nobody does.
+        ValueError: it is no address.
+    """
+    if address == "auto":
+        return
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not (host and port.isdecimal()):
+        raise ValueError(f"expected HOST:PORT or auto, found {address[:60]!r}")
+    socket.create_connection((host, int(port)), timeout=_KNOCK_S).close()

@@ -1,0 +1,113 @@
+"""What algorithms share that choose which subnets climb the rungs of a ladder."""
+
+import numpy as np
+
+from supernet.search.contract import Candidates, Evaluated, Start
+from supernet.search.objective import Values
+from supernet.search.pareto import crowding, fronts
+from supernet.space import Genes
+
+__all__ = ["REDUCTION", "Climbing", "Step"]
+
+REDUCTION = 3
+"""Of so many subnets at a rung one climbs to the next."""
+
+Step = tuple[Genes, int]
+"""A subnet, shape ``(1, G)``, and the rung that it is to be measured at."""
+
+
+class Climbing:
+    """Keeps what is known at each rung; `_next` decides who climbs.
+
+    The last part of the budget is for a whole measurement of the best, if there was none.
+
+    Args:
+        start: of the search.
+    """
+
+    def __init__(self, start: Start) -> None:
+        self._start, self._problem = start, start.problem
+        self._names = [*(rung.name for rung in self._problem.ladder)]
+        self._names.append(self._problem.objectives[0].name)
+        self._whole = len(self._names) - 1
+        self._known: list[dict[bytes, tuple[float, ...]]] = [{} for _ in self._names]
+        self._costs, self._left = self._problem.costs(), float(start.budget)
+        self._first = start.genes
+        self._asked_whole = False
+
+    def ask(self, count: int) -> Candidates:
+        """Subnets and their rungs, as many as asked for unless results are waited for."""
+        steps: list[Step] = []
+        while len(steps) < count:
+            step = self._last_resort() or self._next()
+            if step is None:
+                break
+            self._left -= float(self._costs[step[1]])
+            self._asked_whole |= step[1] == self._whole
+            steps.append(step)
+        if not steps:
+            return Candidates(self._start.genes[:0])
+        return Candidates(
+            np.concatenate([genes for genes, _ in steps]), np.array([rung for _, rung in steps])
+        )
+
+    def tell(self, evaluated: Evaluated) -> None:
+        """Note the figures at each rung."""
+        keys = [row.tobytes() for row in evaluated.genes]
+        for rung, name in enumerate(self._names):
+            losses = self._losses(evaluated, name)
+            for key, loss in zip(keys, losses.tolist()):
+                if np.isfinite(loss).all():
+                    self._known[rung][key] = tuple(loss)
+
+    def _next(self) -> Step | None:
+        """The next subnet and its rung; None while there is nothing to ask."""
+        raise NotImplementedError
+
+    def _new(self) -> Genes:
+        """A subnet that is not known: the given ones, then random ones of all sizes, (1, G)."""
+        if len(self._first):
+            first, self._first = self._first[:1], self._first[1:]
+            return first
+        return self._start.spread(1)
+
+    def _ranked(self, rung: int, keys: list[bytes] | None = None) -> list[bytes]:
+        """Those that are known at a rung, or some of them, the best first."""
+        known = self._known[rung]
+        some = list(known) if keys is None else [key for key in keys if key in known]
+        if not some:
+            return []
+        losses = np.array([known[key] for key in some])
+        return [some[i] for i in _order(losses).tolist()]
+
+    def _row(self, key: bytes) -> Genes:
+        genes = self._start.genes
+        row: Genes = np.frombuffer(key, dtype=genes.dtype).reshape(1, genes.shape[1])
+        return row
+
+    def _losses(self, evaluated: Evaluated, name: str) -> Values:
+        """Broken limits and the accuracy at a rung; without limits all objectives, ``(N, M)``."""
+        first = self._problem.objectives[0]
+        columns = {**evaluated.columns, first.name: evaluated.columns[name]}
+        losses = self._problem.losses(columns)
+        if self._problem.limits or losses.shape[1] == 1:
+            return np.stack([evaluated.violation, losses[:, 0]], axis=1)
+        return np.column_stack([np.zeros(len(losses)), losses])
+
+    def _last_resort(self) -> Step | None:
+        """The best of the highest rung, when the budget has room for it alone."""
+        if self._asked_whole or not self._whole or self._left - self._costs[-2] >= 1:
+            return None
+        for rung in reversed(range(self._whole)):
+            best = self._ranked(rung)
+            if best:
+                return self._row(best[0]), self._whole
+        return None
+
+
+def _order(losses: Values) -> np.ndarray:
+    """Indices, the best first: the first column decides, then fronts of the others, ``(N,)``."""
+    if losses.shape[1] == 2:
+        return np.lexsort((losses[:, 1], losses[:, 0]))
+    rank = fronts(losses[:, 1:], len(losses))
+    return np.lexsort((-crowding(losses[:, 1:], rank), rank, losses[:, 0]))

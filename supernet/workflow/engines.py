@@ -1,0 +1,143 @@
+"""The engine that a command measures with, by name; a new one is a file and a line here."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from supernet.errors import ConfigError
+from supernet.evaluate import Engine, InProcess, RayActors, Workers, resolved_device
+from supernet.files import nearest
+from supernet.memory import free_bytes
+from supernet.progress import Progress, silent
+from supernet.runs import Run
+from supernet.workflow.finetuning import SubnetEvaluator
+
+__all__ = ["DEFAULT_ENGINE", "ENGINES", "EngineInfo", "check_count", "open_engine"]
+
+DEFAULT_ENGINE = "processes"
+
+_WORKER_BYTES = 1_100 << 20  # of a process: torch, the images of the demo, a batch in a network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What an engine is opened for."""
+
+    run: Run
+    device: str
+    workers: int
+    progress: Progress
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineInfo:
+    """An engine as it is listed."""
+
+    name: str
+    open: Callable[[_Asked], Engine]
+    about: str
+    """One line."""
+    joins: bool = False
+    """Whether it takes the address of a cluster."""
+
+
+def open_engine(
+    run: Run,
+    device: str = "cpu",
+    workers: int = 1,
+    progress: Progress = silent,
+    *,
+    engine: str = DEFAULT_ENGINE,
+    address: str = "",
+) -> Engine:
+    """What measures subnets of a run; must be closed.
+
+    Workers share the processor's threads; where there are several GPUs, each takes the next one.
+
+    Args:
+        run: a trained one.
+        device: where to measure; ``auto`` for a GPU where there is one.
+        workers: that measure at the same time; one process measures here.
+        progress: told about loading images, where it is done here.
+        engine: name in `ENGINES`.
+        address: of a cluster that is running.
+
+    Raises:
+        ConfigError: an unknown engine, more workers than memory or the cluster holds, an address
+            for an engine that joins nothing.
+        MissingPackageError: the engine's package is not installed.
+    """
+    check_count("workers", workers, lowest=1)
+    if engine not in ENGINES:
+        raise ConfigError(f"unknown engine {engine[:60]!r}; {nearest(engine, ENGINES)}")
+    info = ENGINES[engine]
+    if address and not info.joins:
+        raise ConfigError(f"ray_address: the engine {engine} joins no cluster", hint="--engine ray")
+    return info.open(
+        _Asked(run=run, device=device, workers=workers, progress=progress, address=address)
+    )
+
+
+def _processes(asked: _Asked) -> Engine:
+    if asked.workers == 1:
+        return InProcess(partial(SubnetEvaluator, asked.run, asked.device, asked.progress))
+    _check_memory(asked.workers)
+    places = _places(asked.device, asked.workers)
+    return Workers([partial(SubnetEvaluator, asked.run, place) for place in places])
+
+
+def _ray(asked: _Asked) -> Engine:
+    run = Run(asked.run.folder.resolve())  # nodes have working directories of their own
+    device = "cuda" if asked.device.startswith("cuda") else asked.device  # Ray gives each its own
+    make = partial(SubnetEvaluator, run, device)
+    return RayActors([make] * asked.workers, device=device, address=asked.address)
+
+
+_KNOWN = (
+    EngineInfo(
+        name=DEFAULT_ENGINE,
+        open=_processes,
+        about="this process, or --workers of them on this machine",
+    ),
+    EngineInfo(
+        name="ray",
+        open=_ray,
+        joins=True,
+        about="--workers actors of Ray, here or on a cluster (extra: ray)",
+    ),
+)
+
+ENGINES: Mapping[str, EngineInfo] = {info.name: info for info in _KNOWN}
+"""By name; the first is the default."""
+
+
+def check_count(name: str, value: int, *, lowest: int) -> None:
+    """Refuse a number that is too small.
+
+    Raises:
+        ConfigError: it is below `lowest`.
+    """
+    if value < lowest:
+        raise ConfigError(f"{name}: must be {lowest} or more, found {value}")
+
+
+def _places(device: str, workers: int) -> list[str]:
+    """The device of each worker."""
+    if device not in ("auto", "cuda"):
+        return [device] * workers
+    import torch
+
+    if resolved_device(device) != "cuda":
+        return [device] * workers
+    return [f"cuda:{number % torch.cuda.device_count()}" for number in range(workers)]
+
+
+def _check_memory(workers: int) -> None:
+    free = free_bytes()
+    if free is not None and workers * _WORKER_BYTES > free:
+        raise ConfigError(
+            f"workers: {workers} processes need about {workers * _WORKER_BYTES / 2**30:.1f} GiB "
+            f"of memory, {free / 2**30:.1f} GiB are free",
+            hint=f"--workers {max(1, free // _WORKER_BYTES)}",
+        )

@@ -1,0 +1,178 @@
+"""Searches whose accuracies are measured: rungs, workers, storage, stopping and going on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from supernet.evaluate import Evidence
+from supernet.runs import find_run
+from supernet.search import load_result
+
+Command = Callable[..., Any]
+
+pytestmark = pytest.mark.cli
+
+COSTS = ("--objective", "macs", "--json")
+DEADLINE_S = 200.0
+
+
+def columns(found: Any) -> Mapping[str, Any]:
+    """Genes and figures of a saved search."""
+    assert found.code == 0, found.stderr
+    result = load_result(Path(found.json["files"]["result"])).result
+    return {"genes": result.genes, **result.columns}
+
+
+def same(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
+    return one.keys() == two.keys() and all(
+        np.array_equal(one[name], two[name], equal_nan=True) for name in one
+    )
+
+
+def test_every_accuracy_is_measured_and_kept(in_trained: Command) -> None:
+    found = in_trained("search", *COSTS, "--measure", "--images", 200, "--budget", 10)
+    assert found.code == 0, found.stderr
+    assert found.json["algorithm"] == "ei"
+    assert found.json["scored"] == 10
+    assert found.json["predictor"] is None
+    assert found.json["measured"]["top1"] == columns(found)["top1"].max()
+    run = find_run(None)
+    pairs = Evidence(run.evidence).pairs(
+        run.condition("holdout", images=200, calibration_images=200)
+    )
+    assert sorted(pairs.top1) == sorted(columns(found)["top1"])
+    assert "measured, by ei" in found.stdout
+
+
+def test_a_ladder_measures_few_subnets_whole(in_trained: Command) -> None:
+    ladder = ("--ladder", "predictor,100,all,finetune:0.2", "--pairs", 12)
+    found = in_trained("search", *COSTS, *ladder, "--budget", 3)
+    known = columns(found)
+    reached = [np.isfinite(known[f"top1@{rung}"]).sum() for rung in ("predictor", "100", "all")]
+    reached.append(np.isfinite(known["top1"]).sum())
+    assert reached == sorted(reached, reverse=True)
+    assert 1 <= reached[-1] < reached[0]
+    assert found.json["algorithm"] == "asha"
+    assert found.json["measured"]["top1"] != found.json["measured"]["top1@all"]  # it was trained
+
+
+def test_an_algorithm_that_climbs_has_a_ladder_of_its_own(in_trained: Command) -> None:
+    found = in_trained("search", *COSTS, "--measure", "--algorithm", "hyperband", "--budget", 4)
+    holdout = find_run(None).config().holdout_images
+    rungs = [name for name in columns(found) if name.startswith("top1@")]
+    assert rungs == [f"top1@{-(-holdout // 9)}", f"top1@{-(-holdout // 3)}"]
+
+
+def test_workers_find_what_they_found_before(in_trained: Command) -> None:
+    asked = (
+        *("search", *COSTS, "--measure", "--images", 150, "--workers", 2, "--budget", 8),
+        *("--algorithm", "aging"),
+    )
+    first = in_trained(*asked)
+    find_run(None).evidence.unlink()
+    assert same(columns(first), columns(in_trained(*asked)))
+
+
+@pytest.mark.parametrize("url", ["sqlite:///study.db", "journal:study.log"])
+def test_a_study_is_kept_and_gone_on_with(in_trained: Command, tmp_path: Path, url: str) -> None:
+    optuna = pytest.importorskip("optuna")
+    place = url.replace("study", f"{tmp_path}/study")
+    asked = (
+        *("search", *COSTS, "--measure", "--images", 120, "--algorithm", "optuna:tpe"),
+        *("--storage", place),
+    )
+    first = columns(in_trained(*asked, "--budget", 6))
+    second = columns(in_trained(*asked, "--budget", 9, "--seed", 1))
+    assert {row.tobytes() for row in first["genes"]} <= {row.tobytes() for row in second["genes"]}
+    if url.startswith("sqlite"):
+        study = optuna.load_study(study_name="supernet", storage=place)
+        complete = [t for t in study.trials if t.state == optuna.trial.TrialState.COMPLETE]
+        assert len(complete) >= 9  # and those that were suggested twice
+        assert {t.values[0] for t in complete} == set(second["top1"])
+
+
+def test_another_study_in_the_storage_is_refused(in_trained: Command, tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    asked = (
+        *("search", "--measure", "--images", 120, "--algorithm", "optuna:tpe", "--budget", 4),
+        *("--storage", f"sqlite:///{tmp_path}/study.db"),
+    )
+    assert in_trained(*asked, *COSTS).code == 0
+    other = in_trained(*asked, *COSTS, "--fix", "stage1.kernel=3")
+    assert other.code != 0
+    assert "its study 'supernet' is another: choices" in other.stderr
+    assert "--study" in other.stderr
+    assert in_trained(*asked, *COSTS, "--fix", "stage1.kernel=3", "--study", "narrow").code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--ladder", "all,100"), "100 comes after all and costs no more"),
+        (("--ladder", "100,predictor"), "its last rung must be measured"),
+        (("--ladder", "100,most"), "expected predictor, a number of images, all or finetune"),
+        (("--ladder", "100,all", "--algorithm", "ei"), "ei measures all subnets alike"),
+        (("--ladder", "100,all", "--certify"), "of a measured accuracy nothing can be proven"),
+        (("--measure", "--predictor", "a.json"), "no rung of the ladder is the predictor"),
+        (("--measure", "--storage", "journal:a"), "only samplers of Optuna have a study to keep"),
+        (("--measure", "--workers", 200), "processes need about"),
+        (("--measure", "--start", "none.json"), "none.json"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_before(
+    in_trained: Command, options: tuple[object, ...], words: str
+) -> None:
+    found = in_trained("search", *COSTS, *options)
+    assert found.code != 0
+    assert words in found.stderr
+
+
+def test_a_storage_that_cannot_be_opened_is_said(in_trained: Command, tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    (tmp_path / "text.db").write_text("no database " * 100)
+    asked = ("search", *COSTS, "--measure", "--images", 120, "--algorithm", "optuna:tpe")
+    for url in (f"sqlite:///{tmp_path}/text.db", f"sqlite:///{tmp_path}/no/folder.db"):
+        found = in_trained(*asked, "--budget", 4, "--storage", url)
+        assert found.code != 0
+        assert f"storage {url}" in found.stderr
+
+
+def test_a_given_subnet_is_shrunk(in_trained: Command) -> None:
+    run = find_run(None)
+    begin = next(run.searches.glob("*/subnet.json"))
+    macs = json.loads(begin.read_text())["macs"]
+    asked = ("search", *COSTS, "--measure", "--images", 100, "--algorithm", "netadapt")
+    found = in_trained(*asked, "--start", begin, "--max-macs", int(0.9 * macs), "--budget", 30)
+    assert found.code == 0, found.stderr
+    assert found.json["predicted"]["macs"] <= 0.9 * macs
+    assert columns(found)["macs"].max() >= macs
+
+
+def test_killed_at_a_rung_it_loses_that_rung_alone(in_trained: Command) -> None:
+    asked = ["search", *COSTS, "--ladder", "150,500,all", "--budget", "12", "--seed", "4"]
+    asked += ["--device", "cpu"]
+    run = find_run(None)
+    whole = columns(in_trained(*asked, "--name", "whole"))
+    run.evidence.unlink()
+    command = [sys.executable, "-m", "supernet", *map(str, asked), "--name", "killed"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    journal, deadline = run.searches / "killed" / "measured.jsonl", time.monotonic() + DEADLINE_S
+    while not journal.exists() or journal.read_bytes().count(b"\n") < 6:
+        assert process.poll() is None, "ended before it was killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    kept = journal.read_text()
+    again = in_trained(*asked, "--name", "killed", "--resume")
+    assert same(columns(again), whole)
+    assert kept.count("\n") >= 6
