@@ -52,6 +52,10 @@ def stand_in(module: ModuleType, patch: pytest.MonkeyPatch, known: Document) -> 
         case "populations":
             patch.setattr(module, "measure", known["subnets_per_cpu_second"].__getitem__)
             patch.setattr(module, "list_spaces", lambda: ["demo"])
+        case "tune":
+            own = {k: v for k, v in known.items() if k not in (*HEADING, "versions", "quiet")}
+            patch.setattr(module, "tune", lambda *arguments: ({}, {}))
+            patch.setattr(module, "figures", lambda *arguments: own)
         case "whole_networks":
             space, data = SimpleNamespace(name="demo"), SimpleNamespace(left_out=0)
             patch.setattr(module, "columns", lambda: [("column", space, data)])
@@ -69,6 +73,7 @@ def stand_in(module: ModuleType, patch: pytest.MonkeyPatch, known: Document) -> 
         ("latency_models", "latency_models_1cpu"),
         ("populations", "populations_1cpu"),
         ("ofa_referee", "ofa_referee_1cpu"),
+        ("tune", "tune_2cpu"),
         ("whole_networks", "whole_networks_1cpu"),
     ],
 )

@@ -1,5 +1,6 @@
 """`supernet tune`: find the recipe and the space of a study."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -139,10 +140,8 @@ def _report(result: "StudyResult") -> None:
     click.echo("\n" + "\n".join([*compared(result), *notes]))
     files = _files(result)
     if result.best is not None:
-        click.echo(
-            f"\ntrain it: supernet train --data {result.data} --space {files['space']} "
-            f"--recipe {files['recipe']}"
-        )
+        words = ["--data", result.data, "--space", files["space"], "--recipe", files["recipe"]]
+        click.echo(f"\ntrain it: {shlex.join(['supernet', 'train', *words])}")
     click.echo(f"report: {files['report']}")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -22,6 +23,15 @@ def label_of(choice: Any) -> Value:
     if choice is None or isinstance(choice, bool | int | float | str):
         return choice
     return json.dumps(choice, sort_keys=True)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value can be written as JSON: no dates, no circles, nothing infinite."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +60,12 @@ class Parameter:
     """Values of other parameters, one or a list, under which this one is there."""
 
     def __post_init__(self) -> None:
-        problems = self._choice_problems() if self.choices else self._range_problems()
+        problems = [
+            f"{where}: must be plain values, found {reprlib.repr(value)}"
+            for where, value in (("choices", self.choices), ("when", self.when))
+            if not _is_plain(value)
+        ]
+        problems = problems or (self._choice_problems() if self.choices else self._range_problems())
         if problems:
             raise ConfigError(problems)
 

@@ -77,6 +77,22 @@ def problems(tmp_path: Path, recipe: Recipe, space: Space, text: str) -> list[st
             "parameters.recipe.ema.choices: must differ, found [0, 0]",
         ),
         (
+            "parameters: {recipe.ema: {choices: [2020-01-01]}}",
+            "parameters.recipe.ema.choices: must be plain values, found (datetime.date(2020, 1, 1)",
+        ),
+        (
+            "parameters: {recipe.ema: {choices: [0.5, .nan]}}",
+            "parameters.recipe.ema.choices: must be plain values, found (0.5, nan)",
+        ),
+        (
+            "parameters: {recipe.ema: {choices: [&a [*a]]}}",
+            "parameters.recipe.ema.choices: must be plain values, found",
+        ),
+        (
+            "parameters: {recipe.ema: {choices: [0, 0.5], when: {x: 2020-01-01}}}",
+            "parameters.recipe.ema.when: must be plain values, found",
+        ),
+        (
             "parameters: {recipe.lr: {low: 0, high: 1}}",
             "parameters.recipe.lr: recipe.lr: unknown key; known: about, accumulate, augment",
         ),
