@@ -107,9 +107,9 @@ def test_genes_train_single_networks_by_the_mean_of_subnets(tuning: Command, tin
 
 
 def test_two_processes_train_at_the_same_time(tuning: Command):
-    done = tuning("--trials", 3, "--workers", 2, "--json")
+    done = tuning("--trials", 2, "--workers", 2, "--json")
     assert done.code == 0, done.stderr
-    assert [trial["state"] for trial in done.json["trials"]] == ["complete"] * 3
+    assert [trial["state"] for trial in done.json["trials"]] == ["complete"] * 2
 
 
 def test_more_workers_than_memory_holds_are_refused(
@@ -181,7 +181,7 @@ def test_a_missing_optuna_names_the_extra(tuning: Command, monkeypatch: pytest.M
 
 def test_a_study_that_was_killed_goes_on_from_the_last_checkpoint(tuning: Command, tiny_yaml: Path):
     """Killed within the first trial; it then ends with the accuracy of one never stopped."""
-    slow = ("--epochs", "3", "--trials", "1")
+    slow = ("--epochs", "2", "--trials", "1")
     program = subprocess.Popen(
         [sys.executable, "-m", "supernet", *TUNE, *slow, "--confirm", "0"],
         cwd=tiny_yaml,
