@@ -24,7 +24,6 @@ import multiprocessing
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -58,6 +57,7 @@ class Setting:
     predictor: LatencyPredictor
     limit_ms: float
     epochs: float | None
+    lr: float | None
     default_epochs: float
     pairs: int
     final_epochs: float
@@ -77,6 +77,11 @@ def by_gradient(setting: Setting, name: str, seed: int, folder: Path) -> Found:
     """One of the recipes that search."""
     begun = time.process_time()
     recipe = aimed(load_recipe(name), "this_machine", setting.limit_ms)
+    if setting.lr:
+        lr = setting.lr
+        searching = [p.search and replace(p.search, lr=lr) for p in recipe.phases]
+        phases = tuple(replace(p, search=s) for p, s in zip(recipe.phases, searching))
+        recipe = replace(recipe, phases=phases)
     if setting.epochs:
         recipe = scaled(recipe, setting.epochs)
     run = train_supernet(load_space("demo"), recipe, folder=folder, seed=seed)
@@ -154,20 +159,23 @@ def trained(
 
 
 def one_seed(setting: Setting, seed: int, arms: list[str]) -> dict[str, Any]:
-    """All searches of a seed, then all trainings."""
-    found: dict[str, Found] = {}
+    """All searches of a seed, each followed by the trainings of what it found."""
+    rows: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
+
+        def keep(name: str, found: Found) -> None:
+            rows[name] = told(setting, found, seed, folder / f"{name}-final")
+            print(name, seed, json.dumps(rows[name]), flush=True)
+
         for name in [arm for arm in GRADIENT if arm in arms]:
-            found[name] = by_gradient(setting, name, seed, folder / name)
-        budget_s = max((one.cpu_s for one in found.values()), default=60.0)
-        others: dict[str, Callable[[], Found]] = {
-            "random": lambda: by_chance(setting, budget_s, seed, folder / "random"),
-            "default": lambda: by_default(setting, seed, folder / "default"),
-        }
-        found |= {name: others[name]() for name in arms if name in others}
-        return {name: told(setting, one, seed, folder / f"{name}-final")
-                for name, one in found.items()}  # fmt: skip
+            keep(name, by_gradient(setting, name, seed, folder / name))
+        if "random" in arms:
+            budget_s = max(row["search_cpu_s"] for row in rows.values())
+            keep("random", by_chance(setting, budget_s, seed, folder / "random"))
+        if "default" in arms:
+            keep("default", by_default(setting, seed, folder / "default"))
+    return rows
 
 
 def told(setting: Setting, found: Found, seed: int, folder: Path) -> dict[str, Any]:
@@ -179,7 +187,7 @@ def told(setting: Setting, found: Found, seed: int, folder: Path) -> dict[str, A
         )
         for n in range(setting.trainings)
     ]
-    row = {
+    return {
         "top1": statistics.mean(final["top1"] for final in finals),
         "loss": statistics.mean(final["loss"] for final in finals),
         "top1_of_each": [final["top1"] for final in finals],
@@ -190,8 +198,6 @@ def told(setting: Setting, found: Found, seed: int, folder: Path) -> dict[str, A
         "subnet": str(found.subnet),
         **found.facts,
     }
-    print(json.dumps(row), flush=True)
-    return row
 
 
 def main() -> None:
@@ -200,6 +206,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--limit-ms", type=float, required=True)
     parser.add_argument("--epochs", type=float, help="of the recipes that search")
+    parser.add_argument("--lr", type=float, help="of the choices; as the recipes say if not given")
     parser.add_argument("--default-epochs", type=float, default=3.0, help="of the demo's recipe")
     parser.add_argument("--pairs", type=int, default=40, help="measured by the default")
     parser.add_argument("--final-epochs", type=float, default=6.0)

@@ -55,7 +55,7 @@ def space() -> Space:
 
 @pytest.fixture(scope="module")
 def dataset() -> Dataset:
-    return few_images(64)
+    return few_images(72)
 
 
 # -- the device itself ----------------------------------------------------------------

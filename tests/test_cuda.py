@@ -55,7 +55,7 @@ def space(demo_space: Space) -> Space:
 
 @pytest.fixture(scope="module")
 def dataset() -> Dataset:
-    return few_images(256)
+    return few_images(272)
 
 
 def test_a_moved_supernet_computes_what_it_did(tiny_space: Space) -> None:

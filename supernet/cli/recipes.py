@@ -54,6 +54,8 @@ def show(json_before: bool, name: str, as_json: bool) -> None:
     click.echo(click.wrap_text(f"{recipe.name}: {recipe.about}", 90))
     columns = ["phase", "epochs", "lr", "elastic", "subnets of a step", "taught by"]
     print_table("", [_row(phase) for phase in recipe.phases], columns)
+    for phase in recipe.searching:
+        click.echo(f"\nphase {phase.name} searches: {', '.join(_search(phase))}")
     click.echo("\n" + ", ".join(_shared(recipe)))
 
 
@@ -74,6 +76,12 @@ def _row(phase: "Phase") -> list[str]:
         " ".join(phase.subnets),
         taught,
     ]
+
+
+def _search(phase: "Phase") -> list[str]:
+    """What a phase that searches says of it, where it says something."""
+    assert phase.search is not None
+    return [f"{key} {value}" for key, value in asdict(phase.search).items() if value not in ("", 0)]
 
 
 def _shared(recipe: "Recipe") -> list[str]:

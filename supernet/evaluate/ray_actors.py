@@ -1,5 +1,6 @@
 """Actors of Ray that measure, on this machine or on all of a cluster (extra: ray)."""
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +10,9 @@ from supernet.evaluate.ray_cluster import Cluster
 from supernet.evaluate.task import Evaluation, EvaluationTask
 
 __all__ = ["RayActors"]
+
+_STARTS, _PAUSE_S = 10, 3.0  # of an actor whose nodes die; Ray notices that within 15 s
+_PATIENCE_S = 10.0  # between looks whether the cluster still has a processor for each actor
 
 
 class RayActors(Pool):
@@ -40,8 +44,7 @@ class RayActors(Pool):
         with self._changed:
             self._cluster = cluster = self._cluster or self._joined()
         threads = max(1, min(torch.get_num_threads(), cluster.cpus // self.slots))
-        gpus = 0.0 if self._device == "cpu" else cluster.share(self.slots)
-        return _Remote(cluster.ray, make, threads, gpus)
+        return _Remote(cluster, make, threads, self.slots, uses_gpu=self._device != "cpu")
 
     def _leave(self) -> None:
         cluster, self._cluster = self._cluster, None
@@ -60,12 +63,29 @@ class RayActors(Pool):
 
 
 class _Remote:
-    """One actor, from here."""
+    """One actor, from here.
 
-    def __init__(self, ray: Any, make: Callable[[], Measures], threads: int, gpus: float) -> None:
-        self._ray, self.alive = ray, True
-        kind = ray.remote(num_cpus=1, num_gpus=gpus, scheduling_strategy="SPREAD")(_Actor)
-        self._actor = kind.remote(make, threads)
+    Args:
+        cluster: that it runs on.
+        make: as of `RayActors`.
+        threads: of torch.
+        actors: that there are in all.
+        uses_gpu: whether it takes its share of the GPUs.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        make: Callable[[], Measures],
+        threads: int,
+        actors: int,
+        *,
+        uses_gpu: bool,
+    ) -> None:
+        self._cluster, self._ray = cluster, cluster.ray
+        self._told, self._actors, self._uses_gpu = (make, threads), actors, uses_gpu
+        self.alive, self._stopped = True, False
+        self._begin(cpus=1)
 
     def answer(self, task: EvaluationTask) -> Any:
         """As `Worker.answer`.
@@ -75,6 +95,7 @@ class _Remote:
         """
         errors = self._ray.exceptions
         try:
+            self._wait_until_ready()
             return self._ray.get(self._actor.evaluate.remote(task))
         except errors.RayTaskError:  # of Ray itself: the actor gives errors back as results
             raise
@@ -84,8 +105,36 @@ class _Remote:
                 raise _unable(error) from None
             return None
 
+    def _begin(self, cpus: int) -> None:
+        gpus = self._cluster.share(self._actors) if self._uses_gpu else 0.0
+        kind = self._ray.remote(num_cpus=cpus, num_gpus=gpus, scheduling_strategy="SPREAD")(_Actor)
+        self._actor = kind.remote(*self._told)
+        self._ready = self._actor.ready.remote()
+
+    def _wait_until_ready(self) -> None:
+        """Until it runs somewhere.
+
+        If nodes were lost, on a processor that another actor has; one that was placed on a node
+        which has just died begins elsewhere, and its task was not tried.
+        """
+        for _ in range(_STARTS):
+            while not self._ray.wait([self._ready], timeout=_PATIENCE_S)[0]:
+                if self._cluster.cpus < self._actors and not self._stopped:
+                    self._ray.kill(self._actor)
+                    self._begin(cpus=0)
+            try:
+                self._ray.get(self._ready)
+            except self._ray.exceptions.RayActorError as error:
+                if error.actor_init_failed or self._stopped:
+                    raise
+            else:
+                return
+            time.sleep(_PAUSE_S)
+            self._begin(cpus=1)
+
     def stop(self) -> None:
         """As `Worker.stop`."""
+        self._stopped = True
         self._ray.kill(self._actor)
 
     def end(self) -> None:
@@ -104,6 +153,9 @@ class _Actor:
         torch.set_num_threads(threads)
         self._make = make
         self._evaluator: Measures | None = None
+
+    def ready(self) -> None:
+        """Answer as soon as it runs."""
 
     def evaluate(self, task: EvaluationTask) -> Evaluation | Exception:
         """Measure one subnet, or give back what went wrong."""

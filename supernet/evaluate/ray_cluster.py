@@ -59,19 +59,27 @@ class Cluster:
         self._folder, self._joined = "", False
         if not self.ray.is_initialized():
             self._join(address or os.environ.get("RAY_ADDRESS", ""), actors)
-        self.cpus, self.gpus = (
-            int(self.ray.cluster_resources().get(name, 0)) for name in ("CPU", "GPU")
-        )
-        if self.cpus < actors:
+        if (cpus := self.cpus) < actors:
             self.leave()
             raise ConfigError(
-                f"workers: {actors} actors need a processor each, the Ray cluster has {self.cpus}",
-                hint=f"--workers {max(1, self.cpus)}",
+                f"workers: {actors} actors need a processor each, the Ray cluster has {cpus}",
+                hint=f"--workers {max(1, cpus)}",
             )
+
+    @property
+    def cpus(self) -> int:
+        """Processors of the nodes that are there now."""
+        return int(self.ray.cluster_resources().get("CPU", 0))
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of these nodes."""
+        return int(self.ray.cluster_resources().get("GPU", 0))
 
     def share(self, actors: int) -> float:
         """GPUs for each of some actors: one, a part of one, or none."""
-        return min(1.0, 1 / -(-actors // self.gpus)) if self.gpus else 0.0
+        gpus = self.gpus
+        return 1 / -(-actors // gpus) if gpus else 0.0
 
     def leave(self) -> None:
         """Disconnect; a cluster that was started here ends, and its files go."""
@@ -117,8 +125,9 @@ class Cluster:
         line = " ".join(str(error).split())[:300]
         if address:
             raise ConfigError(
-                f"ray_address: no Ray cluster at {address}: {line}",
-                hint="start one with `ray start --head`, or leave the address out",
+                f"ray_address: no Ray cluster could be joined at {address}: {line}",
+                hint="start one with `ray start --head`; one that asks for a token needs "
+                "RAY_AUTH_MODE=token here too",
             ) from error
         raise ConfigError(f"Ray did not start here: {line}") from error
 

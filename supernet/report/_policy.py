@@ -31,7 +31,7 @@ def policy_figure(view: PolicyView, number_: int) -> Markup:
         title=f"Probabilities of the choices over the epochs of phase {view.name}",
         description=view.caption,
     )
-    legend = [_key("0.25", "first choice"), _key("1", "last choice, those between in between")]
+    legend = [_key("0.25", "first choice"), _key("1", "last choice; the others in between")]
     return figure(plot, legend=legend, caption=view.caption, heading=f"Phase {view.name}")
 
 

@@ -328,7 +328,10 @@ def _policies(run: Run) -> tuple[PolicyView, ...]:
                 genes=tuple(
                     ChoiceShares(
                         name=gene.name,
-                        choices=tuple(f"{choice}" for choice in gene.choices),
+                        choices=tuple(
+                            choice if isinstance(choice, str) else f"{choice:g}"
+                            for choice in gene.choices
+                        ),
                         shares=tuple(tuple(r["probabilities"][gene.name]) for r in own),
                     )
                     for gene in genes

@@ -29,6 +29,7 @@ from supernet.train import (
     list_checkpoints,
     phase_genes,
 )
+from supernet.train.architecture.phase import image_halves
 from supernet.train.batches import steps_per_epoch
 from supernet.train.sampling import lowest_allowed, step_rng
 from supernet.workflow.architecture import (
@@ -89,7 +90,9 @@ def train_supernet(
     recipe = processes.broadcast(at_precision(recipe, processes.device))
     with processes.one_a_machine_first():
         dataset = load_dataset(data, resolution=space.resolutions[-1], seed=seed, progress=progress)
-    steps_per_epoch(len(dataset.train), recipe.batch_size)  # refused before anything is fetched
+    # refused before anything is fetched
+    for images in (dataset.train, *(image_halves(dataset, seed) if recipe.searching else ())):
+        steps_per_epoch(len(images), recipe.batch_size)
     own = _of_images(space, dataset.classes, dataset.in_channels)
     with processes.one_a_machine_first():
         recipe, tables = prepared(own, recipe, progress if processes.is_main else silent)

@@ -12,12 +12,15 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from supernet.errors import ConfigError
 from supernet.report import (
+    ChoiceShares,
     Curve,
     FrontPoint,
     NetworkRow,
     OperatorRow,
     PlotAxis,
+    PolicyView,
     Quality,
     QualityPoint,
     Report,
@@ -35,6 +38,7 @@ HEADINGS = (
     "Networks",
     "Search pixel",
     "Search all &amp; more",
+    "Probabilities of the choices",
     "Supernet quality",
     "Supernet training",
     "Further figures",
@@ -120,6 +124,21 @@ QUALITY = Quality(
 )
 
 
+POLICY = PolicyView(
+    name="tunas",
+    epochs=(1.0, 2.0, 3.0),
+    genes=tuple(
+        ChoiceShares(
+            name=f"stage{stage}.<kernel>",
+            choices=("3", "5", "7"),
+            shares=((0.25, 0.25, 0.5), (0.25, 0.5, 0.25), (0.0, 1.0, 0.0)),
+        )
+        for stage in range(1, 7)
+    ),
+    caption="Method tunas.",
+)
+
+
 def searched() -> SearchView:
     """A search with everything."""
     cloud = tuple(point(1 + i / 20, 80 + i % 7) for i in range(60))
@@ -156,6 +175,7 @@ def full() -> Report:
         networks=(network("largest", 92.6, 5.4), network("found", 92.0, 2.5, "starred")),
         training=(Curve(name="loss", x=(1, 2, 3), y=(2.1, 1.2, 0.9)),),
         validation=tuple(Curve(name=f"net {i}", x=(1, 2), y=(50, 60 + i)) for i in range(7)),
+        policies=(POLICY,),
         quality=QUALITY,
         searches=(searched(), replace(searched(), name="all & more")),
         figures={"ONNX Runtime against torch": "1.2e-06"},
@@ -168,6 +188,35 @@ def pictures(page: str) -> list[ET.Element]:
 
 def plots(page: str) -> list[ET.Element]:
     return [svg for svg in pictures(page) if svg.get("role") == "img"]
+
+
+def test_probabilities_are_bands_that_fill_their_panel() -> None:
+    page = render(full())
+    (plot,) = [svg for svg in plots(page) if svg.get("class") == "plot policy"]
+    bands = [path for path in plot.iter("path") if path.get("class") == "share-of"]
+    assert len(bands) == 6 * 3
+    heights = []
+    for band in bands[:3]:  # there along the top, back along the bottom
+        path = (band.get("d") or "").strip("MZ").split("L")
+        values = [float(spot.split()[1]) for spot in path]
+        heights.append([low - high for high, low in zip(values[:3], values[:2:-1])])
+    assert heights == [[11, 11, 0], [11, 22, 44], [22, 11, 0]]
+    assert "5: 100 %" in page
+    assert "stage1.&lt;kernel&gt;" in page
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"epochs": ()}, "epochs: at least one"),
+        ({"epochs": (1.0,)}, "needs 1 epochs"),
+    ],
+)
+def test_probabilities_of_other_epochs_are_refused(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        replace(POLICY, **wrong)
+    with pytest.raises(ConfigError, match="one from 0 to 1 for each choice"):
+        ChoiceShares(name="x", choices=("a", "b"), shares=((0.5, 1.5),))
 
 
 def test_full_report_has_every_section_in_order() -> None:
@@ -272,7 +321,7 @@ def test_page_loads_nothing_from_outside() -> None:
 
 def test_pictures_are_well_formed_and_titled() -> None:
     drawn = plots(render(full()))
-    assert len(drawn) == 2 * (2 + 2 + 2) + 1 + 2
+    assert len(drawn) == 2 * (2 + 2 + 2) + 1 + 1 + 2
     ids = [element.get("id") for svg in drawn for element in svg.iter() if element.get("id")]
     assert len(ids) == len(set(ids)) == 2 * len(drawn)
     for svg in drawn:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from supernet.data import Dataset, hold_out
+from supernet.data import Dataset, ImageSet, hold_out
 from supernet.errors import ConfigError
 from supernet.latency import LatencyPredictor
 from supernet.models import Supernet
@@ -20,7 +20,7 @@ from supernet.train.schedule import Stretch
 from supernet.train.search_phase import SearchPhase
 from supernet.train.step import Step
 
-__all__ = ["ArchitecturePhase"]
+__all__ = ["ArchitecturePhase", "check_aim", "image_halves"]
 
 
 class ArchitecturePhase:
@@ -63,8 +63,6 @@ class ArchitecturePhase:
         policy = Policy(phase_domain(supernet.space, stretch.phase))
         self._latency = ExpectedLatency(predictor, policy.counts)
         self.method: Method = METHODS[settings.method].factory(policy, self._latency, settings)
-        images = dataset.train
-        halves = hold_out(images, 0.5, seed, most=len(images))
         self._weights, self._choices = (
             Batches(
                 replace(dataset, train=half),
@@ -74,7 +72,7 @@ class ArchitecturePhase:
                 augment=recipe.augment,
                 processes=processes,
             )
-            for half in halves
+            for half in image_halves(dataset, seed)
         )
 
     @property
@@ -115,6 +113,16 @@ class ArchitecturePhase:
         """Stop reading ahead."""
         self._weights.close()
         self._choices.close()
+
+
+def image_halves(dataset: Dataset, seed: int) -> tuple[ImageSet, ImageSet]:
+    """The training images for the weights and those for the choices.
+
+    Raises:
+        DataError: a class has a single image.
+    """
+    images = dataset.train
+    return hold_out(images, 0.5, seed, most=len(images))
 
 
 def check_aim(phase: str, settings: SearchPhase) -> None:

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from supernet.data import Dataset, hold_out
+from supernet.data import Dataset
 from supernet.errors import ConfigError
 from supernet.models import Supernet
 from supernet.space import Space
 from supernet.train import Elastic, Phase, Recipe, Trainer, aimed, list_checkpoints, load_recipe
 from supernet.train.architecture import METHODS
-from supernet.train.architecture.phase import ArchitecturePhase
+from supernet.train.architecture.phase import ArchitecturePhase, image_halves
 from supernet.train.processes import Processes
 from supernet.train.schedule import plan
 from tests.train.toy_latency import settings, table_of
@@ -92,7 +92,7 @@ def test_every_epoch_notes_the_probabilities(tmp_path: Path, space: Space, datas
 
 def test_weights_and_choices_never_see_the_same_image(space: Space, dataset: Dataset, tmp_path):
     recipe = recipe_of("tunas")
-    halves = hold_out(dataset.train, 0.5, 0, most=len(dataset.train))
+    halves = image_halves(dataset, 0)
     assert sum(map(len, halves)) == 160
     assert np.abs(np.subtract(*(np.bincount(half.labels) for half in halves))).max() <= 1
     stretch = plan(recipe.phases, 5)[1]
