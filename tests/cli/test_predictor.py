@@ -75,6 +75,8 @@ def test_pairs_are_written_as_arrays_and_nothing_is_measured_twice(
         (["--workers", "0"], "0 is not in the range 1<=x<=256"),
         (["--workers", "many"], "'many' is not a valid integer range"),
         (["--run", "nowhere"], "nowhere: not a run"),
+        (["--engine", "rays"], "unknown engine 'rays'; did you mean 'ray'?"),
+        (["--ray-address", "auto"], "ray_address: the engine processes joins no cluster"),
     ],
 )
 def test_bad_input_is_answered_by_one_line(
@@ -83,6 +85,20 @@ def test_bad_input_is_answered_by_one_line(
     result = in_trained("predictor", "collect", *arguments)
     assert result.code == 2
     assert text in result.stderr
+
+
+@pytest.mark.slow
+def test_an_actor_of_ray_measures_what_this_process_does(supernet: Command, run: Run) -> None:
+    pytest.importorskip("ray")
+    arguments = ("predictor", "collect", "--subnets", 4, "--images", 300)
+    pairs = []
+    for engine in ("processes", "ray"):
+        found = supernet(*arguments, "--engine", engine)
+        assert found.code == 0, found.stderr
+        with np.load(run.pairs) as arrays:
+            pairs.append({name: arrays[name].tolist() for name in ("genes", "top1", "loss")})
+        run.evidence.unlink()
+    assert pairs[0] == pairs[1]
 
 
 def test_counts_are_checked_in_python_too(run: Run) -> None:
