@@ -1,6 +1,7 @@
 """Actors of Ray that measure, on this machine or on all of a cluster (extra: ray)."""
 
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +13,10 @@ from supernet.evaluate.task import Evaluation, EvaluationTask
 __all__ = ["RayActors"]
 
 _STARTS, _PAUSE_S = 10, 3.0  # of an actor whose nodes die; Ray notices that within 15 s
-_PATIENCE_S = 10.0  # between looks whether the cluster still has a processor for each actor
+_PATIENCE_S = 10.0  # between looks whether the cluster has a processor for each of our actors
+
+
+_living: "weakref.WeakSet[_Remote]" = weakref.WeakSet()  # of this process, also of other engines
 
 
 class RayActors(Pool):
@@ -85,6 +89,7 @@ class _Remote:
         self._cluster, self._ray = cluster, cluster.ray
         self._told, self._actors, self._uses_gpu = (make, threads), actors, uses_gpu
         self.alive, self._stopped = True, False
+        _living.add(self)
         self._begin(cpus=1)
 
     def answer(self, task: EvaluationTask) -> Any:
@@ -100,10 +105,14 @@ class _Remote:
         except errors.RayTaskError:  # of Ray itself: the actor gives errors back as results
             raise
         except errors.RayError as error:
-            self.alive = False
+            self._die()
             if getattr(error, "actor_init_failed", False):
                 raise _unable(error) from None
             return None
+
+    def _die(self) -> None:
+        self.alive = False
+        _living.discard(self)
 
     def _begin(self, cpus: int) -> None:
         gpus = self._cluster.share(self._actors) if self._uses_gpu else 0.0
@@ -114,12 +123,13 @@ class _Remote:
     def _wait_until_ready(self) -> None:
         """Until it runs somewhere.
 
-        If nodes were lost, on a processor that another actor has; one that was placed on a node
+        If nodes were lost, or another engine of this process has the processors, on one that
+        another actor has; one that was placed on a node
         which has just died begins elsewhere, and its task was not tried.
         """
         for _ in range(_STARTS):
             while not self._ray.wait([self._ready], timeout=_PATIENCE_S)[0]:
-                if self._cluster.cpus < self._actors and not self._stopped:
+                if self._cluster.cpus < len(_living) and not self._stopped:
                     self._ray.kill(self._actor)
                     self._begin(cpus=0)
             try:
@@ -141,7 +151,7 @@ class _Remote:
         """As `Worker.end`."""
         if self.alive:
             self._ray.kill(self._actor)
-        self.alive = False
+        self._die()
 
 
 class _Actor:

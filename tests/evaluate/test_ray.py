@@ -155,6 +155,20 @@ def test_closing_tells_those_who_wait_and_what_is_closed_may_be_used_again(
 
 
 @pytest.mark.slow
+def test_an_engine_works_beside_another_that_holds_all_processors(
+    ray: Any, tasks: list[EvaluationTask], tmp_path: Path
+) -> None:
+    ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
+    make = partial(Standing, tmp_path)
+    try:
+        with RayActors([make]) as one, RayActors([make]) as other:
+            for engine in (one, other, one):
+                assert engine.evaluate(tasks[0]).top1 == 1.0
+    finally:
+        ray.shutdown()
+
+
+@pytest.mark.slow
 def test_more_actors_than_a_cluster_has_processors_are_refused(ray: Any, tmp_path: Path) -> None:
     ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
     try:
