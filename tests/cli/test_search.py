@@ -1,6 +1,7 @@
 """Several targets and limits, narrowed spaces, searches without a run, kept results."""
 
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -154,7 +155,7 @@ def test_wrong_wishes_are_answered_in_one_line(
 
 
 def test_the_help_names_every_algorithm(supernet: Command):
-    words = set(supernet("search", "--help").stdout.replace(",", " ").replace(".", " ").split())
+    words = set(re.sub(r"[,.;]", " ", supernet("search", "--help").stdout).split())
     assert {name.removeprefix("optuna:") for name in ALGORITHMS} <= words
 
 

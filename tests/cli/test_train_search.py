@@ -78,6 +78,7 @@ def test_a_recipe_that_searches_ends_in_a_result_that_all_commands_know(searchin
     assert "stage1.block2.kernel" in page
 
 
+@pytest.mark.slow
 def test_a_run_killed_and_resumed_ends_with_the_same_subnet(searching: Command):
     command = [sys.executable, "-m", "supernet", "train", "--space", "tiny.yaml", "--recipe"]
     command += ["search.yaml", "--epochs", "3", "--batch-size", "500", *limits()]

@@ -106,6 +106,7 @@ def test_genes_train_single_networks_by_the_mean_of_subnets(tuning: Command, tin
     assert load_space(done.json["files"]["space"]).stages[0].width in ((8,), (16,))
 
 
+@pytest.mark.slow
 def test_two_processes_train_at_the_same_time(tuning: Command):
     done = tuning("--trials", 2, "--workers", 2, "--json")
     assert done.code == 0, done.stderr
@@ -115,12 +116,12 @@ def test_two_processes_train_at_the_same_time(tuning: Command):
 def test_more_workers_than_memory_holds_are_refused(
     tuning: Command, tiny_yaml: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("supernet.tune.memory.free_mib", lambda: 1500.0)
-    done = tuning("--trials", 3, "--workers", 8)
+    monkeypatch.setattr("supernet.tune.memory.free_mib", lambda: 4000.0)
+    done = tuning("--trials", 3, "--workers", 32)
     assert done.code == 2
     line = done.stderr.strip().splitlines()[-1]
-    assert "workers: 8 trainings of" in line
-    assert "do not fit into the 1,500 MiB of memory that are free" in line
+    assert "workers: 32 trainings of" in line
+    assert "do not fit into the 4,000 MiB of memory that are free" in line
     assert "(use --workers " in line
     assert not list(tiny_yaml.glob("studies/rates/trials/*"))
 

@@ -39,12 +39,12 @@ PART = {
     "grid": WHOLE,
     "optuna:grid": WHOLE,
     "ei": Budget(scored=120),
-    "asha": WHOLE,  # without a ladder both draw at random
-    "hyperband": WHOLE,
+    "asha": Budget(scored=800),  # without a ladder both draw at random
+    "hyperband": Budget(scored=800),
 }
 MOST = {"ei": 60, "optuna:gp": 16, "bohb": 60}  # of those that think long
 OF_OPTUNA = 60
-SLOW = ("optuna:gp", "optuna:grid")
+SLOW = ("bohb", "optuna:gp", "optuna:grid", "optuna:nsga2", "optuna:nsga3", "optuna:cmaes")
 GRIDS = ("grid", "optuna:grid")
 DRAWS = ("random", "asha", "hyperband")  # again what they have drawn
 NEAR = ("bohb", "reinforce", "reinforce:absolute", "netadapt")  # few subnets, or a way of their own

@@ -8,10 +8,15 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+
+from supernet.latency import store_table
+from supernet.space import load_space
+from tests.train.toy_latency import table_of
 
 SPACE = """
 format: supernet.space
@@ -87,6 +92,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("processes")
     (folder / "space.yaml").write_text(SPACE)
     (folder / "recipe.yaml").write_text(RECIPE)
+    space = replace(load_space(folder / "space.yaml"), in_channels=1, num_classes=10)
+    with pytest.MonkeyPatch.context() as patch:  # where the processes look for it
+        patch.setenv("SUPERNET_HOME", str(folder / "home"))
+        store_table(table_of(space))
     return folder
 
 

@@ -9,6 +9,8 @@ from supernet.space import Genes
 
 __all__ = ["REDUCTION", "Climbing", "Step"]
 
+_AT_ONCE = 32  # subnets that are drawn together
+
 REDUCTION = 3
 """Of so many subnets at a rung one climbs to the next."""
 
@@ -65,11 +67,11 @@ class Climbing:
         raise NotImplementedError
 
     def _new(self) -> Genes:
-        """A subnet that is not known: the given ones, then random ones of all sizes, (1, G)."""
-        if len(self._first):
-            first, self._first = self._first[:1], self._first[1:]
-            return first
-        return self._start.spread(1)
+        """A subnet to begin with: the given ones, then random ones of all sizes, (1, G)."""
+        if not len(self._first):
+            self._first = self._start.spread(_AT_ONCE)
+        first, self._first = self._first[:1], self._first[1:]
+        return first
 
     def _ranked(self, rung: int, keys: list[bytes] | None = None) -> list[bytes]:
         """Those that are known at a rung, or some of them, the best first."""

@@ -41,7 +41,7 @@ class Reinforce:
         self._start, self._problem, self._reward = start, start.problem, reward
         self._domain = start.problem.domain
         counts = self._domain.counts
-        self._open = np.arange(counts.max()) < counts[:, None]
+        self._open = np.arange(counts.max(initial=1)) < counts[:, None]
         self._logits = np.where(self._open, 0.0, -np.inf)
         self._batch = max(2, min(batch, start.budget // 20))
         self._lr = float(np.clip(_WAY * self._batch / start.budget, *_STEP))
