@@ -180,6 +180,7 @@ def test_a_missing_optuna_names_the_extra(tuning: Command, monkeypatch: pytest.M
     assert done.stderr.strip().endswith("(pip install 'supernet[optuna]')")
 
 
+@pytest.mark.slow
 def test_a_study_that_was_killed_goes_on_from_the_last_checkpoint(tuning: Command, tiny_yaml: Path):
     """Killed within the first trial; it then ends with the accuracy of one never stopped."""
     slow = ("--epochs", "2", "--trials", "1")

@@ -152,6 +152,7 @@ def two_processes(folder: Path, *arguments: str) -> list[tuple[int, str]]:
     return [(process.returncode, text) for process, text in zip(started, said)]
 
 
+@pytest.mark.slow
 def test_a_training_of_two_processes_of_which_one_is_killed_goes_on(folder: Path):
     recipe = RECIPE.replace("random\n    epochs: 0.02", "random\n    epochs: 0.25")
     (folder / "longer.yaml").write_text(recipe)

@@ -274,6 +274,7 @@ def workers(train: Train, count: int = 2) -> Workers:
     return Workers([train] * count)
 
 
+@pytest.mark.slow
 def test_processes_train_at_the_same_time_and_know_of_each_other(
     plan: Plan, opened: Opened, tmp_path: Path
 ):
@@ -283,6 +284,7 @@ def test_processes_train_at_the_same_time_and_know_of_each_other(
     assert set(states(records)) <= {"complete", "pruned"}
 
 
+@pytest.mark.slow
 def test_a_worker_that_was_killed_costs_its_trial_which_is_tried_again(
     plan: Plan, opened: Opened, tmp_path: Path
 ):
@@ -297,6 +299,7 @@ def test_a_worker_that_was_killed_costs_its_trial_which_is_tried_again(
     assert proposer.count() == 2
 
 
+@pytest.mark.slow
 def test_a_trial_that_kills_its_process_twice_has_failed(
     plan: Plan, opened: Opened, tmp_path: Path
 ):
