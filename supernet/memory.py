@@ -5,7 +5,7 @@ import platform
 from functools import cache
 from pathlib import Path
 
-__all__ = ["free_bytes", "keep_freed_memory"]
+__all__ = ["free_mib", "keep_freed_memory"]
 
 # from glibc's malloc.h
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
@@ -29,14 +29,29 @@ def keep_freed_memory() -> bool:
     return all(done)
 
 
-def free_bytes() -> int | None:
-    """Memory that new processes can take without swapping; None where the system does not say.
+def free_mib() -> float:
+    """Memory that a process may still take, of the machine and of its container."""
+    found = [mib for mib in (_machine_mib(), _container_mib()) if mib is not None]
+    return min(found, default=float("inf"))
 
-    Linux alone says it.
-    """
+
+def _machine_mib() -> float | None:
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
         return None
-    kib = {line.split(":")[0]: int(line.split()[1]) for line in lines if len(line.split()) > 1}
-    return kib["MemAvailable"] << 10 if "MemAvailable" in kib else None
+    words = next((line.split() for line in lines if line.startswith("MemAvailable:")), None)
+    return float(words[1]) / 2**10 if words else None
+
+
+def _container_mib() -> float | None:
+    """What the control group of this process (version 2) leaves, files it could drop included."""
+    folder = Path("/sys/fs/cgroup")
+    try:
+        most = int((folder / "memory.max").read_text(encoding="utf-8"))
+        now = int((folder / "memory.current").read_text(encoding="utf-8"))
+        rows = (folder / "memory.stat").read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):  # none, or "max"
+        return None
+    droppable = next((int(row.split()[1]) for row in rows if row.startswith("inactive_file ")), 0)
+    return max(0.0, (most - now + droppable) / 2**20)

@@ -1,21 +1,17 @@
 """Engines execute evaluations; what is evaluated, and what becomes of it, others decide."""
 
 import contextlib
-import multiprocessing
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
-from supernet.children import end_with_parent
+from supernet.children import Child
 from supernet.errors import ConfigError
 from supernet.evaluate.pool import Measures, Pool
 from supernet.evaluate.task import Evaluation, EvaluationTask
 
 __all__ = ["Engine", "InProcess", "Workers", "evaluate_all"]
-
-_END_S = 5.0  # for a worker that was told to end
 
 
 class Engine(Protocol):
@@ -89,25 +85,14 @@ class Workers(Pool):
     def _start(self, make: Callable[[], Measures]) -> "_Worker":
         import torch
 
-        return _Worker(make, max(1, torch.get_num_threads() // self.slots))
+        return _Worker(_work, make, max(1, torch.get_num_threads() // self.slots))
 
     def _leave(self) -> None:
         pass
 
 
-class _Worker:
+class _Worker(Child):
     """One process."""
-
-    def __init__(self, make: Callable[[], Measures], threads: int) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_work, args=(make, threads, theirs), daemon=True)
-        self._process.start()
-        theirs.close()
-
-    @property
-    def alive(self) -> bool:
-        return self._process.is_alive()
 
     def answer(self, task: EvaluationTask) -> Any:
         """What came back: an evaluation, an error, or None of a killed one.
@@ -116,33 +101,17 @@ class _Worker:
             ConfigError: the process ended by itself.
         """
         try:
-            self._pipe.send(task)
-            return self._pipe.recv()
+            self.pipe.send(task)
+            return self.pipe.recv()
         except (EOFError, OSError):
-            self._process.join(_END_S)
-            status = self._process.exitcode or 0
-            if status > 0:  # negative: the number of the signal that killed it
+            status = self.status()
+            if status > 0:
                 raise _ended(status) from None
             return None
 
-    def stop(self) -> None:
-        """Have it end; whoever waits for its answer gets None."""
-        self._process.terminate()
-
-    def end(self) -> None:
-        self._pipe.close()
-        self._process.terminate()
-        self._process.join(_END_S)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
-        self._process.close()
-
 
 def _work(make: Callable[[], Measures], threads: int, pipe: Connection) -> None:
-    """Measure what comes through the pipe until it is closed, or the parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
-    end_with_parent()
+    """Measure what comes through the pipe until it is closed."""
     import torch
 
     torch.set_num_threads(threads)

@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import multiprocessing
 import resource
 import signal
 import sys
@@ -12,14 +11,13 @@ from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from supernet.children import end_with_parent
+from supernet.children import Child
 from supernet.errors import MissingPackageError, StorageError
 from supernet.tune.contract import Outcome, Report, Reporter, Task, Train
 from supernet.tune.trial import PrunedError
 
 __all__ = ["InProcess", "Workers"]
 
-_END_S = 5.0  # for a worker that was told to end
 _LOOK_S = 5.0  # between calls of `idle`
 _FOR_ALL = (StorageError, MissingPackageError)
 """What would fail every other training too."""
@@ -143,16 +141,12 @@ class Workers:
         return worker.ended()
 
 
-class _Worker:
+class _Worker(Child):
     """One process."""
 
     def __init__(self, train: Train, threads: int) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
+        super().__init__(_work, train, threads)
         self._task: Task | None = None
-        self._process = context.Process(target=_work, args=(train, threads, theirs), daemon=True)
-        self._process.start()
-        theirs.close()
 
     def ask(self, message: Any) -> bool:
         """Whether it could be told."""
@@ -173,8 +167,7 @@ class _Worker:
     def ended(self) -> Outcome:
         """What became of the task of a process that is no more."""
         assert self._task is not None
-        self._process.join(_END_S)
-        status = self._process.exitcode or 0
+        status = self.status()
         self.end()
         if status < 0:
             name = signal.Signals(-status).name
@@ -188,15 +181,6 @@ class _Worker:
             'starts workers needs `if __name__ == "__main__":` around what it runs'
         )
         return Outcome(number=self._task.number, state="failed", reason=reason)
-
-    def end(self) -> None:
-        self.pipe.close()
-        self._process.terminate()
-        self._process.join(_END_S)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
-        self._process.close()
 
 
 def outcome_of(train: Train, task: Task, report: Reporter) -> Outcome:
@@ -239,9 +223,7 @@ def _peak_mib() -> float:
 
 
 def _work(train: Train, threads: int, pipe: Connection) -> None:
-    """Train what comes through the pipe until it is closed, or the parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
-    end_with_parent()
+    """Train what comes through the pipe until it is closed."""
     import torch
 
     torch.set_num_threads(threads)

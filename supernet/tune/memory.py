@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from supernet.errors import ConfigError
+from supernet.memory import free_mib
 from supernet.space import largest_subnet, operators, total_macs
 from supernet.train import Recipe
 from supernet.train.batches import steps_per_epoch
@@ -13,7 +14,7 @@ from supernet.tune.contract import Outcome, Task, Train
 from supernet.tune.executors import Workers
 from supernet.tune.plan import Plan, Proposal
 
-__all__ = ["check_memory", "free_mib", "measured_need"]
+__all__ = ["check_memory", "measured_need"]
 
 _SPARE = 1.1  # times what was measured
 
@@ -74,36 +75,8 @@ def check_memory(workers: int, need: Outcome, *, gpus: int = 0) -> None:
         )
 
 
-def free_mib() -> float:
-    """Memory that a process may still take, of the machine and of its container."""
-    found = [mib for mib in (_machine_mib(), _container_mib()) if mib is not None]
-    return min(found, default=float("inf"))
-
-
 def _fitting(need: float, free: float) -> tuple[int, float]:
     return (int(free // (need * _SPARE)) if free != float("inf") else 2**31), free
-
-
-def _machine_mib() -> float | None:
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
-    except OSError:  # not Linux
-        return None
-    words = next((line.split() for line in lines if line.startswith("MemAvailable:")), None)
-    return float(words[1]) / 2**10 if words else None
-
-
-def _container_mib() -> float | None:
-    """What the control group of this process (version 2) leaves, files it could drop included."""
-    folder = Path("/sys/fs/cgroup")
-    try:
-        most = int((folder / "memory.max").read_text(encoding="utf-8"))
-        now = int((folder / "memory.current").read_text(encoding="utf-8"))
-        rows = (folder / "memory.stat").read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError):  # none, or "max"
-        return None
-    droppable = next((int(row.split()[1]) for row in rows if row.startswith("inactive_file ")), 0)
-    return max(0.0, (most - now + droppable) / 2**20)
 
 
 def _free_gpu_mib() -> float:

@@ -21,6 +21,7 @@ from supernet.tune.page import write_page
 from supernet.tune.plan import Plan
 from supernet.tune.result import Confirmed, StudyResult, load_result, save_result
 from supernet.tune.trial import TrainTrial
+from supernet.workflow.engines import places
 
 __all__ = ["Session"]
 
@@ -99,16 +100,9 @@ class Session:
 
     def _trains(self, count: int) -> list[Train]:
         """One for each worker, with GPUs in turn."""
-        devices = [self.device]
-        if self.device == "cuda":
-            import torch
-
-            devices = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
         return [
-            TrainTrial(
-                data=self.data, device=devices[i % len(devices)], subnet=self.plan.study.subnet
-            )
-            for i in range(count)
+            TrainTrial(data=self.data, device=place, subnet=self.plan.study.subnet)
+            for place in places(self.device, count)
         ]
 
     def _executor(self, proposer: OptunaProposer | None = None) -> Executor:

@@ -7,16 +7,16 @@ from functools import partial
 from supernet.errors import ConfigError
 from supernet.evaluate import Engine, InProcess, RayActors, Workers, resolved_device
 from supernet.files import nearest
-from supernet.memory import free_bytes
+from supernet.memory import free_mib
 from supernet.progress import Progress, silent
 from supernet.runs import Run
 from supernet.workflow.finetuning import SubnetEvaluator
 
-__all__ = ["DEFAULT_ENGINE", "ENGINES", "EngineInfo", "check_count", "open_engine"]
+__all__ = ["DEFAULT_ENGINE", "ENGINES", "EngineInfo", "check_count", "open_engine", "places"]
 
 DEFAULT_ENGINE = "processes"
 
-_WORKER_BYTES = 1_100 << 20  # of a process: torch, the images of the demo, a batch in a network
+_WORKER_MIB = 1_100  # of a process: torch, the images of the demo, a batch in a network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +83,8 @@ def _processes(asked: _Asked) -> Engine:
     if asked.workers == 1:
         return InProcess(partial(SubnetEvaluator, asked.run, asked.device, asked.progress))
     _check_memory(asked.workers)
-    places = _places(asked.device, asked.workers)
-    return Workers([partial(SubnetEvaluator, asked.run, place) for place in places])
+    where = places(asked.device, asked.workers)
+    return Workers([partial(SubnetEvaluator, asked.run, place) for place in where])
 
 
 def _ray(asked: _Asked) -> Engine:
@@ -122,8 +122,8 @@ def check_count(name: str, value: int, *, lowest: int) -> None:
         raise ConfigError(f"{name}: must be {lowest} or more, found {value}")
 
 
-def _places(device: str, workers: int) -> list[str]:
-    """The device of each worker."""
+def places(device: str, workers: int) -> list[str]:
+    """The device of each worker; several GPUs in turn."""
     if device not in ("auto", "cuda"):
         return [device] * workers
     import torch
@@ -134,10 +134,10 @@ def _places(device: str, workers: int) -> list[str]:
 
 
 def _check_memory(workers: int) -> None:
-    free = free_bytes()
-    if free is not None and workers * _WORKER_BYTES > free:
+    free = free_mib()
+    if workers * _WORKER_MIB > free:
         raise ConfigError(
-            f"workers: {workers} processes need about {workers * _WORKER_BYTES / 2**30:.1f} GiB "
-            f"of memory, {free / 2**30:.1f} GiB are free",
-            hint=f"--workers {max(1, free // _WORKER_BYTES)}",
+            f"workers: {workers} processes need about {workers * _WORKER_MIB:,} MiB of memory, "
+            f"{free:,.0f} MiB are free",
+            hint=f"--workers {max(1, int(free // _WORKER_MIB))}",
         )

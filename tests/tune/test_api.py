@@ -10,9 +10,10 @@ import pytest
 
 import supernet
 from supernet.errors import ConfigError
+from supernet.memory import free_mib
 from supernet.tune import Confirmed, Plan, Study, StudyResult, TrialRecord, api, load_result
 from supernet.tune.contract import Outcome
-from supernet.tune.memory import check_memory, free_mib
+from supernet.tune.memory import check_memory
 from supernet.tune.page import compared, write_page
 from supernet.tune.result import save_result
 
