@@ -20,15 +20,16 @@ from supernet.search.objective import Objective, Values
 from supernet.search.pareto import Index
 from supernet.space import Genes, unique
 
-__all__ = ["ExpectedImprovement", "expected_improvement"]
+__all__ = ["ExpectedImprovement", "expected_improvement", "percent"]
 
 _FIRST = 6  # fewer measurements on NAS-Bench-Macro than with 12
 _AT_ONCE = 8  # subnets chosen by one model, at most
-_REFIT = 1.1  # the kernel's parameters are found again when the pairs have grown by so much
+_REFIT = 1.05  # the kernel's parameters are found again when the pairs have grown by so much
 _ALL = 8_000  # subnets that are all considered where there are no more
 _POOL = 2_000  # random subnets that are considered else
 _CLIMBERS, _ROUNDS = 24, 3  # of the best, whose neighbours are considered, again and again
 _POINTS = 256  # of the room below the references
+_TRUST = 0.5  # of the model's standard deviation: with it a few measurements go further
 _GRID = np.linspace(-8.0, 8.0, 4001)
 _GAIN = np.array(
     [
@@ -42,6 +43,19 @@ def expected_improvement(mean: Values, std: Values, best: Values) -> Values:
     """What a normal variable exceeds a value by, in the mean; shapes are broadcast."""
     z = (mean - best) / std
     found: Values = std * np.where(z > _GRID[-1], z, np.interp(z, _GRID, _GAIN, left=0.0))
+    return found
+
+
+def percent(values: Values, objective: Objective) -> Values:
+    """Any figure as one that grows, from 10 to 90: what a model of accuracies takes.
+
+    What is worse than the median by more than the best is better counts as just that: how bad
+    the worst ones are would else be most of what a model learns.
+    """
+    gains = values if objective.maximise else -values
+    gains = np.maximum(gains, 2 * np.median(gains) - gains.max())
+    low, span = float(gains.min()), float(np.ptp(gains))
+    found: Values = 10.0 + (gains - low) * (80.0 / (span or 1.0))
     return found
 
 
@@ -123,7 +137,9 @@ class ExpectedImprovement:
         return self._open(np.concatenate([genes[:0], *rows]))
 
     def _model(self, genes: Genes, values: Values) -> GaussianProcess:
-        pairs = AccuracyPairs(space=self._domain.space, genes=genes, top1=self._percent(values))
+        pairs = AccuracyPairs(
+            space=self._domain.space, genes=genes, top1=percent(values, self._objective)
+        )
         parameters = self._parameters if len(pairs) < _REFIT * self._fitted else None
         try:
             process = GaussianProcess(pairs, parameters)
@@ -132,13 +148,6 @@ class ExpectedImprovement:
         if parameters is None:
             self._parameters, self._fitted = process.parameters, len(pairs)
         return process
-
-    def _percent(self, values: Values) -> Values:
-        """Any figure as one that grows, from 10 to 90: what a model of accuracies takes."""
-        gains = values if self._objective.maximise else -values
-        low, span = float(gains.min()), float(np.ptp(gains))
-        found: Values = 10.0 + (gains - low) * (80.0 / (span or 1.0))
-        return found
 
 
 class _Improvement:
@@ -169,7 +178,7 @@ class _Improvement:
 
     def __call__(self, genes: Genes) -> Values:
         """Of each, shape ``(N,)``."""
-        mean, std = self._model.mean(genes), self._model.std(genes, noise=False)
+        mean, std = self._model.mean(genes), _TRUST * self._model.std(genes, noise=False)
         within = (self._costs_of(genes)[:, None] <= self._points).all(axis=2)
         gains = expected_improvement(mean[:, None], std[:, None], self._best)
         found: Values = (gains * within).mean(axis=1)
