@@ -4,9 +4,11 @@
 
 A part of the demo's space, of which every subnet is measured at every rung (kept in the run's
 evidence, so a second call is a matter of a minute): so the truth is known, and each search looks
-its measurements up. Whole measurements take all hold-out images and 1,000 for the batch norm
-statistics. Each reference spends a budget of whole measurements; counted are the images until
-the other's best whole measurement is as good as the reference's at its end.
+its measurements up. A whole measurement is a subnet finetuned for one epoch, then evaluated on all
+hold-out images; below it are the same without finetuning, and 100 of those images. Training images
+count three times, forward and backward. Each reference spends a budget of whole measurements;
+counted are the images until the other's best whole measurement is as good as the reference's at
+its end.
 """
 
 import argparse
@@ -32,13 +34,15 @@ from supernet.workflow.ladder import Step
 
 FIX: dict[str, list[float | str]] = {
     "kernel": [5],
+    "stage1.width": [16],
     "stage1.expand": [3.0],
-    "stage2.expand": [2.0, 4.0],
-    "stage3.expand": [3.0],
+    "stage2.expand": [3.0],
+    "stage3.depth": [1, 2, 3],
+    "stage3.expand": [2.0, 4.0],
 }
-LADDER = ("100", "400", "all")
+LADDER = ("100", "all", "finetune:1")
 PAIRS = {"asha": "random", "hyperband": "random", "bohb": "optuna:tpe"}
-WHOLE = 60  # measurements of a reference
+WHOLE = 30  # measurements of a reference
 MOST = 4  # times as many images, after which a search that is not as good counts as that
 
 Values = npt.NDArray[np.float64]
@@ -81,6 +85,7 @@ def _measured(run: Run, step: Step, engine: Any, genes: Genes) -> Values:
             progress=progress,
             images=step.images,
             calibration_images=step.calibration_images,
+            finetune_epochs=step.epochs,
             engine=engine,
         )
         found: Values = accuracies.measure(genes)[0]

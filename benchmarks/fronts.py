@@ -30,6 +30,7 @@ from supernet.space.layout import layout_of
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = Path(os.environ.get("SUPERNET_PUBLISHED") or ROOT.parent / "shared" / "published")
 COUNTS = (50, 200, 1000)
+CHUNK = 256
 OPTUNA = "Optuna itself"
 NAMES = ("ei", "nsga2", "memetic", "surrogate", "random", "optuna:tpe", "optuna:nsga2", OPTUNA)
 
@@ -56,8 +57,12 @@ class Table:
 
     def nearest(self, genes: Genes) -> npt.NDArray[np.int64]:
         """Row of the nearest network, shape ``(N,)``."""
-        same = one_hot(self.space, genes) @ self._one_hot.T  # genes in which they agree
-        return np.asarray(same.argmax(axis=1), dtype=np.int64)
+        found = np.empty(len(genes), dtype=np.int64)
+        for start in range(0, len(genes), CHUNK):  # what is compared at once stays in the cache
+            own = one_hot(self.space, genes[start : start + CHUNK])
+            same = own @ self._one_hot.T  # genes in which they agree
+            found[start : start + CHUNK] = same.argmax(axis=1)
+        return found
 
     def top1(self, genes: Genes) -> Values:
         """Percent, shape ``(N,)``; each counts as a measurement."""

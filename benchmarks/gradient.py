@@ -9,7 +9,9 @@ proxylessnas, proxylessnas_reinforce, tunas
              the shipped recipes: weights and choices learn together, the most probable subnet
 random       random subnets that are as fast as the limit allows (within 2 %), each trained
              from scratch for one epoch, the best on the held-out images; as many as fit into
-             the CPU time of the most expensive of the three with that seed
+             the CPU time of the most expensive other search with that seed
+reinforce, netadapt
+             the recipe of the demo, shortened, then a search that measures subnets
 default      what `supernet train` and `supernet search` do: the recipe of the demo, shortened,
              a predictor learned from measured subnets, a search by it
 
@@ -49,6 +51,7 @@ from supernet.workflow.search import search_run
 from supernet.workflow.train import train_supernet
 
 GRADIENT = ("proxylessnas", "proxylessnas_reinforce", "tunas")
+MEASURED = ("reinforce", "netadapt")
 RANDOM, DEFAULT = "random", "default"
 BAND = 0.02
 
@@ -68,6 +71,7 @@ class Setting:
     lr: float | None
     default_epochs: float
     pairs: int
+    measurements: int
     final_epochs: float
 
 
@@ -99,19 +103,21 @@ def by_gradient(setting: Setting, name: str, seed: int) -> Found:
     return Found(subnet=saved.subnet, cpu_s=time.process_time() - begun, facts=facts)
 
 
-def by_default(setting: Setting, seed: int) -> Found:
-    """A supernet, a predictor from measured subnets, a search."""
+def by_search(setting: Setting, name: str, seed: int) -> Found:
+    """A supernet and a search in it: by our default, or by an algorithm that measures."""
     begun = time.process_time()
     recipe = scaled(load_recipe("demo"), setting.default_epochs)
+    request = SearchRequest(
+        targets=("this_machine",),
+        limits={"latency": setting.limit_ms},
+        pairs=setting.pairs,
+        rounds=1,
+        seed=seed,
+    )
+    if name != DEFAULT:
+        request = replace(request, algorithm=name, measure=True, budget=setting.measurements)
     with tempfile.TemporaryDirectory() as place:
         run = train_supernet(load_space("demo"), recipe, folder=Path(place) / "run", seed=seed)
-        request = SearchRequest(
-            targets=("this_machine",),
-            limits={"latency": setting.limit_ms},
-            pairs=setting.pairs,
-            rounds=1,
-            seed=seed,
-        )
         subnet = search_run(run, request).subnet
     return Found(subnet=subnet, cpu_s=time.process_time() - begun, facts={})
 
@@ -170,9 +176,9 @@ def by_chance(pool: Executor, setting: Setting, budget_s: float, seed: int) -> F
 def found_by(pool: Executor, setting: Setting, options: argparse.Namespace) -> dict[Key, Found]:
     """What each search of each seed ends with; random search has the time of the longest."""
     asked = {
-        (name, seed): pool.submit(by_default, setting, seed)
-        if name == DEFAULT
-        else pool.submit(by_gradient, setting, name, seed)
+        (name, seed): pool.submit(
+            by_gradient if name in GRADIENT else by_search, setting, name, seed
+        )
         for name in options.arms
         if name != RANDOM
         for seed in options.seeds
@@ -262,9 +268,10 @@ def options_of() -> argparse.Namespace:
     parser.add_argument("--lr", type=float, help="of the choices; as the recipes say if not given")
     parser.add_argument("--default-epochs", type=float, default=4.0, help="of the demo's recipe")
     parser.add_argument("--pairs", type=int, default=40, help="measured by the default")
+    parser.add_argument("--measurements", type=int, default=100, help="by those that measure")
     parser.add_argument("--final-epochs", type=float, default=20.0)
     parser.add_argument("--trainings", type=int, default=2, help="of each found architecture")
-    parser.add_argument("--arms", nargs="+", default=[*GRADIENT, RANDOM, DEFAULT])
+    parser.add_argument("--arms", nargs="+", default=[*GRADIENT, *MEASURED, RANDOM, DEFAULT])
     parser.add_argument("--processes", type=int, default=2, help="of a thread each")
     parser.add_argument("--again", type=Path, help="a result: only train what it found again")
     add_hardware(parser)

@@ -255,6 +255,24 @@ def test_a_space_without_conditional_genes_and_a_problem_without_costs(info: Alg
     assert result.figures(result.best())["top1"] >= (66 if budget.scored >= domain.count else 64)
 
 
+def test_more_of_a_figure_is_sought_as_less_of_its_negative(info: AlgorithmInfo, problem: Make):
+    """Throughput in place of latency: the same subnets, in the same order."""
+    given = problem(measured=True)
+    cost = given.objectives[1]
+    turned = Accuracy(function=lambda genes: -cost(genes), name="speed")
+    minimised = Accuracy(function=cost, name="slowness", maximise=False)
+    found = [
+        run_search(
+            Problem(domain=given.domain, objectives=(given.objectives[0], second)),
+            factory=info.factory,
+            budget=budget_of(info, 120),
+        )
+        for second in (turned, minimised)
+    ]
+    np.testing.assert_array_equal(found[0].genes, found[1].genes)
+    np.testing.assert_array_equal(found[0].front, found[1].front)
+
+
 def test_a_domain_of_one_subnet_is_its_answer(info: AlgorithmInfo, space: Space, problem: Make):
     only = Domain.of(space).largest()
     fix: dict[str, list[float | str]] = {

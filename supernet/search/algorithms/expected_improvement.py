@@ -173,7 +173,7 @@ class _Improvement:
         self._best = np.where(within, means, means.min()).max(axis=1)
 
     def _costs_of(self, genes: Genes) -> Values:
-        found = [objective(genes) for objective in self._costs]
+        found = [-own(genes) if own.maximise else own(genes) for own in self._costs]
         return np.stack(found, axis=1) if found else np.zeros((len(genes), 0))
 
     def __call__(self, genes: Genes) -> Values:
