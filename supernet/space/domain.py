@@ -192,11 +192,10 @@ class Domain:
         return self._choice_of_rank.take(columns * self._stride + ranks)
 
     def neighbours(self, genes: Genes) -> Genes:
-        """All subnets that differ from one subnet ``(1, G)`` in one gene, without repeats."""
-        moved = np.repeat(genes[:1], len(self.moves), axis=0)
-        rows = unique(self.apply(moved, self.moves[:, None]))
-        found: Genes = rows[(rows != genes[:1]).any(axis=1)]
-        return found
+        """All subnets that differ in one gene from one of some ``(N, G)``, without repeats."""
+        before = np.repeat(genes, len(self.moves), axis=0)
+        moved = self.apply(before, np.tile(self.moves, (len(genes), 1))[:, None])
+        return unique(moved[(moved != before).any(axis=1)])
 
     def everything(self) -> Genes:
         """All subnets, shape ``(count, G)``; for domains that are small enough."""

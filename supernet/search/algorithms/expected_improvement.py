@@ -119,8 +119,8 @@ class ExpectedImprovement:
     def _nearest(self, count: int) -> Genes:
         """Of random subnets and neighbours of the best those that break limits least."""
         best = self._archive.genes[_highest(-self._archive.violation, _CLIMBERS)]
-        around = [self._domain.neighbours(best[[row]]) for row in range(len(best))]
-        rows = unique(np.concatenate([self._start.spread(_CLIMBERS), *around]))
+        around = self._domain.neighbours(best)
+        rows = unique(np.concatenate([self._start.spread(_CLIMBERS), around]))
         rows = rows[self._archive.find(rows) < 0]
         broken = self._problem.violation(self._problem.cheap(rows), len(rows))
         return rows[_highest(-broken, count)]
@@ -133,8 +133,7 @@ class ExpectedImprovement:
 
     def _around(self, genes: Genes) -> Genes:
         """All open single changes of some subnets."""
-        rows = [self._domain.neighbours(genes[[row]]) for row in range(len(genes))]
-        return self._open(np.concatenate([genes[:0], *rows]))
+        return self._open(self._domain.neighbours(genes))
 
     def _model(self, genes: Genes, values: Values) -> GaussianProcess:
         pairs = AccuracyPairs(
