@@ -36,13 +36,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from measured import at_limit
 from records import add_hardware, write_result
 
 from supernet.data import load_dataset
 from supernet.evaluate import Split
 from supernet.latency import LatencyPredictor, this_machine
 from supernet.search import load_result
-from supernet.space import Space, Subnet, decode, encode, largest, load_space, sample
+from supernet.space import Space, Subnet, decode, encode, largest, load_space
 from supernet.train import Phase, Recipe, aimed, load_recipe, scaled
 from supernet.train.sampling import step_rng
 from supernet.workflow.quality import standalone_space
@@ -53,7 +54,6 @@ from supernet.workflow.train import train_supernet
 GRADIENT = ("proxylessnas", "proxylessnas_reinforce", "tunas")
 MEASURED = ("reinforce", "netadapt")
 RANDOM, DEFAULT = "random", "default"
-BAND = 0.02
 
 Key: TypeAlias = tuple[str, int]
 """Name of the search, and seed."""
@@ -122,16 +122,6 @@ def by_search(setting: Setting, name: str, seed: int) -> Found:
     return Found(subnet=subnet, cpu_s=time.process_time() - begun, facts={})
 
 
-def at_limit(setting: Setting, rng: np.random.Generator) -> Subnet:
-    """A random subnet that is at most 2 % faster than the limit."""
-    while True:
-        genes = sample(setting.space, 1000, rng)
-        ms = setting.predictor.ms(genes)
-        near = np.flatnonzero((ms <= setting.limit_ms) & (ms >= (1 - BAND) * setting.limit_ms))
-        if len(near):
-            return decode(setting.space, genes[near[:1]])[0]
-
-
 def trained(
     setting: Setting, subnet: Subnet, epochs: float, seed: int, split: Split
 ) -> tuple[float, float, float]:
@@ -164,7 +154,9 @@ def by_chance(pool: Executor, setting: Setting, budget_s: float, seed: int) -> F
     left = budget_s
     while not scores or left >= statistics.mean(cpu_s for _, _, cpu_s in scores):
         mean_s = statistics.mean(cpu_s for _, _, cpu_s in scores) if scores else budget_s
-        own = [at_limit(setting, rng) for _ in range(int(left / mean_s))]
+        count = int(left / mean_s)
+        genes = at_limit(setting.space, setting.predictor, setting.limit_ms, count, rng)
+        own = decode(setting.space, genes)
         subnets += own
         scores += pool.map(partial(trained, setting, epochs=1.0, seed=seed, split="holdout"), own)
         left = budget_s - sum(cpu_s for _, _, cpu_s in scores)
@@ -189,9 +181,7 @@ def found_by(pool: Executor, setting: Setting, options: argparse.Namespace) -> d
         print(*key, found[key], flush=True)
     if RANDOM in options.arms:
         for seed in options.seeds:
-            budget_s = max(
-                found[key].cpu_s for key in found if key[1] == seed and key[0] != DEFAULT
-            )
+            budget_s = max(one.cpu_s for key, one in found.items() if key[1] == seed)
             found[RANDOM, seed] = by_chance(pool, setting, budget_s, seed)
     return found
 

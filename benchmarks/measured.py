@@ -20,7 +20,7 @@ from records import add_hardware, write_result
 
 from supernet.latency import LatencyPredictor, this_machine
 from supernet.runs import Run
-from supernet.space import Genes, Space, decode, encode, largest, sample
+from supernet.space import Genes, Space, decode, encode, largest, sample, unique
 from supernet.train.sampling import step_rng
 from supernet.workflow.accuracies import Accuracies
 from supernet.workflow.request import SearchRequest
@@ -31,18 +31,24 @@ NAMES = ("reinforce", "reinforce:absolute", "netadapt", "aging", "nsga2", "ei", 
 BAND = 0.02
 
 
-def by_chance(
-    run: Run, predictor: LatencyPredictor, limit_ms: float, count: int, seed: int
+def at_limit(
+    space: Space, predictor: LatencyPredictor, limit_ms: float, count: int, rng: np.random.Generator
 ) -> Genes:
-    """The best of some random subnets at the limit, shape ``(1, G)``."""
-    rng, space = step_rng(seed, "random search", 0), run.space()
+    """Different random subnets that are at most 2 % faster than a limit, shape ``(count, G)``."""
     drawn = sample(space, 0, rng)
     while len(drawn) < count:
         genes = sample(space, 1000, rng)
         ms = predictor.ms(genes)
         near = (ms <= limit_ms) & (ms >= (1 - BAND) * limit_ms)
-        drawn = np.unique(np.concatenate([drawn, genes[near]]), axis=0)
-    drawn = rng.permutation(drawn)[:count]
+        drawn = unique(np.concatenate([drawn, genes[near]]))
+    return drawn[:count]
+
+
+def by_chance(
+    run: Run, predictor: LatencyPredictor, limit_ms: float, count: int, seed: int
+) -> Genes:
+    """The best of some random subnets at the limit, shape ``(1, G)``."""
+    drawn = at_limit(run.space(), predictor, limit_ms, count, step_rng(seed, "random search", 0))
     best: Genes = drawn[[int(Accuracies(run).measure(drawn)[0].argmax())]]
     return best
 
