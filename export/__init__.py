@@ -1,4 +1,10 @@
-"""From a subnet to a file that runs on its device, installed as `supernet.export`."""
+"""From a subnet to a file that runs on its device, installed as `supernet.export`.
+
+The names below are loaded when they are first used: formats are listed without torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 if __name__ != "supernet.export":
     raise ImportError(
@@ -6,7 +12,60 @@ if __name__ != "supernet.export":
         "install the project (pip install -e .) and import it under that name"
     )
 
-from supernet.export.card import model_card
-from supernet.export.onnx import Verification, run_onnx, to_onnx, verify
+if TYPE_CHECKING:
+    from supernet.export.card import model_card
+    from supernet.export.contract import (
+        Exporter,
+        InputSpec,
+        OpenedModel,
+        Sample,
+        Source,
+        Written,
+    )
+    from supernet.export.formats.onnx import to_onnx
+    from supernet.export.registry import FORMATS, exporter, exporter_of
+    from supernet.export.verification import Verification, verify
 
-__all__ = ["Verification", "model_card", "run_onnx", "to_onnx", "verify"]
+__all__ = [
+    "FORMATS",
+    "Exporter",
+    "InputSpec",
+    "OpenedModel",
+    "Sample",
+    "Source",
+    "Verification",
+    "Written",
+    "exporter",
+    "exporter_of",
+    "model_card",
+    "to_onnx",
+    "verify",
+]
+
+_WHERE = {
+    "FORMATS": "registry",
+    "Exporter": "contract",
+    "InputSpec": "contract",
+    "OpenedModel": "contract",
+    "Sample": "contract",
+    "Source": "contract",
+    "Verification": "verification",
+    "Written": "contract",
+    "exporter": "registry",
+    "exporter_of": "registry",
+    "model_card": "card",
+    "to_onnx": "formats.onnx",
+    "verify": "verification",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'supernet.export' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"supernet.export.{_WHERE[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from supernet.export.onnx import Verification
+from supernet.export.verification import Verification
 
 from supernet.space import SubnetFile, total_macs, total_params
 

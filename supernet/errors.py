@@ -11,6 +11,7 @@ from collections.abc import Sequence
 __all__ = [
     "ConfigError",
     "DataError",
+    "ExportError",
     "FileFormatError",
     "InfeasibleError",
     "MissingPackageError",
@@ -70,3 +71,7 @@ class StorageError(SupernetError, OSError):
 
 class TrainingError(SupernetError, RuntimeError):
     """Training that cannot go on, such as a loss that is not finite."""
+
+
+class ExportError(SupernetError, RuntimeError):
+    """A converter or a runtime that failed, or a file that computes something else than torch."""

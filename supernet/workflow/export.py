@@ -6,7 +6,8 @@ from typing import Any
 
 from supernet.errors import ConfigError, SupernetError
 from supernet.evaluate import Evaluator
-from supernet.export import Verification, model_card, to_onnx, verify
+from supernet.export import Sample, Verification, model_card, to_onnx, verify
+from supernet.export.formats.onnx import open_onnx
 from supernet.files import write_text
 from supernet.latency import Protocol, measure
 from supernet.models import Network
@@ -132,8 +133,10 @@ def export_subnet(
 
 def _verified(onnx: Path, network: Network, evaluator: Evaluator, resolution: int) -> Verification:
     """The comparison with torch; a file that fails it is removed, for it must not be shipped."""
-    labels = evaluator.images("test").labels
-    found = verify(onnx, network, evaluator.views("test", resolution), labels)
+    sample = Sample(
+        batches=evaluator.views("test", resolution), labels=evaluator.images("test").labels
+    )
+    found = verify(open_onnx(onnx, threads=0), network, sample)
     if not found.max_abs_diff <= TOLERANCE:
         onnx.unlink()
         raise SupernetError(

@@ -1,0 +1,1 @@
+"""Static quantisation to 8-bit integers."""

@@ -1,0 +1,68 @@
+"""Formats by name; a new one is a file and a line here."""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from supernet.export.contract import Exporter
+
+from supernet.errors import FileFormatError
+
+__all__ = ["FORMATS", "FormatInfo", "exporter", "exporter_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormatInfo:
+    """A format as it is listed, without loading what writes it."""
+
+    name: str
+    suffix: str
+    about: str
+    """A few words, for the command line."""
+    where: str
+    """Module and class of its exporter."""
+
+    def load(self) -> Exporter:
+        """Its exporter."""
+        module, name = self.where.split(":")
+        made = getattr(importlib.import_module(f"supernet.export.formats.{module}"), name)()
+        assert isinstance(made, Exporter)
+        return made
+
+
+_KNOWN = (
+    FormatInfo(
+        name="onnx",
+        suffix=".onnx",
+        about="ONNX, for ONNX Runtime and most engines",
+        where="onnx:Onnx",
+    ),
+)
+FORMATS: Mapping[str, FormatInfo] = {info.name: info for info in _KNOWN}
+"""All formats, in the order of the help."""
+
+
+def exporter(name: str) -> Exporter:
+    """The exporter of a format, its packages there.
+
+    Raises:
+        MissingPackageError: names the extra to install.
+    """
+    found = FORMATS[name].load()
+    found.check()
+    return found
+
+
+def exporter_of(path: Path) -> Exporter:
+    """The exporter of the format that a file's suffix names.
+
+    Raises:
+        FileFormatError: no format has this suffix.
+        MissingPackageError: names the extra to install.
+    """
+    for info in FORMATS.values():
+        if path.suffix == info.suffix:
+            return exporter(info.name)
+    known = ", ".join(info.suffix for info in FORMATS.values())
+    raise FileFormatError(f"{path}: files of a network end in {known}, found {path.suffix!r}")

@@ -1,0 +1,54 @@
+"""A file against the network that it was made from, on real images."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from supernet.export.contract import Logits, OpenedModel, Sample
+from torch import nn
+
+__all__ = ["Verification", "compared", "torch_logits", "verify"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What a file computes against what torch computes, on the same images."""
+
+    images: int
+    max_abs_diff: float
+    """Largest absolute difference of any logit."""
+    top1: float
+    """Accuracy of the file, percent."""
+    torch_top1: float
+    """Accuracy of the torch network, percent."""
+    agreement: float
+    """Images whose best class is the same in both, percent."""
+
+
+def verify(model: OpenedModel, network: nn.Module, sample: Sample) -> Verification:
+    """Compare a file with the network it was made from.
+
+    Args:
+        model: the file in its runtime.
+        network: on the CPU, in eval mode; reads what the file reads.
+        sample: images and their classes.
+    """
+    return compared(model.logits(sample.batches), torch_logits(network, sample), sample)
+
+
+@torch.inference_mode()
+def torch_logits(network: nn.Module, sample: Sample) -> Logits:
+    """Outputs of a torch network, shape ``(N, classes)``."""
+    return np.concatenate([network(batch).cpu().numpy() for batch in sample.batches])
+
+
+def compared(found: Logits, expected: Logits, sample: Sample) -> Verification:
+    """Outputs of a file beside those of torch, each ``(N, classes)``."""
+    best, wanted = found.argmax(axis=1), expected.argmax(axis=1)
+    return Verification(
+        images=len(sample.labels),
+        max_abs_diff=float(np.abs(found - expected).max()),
+        top1=100 * float((best == sample.labels).mean()),
+        torch_top1=100 * float((wanted == sample.labels).mean()),
+        agreement=100 * float((best == wanted).mean()),
+    )
