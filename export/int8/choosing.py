@@ -1,0 +1,203 @@
+"""How to quantise a network: what is tried, what it costs, which layers stay in float."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from supernet.export.contract import Logits, OpenedModel
+from supernet.export.formats.onnx import open_onnx
+from supernet.export.int8.graphs import layers_of
+from supernet.export.int8.quantised import quantised
+from supernet.export.int8.ranges import METHODS, Ranges, measured_ranges
+from supernet.progress import Progress, silent
+
+__all__ = ["Chooser", "Int8Report", "Trial"]
+
+_SENSITIVITY_S = 20.0  # for the images of all layers together
+_FEWEST, _MOST = 16, 256  # images that a layer is judged by
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One way to quantise, and what it costs on the held-out images."""
+
+    method: str
+    reduce_range: bool
+    in_float: tuple[str, ...]
+    top1: float
+    """Percent; NaN without labels."""
+    divergence: float
+    """Mean Kullback-Leibler divergence from the float network's probabilities, in nats."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Int8Report:
+    """How a network was quantised."""
+
+    float_top1: float
+    """Of the float network on the same held-out images, percent."""
+    chosen: Trial
+    tried: tuple[Trial, ...]
+    sensitivity: dict[str, float] = field(default_factory=dict)
+    """Divergence with this layer alone on integers; the most sensitive first."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `Written.facts`."""
+        return {
+            "calibrator": self.chosen.method,
+            "weights_bits": 7 if self.chosen.reduce_range else 8,
+            "in_float": list(self.chosen.in_float),
+            "holdout_top1": self.chosen.top1,
+            "holdout_float_top1": self.float_top1,
+            "divergence": self.chosen.divergence,
+            "tried": [
+                {
+                    "calibrator": trial.method,
+                    "weights_bits": 7 if trial.reduce_range else 8,
+                    "in_float": len(trial.in_float),
+                    "top1": trial.top1,
+                    "divergence": trial.divergence,
+                }
+                for trial in self.tried
+            ],
+            "sensitivity": self.sensitivity,
+        }
+
+
+class Chooser:
+    """Tries ways to quantise one network on the same images.
+
+    Args:
+        model: prepared, in float, with a batch of 1.
+        calibration: training images, each ``(1, C, H, W)``.
+        holdout: held-out images, alike.
+        labels: of those, or none.
+        progress: told what is tried.
+    """
+
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        calibration: Sequence[npt.NDArray[np.generic]],
+        holdout: Sequence[npt.NDArray[np.generic]],
+        labels: npt.NDArray[np.int64] | None,
+        progress: Progress = silent,
+    ) -> None:
+        self._model, self._calibration, self._progress = model, calibration, progress
+        self._holdout, self._labels = holdout, labels
+        since = time.perf_counter()
+        self._expected = _opened(model).logits(holdout)
+        self._image_s = (time.perf_counter() - since) / len(holdout)
+        self._ranges: dict[str, Ranges] = {}
+
+    def choose(self, most_lost: float) -> tuple[onnx.ModelProto, Int8Report]:
+        """The best way to quantise, with as many layers in float as it takes.
+
+        Args:
+            most_lost: points of accuracy on the held-out images (of the images that both
+                classify alike, without labels).
+        """
+        tried = [self.trial(method) for method in METHODS]
+        best = min(tried, key=lambda trial: trial.divergence)
+        tried.append(self.trial(best.method, reduce_range=True))
+        best = min(tried, key=lambda trial: trial.divergence)
+        sensitivity = self.sensitivity(best)
+        float_top1 = self._top1(self._expected)
+        if float_top1 - best.top1 > most_lost:
+            found = self._fewest(best, sensitivity, float_top1 - most_lost)
+            tried += found
+            best = found[-1]
+        report = Int8Report(
+            float_top1=float_top1, chosen=best, tried=tuple(tried), sensitivity=sensitivity
+        )
+        return self.model(best), report
+
+    def trial(
+        self, method: str, *, reduce_range: bool = False, in_float: tuple[str, ...] = ()
+    ) -> Trial:
+        """What one way to quantise costs."""
+        model = self._quantised(method, reduce_range=reduce_range, in_float=in_float)
+        self._progress(0, 1, f"trying int8, {method}, {len(in_float)} layers in float")
+        found = _opened(model).logits(self._holdout)
+        return Trial(
+            method=method,
+            reduce_range=reduce_range,
+            in_float=in_float,
+            top1=self._top1(found),
+            divergence=divergence(self._expected, found),
+        )
+
+    def model(self, trial: Trial) -> onnx.ModelProto:
+        """The network as a trial quantised it."""
+        return self._quantised(
+            trial.method, reduce_range=trial.reduce_range, in_float=trial.in_float
+        )
+
+    def sensitivity(self, trial: Trial) -> dict[str, float]:
+        """Divergence with each layer alone on integers, the most sensitive first."""
+        layers = list(layers_of(self._model.graph))
+        count = int(_SENSITIVITY_S / max(self._image_s * len(layers), 1e-9))
+        images = self._holdout[: min(max(count, _FEWEST), _MOST)]
+        expected, found = self._expected[: len(images)], {}
+        for number, layer in enumerate(layers):
+            self._progress(number, len(layers), "sensitivity of the layers")
+            model = self._quantised(
+                trial.method, reduce_range=trial.reduce_range, only=(layer,)
+            )
+            found[layer] = divergence(expected, _opened(model).logits(images))
+        return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+    def _fewest(
+        self, best: Trial, sensitivity: dict[str, float], wanted: float
+    ) -> list[Trial]:
+        """Trials with the most sensitive layers in float; the last one has the fewest that do.
+
+        How many is found by halving: the more are in float, the less is lost.
+        """
+        order = list(sensitivity)
+        low, high, found = 0, len(order), {}
+        while high - low > 1:  # `low` are too few, `high` are enough
+            middle = min(2 * low + 1, (low + high) // 2)
+            found[middle] = self.trial(
+                best.method,
+                reduce_range=best.reduce_range,
+                in_float=tuple(order[:middle]),
+            )
+            low, high = (low, middle) if found[middle].top1 >= wanted else (middle, high)
+        if high not in found:
+            found[high] = self.trial(
+                best.method, reduce_range=best.reduce_range, in_float=tuple(order[:high])
+            )
+        return [*(trial for count, trial in found.items() if count != high), found[high]]
+
+    def _quantised(self, method: str, **how: Any) -> onnx.ModelProto:
+        if method not in self._ranges:
+            self._ranges[method] = measured_ranges(
+                self._model, self._calibration, method, self._progress
+            )
+        return quantised(self._model, self._ranges[method], **how)
+
+    def _top1(self, logits: Logits) -> float:
+        labels = self._expected.argmax(axis=1) if self._labels is None else self._labels
+        return 100 * float((logits.argmax(axis=1) == labels).mean())
+
+
+def divergence(expected: Logits, found: Logits) -> float:
+    """Mean Kullback-Leibler divergence of the probabilities, in nats."""
+    wanted, other = _log_softmax(expected), _log_softmax(found)
+    return float((np.exp(wanted) * (wanted - other)).sum(axis=1).mean())
+
+
+def _log_softmax(logits: Logits) -> npt.NDArray[np.float64]:
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    result: npt.NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return result
+
+
+def _opened(model: onnx.ModelProto) -> OpenedModel:
+    return open_onnx(model.SerializeToString(), threads=0)

@@ -1,0 +1,80 @@
+"""From a float graph to the one on integers that is shipped."""
+
+from collections import Counter
+
+import onnx
+
+from supernet.errors import ConfigError
+from supernet.export.contract import Source, Written
+from supernet.export.int8.choosing import Chooser, Int8Report
+from supernet.export.int8.graphs import Links, prepared
+from supernet.export.int8.ranges import images_of
+from supernet.progress import Progress, silent
+
+__all__ = ["float_islands", "quantise"]
+
+_CALIBRATION = 256  # images; more hardly move the ranges
+_HOLDOUT = 1000  # images that ways to quantise are compared on
+_TRANSPARENT = ("QuantizeLinear", "DequantizeLinear", "Flatten", "Transpose", "Reshape")
+
+
+def quantise(
+    model: onnx.ModelProto, source: Source, progress: Progress = silent
+) -> tuple[onnx.ModelProto, Written]:
+    """The network on 8-bit integers, and how it was done.
+
+    Args:
+        model: in float.
+        source: with calibration images; its held-out images decide between ways to quantise.
+        progress: told what is done.
+
+    Raises:
+        ConfigError: no calibration images.
+    """
+    calibration = images_of(source.calibration, _CALIBRATION)
+    if not calibration:
+        raise ConfigError(
+            "int8: needs training images to find the ranges of activations, found none",
+            hint="give a folder of images by --data",
+        )
+    holdout, labels = calibration, None
+    if source.holdout is not None and len(source.holdout.labels):
+        holdout = images_of(source.holdout.batches, _HOLDOUT)
+        labels = source.holdout.labels[: len(holdout)]
+    chooser = Chooser(prepared(model), calibration, holdout, labels, progress)
+    found, report = chooser.choose(source.most_lost)
+    islands = float_islands(found)
+    return found, Written(notes=_notes(report), facts=report.as_dict() | {"float_operators": islands})
+
+
+def float_islands(model: onnx.ModelProto) -> dict[str, int]:
+    """Operators between integers that still compute in float, by kind.
+
+    An operator runs on integers where all that it reads was dequantised (or is constant) and
+    all who read it quantise.
+    """
+    links, found = Links.of(model.graph), Counter[str]()
+    for node in model.graph.node:
+        if node.op_type in _TRANSPARENT:
+            continue
+        reads = [links.producer.get(name) for name in node.input]
+        before = [maker for maker in reads if maker is not None]
+        integers = any(maker.op_type == "DequantizeLinear" for maker in before)
+        if not (integers and links.only_read_by(node.output[0], ("QuantizeLinear",))):
+            found[node.op_type] += 1
+    return dict(found)
+
+
+def _notes(report: Int8Report) -> tuple[str, ...]:
+    chosen = report.chosen
+    bits = 7 if chosen.reduce_range else 8
+    notes = [
+        f"int8: ranges by {chosen.method}, weights of {bits} bits; held-out images "
+        f"{report.float_top1:.2f} % in float, {chosen.top1:.2f} % in int8"
+    ]
+    if chosen.in_float:
+        notes.append(
+            f"int8: {len(chosen.in_float)} of {len(report.sensitivity)} layers stay in float, the "
+            f"fewest that lose no more: {', '.join(chosen.in_float)}"
+        )
+    return tuple(notes)
