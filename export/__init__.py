@@ -13,7 +13,7 @@ if __name__ != "supernet.export":
     )
 
 if TYPE_CHECKING:
-    from supernet.export.card import model_card
+    from supernet.export.card import Card, model_card
     from supernet.export.contract import (
         Exporter,
         InputSpec,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMATS",
+    "Card",
     "Exporter",
     "InputSpec",
     "OpenedModel",
@@ -53,6 +54,7 @@ _WHERE = {
     "Written": "contract",
     "exporter": "registry",
     "exporter_of": "registry",
+    "Card": "card",
     "model_card": "card",
     "to_onnx": "formats.onnx",
     "verify": "verification",

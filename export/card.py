@@ -1,58 +1,170 @@
-"""The model card: a page for whoever gets an exported file."""
+"""The model card: a page for whoever gets an exported folder."""
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from supernet.export.verification import Verification
+import torch
+from torch import nn
 
 from supernet.space import SubnetFile, total_macs, total_params
 
-__all__ = ["model_card"]
+__all__ = ["Card", "model_card", "thop_macs"]
 
-_USE = """import numpy as np, onnxruntime
-
-session = onnxruntime.InferenceSession("{name}")
-pixels = ...  # float32, shape ({channels}, {size}, {size}), values from 0 to 1
-images = (pixels - np.reshape({mean}, (-1, 1, 1))) / np.reshape({std}, (-1, 1, 1))
-logits = session.run(None, {{"images": images[None].astype(np.float32)}})[0]
-"""
+_LISTED = 5  # of the most sensitive layers
 
 
-def model_card(
-    file: SubnetFile, name: str, verification: Verification, preprocessing: Mapping[str, Any]
-) -> str:
-    """Markdown: what the network is, what was measured, how to use it.
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Card:
+    """What a model card says."""
+
+    file: SubnetFile
+    """With predicted and measured values."""
+    network: nn.Module
+    """Plain, on the CPU, reading normalised images."""
+    preprocessing: Mapping[str, Any]
+    """As in `Source`."""
+    files: Mapping[str, Mapping[str, Any]]
+    """What was measured of each exported file, by name."""
+    latency: Mapping[str, Any] | None
+    """The prediction for this machine beside the measurement, where there is one."""
+
+
+def thop_macs(network: nn.Module, shape: Sequence[int]) -> float:
+    """Multiply-adds of one image as the package ``thop`` counts them.
+
+    It adds four operations a value of batch norm and what poolings sum; many published figures
+    are its.
 
     Args:
-        file: the subnet with its predicted and measured values.
-        name: of the ONNX file.
-        verification: ONNX Runtime against torch.
-        preprocessing: ``classes``, ``mean`` and ``std``.
+        network: plain, on the CPU.
+        shape: ``(C, H, W)`` of an image.
     """
-    subnet, first = file.subnet, file.operators[0]
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it compares versions through distutils
+        import thop
+
+        own = copy.deepcopy(network)
+        found, _ = thop.profile(own, (torch.zeros(1, *shape),), verbose=False)
+    return float(found)
+
+
+def model_card(card: Card) -> str:
+    """Markdown: what the network is, what was measured, how to use it."""
+    name = str(card.file.subnet)
+    parts = [
+        f"# A network of the space `{card.file.subnet.space}`\n\n`{name}`",
+        _files(card),
+        _network(card),
+        _latency(card),
+        _int8(card),
+        _use(card),
+        "## Classes\n\n"
+        + "\n".join(f"{i}. {label}" for i, label in enumerate(card.preprocessing["classes"])),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _files(card: Card) -> str:
+    rows = ["| file | top-1 | as in torch | logit off by | latency | size |", "|---" * 6 + "|"]
+    for name, facts in card.files.items():
+        if "top1" not in facts:
+            rows.append(f"| `{name}` | not run here | | | | {_size(facts['bytes'])} |")
+            continue
+        ms = facts["latency_ms"]
+        rows.append(
+            f"| `{name}` | {facts['top1']:.2f} % of {facts['images']} | "
+            f"{facts['agreement']:.2f} % | {facts['max_abs_diff']:.2g} | "
+            f"{ms:.3f} ms | {_size(facts['bytes'])} |"
+        )
+    first = next(iter(card.files.values()))
+    torch_line = (
+        f"\n\nThe same network in torch: {first['torch_top1']:.2f} % of the same test images. "
+        "*As in torch*: images whose best class is the same. Latencies: one thread of the "
+        "machine that exported, batch 1."
+        if "torch_top1" in first
+        else ""
+    )
+    notes = "".join(f"\n- {note}" for facts in card.files.values() for note in facts["notes"])
+    return "## Files\n\n" + "\n".join(rows) + torch_line + ("\n" + notes) * bool(notes)
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.2f} MB"
+
+
+def _network(card: Card) -> str:
+    subnet, first = card.file.subnet, card.file.operators[0]
+    shape = (first.in_channels, subnet.resolution, subnet.resolution)
+    macs, counted = total_macs(card.file.operators), thop_macs(card.network, shape)
     rows = {
-        "Accuracy (top-1, test images)": f"{verification.top1:.2f} % of {verification.images}",
-        "The same in torch": f"{verification.torch_top1:.2f} %",
-        "Largest difference of a logit": f"{verification.max_abs_diff:.2g}",
-        "Latency here (ONNX Runtime, 1 thread)": f"{file.measured['latency_ms']:.3f} ms",
-        "Multiply-adds": f"{total_macs(file.operators) / 1e6:.2f} M",
-        "Parameters": f"{total_params(file.operators) / 1e3:.1f} k",
-        "Input": f"{first.in_channels} x {subnet.resolution} x {subnet.resolution}, fp32",
+        "Multiply-adds, convolutions and linear layers": f"{macs / 1e6:.2f} M",
+        "Multiply-adds as `thop` counts them": f"{counted / 1e6:.2f} M",
+        "Parameters": f"{total_params(card.file.operators) / 1e3:.1f} k",
+        "Input": " x ".join(map(str, shape))
+        + (", uint8 from 0 to 255" if card.preprocessing["pixels"] else ", float, normalised"),
+        "Output": f"{len(card.preprocessing['classes'])} {card.preprocessing['output']}",
     }
-    if "latency_ms" in file.predicted:
-        target = file.predicted.get("target", "?")
-        rows[f"Predicted latency ({target})"] = f"{file.predicted['latency_ms']:.3f} ms"
-    table = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
-    classes = "\n".join(f"{i}. {label}" for i, label in enumerate(preprocessing["classes"]))
-    use = _USE.format(
-        name=name,
-        channels=first.in_channels,
-        size=subnet.resolution,
-        mean=list(preprocessing["mean"]),
-        std=list(preprocessing["std"]),
+    return "## Network\n\n| | |\n|---|---|\n" + "\n".join(
+        f"| {key} | {value} |" for key, value in rows.items()
+    )
+
+
+def _latency(card: Card) -> str:
+    if not card.latency:
+        return ""
+    found = card.latency
+    low, high = found["low_ms"], found["high_ms"]
+    interval = f" (nine in ten networks: {low:.3f} to {high:.3f} ms)" if low is not None else ""
+    text = (
+        f"## Latency\n\nPredicted for `{found['target']}`, {found['precision']}: "
+        f"{found['predicted_ms']:.3f} ms{interval}. Measured beside networks of known latency: "
+        f"{found['measured_ms']:.3f} ms."
+    )
+    if not found["within"]:
+        text += (
+            "\n\n**The measurement is outside of the interval.** One network in ten is, by "
+            "chance; a subnet that a search chose is more often slower than predicted, since "
+            "searches prefer subnets whose latency is predicted too low. If it is far off, build "
+            "the table anew (`supernet latency build`): the runtime, its threads or the machine "
+            "may have changed."
+        )
+    return text
+
+
+def _int8(card: Card) -> str:
+    facts = next((facts for facts in card.files.values() if "sensitivity" in facts), None)
+    if facts is None:
+        return ""
+    layers = list(facts["sensitivity"].items())[:_LISTED]
+    listed = "\n".join(f"| `{layer}` | {value:.2g} |" for layer, value in layers)
+    return (
+        f"## 8-bit integers\n\nWeights of {facts['weights_bits']} bits with a scale a channel, "
+        f"ranges of activations by {facts['calibrator']}. The layers that suffer most when they "
+        "alone are quantised (divergence of the probabilities, in nats):\n\n"
+        f"| layer | divergence |\n|---|---|\n{listed}"
+    )
+
+
+def _use(card: Card) -> str:
+    names = [name for name in card.files if name.endswith(".onnx")]
+    if not names:
+        return ""
+    lines = ["pip install onnxruntime numpy pillow", "python predict.py --check"]
+    lines += [f"python predict.py photo.jpg --model {name}" for name in names]
+    facts = card.preprocessing
+    scaled = (
+        "The network reads pixels as they are."
+        if facts["pixels"]
+        else f"Pixels from 0 to 1 are normalised by mean {list(facts['mean'])} and standard "
+        f"deviation {list(facts['std'])}."
     )
     return (
-        f"# {name}\n\nA subnet of the space `{subnet.space}`: `{subnet}`\n\n"
-        f"| | |\n|---|---|\n{table}\n\n## Use\n\n```python\n{use}```\n\n"
-        f"## Classes\n\n{classes}\n"
+        "## Use\n\n```\n" + "\n".join(lines) + "\n```\n\n"
+        f"`predict.py` cuts the centred square of {facts['frame']:g} times the short side, scales "
+        f"it to {card.file.subnet.resolution} pixels, and classifies. {scaled} The same facts "
+        "are in the ONNX file (`metadata_props`)."
     )

@@ -117,6 +117,11 @@ class OpenedModel:
     """What the runtime executes, after its optimiser where it tells that."""
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     """As in `Source`, where the file says it."""
+    bind: Callable[[Images], Callable[[], None]] | None = None
+    """Makes what runs the same images again and again without copying them, where the runtime
+    can."""
+    on_calling_thread: bool = True
+    """Whether one thread means the thread that calls; else CPU time says nothing."""
 
     def logits(self, batches: "Sequence[Tensor | Images]") -> Logits:
         """Outputs for images in ``(n, C, H, W)``, shape ``(N, classes)``."""
@@ -140,6 +145,9 @@ class OpenedModel:
         values = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
         images = (64 * values + 128).clip(0, 255) if self.input.dtype == "uint8" else values
         images = np.ascontiguousarray(images, dtype=self.input.dtype)
+
+        if self.bind is not None:
+            return self.bind(images)
 
         def run() -> None:
             self.call(images)

@@ -6,7 +6,7 @@ import json
 import logging
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -59,6 +59,7 @@ class Onnx(Exporter):
             from supernet.export.int8.quantising import quantise
 
             model, written = quantise(model, source, progress)
+        del model.metadata_props[:]  # the quantiser leaves its name there
         for key, value in source.preprocessing.items():
             model.metadata_props.add(key=key, value=json.dumps(value))
         onnx.checker.check_model(model, full_check=True)
@@ -197,23 +198,48 @@ def open_onnx(model: Path | bytes, threads: int = 1) -> OpenedModel:
         raise FileFormatError(f"{name}: cannot be read: {error.strerror}") from error
     except Exception as error:  # its own kinds, which it does not export
         raise FileFormatError(f"{name}: ONNX Runtime refuses it: {str(error)[:300]}") from error
-    inputs = session.get_inputs()
-    if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].type not in _DTYPES:
-        found = ", ".join(f"{x.name} {x.type} {x.shape}" for x in inputs)
-        raise FileFormatError(f"{name}: expected one input of images, found {found}")
-    key, output = inputs[0].name, session.get_outputs()[0].name
-
-    def call(images: Images) -> Logits:
-        found = session.run([output], {key: images})[0]
-        return np.asarray(found, np.float32).reshape(len(images), -1)
-
+    run = _Session(session, name)
     return OpenedModel(
         runtime=f"onnxruntime {onnxruntime.__version__}",
-        input=_input_of(inputs[0]),
-        call=call,
+        input=run.input,
+        call=run.call,
+        bind=run.bind,
         operators=partial(_executed, data),
         preprocessing=_metadata(session.get_modelmeta().custom_metadata_map),
     )
+
+
+class _Session:
+    """A network that reads images.
+
+    Args:
+        session: of ONNX Runtime.
+        name: of the file, for messages.
+    """
+
+    def __init__(self, session: Any, name: str) -> None:
+        inputs = session.get_inputs()
+        if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].type not in _DTYPES:
+            found = ", ".join(f"{x.name} {x.type} {x.shape}" for x in inputs)
+            raise FileFormatError(f"{name}: expected one input of images, found {found}")
+        self._session, self.input = session, _input_of(inputs[0])
+        self._key, self._output = inputs[0].name, session.get_outputs()[0].name
+
+    def call(self, images: Images) -> Logits:
+        """See `OpenedModel.call`."""
+        found = self._session.run([self._output], {self._key: images})[0]
+        return np.asarray(found, np.float32).reshape(len(images), -1)
+
+    def bind(self, images: Images) -> Callable[[], None]:
+        """See `OpenedModel.bind`."""
+        binding = self._session.io_binding()
+        binding.bind_cpu_input(self._key, images)
+        binding.bind_output(self._output)
+
+        def run() -> None:
+            self._session.run_with_iobinding(binding)
+
+        return run
 
 
 def _input_of(found: Any) -> InputSpec:

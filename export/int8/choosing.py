@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-
 from supernet.export.contract import Logits, OpenedModel
 from supernet.export.formats.onnx import open_onnx
 from supernet.export.int8.graphs import layers_of
 from supernet.export.int8.quantised import quantised
 from supernet.export.int8.ranges import METHODS, Ranges, measured_ranges
+
 from supernet.progress import Progress, silent
 
 __all__ = ["Chooser", "Int8Report", "Trial"]
@@ -146,15 +146,11 @@ class Chooser:
         expected, found = self._expected[: len(images)], {}
         for number, layer in enumerate(layers):
             self._progress(number, len(layers), "sensitivity of the layers")
-            model = self._quantised(
-                trial.method, reduce_range=trial.reduce_range, only=(layer,)
-            )
+            model = self._quantised(trial.method, reduce_range=trial.reduce_range, only=(layer,))
             found[layer] = divergence(expected, _opened(model).logits(images))
         return dict(sorted(found.items(), key=lambda item: -item[1]))
 
-    def _fewest(
-        self, best: Trial, sensitivity: dict[str, float], wanted: float
-    ) -> list[Trial]:
+    def _fewest(self, best: Trial, sensitivity: dict[str, float], wanted: float) -> list[Trial]:
         """Trials with the most sensitive layers in float; the last one has the fewest that do.
 
         How many is found by halving: the more are in float, the less is lost.

@@ -15,12 +15,12 @@ are finer.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
-
-from supernet.export.int8.graphs import Links
+from supernet.export.int8.graphs import Links, replace_nodes
 
 __all__ = ["GATES", "Range", "narrowed", "with_integer_gates"]
 
@@ -28,7 +28,7 @@ GATES = ("HardSwish", "HardSigmoid")
 Range = tuple[float, float]
 
 _SIXTH = 1 / 6  # slope of hard-sigmoid
-_CONSTANTS = {
+_CONSTANTS: dict[str, Any] = {
     "gate_three": np.array(255, np.uint8),
     "gate_three_scale": np.array(3 / 255, np.float32),
     "gate_six_scale": np.array(6 / 255, np.float32),
@@ -67,11 +67,9 @@ def with_integer_gates(model: onnx.ModelProto) -> onnx.ModelProto:
         else:
             nodes.append(node)
     if replaced:
-        kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
-        del graph.node[:]
-        graph.node.extend(node for node in kept if node.name not in dropped)
         for name, array in _CONSTANTS.items():
             graph.initializer.append(numpy_helper.from_array(array, name))
+        replace_nodes(graph, [node for node in nodes if node.name not in dropped])
     return model
 
 

@@ -4,11 +4,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import onnx
 from onnx import numpy_helper
 
-__all__ = ["WEIGHTED", "Links", "constants", "layers_of", "prepared"]
+__all__ = ["WEIGHTED", "Links", "constants", "layers_of", "prepared", "replace_nodes"]
 
 WEIGHTED = ("Conv", "Gemm", "MatMul", "ConvTranspose")
 _ROWS_AND_COLUMNS = [2, 3]
@@ -49,22 +48,17 @@ def prepared(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     own = onnx.ModelProto()
     own.CopyFrom(model)
-    weights, nodes = constants(own.graph), []
+    weights = constants(own.graph)
+    nodes: list[onnx.NodeProto] = []
     for number, node in enumerate(own.graph.node):
         if not node.name:
             node.name = f"{node.op_type}_{number}"
         nodes += _pooled(node, weights) if node.op_type == "ReduceMean" else [node]
-    _replace_nodes(own.graph, nodes)
-    used = {name for node in nodes for name in node.input}
-    kept = [tensor for tensor in own.graph.initializer if tensor.name in used]
-    del own.graph.initializer[:]
-    own.graph.initializer.extend(kept)
+    replace_nodes(own.graph, nodes)
     return onnx.shape_inference.infer_shapes(own)
 
 
-def _pooled(
-    node: onnx.NodeProto, weights: dict[str, onnx.TensorProto]
-) -> list[onnx.NodeProto]:
+def _pooled(node: onnx.NodeProto, weights: dict[str, onnx.TensorProto]) -> list[onnx.NodeProto]:
     found = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
     axes = list(found.get("axes", []))
     if len(node.input) > 1 and node.input[1] in weights:
@@ -81,10 +75,15 @@ def _pooled(
     ]
 
 
-def _replace_nodes(graph: onnx.GraphProto, nodes: Sequence[onnx.NodeProto]) -> None:
+def replace_nodes(graph: onnx.GraphProto, nodes: Sequence[onnx.NodeProto]) -> None:
+    """Give a graph other nodes, and drop the initialisers that none of them reads."""
     copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
     del graph.node[:]
     graph.node.extend(copies)
+    used = {name for node in copies for name in node.input}
+    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
 
 
 def layers_of(graph: onnx.GraphProto) -> dict[str, tuple[str, ...]]:
@@ -116,5 +115,3 @@ def layers_of(graph: onnx.GraphProto) -> dict[str, tuple[str, ...]]:
 def _layer_name(weight: str, node: str) -> str:
     name = weight.removesuffix(".weight")
     return name if name != weight else node
-
-

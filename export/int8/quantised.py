@@ -7,7 +7,6 @@ import onnx
 from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType
 from onnxruntime.quantization.calibrate import TensorsData
 from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
-
 from supernet.export.int8.gates import Range, narrowed, with_integer_gates
 from supernet.export.int8.graphs import layers_of
 from supernet.export.int8.ranges import quiet
@@ -46,7 +45,7 @@ def quantised(
     with quiet():
         quantiser = QDQQuantizer(
             own,
-            True,  # noqa: FBT003  # a scale for each channel; it takes no keywords before 1.20
+            True,  # a scale for each channel; it takes no keywords before 1.20
             reduce_range,
             QuantType.QInt8,
             QuantType.QUInt8,

@@ -3,12 +3,12 @@
 from collections import Counter
 
 import onnx
-
-from supernet.errors import ConfigError
 from supernet.export.contract import Source, Written
 from supernet.export.int8.choosing import Chooser, Int8Report
 from supernet.export.int8.graphs import Links, prepared
 from supernet.export.int8.ranges import images_of
+
+from supernet.errors import ConfigError
 from supernet.progress import Progress, silent
 
 __all__ = ["float_islands", "quantise"]
@@ -43,8 +43,8 @@ def quantise(
         labels = source.holdout.labels[: len(holdout)]
     chooser = Chooser(prepared(model), calibration, holdout, labels, progress)
     found, report = chooser.choose(source.most_lost)
-    islands = float_islands(found)
-    return found, Written(notes=_notes(report), facts=report.as_dict() | {"float_operators": islands})
+    facts = report.as_dict() | {"float_operators": float_islands(found)}
+    return found, Written(notes=_notes(report), facts=facts)
 
 
 def float_islands(model: onnx.ModelProto) -> dict[str, int]:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import onnx
 from onnxruntime.quantization import CalibrationMethod, create_calibrator
+from supernet.export.int8.gates import Range
 from torch import Tensor
 
-from supernet.export.int8.gates import Range
 from supernet.progress import Progress, silent
 
 __all__ = ["METHODS", "Ranges", "images_of", "measured_ranges", "quiet"]

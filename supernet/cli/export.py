@@ -1,13 +1,27 @@
-"""`supernet export`: a subnet as an ONNX file that was seen working."""
+"""`supernet export`: a subnet as a folder of files that were seen working."""
 
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from supernet.cli import options
 from supernet.cli.output import print_json, print_table, progress_bar
 from supernet.errors import ConfigError
+from supernet.export.registry import FORMATS
+
+if TYPE_CHECKING:
+    from supernet.workflow.export import ExportedFile, ExportOutcome
+
+
+def _formats(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A flag for each format."""
+    for info in reversed(list(FORMATS.values())):
+        function = click.option(f"--{info.name}", is_flag=True, help=f"Write {info.about}.")(
+            function
+        )
+    return function
 
 
 @click.command(
@@ -15,8 +29,25 @@ from supernet.errors import ConfigError
     "`supernet search`, `supernet export subnet.json --onnx` needs no path."
 )
 @click.argument("subnet", type=click.Path(path_type=Path), default=Path("subnet.json"))
-@click.option("--onnx", is_flag=True, help="Write an ONNX file.")
-@click.option("--dynamic-batch", is_flag=True, help="Let the batch size of the file vary.")
+@_formats
+@click.option("--int8", is_flag=True, help="Also on 8-bit integers, where the format can.")
+@click.option(
+    "--most-lost",
+    type=click.FloatRange(0, 100),
+    default=1.0,
+    show_default=True,
+    help="Points of accuracy that int8 may lose; the fewest layers that it takes stay in float.",
+)
+@click.option(
+    "--pixels", is_flag=True, help="Put the normalisation inside: the files read uint8 images."
+)
+@click.option("--probabilities", is_flag=True, help="Put softmax inside.")
+@click.option("--dynamic-batch", is_flag=True, help="Let the batch size of files vary.")
+@click.option(
+    "--opset",
+    type=click.IntRange(7, 99),
+    help="Of ONNX files; the oldest that has every operator when not given.",
+)
 @click.option(
     "--data",
     help="Images to recalibrate and check with, in train/<class>/ and val/<class>/; those of the "
@@ -25,58 +56,123 @@ from supernet.errors import ConfigError
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The file to write; in the run's export/ when not given.",
+    type=click.Path(path_type=Path),
+    help="The folder to write; one in the run's export/ when not given.",
 )
 @options.run("Run folder with the weights; that of the subnet file when not given.")
 @options.common
 def command(
     subnet: Path,
-    onnx: bool,
-    dynamic_batch: bool,
-    data: str | None,
     output: Path | None,
     run_folder: Path | None,
     as_json: bool,
+    opset: int | None,
+    **given: Any,
 ) -> None:
     """Extract SUBNET, recalibrate it, export it, check it against torch, and time it."""
-    if not onnx:
-        raise ConfigError("no format was asked for", hint="add --onnx")
-    from supernet.workflow.export import export_subnet, find_subnet
+    formats = tuple(name for name in FORMATS if given.pop(name.replace("-", "_")))
+    if not formats:
+        flags = ", ".join(f"--{name}" for name in FORMATS)
+        raise ConfigError("no format was asked for", hint=f"add --onnx, or others: {flags}")
+    from supernet.workflow.export import ExportRequest, export_subnet, find_subnet
 
+    request = ExportRequest(formats=formats, opset=opset or 0, **given)
     path, run = find_subnet(subnet, run_folder)
     with progress_bar() as progress:
-        outcome = export_subnet(
-            path, run, output=output, dynamic_batch=dynamic_batch, data=data, progress=progress
-        )
+        outcome = export_subnet(path, run, request, output=output, progress=progress)
+    _print(outcome)
+    if as_json:
+        print_json(_as_json(outcome))
+
+
+def _print(outcome: "ExportOutcome") -> None:
     if outcome.weights_changed:
         click.echo(
             "note: the supernet was trained on since this subnet was found; its newest weights "
             "were exported",
             err=True,
         )
-    check = outcome.verification
+    first = outcome.first.verification
+    title = f"Exported to {outcome.folder}"
+    if first:
+        title += f" (torch: {first.torch_top1:.2f} % of {first.images} test images)"
     print_table(
-        f"Exported {path}",
-        [
-            ["top-1 in ONNX Runtime", f"{check.top1:.2f} % of {check.images} test images"],
-            ["top-1 in torch", f"{check.torch_top1:.2f} %"],
-            ["largest difference of a logit", f"{check.max_abs_diff:.1e}"],
-            ["latency, 1 thread", f"{outcome.latency_ms:.4f} ms"],
-            ["size", f"{outcome.size_bytes / 1e6:.2f} MB"],
-        ],
+        title,
+        [_row(made) for made in outcome.files],
+        ["file", "top-1", "as in torch", "logit off by", "latency", "size"],
     )
-    click.echo(f"\nonnx: {outcome.onnx}\nmodel card: {outcome.card}")
-    if as_json:
-        print_json(
-            {
-                **asdict(check),
-                "latency_ms": outcome.latency_ms,
-                "bytes": outcome.size_bytes,
-                "files": {
-                    "onnx": str(outcome.onnx),
-                    "subnet": str(outcome.subnet),
-                    "card": str(outcome.card),
-                },
-            }
-        )
+    for note in [note for made in outcome.files for note in made.notes]:
+        click.echo(f"note: {note}")
+    _print_latency(outcome)
+    _print_faster(outcome.files)
+    click.echo(f"\nmodel card: {outcome.card}")
+
+
+def _row(made: "ExportedFile") -> list[str]:
+    size = f"{made.size_bytes / 1e6:.2f} MB"
+    check, ms = made.verification, made.latency_ms
+    if check is None or ms is None:
+        return [made.path.name, "not run here", "", "", "", size]
+    return [
+        made.path.name,
+        f"{check.top1:.2f} %",
+        f"{check.agreement:.2f} %",
+        f"{check.max_abs_diff:.1e}",
+        f"{ms:.4f} ms",
+        size,
+    ]
+
+
+def _print_latency(outcome: "ExportOutcome") -> None:
+    check = outcome.latency
+    if check is None:
+        return
+    text = (
+        f"predicted for {check.target}, {check.precision}: {check.predicted_ms:.4f} ms; measured "
+        f"{check.off:+.1f} %"
+    )
+    if not check.within:
+        text += ", outside of the interval (see the model card)"
+    click.echo(text)
+
+
+def _print_faster(files: Sequence["ExportedFile"]) -> None:
+    """Say which ONNX file to ship where int8 was asked for."""
+    found = {made.precision: made for made in files if made.format == "onnx"}
+    if set(found) != {"fp32", "int8"}:
+        return
+    small, plain = found["int8"], found["fp32"]
+    assert small.latency_ms is not None
+    assert plain.latency_ms is not None
+    assert small.verification is not None
+    assert plain.verification is not None
+    times = plain.latency_ms / small.latency_ms
+    lost = plain.verification.top1 - small.verification.top1
+    speed = f"{times:.2f} times as fast, {lost:.2f} points lost"
+    if times > 1:
+        click.echo(f"int8: {speed}: ship model_int8.onnx")
+    else:
+        click.echo(f"int8: {speed}: it does not pay on this machine, ship model.onnx")
+
+
+def _as_json(outcome: "ExportOutcome") -> dict[str, Any]:
+    first = outcome.first.as_dict()
+    check = outcome.latency
+    return {
+        **{key: value for key, value in first.items() if key not in ("notes", "operators")},
+        "folder": str(outcome.folder),
+        "files": {made.path.name: made.as_dict() for made in outcome.files},
+        "subnet": str(outcome.subnet),
+        "card": str(outcome.card),
+        "latency": None
+        if check is None
+        else {
+            "target": check.target,
+            "precision": check.precision,
+            "predicted_ms": check.predicted_ms,
+            "low_ms": check.low_ms,
+            "high_ms": check.high_ms,
+            "measured_ms": check.measured_ms,
+            "within": check.within,
+        },
+    }

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -154,9 +154,17 @@ class Evaluator:
         """Outputs for all images of a split, on the host, shape ``(N, classes)``."""
         return torch.cat(list(self._logits(network, resolution, split, 0))).cpu()
 
-    def views(self, split: Split, resolution: int) -> Sequence[Tensor]:
-        """What the network sees of a split, in batches that are made when asked for."""
-        return self._views(split, resolution)
+    def views(
+        self, split: Split | Literal["calibration"], resolution: int, count: int = 0
+    ) -> Sequence[Tensor]:
+        """What the network sees of a split, in batches that are made when asked for.
+
+        Args:
+            split: ``calibration`` for the images of the batch norm statistics.
+            resolution: input size in pixels.
+            count: of the images at most, always the same; 0 for all.
+        """
+        return self._views(split, resolution, count)
 
     def images(self, split: str, count: int = 0) -> ImageSet:
         """The images of a split, or `count` of them at random, always the same."""

@@ -12,6 +12,7 @@ from supernet.latency.kit.graph import build_onnx
 from supernet.latency.kit.protocol import Protocol, Timing
 from supernet.latency.kits import make_plan, write_kit
 from supernet.latency.measuring import (
+    Loadable,
     Model,
     backend_of,
     build_table,
@@ -41,6 +42,7 @@ __all__ = [
     "KitResult",
     "LatencyPredictor",
     "LatencyTable",
+    "Loadable",
     "MeasuredNetworks",
     "Model",
     "ModelError",

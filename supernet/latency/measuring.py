@@ -1,7 +1,8 @@
 """Measuring this machine: the code of the kits, run here."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -23,10 +24,29 @@ from supernet.latency.table import LatencyTable
 from supernet.progress import Progress, silent
 from supernet.space import Operator, Space, total_params
 
-__all__ = ["Model", "backend_of", "build_table", "describe_device", "measure", "measure_here"]
+__all__ = [
+    "Loadable",
+    "Model",
+    "backend_of",
+    "build_table",
+    "describe_device",
+    "measure",
+    "measure_here",
+]
 
-Model: TypeAlias = bytes | Sequence[Operator]
-"""An ONNX file, or the operators of a network."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loadable:
+    """A model of any runtime."""
+
+    load: Callable[[], Run]
+    """Opens it and returns what runs it once."""
+    size: int
+    """Bytes of its file."""
+
+
+Model: TypeAlias = bytes | Sequence[Operator] | Loadable
+"""An ONNX file, the operators of a network, or a model that opens itself."""
 
 
 def measure(
@@ -34,6 +54,7 @@ def measure(
     protocol: Protocol | None = None,
     *,
     backend: Backend | None = None,
+    on_wall: bool = False,
     progress: Progress = silent,
     what: str = "models",
 ) -> list[Timing]:
@@ -44,10 +65,13 @@ def measure(
     (beside the largest subnet of the demo, others take up to a tenth longer).
 
     Args:
-        models: the operators of networks, or for ONNX Runtime files with one input, which
-            is filled with random numbers; a size of it that may vary is taken as 1.
+        models: the operators of networks, models that open themselves, or for ONNX Runtime
+            files with one input, which is filled with random numbers; a size of it that may
+            vary is taken as 1.
         protocol: how often.
         backend: to measure in, ONNX Runtime on the protocol's threads when not given.
+        on_wall: take the time on the wall, also where CPU time of this thread would do: for
+            runtimes that work in threads of their own.
         progress: told about every visit.
         what: the models, in a word for the progress.
 
@@ -64,7 +88,7 @@ def measure(
     found = measure_tasks(
         tasks,
         {SMALL: loads[middle]()},
-        clock_of(backend),
+        time.perf_counter_ns if on_wall else clock_of(backend),
         protocol,
         progress=lambda done, total, _: progress(done, total, f"timing {what}"),
     )
@@ -72,6 +96,8 @@ def measure(
 
 
 def _load(backend: Backend, model: Model) -> Run:
+    if isinstance(model, Loadable):
+        return model.load()
     if not isinstance(model, bytes):
         return backend.load(model)
     if not isinstance(backend, OnnxRuntime):
@@ -83,6 +109,8 @@ def _load(backend: Backend, model: Model) -> Run:
 
 
 def _size(model: Model) -> int:
+    if isinstance(model, Loadable):
+        return model.size
     return len(model) if isinstance(model, bytes) else 4 * total_params(model)  # bytes
 
 

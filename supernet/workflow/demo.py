@@ -132,12 +132,12 @@ class DemoOutcome:
                 "max_abs_diff": verification.max_abs_diff,
                 "top1": verification.top1,
                 "torch_top1": verification.torch_top1,
-                "bytes": self.export.size_bytes,
+                "bytes": self.export.first.size_bytes,
             },
             "files": {
                 "run": str(self.run.folder),
                 "subnet": str(outcome.file),
-                "onnx": str(self.export.onnx),
+                "onnx": str(self.export.first.path),
                 "report": str(self.report),
             },
         }
@@ -295,7 +295,7 @@ def _time_together(
 ) -> tuple[list[float], tuple[float, ...]]:
     """Latencies of exported files and of random subnets, timed in turn in one session."""
     space = outcome.space
-    models = [export.onnx.read_bytes() for export in exports]
+    models = [export.first.path.read_bytes() for export in exports]
     models += [build_onnx(operators(space, subnet)) for subnet in decode(space, random_genes)]
     ms = measure_drift_corrected(
         outcome.table, space, models, progress=progress, what="found and random subnets"
@@ -344,7 +344,7 @@ def _comparison(outcome: SearchOutcome, export: ExportOutcome, compared: _Compar
             "Largest difference of a logit, ONNX Runtime and torch": difference,
             "Accuracy in ONNX Runtime and in torch": f"{verification.top1:.2f} % and "
             f"{verification.torch_top1:.2f} % of {verification.images} test images",
-            "Size of the ONNX file": f"{export.size_bytes / 1e6:.2f} MB",
+            "Size of the ONNX file": f"{export.first.size_bytes / 1e6:.2f} MB",
         },
     )
 

@@ -1,41 +1,146 @@
-"""From a ``subnet.json`` to an ONNX file that was seen working."""
+"""From a ``subnet.json`` to a folder of files that were seen working."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from supernet.errors import ConfigError, SupernetError
+from torch import nn
+
+from supernet.errors import ConfigError, ExportError
 from supernet.evaluate import Evaluator
-from supernet.export import Sample, Verification, model_card, to_onnx, verify
-from supernet.export.formats.onnx import open_onnx
+from supernet.export import FORMATS, Exporter, Sample, Source, Verification, exporter, verify
+from supernet.export.card import Card, model_card
+from supernet.export.contract import Precision
+from supernet.export.handover import (
+    SAMPLES,
+    write_labels,
+    write_predict_script,
+    write_samples,
+)
+from supernet.export.pixels import Deployed, pixels_of
 from supernet.files import write_text
-from supernet.latency import Protocol, measure
-from supernet.models import Network
 from supernet.progress import Progress, silent
-from supernet.runs import Run, RunConfig, find_run
-from supernet.space import SubnetFile, check_operators
+from supernet.runs import Run, find_run
+from supernet.space import Space, SubnetFile, check_operators
+from supernet.workflow.export_folder import SUBNET_FILE, Earlier, check_folder, staged
+from supernet.workflow.export_latency import (
+    LatencyCheck,
+    check_latency,
+    file_latencies,
+    table_of_prediction,
+)
 
-__all__ = ["ExportOutcome", "export_subnet", "find_subnet"]
+__all__ = ["ExportOutcome", "ExportRequest", "ExportedFile", "export_subnet", "find_subnet"]
 
-TOLERANCE = 1e-4
-"""Largest difference of logits between ONNX Runtime and torch that is accepted."""
+_CHECKED = 1_000  # test images that other formats than ONNX are checked on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportRequest:
+    """What is to be written, and how."""
+
+    formats: tuple[str, ...] = ("onnx",)
+    """Of `FORMATS`."""
+    int8: bool = False
+    """Also on 8-bit integers, in those of the formats that can."""
+    pixels: bool = False
+    """Put the normalisation into the network, which then reads uint8."""
+    probabilities: bool = False
+    """Put softmax into the network."""
+    dynamic_batch: bool = False
+    """Let the batch size of files vary."""
+    opset: int = 0
+    """Of ONNX files; 0 for the oldest that has every operator."""
+    most_lost: float = 1.0
+    """Points of accuracy that int8 may lose before layers are kept in float."""
+    data: str | None = None
+    """Images to recalibrate and check with, where not those of the run."""
+
+    def exporters(self) -> list[tuple[Exporter, Precision]]:
+        """What is written, one file each.
+
+        Raises:
+            ConfigError: an unknown format, or none that can do int8.
+            MissingPackageError: a package is missing; names the extra.
+        """
+        unknown = [name for name in self.formats if name not in FORMATS]
+        if unknown or not self.formats:
+            raise ConfigError(f"format: must be some of {', '.join(FORMATS)}, found {unknown}")
+        found: list[tuple[Exporter, Precision]] = []
+        for name in self.formats:
+            made = exporter(name)
+            found += [(made, precision) for precision in made.precisions[: 1 + self.int8]]
+        if self.int8 and all(precision == "fp32" for _, precision in found):
+            raise ConfigError(f"int8: not in {', '.join(self.formats)}", hint="add --onnx")
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportedFile:
+    """A file and what was measured of it."""
+
+    path: Path
+    format: str
+    precision: Precision
+    size_bytes: int
+    notes: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    runtime: str = ""
+    """That it was run in; empty where there is none here."""
+    verification: Verification | None = None
+    latency_ms: float | None = None
+    """On this machine, one thread, batch 1."""
+    operators: Mapping[str, int] = field(default_factory=dict)
+    """What the runtime executes, by kind."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, without the path."""
+        own = {key: getattr(self, key) for key in ("format", "precision", "runtime")}
+        checked = asdict(self.verification) if self.verification else {}
+        return own | {
+            **checked,
+            "latency_ms": self.latency_ms,
+            "bytes": self.size_bytes,
+            "operators": dict(self.operators),
+            "notes": list(self.notes),
+            **self.facts,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportOutcome:
-    """An exported subnet and what was measured of it."""
+    """An exported subnet: a folder to hand on."""
 
-    onnx: Path
-    subnet: Path
-    """A ``subnet.json`` with the measured values."""
-    card: Path
-    """A page for whoever gets the file."""
-    verification: Verification
-    latency_ms: float
-    """Of the ONNX file on this machine, one thread."""
-    size_bytes: int
+    folder: Path
+    files: tuple[ExportedFile, ...]
+    """As asked for; the fp32 file of the first format comes first."""
+    latency: LatencyCheck | None
+    """Against the prediction, where there is one for this machine."""
     weights_changed: bool
     """Whether the supernet was trained on since the subnet was found."""
+
+    @property
+    def first(self) -> ExportedFile:
+        """The file that the card is about."""
+        return self.files[0]
+
+    @property
+    def verification(self) -> Verification:
+        """Of the first file, whose format runs here."""
+        found = self.first.verification
+        assert found is not None
+        return found
+
+    @property
+    def card(self) -> Path:
+        """A page for whoever gets the folder."""
+        return self.folder / "README.md"
+
+    @property
+    def subnet(self) -> Path:
+        """A ``subnet.json`` with the measured values."""
+        return self.folder / SUBNET_FILE
 
 
 def find_subnet(path: Path, run: Path | None) -> tuple[Path, Run]:
@@ -69,84 +174,213 @@ def find_subnet(path: Path, run: Path | None) -> tuple[Path, Run]:
 def export_subnet(
     path: Path,
     run: Run,
+    request: ExportRequest | None = None,
     *,
     output: Path | None = None,
-    dynamic_batch: bool = False,
-    data: str | None = None,
     progress: Progress = silent,
 ) -> ExportOutcome:
-    """Extract, recalibrate, export, run against torch on the test images, and time.
+    """Extract, recalibrate, write, run against torch on the test images, and time.
 
     Args:
         path: of the ``subnet.json``.
         run: holds its weights.
-        output: of the ONNX file; in the run's ``export/`` when not given.
-        dynamic_batch: let the batch size of the file vary.
-        data: images to recalibrate and check with, where not those of the run.
+        request: what to write, an ONNX file when not given.
+        output: folder; one in the run's ``export/`` when not given.
         progress: told about each step.
 
     Raises:
         ConfigError: the subnet is of another space, or was edited.
-        SupernetError: ONNX Runtime and torch disagree; the file is removed.
+        ExportError: a runtime and torch disagree; nothing is written.
     """
-    file, space, config = SubnetFile.load(path), run.space(), run.config()
-    subnet = file.subnet
+    request = request or ExportRequest()
+    wanted = request.exporters()
+    folder = output or run.exports / path.stem
+    check_folder(folder)
+    file, space = SubnetFile.load(path), run.space()
     check_operators(space, file)
-    evaluator = run.evaluator(data=data, progress=progress)
-    config = replace(config, classes=evaluator.dataset.classes)
-    steps = 4
-    progress(0, steps, "exporting, statistics of the subnet")
-    network = evaluator.network(subnet)
-    onnx = output or run.exports / f"{path.stem}.onnx"
-    progress(1, steps, "exporting, to ONNX")
-    to_onnx(
-        network,
-        onnx,
-        in_channels=space.in_channels,
-        resolution=subnet.resolution,
-        metadata=_preprocessing(config),
-        dynamic_batch=dynamic_batch,
-    )
-    progress(2, steps, "exporting, check against torch")
-    verification = _verified(onnx, network, evaluator, subnet.resolution)
-    progress(3, steps, "exporting, time in ONNX Runtime")
-    latency_ms = measure([onnx.read_bytes()], Protocol(rounds=20))[0].ms
-    measured = file.with_measured(
-        top1=verification.top1, latency_ms=latency_ms, max_abs_diff=verification.max_abs_diff
-    )
-    beside = onnx.with_suffix(".json")
-    checkpoint = run.checkpoint(beside.parent)
-    replace(measured, checkpoint=checkpoint).save(beside)
-    card = onnx.with_suffix(".md")
-    write_text(card, model_card(measured, onnx.name, verification, _preprocessing(config)))
-    progress(4, steps, "exporting, done")
+    evaluator = run.evaluator(data=request.data, progress=progress)
+    progress(0, 1, "statistics of the subnet")
+    job = _Job(evaluator, file, request)
+    checkpoint = run.checkpoint(folder)
+    earlier = Earlier.of(folder, file, checkpoint["sha256"])
+    with staged(folder, earlier.stale) as stage:
+        files = [job.written(stage, made, precision, progress) for made, precision in wanted]
+        table = table_of_prediction(file)
+        files = _timed(files, wanted, table, space, progress)
+        latency = _checked(files, file, space, table)
+        measured = _measured(file, files, earlier.kept)
+        replace(measured, checkpoint=checkpoint).save(stage / SUBNET_FILE)
+        job.hand_over(stage, files, measured, latency)
     return ExportOutcome(
-        onnx=onnx,
-        subnet=beside,
-        card=card,
-        verification=verification,
-        latency_ms=latency_ms,
-        size_bytes=onnx.stat().st_size,
+        folder=folder,
+        files=tuple(replace(made, path=folder / made.path.name) for made in files),
+        latency=latency,
         weights_changed=(file.checkpoint or {}).get("sha256") != checkpoint["sha256"],
     )
 
 
-def _verified(onnx: Path, network: Network, evaluator: Evaluator, resolution: int) -> Verification:
-    """The comparison with torch; a file that fails it is removed, for it must not be shipped."""
-    sample = Sample(
-        batches=evaluator.views("test", resolution), labels=evaluator.images("test").labels
-    )
-    found = verify(open_onnx(onnx, threads=0), network, sample)
-    if not found.max_abs_diff <= TOLERANCE:
-        onnx.unlink()
-        raise SupernetError(
-            f"{onnx}: ONNX Runtime and torch differ by {found.max_abs_diff:.2g} in a "
-            f"logit, more than {TOLERANCE:g}",
-            hint="please report it with the subnet.json",
+class _Job:
+    """One network to export.
+
+    Args:
+        evaluator: with its weights and images.
+        file: of the subnet.
+        request: what to write.
+    """
+
+    def __init__(self, evaluator: Evaluator, file: SubnetFile, request: ExportRequest) -> None:
+        self._evaluator, self._file, self._request = evaluator, file, request
+        self._dataset = evaluator.dataset
+        self._plain = evaluator.network(file.subnet).cpu()
+        views = self._dataset.views
+        self.preprocessing: dict[str, Any] = {
+            "classes": list(self._dataset.classes),
+            "mean": list(views.mean),
+            "std": list(views.std),
+            "frame": views.frame,
+            "pixels": request.pixels,
+            "output": "probabilities" if request.probabilities else "logits",
+        }
+        self._network: nn.Module = self._plain
+        if request.pixels or request.probabilities:
+            self._network = Deployed(
+                self._plain,
+                views.mean,
+                views.std,
+                pixels=request.pixels,
+                probabilities=request.probabilities,
+            ).eval()
+
+    def written(
+        self, folder: Path, made: Exporter, precision: Precision, progress: Progress
+    ) -> ExportedFile:
+        """Write one file, open it and compare it with torch.
+
+        Raises:
+            ExportError: an fp32 file computes something else than torch.
+        """
+        name = "model_int8" if precision == "int8" else "model"
+        path = folder / f"{name}{made.suffix}"
+        progress(0, 1, f"writing {path.name}")
+        written = made.write(self._source(precision), path, precision, progress)
+        size = sum(part.stat().st_size for part in _parts(path))
+        file = ExportedFile(
+            path=path,
+            format=made.name,
+            precision=precision,
+            size_bytes=size,
+            notes=written.notes,
+            facts=written.facts,
         )
-    return found
+        if not made.runs_here:
+            note = f"{path.name} was converted, and not run"
+            return replace(file, notes=(*file.notes, note))
+        progress(0, 1, f"checking {path.name} against torch")
+        opened = made.open(path, threads=0 if made.name == "onnx" else 1)
+        found = verify(opened, self._network, self._sample("test", made.name != "onnx"))
+        if precision == "fp32" and not found.max_abs_diff <= made.tolerance:
+            raise ExportError(
+                f"{path.name}: {opened.runtime} and torch differ by {found.max_abs_diff:.2g} in a "
+                f"logit, more than {made.tolerance:g}; nothing was written",
+                hint="please report it with the subnet.json",
+            )
+        return replace(
+            file, runtime=opened.runtime, verification=found, operators=opened.operators()
+        )
+
+    def hand_over(
+        self,
+        folder: Path,
+        files: list[ExportedFile],
+        measured: SubnetFile,
+        latency: LatencyCheck | None,
+    ) -> None:
+        """What makes the folder one for strangers: labels, a script, samples, the card."""
+        classes = self._dataset.classes
+        write_labels(folder, classes)
+        models = [made.path for made in files if made.format == "onnx"]
+        if models:
+            write_predict_script(folder)
+            chosen = self._dataset.test.take(slice(0, None, max(1, len(self._dataset.test) // 2)))
+            labels = [classes[label] for label in chosen.labels[:SAMPLES]]
+            write_samples(folder, models, chosen.pixels(slice(0, SAMPLES)), labels)
+        card = Card(
+            file=measured,
+            network=self._plain,
+            preprocessing=self.preprocessing,
+            files={made.path.name: made.as_dict() for made in files},
+            latency=asdict(latency) | {"within": latency.within} if latency else None,
+        )
+        write_text(folder / "README.md", model_card(card))
+
+    def _source(self, precision: Precision) -> Source:
+        subnet, request = self._file.subnet, self._request
+        int8 = precision == "int8"
+        return Source(
+            network=self._network,
+            in_channels=self._dataset.in_channels,
+            resolution=subnet.resolution,
+            preprocessing=self.preprocessing,
+            calibration=self._sample("calibration").batches if int8 else (),
+            holdout=self._sample("holdout") if int8 else None,
+            dynamic_batch=request.dynamic_batch,
+            opset=request.opset,
+            most_lost=request.most_lost,
+            pixels=request.pixels,
+        )
+
+    def _sample(self, split: Any, some: bool = False) -> Sample:
+        """Images of a split as the files read them; `some` of them, always the same."""
+        evaluator, resolution = self._evaluator, self._file.subnet.resolution
+        count = _CHECKED if some else 0
+        batches = evaluator.views(split, resolution, count)
+        labels = evaluator.images(split, count).labels
+        if self._request.pixels:
+            views = self._dataset.views
+            batches = [pixels_of(batch, views.mean, views.std) for batch in batches]
+        return Sample(batches=batches, labels=labels)
 
 
-def _preprocessing(config: RunConfig) -> dict[str, Any]:
-    """What must be known to feed the network and to read its output."""
-    return {"classes": config.classes, "mean": config.mean, "std": config.std}
+def _parts(path: Path) -> list[Path]:
+    """All files of an exported one: those with its stem, or those inside of a folder."""
+    found = path.parent.glob(f"{path.stem}.*")
+    return [part for top in found for part in (top.rglob("*") if top.is_dir() else [top])]
+
+
+def _timed(
+    files: list[ExportedFile],
+    wanted: list[tuple[Exporter, Precision]],
+    table: Any,
+    space: Space,
+    progress: Progress,
+) -> list[ExportedFile]:
+    here = [made.path for made, (how, _) in zip(files, wanted) if how.runs_here]
+    ms = file_latencies(here, table, space, progress)
+    return [replace(made, latency_ms=ms.get(made.path.name)) for made in files]
+
+
+def _checked(
+    files: list[ExportedFile], file: SubnetFile, space: Space, table: Any
+) -> LatencyCheck | None:
+    if table is None:
+        return None
+    ms = {
+        made.precision: made.latency_ms
+        for made in files
+        if made.format == "onnx" and made.latency_ms is not None
+    }
+    return check_latency(file, space, table, ms)
+
+
+def _measured(file: SubnetFile, files: list[ExportedFile], kept: Mapping[str, Any]) -> SubnetFile:
+    """The subnet with what was measured of its files; the first one's figures stand on top."""
+    first = files[0]
+    top: dict[str, Any] = {}
+    if first.verification:
+        top = {
+            "top1": first.verification.top1,
+            "max_abs_diff": first.verification.max_abs_diff,
+            "latency_ms": first.latency_ms,
+        }
+    known = dict(kept) | {made.path.name: made.as_dict() for made in files}
+    return file.with_measured(**top, files=known)

@@ -181,10 +181,10 @@ def test_an_edited_subnet_file_is_refused(
     edit(document)
     path = tmp_path / "edited.json"
     path.write_text(json.dumps(document))
-    result = in_trained("export", path, "--onnx", "-o", tmp_path / "out.onnx")
+    result = in_trained("export", path, "--onnx", "-o", tmp_path / "out")
     assert result.code == 2
     assert text in _one_line(result.stderr)
-    assert not (tmp_path / "out.onnx").exists()
+    assert not (tmp_path / "out").exists()
 
 
 def test_damaged_weights_are_named(in_trained: Command, trained: Path, tmp_path: Path):

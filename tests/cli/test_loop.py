@@ -36,7 +36,17 @@ def test_train_search_and_export_follow_each_other_without_paths(
     assert exported.json["images"] == 2000
     assert 0 < exported.json["latency_ms"] < 100
     run = next((trained / "runs").iterdir())
-    assert Path(exported.json["files"]["onnx"]).resolve() == run / "export" / "subnet.onnx"
+    folder = run / "export" / "subnet"
+    assert Path(exported.json["folder"]).resolve() == folder
+    names = {path.name for path in folder.iterdir()}
+    assert names == {
+        "model.onnx",
+        "subnet.json",
+        "README.md",
+        "labels.txt",
+        "predict.py",
+        "samples",
+    }
 
 
 def test_the_run_folder_holds_what_the_design_says(trained: Path):
@@ -60,18 +70,18 @@ def test_the_run_folder_holds_what_the_design_says(trained: Path):
 def test_the_exported_file_alone_classifies_a_real_image_as_its_card_says(
     in_trained: Command, tmp_path: Path
 ):
-    exported = in_trained("export", "--onnx", "-o", tmp_path / "net.onnx", "--json")
-    model = onnx.load(tmp_path / "net.onnx")
+    exported = in_trained("export", "--onnx", "-o", tmp_path / "net", "--json")
+    model = onnx.load(tmp_path / "net" / "model.onnx")
     facts = {item.key: json.loads(item.value) for item in model.metadata_props}
     assert len(facts["classes"]) == 10
     pixels = load_fashion_mnist().test.pixels(slice(0, 200)).astype(np.float32) / 255
     framed = np.pad(pixels, ((0, 0), (2, 2), (2, 2), (0, 0))).transpose(0, 3, 1, 2)
     # 16 px network: the stored evaluation view halves the 32 px frame; shapes suffice here
     images = ((framed[:, :, ::2, ::2] - facts["mean"][0]) / facts["std"][0]).astype(np.float32)
-    session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "net" / "model.onnx")
     logits = [session.run(None, {"images": image[None]})[0] for image in images]
     assert np.isfinite(np.concatenate(logits)).all()
-    card = (tmp_path / "net.md").read_text()
+    card = (tmp_path / "net" / "README.md").read_text()
     assert f"{exported.json['top1']:.2f} % of 2000" in card
     assert not [n for n in model.graph.node if n.op_type == "BatchNormalization"]
 
@@ -79,18 +89,17 @@ def test_the_exported_file_alone_classifies_a_real_image_as_its_card_says(
 def test_an_export_that_disagrees_with_torch_is_not_left_behind(
     in_trained: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("supernet.workflow.export.TOLERANCE", -1.0)
-    failed = in_trained("export", "--onnx", "-o", tmp_path / "net.onnx")
+    monkeypatch.setattr("supernet.export.formats.onnx.Onnx.tolerance", -1.0)
+    failed = in_trained("export", "--onnx", "-o", tmp_path / "net")
     assert failed.code == 1
     assert "differ by" in failed.stderr.strip().splitlines()[-1]
-    assert not list(tmp_path.glob("net*"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_dynamic_batch_is_exported_when_asked_for(in_trained: Command, tmp_path: Path):
-    path = tmp_path / "many.onnx"
-    exported = in_trained("export", "--onnx", "--dynamic-batch", "-o", path)
+    exported = in_trained("export", "--onnx", "--dynamic-batch", "-o", tmp_path / "many")
     assert exported.code == 0, exported.stderr
-    session = onnxruntime.InferenceSession(path)
+    session = onnxruntime.InferenceSession(tmp_path / "many" / "model.onnx")
     found = session.run(None, {"images": np.zeros((3, 1, 16, 16), np.float32)})[0]
     assert found.shape == (3, 10)
 

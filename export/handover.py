@@ -1,0 +1,75 @@
+"""What lies beside an exported file, so that a stranger can use the folder."""
+
+import importlib.util
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from supernet.files import write_text
+
+__all__ = ["SAMPLES", "write_labels", "write_predict_script", "write_samples"]
+
+SAMPLES = 2
+"""Sample images of a folder."""
+_SCRIPT = Path(__file__).with_name("predict.py")
+
+
+def write_labels(folder: Path, classes: Sequence[str]) -> Path:
+    """Write ``labels.txt``: a class a line, in the order of the outputs."""
+    path = folder / "labels.txt"
+    write_text(path, "".join(f"{' '.join(label.split())}\n" for label in classes))
+    return path
+
+
+def write_predict_script(folder: Path) -> Path:
+    """Write ``predict.py``, which needs ONNX Runtime, NumPy and Pillow alone."""
+    path = folder / "predict.py"
+    write_text(path, _SCRIPT.read_text(encoding="utf-8"))
+    return path
+
+
+def write_samples(
+    folder: Path, models: Sequence[Path], pixels: npt.NDArray[np.uint8], labels: Sequence[str]
+) -> Path:
+    """Write sample images, and what each ONNX file gives for them through ``predict.py``.
+
+    Args:
+        folder: of the export.
+        models: ONNX files in it.
+        pixels: of the images, ``(N, H, W, C)``.
+        labels: their classes, for the names of the files.
+    """
+    where = folder / "samples"
+    where.mkdir(parents=True, exist_ok=True)
+    files = []
+    for number, (image, label) in enumerate(zip(pixels, labels), start=1):
+        plain = "".join(c if c.isalnum() else "_" for c in label)[:40]
+        path = where / f"{number}_{plain}.png"
+        Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path)
+        files.append(path)
+    script = _predict_script()
+    expected: dict[str, Mapping[str, Any]] = {}
+    for model in models:
+        classifier = script.Classifier(model)
+        expected[model.name] = {
+            path.name: [round(float(x), 6) for x in classifier.outputs(Image.open(path))]
+            for path in files
+        }
+    path = where / "expected.json"
+    write_text(path, json.dumps(expected, indent=1) + "\n")
+    return path
+
+
+def _predict_script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("supernet_predict_script", _SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

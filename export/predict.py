@@ -1,0 +1,107 @@
+"""Classify images with the networks in this folder.
+
+    pip install onnxruntime numpy pillow
+    python predict.py photo.jpg [more.jpg ...] [--model model_int8.onnx]
+    python predict.py --check
+
+`--check` runs the sample images and compares with the outputs that are expected of them.
+How an image is cut, scaled and normalised stands in the ONNX file, and is read from there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from PIL import Image
+
+HERE = Path(__file__).resolve().parent
+TOLERANCE = 1e-3  # of a logit, in fp32; other processors round otherwise
+
+
+class Classifier:
+    """An ONNX file of this folder, ready to run.
+
+    Args:
+        path: of the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        meta = self.session.get_modelmeta().custom_metadata_map
+        self.facts = {key: json.loads(value) for key, value in meta.items()}
+        self.input = self.session.get_inputs()[0]
+        self.classes = self.facts["classes"]
+
+    def prepare(self, image: Image.Image) -> Any:
+        """A picture (`PIL.Image`) as the network reads it, shape (1, C, H, W)."""
+        channels, height, width = self.input.shape[1:]
+        picture = image.convert("L" if channels == 1 else "RGB")
+        side = min(picture.size) * self.facts["frame"]
+        left, top = (picture.width - side) / 2, (picture.height - side) / 2
+        edges = [round(edge) for edge in (left, top, left + side, top + side)]
+        square = picture.crop(tuple(edges)).resize((width, height), Image.Resampling.BILINEAR)
+        pixels = np.asarray(square, np.uint8).reshape(height, width, channels)
+        pixels = pixels.transpose(2, 0, 1)[None]
+        if self.facts["pixels"]:
+            return np.ascontiguousarray(pixels)
+        mean, std = (np.array(self.facts[key]).reshape(1, -1, 1, 1) for key in ("mean", "std"))
+        return ((pixels / 255 - mean) / std).astype(np.float32)
+
+    def outputs(self, image: Image.Image) -> Any:
+        """What the network says of a picture, one number a class."""
+        return self.session.run(None, {self.input.name: self.prepare(image)})[0][0]
+
+    def best(self, image: Image.Image, count: int = 3) -> list[tuple[str, float]]:
+        """The most probable classes, each with its probability."""
+        found = self.outputs(image).astype(np.float64)
+        if self.facts["output"] == "logits":
+            found = np.exp(found - found.max())
+            found /= found.sum()
+        order = np.argsort(-found)[:count]
+        return [(self.classes[index], float(found[index])) for index in order]
+
+
+def check() -> int:
+    """Compare every model with the outputs that are expected of the sample images."""
+    expected = json.loads((HERE / "samples" / "expected.json").read_text(encoding="utf-8"))
+    wrong = 0
+    for name, images in expected.items():
+        classifier = Classifier(HERE / name)
+        for file, wanted in images.items():
+            with Image.open(HERE / "samples" / file) as image:
+                found = classifier.outputs(image)
+            same = int(np.argmax(found)) == int(np.argmax(wanted))
+            close = float(np.abs(found - np.array(wanted)).max())
+            right = same and ("int8" in name or close <= TOLERANCE)
+            wrong += not right
+            label = classifier.classes[int(np.argmax(found))]
+            print(f"{name} {file}: {label}, off by {close:.1e}: {'ok' if right else 'WRONG'}")
+    return 1 if wrong else 0
+
+
+def main() -> int:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("images", nargs="*", type=Path)
+    models = sorted(path.name for path in HERE.glob("*.onnx"))
+    parser.add_argument("--model", default=models[0] if models else "model.onnx")
+    parser.add_argument("--check", action="store_true", help="run the sample images")
+    given = parser.parse_args()
+    if given.check or not given.images:
+        return check()
+    classifier = Classifier(HERE / given.model)
+    for path in given.images:
+        with Image.open(path) as image:
+            best = classifier.best(image)
+        print(f"{path}: " + ", ".join(f"{label} {100 * share:.1f} %" for label, share in best))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""Times of exported files, and whether they are what was predicted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from supernet.errors import ConfigError, FileFormatError
+from supernet.export import exporter_of
+from supernet.export.contract import Precision
+from supernet.latency import (
+    LatencyTable,
+    Loadable,
+    Protocol,
+    backend_of,
+    load_target,
+    measure,
+    measure_drift_corrected,
+)
+from supernet.progress import Progress, silent
+from supernet.space import Space, SubnetFile, encode
+
+__all__ = ["LatencyCheck", "check_latency", "file_latencies", "table_of_prediction"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyCheck:
+    """A prediction beside the measurement of the exported file."""
+
+    target: str
+    precision: Precision
+    predicted_ms: float
+    low_ms: float | None
+    """Nine in ten networks stay above this; None where the table knows no interval."""
+    high_ms: float | None
+    measured_ms: float
+
+    @property
+    def within(self) -> bool:
+        """Whether the measurement lies in the interval."""
+        low = self.predicted_ms * 0.9 if self.low_ms is None else self.low_ms
+        high = self.predicted_ms * 1.1 if self.high_ms is None else self.high_ms
+        return low <= self.measured_ms <= high
+
+    @property
+    def off(self) -> float:
+        """By how many percent the measurement is above the prediction."""
+        return 100 * (self.measured_ms / self.predicted_ms - 1)
+
+
+def table_of_prediction(file: SubnetFile) -> LatencyTable | None:
+    """The table of this machine that a subnet's latency was predicted with, if it is here."""
+    target = file.predicted.get("target")
+    if not isinstance(target, str):
+        return None
+    try:
+        table = load_target(target)
+    except (ConfigError, FileFormatError):
+        return None
+    return table if backend_of(table) is not None else None
+
+
+def file_latencies(
+    paths: Sequence[Path],
+    table: LatencyTable | None,
+    space: Space | None,
+    progress: Progress = silent,
+) -> dict[str, float]:
+    """Milliseconds of files on one thread of this machine, batch 1, by their names.
+
+    All are timed in turn. Those that ONNX Runtime runs are timed beside networks by which the
+    table was checked, so that they compare with what it predicts, however fast the machine is
+    at the moment.
+
+    Args:
+        paths: of files; their formats run here.
+        table: of this machine, or none.
+        space: of the networks by which the table was checked.
+        progress: told about every visit.
+    """
+    found: dict[str, float] = {}
+    protocol = Protocol(rounds=20)
+    own: list[Path] = []
+    wall: list[Path] = []
+    for path in paths:
+        opened = exporter_of(path).open(path)
+        (own if opened.on_calling_thread else wall).append(path)
+    if own and table is not None and space is not None and table.threads == 1:
+        ms = measure_drift_corrected(
+            table, space, [_loadable(path) for path in own], protocol, progress=progress
+        )
+        found |= dict(zip([path.name for path in own], map(float, ms)))
+    elif own:
+        timings = measure([_loadable(path) for path in own], protocol, progress=progress)
+        found |= {path.name: timing.ms for path, timing in zip(own, timings)}
+    for path in wall:  # their threads would disturb each other
+        timing = measure([_loadable(path)], protocol, on_wall=True, progress=progress)[0]
+        found[path.name] = timing.ms
+    return found
+
+
+def check_latency(
+    file: SubnetFile, space: Space, table: LatencyTable, measured: Mapping[Precision, float]
+) -> LatencyCheck | None:
+    """What the table predicts beside what was measured in its precision; None without that."""
+    precision: Precision = "int8" if table.precision == "int8" else "fp32"
+    if precision not in measured:
+        return None
+    found = table.predict_ms(space, encode(space, [file.subnet]))
+    low, high = float(found.low_ms[0]), float(found.high_ms[0])
+    return LatencyCheck(
+        target=table.target,
+        precision=precision,
+        predicted_ms=float(found.ms[0]),
+        low_ms=low if np.isfinite(low) else None,
+        high_ms=high if np.isfinite(high) else None,
+        measured_ms=measured[precision],
+    )
+
+
+def _loadable(path: Path) -> Loadable:
+    return Loadable(load=partial(_runner, path), size=path.stat().st_size)
+
+
+def _runner(path: Path) -> Any:
+    return exporter_of(path).open(path).runner()
