@@ -356,7 +356,7 @@ def _timed(
 ) -> list[ExportedFile]:
     here = [made.path for made, (how, _) in zip(files, wanted) if how.runs_here]
     ms = file_latencies(here, table, space, progress)
-    return [replace(made, latency_ms=ms.get(made.path.name)) for made in files]
+    return [replace(made, latency_ms=ms.get(made.path)) for made in files]
 
 
 def _checked(

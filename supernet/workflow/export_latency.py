@@ -68,8 +68,8 @@ def file_latencies(
     table: LatencyTable | None,
     space: Space | None,
     progress: Progress = silent,
-) -> dict[str, float]:
-    """Milliseconds of files on one thread of this machine, batch 1, by their names.
+) -> dict[Path, float]:
+    """Milliseconds of files on one thread of this machine, batch 1.
 
     All are timed in turn. Those that ONNX Runtime runs are timed beside networks by which the
     table was checked, so that they compare with what it predicts, however fast the machine is
@@ -81,7 +81,7 @@ def file_latencies(
         space: of the networks by which the table was checked.
         progress: told about every visit.
     """
-    found: dict[str, float] = {}
+    found: dict[Path, float] = {}
     protocol = Protocol(rounds=20)
     own: list[Path] = []
     wall: list[Path] = []
@@ -92,13 +92,13 @@ def file_latencies(
         ms = measure_drift_corrected(
             table, space, [_loadable(path) for path in own], protocol, progress=progress
         )
-        found |= dict(zip([path.name for path in own], map(float, ms)))
+        found |= dict(zip(own, map(float, ms)))
     elif own:
         timings = measure([_loadable(path) for path in own], protocol, progress=progress)
-        found |= {path.name: timing.ms for path, timing in zip(own, timings)}
+        found |= {path: timing.ms for path, timing in zip(own, timings)}
     for path in wall:  # their threads would disturb each other
         timing = measure([_loadable(path)], protocol, on_wall=True, progress=progress)[0]
-        found[path.name] = timing.ms
+        found[path] = timing.ms
     return found
 
 

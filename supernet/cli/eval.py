@@ -1,0 +1,89 @@
+"""`supernet eval`: networks side by side."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from supernet.cli import options
+from supernet.cli.output import print_json, print_table, progress_bar
+
+if TYPE_CHECKING:
+    from supernet.workflow.evaluation import Evaluated
+
+
+class _Numbers(options.Value):
+    """Numbers with commas between them."""
+
+    name = "numbers"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(float(number) for number in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not a list of numbers such as 0.485,0.456,0.406", param, ctx)
+
+
+@click.command(
+    epilog="Example:  supernet eval subnet.json runs/mine/export/subnet theirs.onnx --data photos. "
+    "Of a folder, every network in it. Files of this library say how they are fed; for others give "
+    "--mean and --std where they are not those of the images."
+)
+@click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option(
+    "--data", help="Images, in train/<class>/ and val/<class>/; those of the run when not given."
+)
+@click.option("--images", type=click.IntRange(1), help="Test images, always the same; else all.")
+@click.option("--mean", type=_Numbers(), help="Of pixel values from 0 to 1, a channel each.")
+@click.option("--std", type=_Numbers(), help="Likewise.")
+@click.option("--resolution", type=click.IntRange(1, 4096), help="Where a file's size varies.")
+@options.run("Run folder with the weights and images; the newest when not given.")
+@options.common
+def command(
+    files: tuple[Path, ...],
+    data: str | None,
+    images: int | None,
+    mean: tuple[float, ...] | None,
+    std: tuple[float, ...] | None,
+    resolution: int | None,
+    run_folder: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure accuracy, latency, size and peak memory of FILES on the same images."""
+    from supernet.workflow.evaluation import EvaluateRequest, evaluate_files
+
+    request = EvaluateRequest(
+        data=data,
+        run=run_folder,
+        images=images or 0,
+        mean=mean or (),
+        std=std or (),
+        resolution=resolution or 0,
+    )
+    with progress_bar() as progress:
+        found = evaluate_files(files, request, progress)
+    print_table(
+        f"{found[0].images} test images, one thread, batch 1",
+        [_row(row) for row in found],
+        ["file", "top-1", "latency", "size", "peak memory", "MACs", "thop", "runtime"],
+    )
+    if as_json:
+        print_json({"files": [asdict(row) | {"path": str(row.path)} for row in found]})
+
+
+def _row(row: "Evaluated") -> list[str]:
+    return [
+        str(row.path),
+        f"{row.top1:.2f} %",
+        f"{row.latency_ms:.4f} ms",
+        f"{row.size_bytes / 1e6:.2f} MB",
+        f"{row.memory_bytes / 1e6:.1f} MB" if row.memory_bytes is not None else "",
+        f"{row.macs / 1e6:.2f} M" if row.macs is not None else "",
+        f"{row.thop_macs / 1e6:.2f} M" if row.thop_macs is not None else "",
+        row.runtime,
+    ]

@@ -1,0 +1,266 @@
+"""Networks side by side: accuracy, latency, size and memory of files and of subnets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from supernet.data import Dataset, Views, load_dataset
+from supernet.errors import ConfigError, FileFormatError
+from supernet.evaluate.batches import ViewBatches
+from supernet.export import FORMATS, OpenedModel, exporter_of
+from supernet.export.pixels import pixels_of
+from supernet.latency import Protocol, measure
+from supernet.latency.backends import open_backend
+from supernet.progress import Progress, silent
+from supernet.runs import find_run
+from supernet.space import SubnetFile, check_operators, peak_bytes, total_macs, weight_bytes
+from supernet.workflow.export import find_subnet
+from supernet.workflow.export_latency import file_latencies
+from supernet.workflow.peak_memory import peak_memory
+
+__all__ = ["EvaluateRequest", "Evaluated", "evaluate_files", "found_files"]
+
+_BATCH_PIXELS = 200 * 128**2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateRequest:
+    """On what, and how files are fed that do not say it themselves."""
+
+    data: str | None = None
+    """Images; those of the run when not given."""
+    run: Path | None = None
+    images: int = 0
+    """Test images at most, always the same; 0 for all."""
+    mean: tuple[float, ...] = ()
+    """Of pixel values from 0 to 1; of the images' own when not given."""
+    std: tuple[float, ...] = ()
+    resolution: int = 0
+    """For files whose input size varies."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluated:
+    """One network and what was measured of it on this machine."""
+
+    path: Path
+    runtime: str
+    top1: float
+    """Percent of the test images."""
+    images: int
+    latency_ms: float
+    """One thread, batch 1."""
+    size_bytes: int
+    memory_bytes: int | None
+    """Peak, as `supernet.workflow.peak_memory`; of a subnet its live tensors and weights."""
+    macs: int | None
+    """Multiply-adds of convolutions and linear layers; None where the format does not tell."""
+    thop_macs: float | None = None
+    """As the package ``thop`` counts them; of subnets alone."""
+    resolution: int
+
+
+def found_files(paths: Sequence[Path]) -> list[Path]:
+    """Files that can be evaluated; of a folder, all in it that are networks.
+
+    Raises:
+        ConfigError: a path leads nowhere, or to a folder without networks.
+    """
+    suffixes = [info.suffix for info in FORMATS.values()]
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir() and path.suffix not in suffixes:
+            inside = sorted(file for file in path.iterdir() if file.suffix in suffixes)
+            if not inside:
+                raise ConfigError(f"{path}: no network in it (files that end in {suffixes})")
+            found += inside
+        else:
+            found.append(path)
+    return found
+
+
+def evaluate_files(
+    paths: Sequence[Path], request: EvaluateRequest, progress: Progress = silent
+) -> list[Evaluated]:
+    """Measure networks on the test images of one data set, in their order.
+
+    Args:
+        paths: of ``subnet.json`` files of runs, and of files of any format of `FORMATS`.
+        request: on what.
+        progress: told about every one.
+
+    Raises:
+        ConfigError: no such file, no images, other classes or another kind of input.
+        FileFormatError: a file that is no network, or damaged.
+    """
+    networks = [path for path in found_files(paths) if path.suffix != ".json"]
+    for path in networks:
+        if not path.exists():
+            raise ConfigError(f"{path}: no such file")
+    opened = {path: exporter_of(path).open(path, threads=0) for path in networks}
+    ms = file_latencies(networks, None, None, progress) if networks else {}
+    found = []
+    images = _Images(request, progress)
+    for number, path in enumerate(found_files(paths)):
+        progress(number, len(paths), f"evaluating, {path.name}")
+        if path.suffix == ".json":
+            found.append(_subnet(path, request, progress))
+        else:
+            row = _file(path, opened[path], images)
+            found.append(replace(row, latency_ms=ms[path]))
+    return found
+
+
+class _Images:
+    """The data set, loaded when the first file asks for it."""
+
+    def __init__(self, request: EvaluateRequest, progress: Progress) -> None:
+        self.request, self._progress = request, progress
+        self._known: dict[int, Dataset] = {}
+
+    def dataset(self, resolution: int) -> Dataset:
+        """Images of at least this size."""
+        if resolution not in self._known:
+            request = self.request
+            data = request.data
+            if data is None:
+                data = find_run(request.run).config().data
+            if not data:
+                raise ConfigError("data: the run has no images", hint="give some by --data")
+            self._known[resolution] = load_dataset(
+                data, resolution=resolution, progress=self._progress
+            )
+        return self._known[resolution]
+
+
+def _file(path: Path, model: OpenedModel, images: _Images) -> Evaluated:
+    request = images.request
+    resolution = _resolution(path, model, request)
+    dataset = images.dataset(resolution)
+    channels = model.input.image[0]
+    if channels not in (None, dataset.in_channels):
+        raise ConfigError(
+            f"{path}: reads {channels} channels, the images have {dataset.in_channels}",
+            hint="give images of its kind by --data",
+        )
+    test = dataset.test
+    if request.images and request.images < len(test):
+        rows = np.random.default_rng(0).permutation(len(test))[: request.images]
+        test = test.take(np.sort(rows))
+    views = _views(path, model, dataset, request)
+    batches = ViewBatches(
+        test,
+        resolution,
+        views,
+        batch_size=max(1, min(500, _BATCH_PIXELS // resolution**2)),
+        device=torch.device("cpu"),
+    )
+    hits, start = 0, 0
+    for batch in batches:
+        fed = pixels_of(batch, views.mean, views.std) if _reads_pixels(model) else batch
+        logits = model.logits([fed])
+        if logits.shape[1] != len(dataset.classes):
+            raise ConfigError(
+                f"{path}: gives {logits.shape[1]} outputs, the images have "
+                f"{len(dataset.classes)} classes",
+                hint="give the images that it was trained for by --data",
+            )
+        labels = test.labels[start : start + len(logits)]
+        hits += int((logits.argmax(axis=1) == labels).sum())
+        start += len(logits)
+    return Evaluated(
+        path=path,
+        runtime=model.runtime,
+        top1=100 * hits / len(test),
+        images=len(test),
+        latency_ms=0.0,
+        size_bytes=_size(path),
+        memory_bytes=peak_memory(path),
+        macs=_macs(path),
+        resolution=resolution,
+    )
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file and of what belongs to it."""
+    if path.is_dir():
+        return sum(part.stat().st_size for part in path.rglob("*"))
+    weights = (path.with_suffix(suffix) for suffix in (".bin", ".safetensors"))
+    parts = {path, *(part for part in weights if part.is_file())}
+    return sum(part.stat().st_size for part in parts)
+
+
+def _macs(path: Path) -> int | None:
+    if path.suffix != ".onnx":
+        return None
+    import onnx
+
+    from supernet.export.counting import onnx_macs
+
+    try:
+        return onnx_macs(onnx.load(path))
+    except FileFormatError:  # a graph whose shapes depend on its input
+        return None
+
+
+def _resolution(path: Path, model: OpenedModel, request: EvaluateRequest) -> int:
+    _, rows, columns = model.input.image
+    if rows is not None and columns is not None and rows != columns:
+        raise ConfigError(f"{path}: reads {rows} x {columns} pixels; only squares are supported")
+    found = rows or columns or request.resolution
+    if not found:
+        raise ConfigError(f"{path}: its input size varies", hint="give one by --resolution")
+    return found
+
+
+def _reads_pixels(model: OpenedModel) -> bool:
+    return bool(model.preprocessing.get("pixels", model.input.dtype == "uint8"))
+
+
+def _views(path: Path, model: OpenedModel, dataset: Dataset, request: EvaluateRequest) -> Views:
+    """How an image becomes what the file reads: as asked, as it says, as the images say."""
+    facts: dict[str, Any] = dict(model.preprocessing)
+    own = dataset.views
+    mean = request.mean or tuple(facts.get("mean", own.mean))
+    std = request.std or tuple(facts.get("std", own.std))
+    channels = dataset.in_channels
+    if len(mean) != channels or len(std) != channels:
+        raise ConfigError(
+            f"{path}: mean and std need {channels} values each, found {len(mean)} and {len(std)}"
+        )
+    return Views(mean=mean, std=std, frame=float(facts.get("frame", own.frame)))
+
+
+def _subnet(path: Path, request: EvaluateRequest, progress: Progress) -> Evaluated:
+    """A subnet of a run, in torch."""
+    from supernet.export.card import thop_macs
+
+    path, run = find_subnet(path, request.run)
+    file = SubnetFile.load(path)
+    check_operators(run.space(), file)
+    evaluator = run.evaluator("cpu", data=request.data, progress=progress)
+    network = evaluator.network(file.subnet)
+    resolution = file.subnet.resolution
+    score = evaluator.score(network, resolution, "test", images=request.images)
+    backend = open_backend("torch")
+    threads = torch.get_num_threads()
+    timing = measure([list(file.operators)], Protocol(), backend=backend, progress=progress)[0]
+    torch.set_num_threads(threads)
+    shape = (evaluator.dataset.in_channels, resolution, resolution)
+    weights = round(sum(map(weight_bytes, file.operators)))
+    return Evaluated(
+        path=path,
+        runtime=f"torch {torch.__version__.split('+')[0]}",
+        top1=score.top1,
+        images=len(evaluator.images("test", request.images)),
+        latency_ms=timing.ms,
+        size_bytes=weights,
+        memory_bytes=round(max(map(peak_bytes, file.operators))) + weights,
+        macs=total_macs(file.operators),
+        thop_macs=thop_macs(network.to(memory_format=torch.contiguous_format), shape),
+        resolution=resolution,
+    )
