@@ -58,6 +58,7 @@ def model_card(card: Card) -> str:
     parts = [
         f"# A network of the space `{card.file.subnet.space}`\n\n`{name}`",
         _files(card),
+        _finetuned(card.file.measured),
         _network(card),
         _latency(card),
         _int8(card),
@@ -90,6 +91,16 @@ def _files(card: Card) -> str:
     )
     notes = "".join(f"\n- {note}" for facts in card.files.values() for note in facts["notes"])
     return "## Files\n\n" + "\n".join(rows) + torch_line + ("\n" + notes) * bool(notes)
+
+
+def _finetuned(measured: Mapping[str, Any]) -> str:
+    if "before_finetuning_holdout_top1" not in measured:
+        return ""
+    before, after = measured["before_finetuning_holdout_top1"], measured["holdout_top1"]
+    return (
+        f"Finetuned after it was taken from its supernet: {before:.2f} % of the held-out images "
+        f"before, {after:.2f} % after."
+    )
 
 
 def _size(count: int) -> str:

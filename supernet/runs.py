@@ -13,7 +13,8 @@
 ``quality.json``         accuracies of subnets of all sizes
 ``comparison.json``      networks measured beside a search
 ``standalone/<key>/``    runs of single subnets that were trained standalone, to compare
-``export/``              ONNX files and model cards
+``finetune/<key>/``      runs of single subnets that were finetuned from this one's weights
+``export/``              one folder a subnet: files, model card, script
 ``report.html``          the report
 =======================  ======================================================
 """
@@ -141,6 +142,11 @@ class Run:
     def standalone(self) -> Path:
         """Folder of the runs of single subnets, by `Subnet.key`."""
         return self.folder / "standalone"
+
+    @property
+    def finetuned(self) -> Path:
+        """Folder of the runs of single subnets that were finetuned, by `Subnet.key`."""
+        return self.folder / "finetune"
 
     @property
     def exports(self) -> Path:

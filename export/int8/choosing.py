@@ -20,6 +20,7 @@ __all__ = ["Chooser", "Int8Report", "Trial"]
 
 _SENSITIVITY_S = 20.0  # for the images of all layers together
 _FEWEST, _MOST = 16, 256  # images that a layer is judged by
+_MOST_TRIED = 12  # layers that may go back to integers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +154,8 @@ class Chooser:
     def _fewest(self, best: Trial, sensitivity: dict[str, float], wanted: float) -> list[Trial]:
         """Trials with the most sensitive layers in float; the last one has the fewest that do.
 
-        How many is found by halving: the more are in float, the less is lost.
+        How many is found by halving, since the more are in float, the less is lost; then those
+        of them that turn out not to be needed go back to integers.
         """
         order = list(sensitivity)
         low, high, found = 0, len(order), {}
@@ -169,7 +171,12 @@ class Chooser:
             found[high] = self.trial(
                 best.method, reduce_range=best.reduce_range, in_float=tuple(order[:high])
             )
-        return [*(trial for count, trial in found.items() if count != high), found[high]]
+        trials = [*(trial for count, trial in found.items() if count != high), found[high]]
+        for layer in order[high - 1 : 0 : -1][:_MOST_TRIED]:
+            kept = tuple(name for name in trials[-1].in_float if name != layer)
+            fewer = self.trial(best.method, reduce_range=best.reduce_range, in_float=kept)
+            trials.insert(len(trials) if fewer.top1 >= wanted else -1, fewer)
+        return trials
 
     def _quantised(self, method: str, **how: Any) -> onnx.ModelProto:
         if method not in self._ranges:

@@ -49,6 +49,12 @@ def _formats(function: Callable[..., Any]) -> Callable[..., Any]:
     help="Of ONNX files; the oldest that has every operator when not given.",
 )
 @click.option(
+    "--finetuned/--not-finetuned",
+    default=True,
+    show_default=True,
+    help="Take the weights of `supernet finetune`, where there are some.",
+)
+@click.option(
     "--data",
     help="Images to recalibrate and check with, in train/<class>/ and val/<class>/; those of the "
     "run when not given.",
@@ -92,6 +98,8 @@ def _print(outcome: "ExportOutcome") -> None:
             "were exported",
             err=True,
         )
+    if outcome.finetuned:
+        click.echo("note: with its finetuned weights", err=True)
     first = outcome.first.verification
     title = f"Exported to {outcome.folder}"
     if first:

@@ -21,6 +21,7 @@ _COMMANDS = {
     "results": "what was searched for, and any subnet of it",
     "report": "the page of a run or of searches, made anew",
     "latency": "latency tables: predict, show, check, fit, import",
+    "finetune": "train a found subnet a little further",
     "export": "write a subnet in any format, verified, INT8 included",
     "eval": "accuracy, latency, size and memory of files, side by side",
     "import": "bring in published supernets, networks, predictors, tables",

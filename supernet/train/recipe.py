@@ -9,7 +9,10 @@ from supernet.errors import ConfigError
 from supernet.models.published import is_published
 from supernet.train.search_phase import SearchPhase
 
-__all__ = ["Elastic", "Phase", "Precision", "Recipe", "SubnetKind"]
+__all__ = ["RUN_TEACHER", "Elastic", "Phase", "Precision", "Recipe", "SubnetKind"]
+
+RUN_TEACHER = "run:"
+"""Begins the name of a teacher that is the largest subnet of a run."""
 
 SubnetKind: TypeAlias = Literal["largest", "smallest", "random", "best_up", "worst_up"]
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16", "auto"]
@@ -72,7 +75,7 @@ class Phase:
     nothing else, or as it was at the start. ``in_place``: the largest subnet of the same
     step, which then comes first, learns from labels alone and teaches the others (BigNAS,
     arXiv:2003.11142). ``torchvision:NAME``, ``timm:NAME``, with ``=FILE`` for weights of
-    your own: that network."""
+    your own: that network. ``run:FOLDER``: the largest subnet of a trained run."""
     sort_channels: bool = False
     """Whether channels are sorted by importance before this phase."""
     search: SearchPhase | None = None
@@ -99,10 +102,11 @@ class Phase:
 
     def _subnet_problems(self) -> list[str]:
         problems = []
-        if self.teacher not in ("frozen", "in_place") and not is_published(self.teacher):
+        foreign = is_published(self.teacher) or self.teacher.startswith(RUN_TEACHER)
+        if self.teacher not in ("frozen", "in_place") and not foreign:
             problems.append(
-                "teacher: must be frozen, in_place, torchvision:NAME or timm:NAME, found "
-                f"{self.teacher!r}"
+                "teacher: must be frozen, in_place, torchvision:NAME, timm:NAME or run:FOLDER, "
+                f"found {self.teacher!r}"
             )
         if self.teacher == "in_place" and self.subnets[:1] != ("largest",):
             problems.append("subnets: must start with largest for teacher: in_place")

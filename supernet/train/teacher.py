@@ -8,7 +8,9 @@ from torch import nn
 from supernet.errors import ConfigError, FileFormatError
 from supernet.models import Supernet, extract, load_weights
 from supernet.models.published import network_channels, open_network
-from supernet.train.recipe import Elastic, Phase, Recipe
+from supernet.runs import Run
+from supernet.space import largest_subnet
+from supernet.train.recipe import RUN_TEACHER, Elastic, Phase, Recipe
 
 __all__ = ["Teachers"]
 
@@ -62,6 +64,9 @@ class Teachers:
         return self._foreign[phase.teacher]
 
     def _open(self, source: str, device: torch.device) -> nn.Module:
+        if source.startswith(RUN_TEACHER):
+            run = Run(Path(source.removeprefix(RUN_TEACHER)))
+            return _teacher(run.evaluator(str(device)).network(largest_subnet(run.space())))
         space = self._supernet.space
         network = open_network(source, num_classes=space.num_classes)
         channels = network_channels(network)

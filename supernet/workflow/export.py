@@ -20,6 +20,7 @@ from supernet.export.handover import (
 )
 from supernet.export.pixels import Deployed, pixels_of
 from supernet.files import write_text
+from supernet.latency import LatencyTable
 from supernet.progress import Progress, silent
 from supernet.runs import Run, find_run
 from supernet.space import Space, SubnetFile, check_operators
@@ -30,6 +31,7 @@ from supernet.workflow.export_latency import (
     file_latencies,
     table_of_prediction,
 )
+from supernet.workflow.finetune import finetuned_file
 
 __all__ = ["ExportOutcome", "ExportRequest", "ExportedFile", "export_subnet", "find_subnet"]
 
@@ -56,6 +58,8 @@ class ExportRequest:
     """Points of accuracy that int8 may lose before layers are kept in float."""
     data: str | None = None
     """Images to recalibrate and check with, where not those of the run."""
+    finetuned: bool = True
+    """Take finetuned weights, where the subnet was finetuned from the run's newest ones."""
 
     def exporters(self) -> list[tuple[Exporter, Precision]]:
         """What is written, one file each.
@@ -119,6 +123,8 @@ class ExportOutcome:
     """Against the prediction, where there is one for this machine."""
     weights_changed: bool
     """Whether the supernet was trained on since the subnet was found."""
+    finetuned: bool = False
+    """Whether the weights are those of `supernet finetune`."""
 
     @property
     def first(self) -> ExportedFile:
@@ -198,6 +204,15 @@ def export_subnet(
     check_folder(folder)
     file, space = SubnetFile.load(path), run.space()
     check_operators(space, file)
+    better = finetuned_file(run, file) if request.finetuned else None
+    if better is not None:
+        return export_subnet(
+            better,
+            Run(better.parent),
+            replace(request, finetuned=False),
+            output=folder,
+            progress=progress,
+        )
     evaluator = run.evaluator(data=request.data, progress=progress)
     progress(0, 1, "statistics of the subnet")
     job = _Job(evaluator, file, request)
@@ -206,8 +221,8 @@ def export_subnet(
     with staged(folder, earlier.stale) as stage:
         files = [job.written(stage, made, precision, progress) for made, precision in wanted]
         table = table_of_prediction(file)
-        files = _timed(files, wanted, table, space, progress)
-        latency = _checked(files, file, space, table)
+        files = _timed(files, wanted, table, _checked_space(run, table), progress)
+        latency = _checked(files, file, table)
         measured = _measured(file, files, earlier.kept)
         replace(measured, checkpoint=checkpoint).save(stage / SUBNET_FILE)
         job.hand_over(stage, files, measured, latency)
@@ -216,6 +231,7 @@ def export_subnet(
         files=tuple(replace(made, path=folder / made.path.name) for made in files),
         latency=latency,
         weights_changed=(file.checkpoint or {}).get("sha256") != checkpoint["sha256"],
+        finetuned="finetuned_from" in file.measured,
     )
 
 
@@ -350,8 +366,8 @@ def _parts(path: Path) -> list[Path]:
 def _timed(
     files: list[ExportedFile],
     wanted: list[tuple[Exporter, Precision]],
-    table: Any,
-    space: Space,
+    table: LatencyTable | None,
+    space: Space | None,
     progress: Progress,
 ) -> list[ExportedFile]:
     here = [made.path for made, (how, _) in zip(files, wanted) if how.runs_here]
@@ -359,8 +375,23 @@ def _timed(
     return [replace(made, latency_ms=ms.get(made.path)) for made in files]
 
 
+def _checked_space(run: Run, table: LatencyTable | None) -> Space | None:
+    """The space by whose networks a table was checked, where it is that of the run.
+
+    A finetuned subnet has a space of its own; its run lies in that of the supernet.
+    """
+    if table is None:
+        return None
+    for folder in (run.folder.resolve(), *run.folder.resolve().parents[:2]):
+        if (folder / "config.yaml").is_file():
+            space = Run(folder).space()
+            if space.hash == table.held_out.space_hash:
+                return space
+    return None
+
+
 def _checked(
-    files: list[ExportedFile], file: SubnetFile, space: Space, table: Any
+    files: list[ExportedFile], file: SubnetFile, table: LatencyTable | None
 ) -> LatencyCheck | None:
     if table is None:
         return None
@@ -369,7 +400,7 @@ def _checked(
         for made in files
         if made.format == "onnx" and made.latency_ms is not None
     }
-    return check_latency(file, space, table, ms)
+    return check_latency(file, table, ms)
 
 
 def _measured(file: SubnetFile, files: list[ExportedFile], kept: Mapping[str, Any]) -> SubnetFile:

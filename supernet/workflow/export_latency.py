@@ -6,8 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from supernet.errors import ConfigError, FileFormatError
 from supernet.export import exporter_of
 from supernet.export.contract import Precision
@@ -21,7 +19,7 @@ from supernet.latency import (
     measure_drift_corrected,
 )
 from supernet.progress import Progress, silent
-from supernet.space import Space, SubnetFile, encode
+from supernet.space import Space, SubnetFile
 
 __all__ = ["LatencyCheck", "check_latency", "file_latencies", "table_of_prediction"]
 
@@ -103,20 +101,23 @@ def file_latencies(
 
 
 def check_latency(
-    file: SubnetFile, space: Space, table: LatencyTable, measured: Mapping[Precision, float]
+    file: SubnetFile, table: LatencyTable, measured: Mapping[Precision, float]
 ) -> LatencyCheck | None:
-    """What the table predicts beside what was measured in its precision; None without that."""
+    """What a subnet's file predicts beside what was measured in the table's precision.
+
+    None where nothing was predicted, or nothing measured in that precision.
+    """
     precision: Precision = "int8" if table.precision == "int8" else "fp32"
-    if precision not in measured:
+    predicted = file.predicted.get("latency_ms")
+    if precision not in measured or predicted is None:
         return None
-    found = table.predict_ms(space, encode(space, [file.subnet]))
-    low, high = float(found.low_ms[0]), float(found.high_ms[0])
+    error = table.held_out.error_quantile(0.9) if table.held_out.networks else None
     return LatencyCheck(
         target=table.target,
         precision=precision,
-        predicted_ms=float(found.ms[0]),
-        low_ms=low if np.isfinite(low) else None,
-        high_ms=high if np.isfinite(high) else None,
+        predicted_ms=predicted,
+        low_ms=None if error is None else predicted * (1 - error),
+        high_ms=None if error is None else predicted * (1 + error),
         measured_ms=measured[precision],
     )
 

@@ -9,6 +9,7 @@ from supernet.models.published import is_published
 from supernet.progress import Progress, silent
 from supernet.runs import find_run
 from supernet.train import Recipe
+from supernet.train.recipe import RUN_TEACHER
 
 __all__ = ["SPACES", "absolute_sources", "start_from"]
 
@@ -53,6 +54,8 @@ def absolute_sources(recipe: Recipe) -> Recipe:
 
 
 def _absolute_published(source: str) -> str:
+    if source.startswith(RUN_TEACHER):
+        return f"{RUN_TEACHER}{Path(source.removeprefix(RUN_TEACHER)).resolve()}"
     name, _, file = source.partition("=")
     return f"{name}={Path(file).resolve()}" if is_published(source) and file else source
 

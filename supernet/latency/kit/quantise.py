@@ -1,10 +1,11 @@
-"""A float graph in the form that ONNX Runtime's static quantisation gives it.
+"""A float graph in the form in which int8 files are exported.
 
 Around what runs on 8-bit integers, every tensor is quantised and dequantised at once
 (QDQ form); the runtime fuses these pairs away. ReLU and clipping vanish into the
 range of what they follow. Scales are as random as the weights: time does not depend
-on them. Checked against `onnxruntime.quantization.quantize_static` with unsigned
-activations and signed weights by channel, whose defaults are several times slower.
+on them. Hard-swish and hard-sigmoid are gates of integers (see
+`supernet.export.int8.gates`), a mean over rows and columns is a global pooling. A test
+compares what the runtime makes of it with what it makes of an exported file.
 """
 
 from __future__ import annotations
@@ -18,9 +19,18 @@ from supernet.latency.kit.proto import Graph, Node
 __all__ = ["quantised"]
 
 _INTEGER = {"Conv", "Gemm", "Add", "Mul", "Sigmoid", "AveragePool", "MaxPool"}
+_INTEGER |= {"HardSwish", "HardSigmoid", "ReduceMean"}
+_GATES = {"HardSwish", "HardSigmoid"}
 _IN_RANGE = {"Relu", "Clip"}  # become the lower and upper end of a range
 _SAME_SCALE = {"AveragePool", "MaxPool"}
 _WITH_WEIGHTS = {"Conv", "Gemm"}
+_GATE = {
+    "gate_three": np.array(255, np.uint8),
+    "gate_three_scale": np.array(3 / 255, np.float32),
+    "gate_six_scale": np.array(6 / 255, np.float32),
+    "gate_one_scale": np.array(1 / 255, np.float32),
+    "gate_zero": np.array(0, np.uint8),
+}
 
 
 def quantised(graph: Graph) -> Graph:
@@ -44,12 +54,49 @@ class _Quantiser:
             if node.op in _IN_RANGE:
                 self._name[node.output] = self._name.get(node.inputs[0], node.inputs[0])
                 continue
+            if node.op == "ReduceMean":
+                self._pool(node, touched, positive)
+                continue
             inputs = [self._input(name, node, touched, positive) for name in node.inputs]
+            if node.op in _GATES:
+                self._gate(node, inputs[0])
+                continue
             self._nodes.append(node._replace(inputs=tuple(inputs)))
         output = self._resolve(graph.output)
         if output in touched:
             output = self._pair(output, positive)
         return graph._replace(nodes=self._nodes, weights=self._weights, output=output)
+
+    def _pool(self, node: Node, touched: set[str], positive: set[str]) -> None:
+        """A mean over rows and columns."""
+        x = self._input(node.inputs[0], node, touched, positive)
+        if node.attributes["keepdims"]:
+            self._nodes.append(Node("GlobalAveragePool", (x,), node.output, {}))
+            return
+        pooled = node.output + "_pooled"
+        self._nodes.append(Node("GlobalAveragePool", (x,), pooled, {}))
+        inner = self._pair(pooled, positive)
+        self._nodes.append(Node("Flatten", (inner,), node.output, {"axis": 1}))
+        self._scale[node.output] = pooled
+
+    def _gate(self, node: Node, x: str) -> None:
+        """``clip(x + 3, 0, 6) / 6`` by quantising to one range and reading another."""
+        y = node.output
+        for name, value in _GATE.items():
+            self._weights[name] = value
+        three = ("gate_three", "gate_three_scale", "gate_zero")
+        self._nodes += [
+            Node("DequantizeLinear", three, y + "_three", {}),
+            Node("Add", (x, y + "_three"), y + "_sum", {}),
+            Node("QuantizeLinear", (y + "_sum", "gate_six_scale", "gate_zero"), y + "_int", {}),
+        ]
+        one = (y + "_int", "gate_one_scale", "gate_zero")
+        if node.op == "HardSigmoid":
+            self._nodes.append(Node("DequantizeLinear", one, y + "_d", {}))
+            self._dequantised[y] = y + "_d"
+            return
+        self._nodes.append(Node("DequantizeLinear", one, y + "_gate", {}))
+        self._nodes.append(Node("Mul", (x, y + "_gate"), y, {}))
 
     def _resolve(self, name: str) -> str:
         return self._name.get(name, name)

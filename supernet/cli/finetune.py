@@ -1,0 +1,79 @@
+"""`supernet finetune`: a found subnet trained a little further."""
+
+from pathlib import Path
+
+import click
+
+from supernet.cli import options
+from supernet.cli.output import print_json, print_table, progress_bar
+
+
+@click.command(
+    epilog="Example:  supernet finetune subnet.json --epochs 5, then supernet export subnet.json "
+    "--onnx, which takes the finetuned weights. What was stopped goes on when the same command is "
+    "given again."
+)
+@click.argument("subnet", type=click.Path(path_type=Path), default=Path("subnet.json"))
+@click.option(
+    "--epochs",
+    type=click.FloatRange(0, 10_000, min_open=True),
+    default=3.0,
+    show_default=True,
+    help="Passes over the training images.",
+)
+@click.option(
+    "--lr",
+    type=click.FloatRange(0, 100, min_open=True),
+    help="Highest learning rate; a fifth of the recipe's highest when not given.",
+)
+@click.option(
+    "--distill",
+    type=click.FloatRange(0, 1),
+    default=0.7,
+    show_default=True,
+    help="Weight of what the supernet's largest subnet says, against the labels.",
+)
+@click.option(
+    "--ema",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    show_default=True,
+    help="Share that an average of the weights keeps at each step; 0 for none.",
+)
+@click.option("--fresh", is_flag=True, help="Begin again where it was finetuned before.")
+@options.run("Run folder with the weights; that of the subnet file when not given.")
+@options.device
+@options.common
+def command(
+    subnet: Path,
+    epochs: float,
+    lr: float | None,
+    distill: float,
+    ema: float,
+    fresh: bool,
+    run_folder: Path | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Train SUBNET a little further from its slice of the supernet's weights."""
+    from supernet.evaluate import resolved_device
+    from supernet.workflow.export import find_subnet
+    from supernet.workflow.finetune import FinetuneRequest, finetune_subnet
+
+    request = FinetuneRequest(epochs=epochs, lr=lr or 0.0, distill=distill, ema=ema)
+    path, run = find_subnet(subnet, run_folder)
+    with progress_bar() as progress:
+        outcome = finetune_subnet(
+            path, run, request, device=resolved_device(device), fresh=fresh, progress=progress
+        )
+    gain = outcome.after - outcome.before
+    print_table(
+        f"Finetuned {path}",
+        [
+            ["with the supernet's weights", f"{outcome.before:.2f} % of the held-out images"],
+            ["finetuned", f"{outcome.after:.2f} % ({gain:+.2f} points)"],
+        ],
+    )
+    click.echo(f"\nsubnet: {outcome.file}\nnext: supernet export {outcome.file} --onnx")
+    if as_json:
+        print_json({"before": outcome.before, "after": outcome.after, "subnet": str(outcome.file)})

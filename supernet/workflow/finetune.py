@@ -1,0 +1,169 @@
+"""A found subnet trained a little further, as a run of its own that export takes."""
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from supernet.errors import ConfigError, FileFormatError
+from supernet.files import fill, sha256
+from supernet.models import Supernet, extract, load_pretrained, save_weights
+from supernet.progress import Progress, silent
+from supernet.runs import Run
+from supernet.space import SubnetFile, check_operators, decode, largest
+from supernet.train import Phase, Recipe
+from supernet.train.recipe import RUN_TEACHER
+from supernet.workflow.quality import standalone_space
+from supernet.workflow.train import resume_training, train_supernet
+
+__all__ = ["FinetuneOutcome", "FinetuneRequest", "finetune_subnet", "finetuned_file"]
+
+_FILE = "subnet.json"
+_START = "start.safetensors"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinetuneRequest:
+    """How a subnet is finetuned."""
+
+    epochs: float = 3.0
+    lr: float = 0.0
+    """Highest learning rate; a fifth of the recipe's highest when 0."""
+    distill: float = 0.7
+    """Weight of what the supernet's largest subnet says."""
+    ema: float = 0.0
+    """Share that an average of the weights keeps at each step; 0 for none."""
+
+    def recipe(self, trained: Recipe, teacher: Path) -> Recipe:
+        """The supernet's recipe, as one gentle phase.
+
+        Args:
+            trained: of the supernet.
+            teacher: its run.
+        """
+        phase = Phase(
+            name="finetune",
+            epochs=self.epochs,
+            lr=self.lr or _LR_SHARE * max(phase.lr for phase in trained.phases),
+            warmup_epochs=min(_WARMUP, self.epochs / 4),
+            subnets=("largest",),
+            distill=self.distill,
+            teacher=f"{RUN_TEACHER}{teacher.resolve()}",
+        )
+        return replace(
+            trained,
+            name=f"{trained.name}-finetune",
+            drop_path=0.0,
+            ema=self.ema,
+            phases=(phase,),
+        )
+
+
+_LR_SHARE = 0.2
+_WARMUP = 0.25  # epochs: momentum and averages begin from nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinetuneOutcome:
+    """A finetuned subnet."""
+
+    file: Path
+    """Its ``subnet.json``, in the folder of its run."""
+    before: float
+    """Accuracy on the held-out images with the supernet's weights, percent."""
+    after: float
+    """With its own."""
+
+
+def finetuned_file(run: Run, file: SubnetFile) -> Path | None:
+    """The file of a subnet that was finetuned from this run's newest weights, if there is one."""
+    path = run.finetuned / file.subnet.key / _FILE
+    try:
+        found = SubnetFile.load(path)
+    except (FileFormatError, ConfigError):
+        return None
+    fresh = found.measured.get("finetuned_from") == sha256(run.weights())
+    return path if fresh else None
+
+
+def finetune_subnet(
+    path: Path,
+    run: Run,
+    request: FinetuneRequest,
+    *,
+    device: str = "cpu",
+    fresh: bool = False,
+    progress: Progress = silent,
+) -> FinetuneOutcome:
+    """Train a subnet a little further from its slice of the supernet's weights.
+
+    The recipe is the run's own in one gentle phase, with its largest subnet as the teacher. It
+    becomes a run in ``finetune/`` whose space is this subnet alone. What was stopped goes on when
+    it is called again.
+
+    Args:
+        path: of the ``subnet.json``.
+        run: holds its weights.
+        request: how long and how.
+        device: where to train.
+        fresh: begin again where it was finetuned before.
+        progress: told about every step.
+
+    Raises:
+        ConfigError: the subnet is of another space; or it was finetuned otherwise before.
+        DataError: the run's images are gone.
+        TrainingError: a loss is not finite.
+    """
+    file, space, config = SubnetFile.load(path), run.space(), run.config()
+    check_operators(space, file)
+    if config.imported:
+        raise ConfigError(
+            f"{run.folder}: its weights were imported, so it has no recipe to finetune by",
+            hint="train from them by `supernet train --init`",
+        )
+    subnet, place = file.subnet, Run(run.finetuned / file.subnet.key)
+    recipe = request.recipe(fill(Recipe, config.recipe, "recipe"), run.folder)
+    own = standalone_space(space, subnet, dropout=0.0)
+    if fresh:
+        shutil.rmtree(place.folder, ignore_errors=True)
+    if (place.folder / "config.yaml").is_file():
+        _check_same(place, recipe)
+        resume_training(place, device=device, progress=progress)
+    else:
+        start = place.folder.resolve() / _START
+        alone = Supernet(own)
+        load_pretrained(alone, extract(run.supernet(), subnet))
+        save_weights(start, alone.state_dict())
+        train_supernet(
+            own,
+            replace(recipe, init=str(start)),
+            config.data,
+            folder=place.folder,
+            seed=config.seed,
+            device=device,
+            progress=progress,
+        )
+    before = run.evaluator(device, progress=progress).subnet_top1(subnet, "holdout")
+    only = decode(place.space(), largest(place.space()))[0]
+    after = place.evaluator(device, progress=progress).subnet_top1(only, "holdout")
+    made = SubnetFile.of(
+        place.space(),
+        only,
+        checkpoint=place.checkpoint(place.folder),
+        predicted=file.predicted,
+        measured={
+            "finetuned_from": sha256(run.weights()),
+            "before_finetuning_holdout_top1": before,
+            "holdout_top1": after,
+        },
+    )
+    made.save(place.folder / _FILE)
+    return FinetuneOutcome(file=place.folder / _FILE, before=before, after=after)
+
+
+def _check_same(place: Run, recipe: Recipe) -> None:
+    known = fill(Recipe, place.config().recipe, "recipe")
+    if replace(known, init="", precision="auto") != replace(recipe, init="", precision="auto"):
+        raise ConfigError(
+            f"{place.folder}: the subnet was finetuned otherwise before",
+            hint="give the same options to go on, or --fresh to begin again",
+        )

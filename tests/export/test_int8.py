@@ -1,0 +1,265 @@
+"""Static quantisation: what is exported in int8 computes what the float network does."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from supernet.export import Sample, Source
+from supernet.export.formats.onnx import onnx_model, open_onnx
+from supernet.export.int8.choosing import Chooser, divergence
+from supernet.export.int8.gates import narrowed
+from supernet.export.int8.graphs import layers_of, prepared
+from supernet.export.int8.quantised import quantised
+from supernet.export.int8.quantising import float_islands, quantise
+from supernet.export.int8.ranges import images_of, measured_ranges
+
+from supernet.errors import ConfigError
+from supernet.models import Network
+from supernet.space import Operator
+
+SIZE = 16
+
+
+def images(count: int, seed: int = 0) -> torch.Tensor:
+    """Smooth random pictures: neighbours are alike, as in photographs."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.randn(count, 3, 4, 4, generator=generator)
+    return torch.nn.functional.interpolate(coarse, SIZE, mode="bilinear")
+
+
+def operators() -> list[Operator]:
+    """Hard-swish, squeeze-excite, a shortcut and a linear layer."""
+    block: dict[str, Any] = {"height": 8, "width": 8, "kernel": 3, "act": "hard_swish"}
+    return [
+        Operator(
+            op="conv",
+            in_channels=3,
+            out_channels=16,
+            stride=2,
+            kernel=3,
+            act="hard_swish",
+            height=SIZE,
+            width=SIZE,
+        ),
+        Operator(
+            op="mbconv",
+            in_channels=16,
+            mid_channels=64,
+            out_channels=16,
+            se=16,
+            shortcut="identity",
+            **block,
+        ),
+        Operator(op="pool", in_channels=16, out_channels=16, height=8, width=8),
+        Operator(op="linear", in_channels=16, out_channels=10, bias=True),
+    ]
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    torch.manual_seed(0)
+    made = Network(operators()).train()
+    with torch.no_grad():
+        made.layers[-1].linear.weight.mul_(8)  # decided outputs, as of a trained network
+        for seed in range(20):
+            made(images(32, seed))
+    return made.eval()
+
+
+@pytest.fixture(scope="module")
+def model(network: Network) -> onnx.ModelProto:
+    return prepared(onnx_model(Source(network=network, in_channels=3, resolution=SIZE)))
+
+
+def source(network: Network, **how: Any) -> Source:
+    """With held-out images that the network is sure of, as a trained one is of most."""
+    held = images(600, 99)
+    with torch.no_grad():
+        logits = network(held)
+    best = logits.topk(2, dim=1).values
+    chosen = (best[:, 0] - best[:, 1]).argsort(descending=True)[:200]
+    held, labels = held[chosen], logits[chosen].argmax(dim=1).numpy()
+    return Source(
+        network=network,
+        in_channels=3,
+        resolution=SIZE,
+        calibration=[images(64, 50)],
+        holdout=Sample(batches=[held], labels=labels),
+        **how,
+    )
+
+
+def run(made: onnx.ModelProto, x: torch.Tensor) -> np.ndarray:
+    return open_onnx(made.SerializeToString()).logits([x])
+
+
+def test_preparing_changes_no_output(model: onnx.ModelProto, network: Network):
+    x = images(8)
+    with torch.no_grad():
+        expected = network(x).numpy()
+    np.testing.assert_allclose(run(model, x), expected, atol=1e-5)
+    kinds = Counter(node.op_type for node in model.graph.node)
+    assert kinds["ReduceMean"] == 0
+    assert kinds["GlobalAveragePool"] == 2
+
+
+def test_everything_runs_on_integers_and_computes_the_same(
+    model: onnx.ModelProto, network: Network
+):
+    ranges = measured_ranges(model, images_of([images(64)], 64), "minmax")
+    made = quantised(model, ranges, reduce_range=True)
+    onnx.checker.check_model(made, full_check=True)
+    assert float_islands(made) == {}
+    executed = open_onnx(made.SerializeToString()).operators()
+    assert executed["QLinearConv"] == 6
+    assert not {"Conv", "HardSwish", "HardSigmoid", "ReduceMean", "Mul", "Add"} & set(executed)
+    x = images(64, 7)
+    with torch.no_grad():
+        expected = network(x).numpy()
+    found = run(made, x)
+    assert (found.argmax(axis=1) == expected.argmax(axis=1)).mean() >= 0.95
+    assert np.std(found - expected) <= 0.04 * np.std(expected)
+
+
+def test_a_gate_alone_is_exact_to_its_steps():
+    """Hard-swish between two identities, over its whole range."""
+    make = onnx.helper
+    nodes = [
+        make.make_node("Conv", ["x", "one"], ["a"], name="a"),
+        make.make_node("HardSwish", ["a"], ["b"], name="b"),
+        make.make_node("Conv", ["b", "one"], ["y"], name="c"),
+    ]
+    shape = [1, 1, 1, 256]
+    kind = onnx.TensorProto.FLOAT
+    graph = make.make_graph(
+        nodes,
+        "gate",
+        [make.make_tensor_value_info("x", kind, shape)],
+        [make.make_tensor_value_info("y", kind, shape)],
+        [onnx.numpy_helper.from_array(np.ones((1, 1, 1, 1), np.float32), "one")],
+    )
+    plain = make.make_model(graph, opset_imports=[make.make_opsetid("", 18)], ir_version=8)
+    ranges = {"x": (-8.0, 8.0), "a": (-8.0, 8.0), "b": (-0.375, 8.0), "y": (-0.375, 8.0)}
+    made = quantised(prepared(plain), ranges)
+    x = np.linspace(-8, 8, 256, dtype=np.float32).reshape(shape)
+    found = open_onnx(made.SerializeToString()).call(x).ravel()
+    expected = (x * np.clip(x + 3, 0, 6) / 6).ravel()
+    step = 11 / 255  # of x, from -3 to 8
+    gate, output = 8 / 255 / 2 + 8 / 6 * 1.5 * step / 2, 8.4 / 255 / 2
+    assert np.abs(found - expected).max() <= 1.5 * step / 2 + gate + 2 * output
+    assert np.abs(found - expected)[x.ravel() <= -3].max() <= 2 * output
+    assert "HardSwish" not in {node.op_type for node in made.graph.node}
+
+
+def test_ranges_end_where_gates_cut_off(model: onnx.ModelProto):
+    ranges = {name: (-20.0, 20.0) for node in model.graph.node for name in node.output}
+    found = narrowed(model, ranges)
+    before = {n.input[0] for n in model.graph.node if n.op_type == "HardSwish"}
+    gates = {n.input[0] for n in model.graph.node if n.op_type == "HardSigmoid"}
+    assert {found[name] for name in before} == {(-3.0, 20.0)}
+    assert {found[name] for name in gates} == {(-3.0, 3.0)}
+    assert {found[name] for name in found if name not in before | gates} == {(-20.0, 20.0)}
+
+
+def test_calibrating_in_parts_sees_the_same_ends(
+    model: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch
+):
+    pictures = images_of([images(12)], 12)
+    whole = measured_ranges(model, pictures, "minmax")
+    monkeypatch.setattr("supernet.export.int8.ranges._CHUNK_BYTES", 1)
+    parts = measured_ranges(model, pictures, "minmax")
+    assert whole.keys() == parts.keys()
+    for name, ends in whole.items():
+        assert parts[name] == pytest.approx(ends, rel=1e-6)
+
+
+def test_layers_hold_every_node_once(model: onnx.ModelProto):
+    layers = layers_of(model.graph)
+    nodes = [node for names in layers.values() for node in names]
+    assert sorted(nodes) == sorted(node.name for node in model.graph.node)
+    assert list(layers) == [
+        "layers.0.conv",
+        "layers.1.expand.conv",
+        "layers.1.depthwise.conv",
+        "layers.1.se.reduce",
+        "layers.1.se.expand",
+        "layers.1.project.conv",
+        "layers.3.linear",
+    ]
+
+
+def test_a_layer_in_float_is_named_among_the_islands(model: onnx.ModelProto):
+    ranges = measured_ranges(model, images_of([images(16)], 16), "minmax")
+    made = quantised(model, ranges, in_float=["layers.1.depthwise.conv"])
+    assert float_islands(made) == {"Conv": 1, "HardSwish": 2}  # before and after it
+    only = quantised(model, ranges, only=["layers.1.depthwise.conv"])
+    assert open_onnx(only.SerializeToString()).operators()["QLinearConv"] == 1
+
+
+def test_what_is_chosen_loses_little_and_says_how(network: Network):
+    made, written = quantise(
+        onnx_model(Source(network=network, in_channels=3, resolution=SIZE)), source(network)
+    )
+    facts = written.facts
+    assert facts["in_float"] == []
+    assert facts["holdout_float_top1"] == 100.0
+    assert facts["holdout_top1"] >= 97
+    assert facts["divergence"] == min(trial["divergence"] for trial in facts["tried"])
+    assert {trial["calibrator"] for trial in facts["tried"]} == {"minmax", "entropy", "percentile"}
+    values = list(facts["sensitivity"].values())
+    assert values == sorted(values, reverse=True)
+    assert len(values) == 7
+    assert "held-out images 100.00 % in float" in written.notes[0]
+    assert float_islands(made) == facts["float_operators"] == {}
+
+
+def broken(network: Network) -> Network:
+    """The same function, with one layer whose channels differ by a factor of 10,000: one range
+    for all of its outputs cannot serve them."""
+    import copy
+
+    own = copy.deepcopy(network)
+    expand, middle = own.layers[1].expand, own.layers[1].depthwise
+    project = own.layers[1].project
+    with torch.no_grad():
+        expand.norm.weight[0] *= 1e4
+        expand.norm.bias[0] *= 1e4
+        middle.conv.weight[0] *= 1e-4
+    assert project is not None
+    return own
+
+
+def test_the_fewest_layers_that_lose_little_stay_in_float(network: Network):
+    own = broken(network)
+    made, written = quantise(
+        onnx_model(Source(network=own, in_channels=3, resolution=SIZE)), source(own, most_lost=2.0)
+    )
+    kept = written.facts["in_float"]
+    assert 1 <= len(kept) <= 3
+    assert "layers.1.expand.conv" in kept
+    assert written.facts["holdout_top1"] >= 98.0
+    assert float_islands(made)["Conv"] >= 1
+    assert "stay in float" in written.notes[1]
+    assert "layers.1.expand.conv" in written.notes[1]
+
+
+def test_without_images_it_is_refused(network: Network):
+    plain = Source(network=network, in_channels=3, resolution=SIZE)
+    with pytest.raises(ConfigError, match="needs training images"):
+        quantise(onnx_model(plain), plain)
+
+
+def test_without_labels_the_float_network_is_the_judge(network: Network):
+    calibration = images_of([images(32)], 32)
+    model = prepared(onnx_model(Source(network=network, in_channels=3, resolution=SIZE)))
+    _, report = Chooser(model, calibration, calibration, None).choose(1.0)
+    assert report.float_top1 == 100.0
+
+
+def test_the_divergence_of_equal_outputs_is_zero():
+    logits = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
+    assert divergence(logits, logits) == pytest.approx(0, abs=1e-12)
+    assert divergence(logits, logits[:, ::-1]) > 0.1
