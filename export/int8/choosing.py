@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-from supernet.export.contract import Logits, OpenedModel
+from supernet.export.contract import Logits
 from supernet.export.formats.onnx import open_onnx
 from supernet.export.int8.graphs import layers_of
 from supernet.export.int8.quantised import quantised
@@ -20,6 +20,7 @@ __all__ = ["Chooser", "Int8Report", "Trial"]
 
 _SENSITIVITY_S = 20.0  # for the images of all layers together
 _FEWEST, _MOST = 16, 256  # images that a layer is judged by
+_LEAST = 1e-9  # probability
 _MOST_TRIED = 12  # layers that may go back to integers
 
 
@@ -78,6 +79,7 @@ class Chooser:
         calibration: training images, each ``(1, C, H, W)``.
         holdout: held-out images, alike.
         labels: of those, or none.
+        probabilities: the network gives these, not logits.
         progress: told what is tried.
     """
 
@@ -87,12 +89,15 @@ class Chooser:
         calibration: Sequence[npt.NDArray[np.generic]],
         holdout: Sequence[npt.NDArray[np.generic]],
         labels: npt.NDArray[np.int64] | None,
+        *,
+        probabilities: bool = False,
         progress: Progress = silent,
     ) -> None:
+        self._probabilities = probabilities
         self._model, self._calibration, self._progress = model, calibration, progress
         self._holdout, self._labels = holdout, labels
         since = time.perf_counter()
-        self._expected = _opened(model).logits(holdout)
+        self._expected = self._logits(model, holdout)
         self._image_s = (time.perf_counter() - since) / len(holdout)
         self._ranges: dict[str, Ranges] = {}
 
@@ -124,7 +129,7 @@ class Chooser:
         """What one way to quantise costs."""
         model = self._quantised(method, reduce_range=reduce_range, in_float=in_float)
         self._progress(0, 1, f"trying int8, {method}, {len(in_float)} layers in float")
-        found = _opened(model).logits(self._holdout)
+        found = self._logits(model, self._holdout)
         return Trial(
             method=method,
             reduce_range=reduce_range,
@@ -148,7 +153,7 @@ class Chooser:
         for number, layer in enumerate(layers):
             self._progress(number, len(layers), "sensitivity of the layers")
             model = self._quantised(trial.method, reduce_range=trial.reduce_range, only=(layer,))
-            found[layer] = divergence(expected, _opened(model).logits(images))
+            found[layer] = divergence(expected, self._logits(model, images))
         return dict(sorted(found.items(), key=lambda item: -item[1]))
 
     def _fewest(self, best: Trial, sensitivity: dict[str, float], wanted: float) -> list[Trial]:
@@ -185,6 +190,10 @@ class Chooser:
             )
         return quantised(self._model, self._ranges[method], **how)
 
+    def _logits(self, model: onnx.ModelProto, images: Sequence[npt.NDArray[np.generic]]) -> Logits:
+        found = open_onnx(model.SerializeToString(), threads=0).logits(images)
+        return np.log(np.maximum(found, _LEAST)) if self._probabilities else found
+
     def _top1(self, logits: Logits) -> float:
         labels = self._expected.argmax(axis=1) if self._labels is None else self._labels
         return 100 * float((logits.argmax(axis=1) == labels).mean())
@@ -200,7 +209,3 @@ def _log_softmax(logits: Logits) -> npt.NDArray[np.float64]:
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     result: npt.NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return result
-
-
-def _opened(model: onnx.ModelProto) -> OpenedModel:
-    return open_onnx(model.SerializeToString(), threads=0)

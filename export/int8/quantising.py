@@ -41,7 +41,14 @@ def quantise(
     if source.holdout is not None and len(source.holdout.labels):
         holdout = images_of(source.holdout.batches, _HOLDOUT)
         labels = source.holdout.labels[: len(holdout)]
-    chooser = Chooser(prepared(model), calibration, holdout, labels, progress)
+    chooser = Chooser(
+        prepared(model),
+        calibration,
+        holdout,
+        labels,
+        probabilities=source.preprocessing.get("output") == "probabilities",
+        progress=progress,
+    )
     found, report = chooser.choose(source.most_lost)
     facts = report.as_dict() | {"float_operators": float_islands(found)}
     return found, Written(notes=_notes(report), facts=facts)

@@ -12,7 +12,7 @@ from supernet.errors import ConfigError
 from supernet.export.registry import FORMATS
 
 if TYPE_CHECKING:
-    from supernet.workflow.export import ExportedFile, ExportOutcome
+    from supernet.workflow.exported import ExportedFile, ExportOutcome
 
 
 def _formats(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -80,7 +80,8 @@ def command(
     if not formats:
         flags = ", ".join(f"--{name}" for name in FORMATS)
         raise ConfigError("no format was asked for", hint=f"add --onnx, or others: {flags}")
-    from supernet.workflow.export import ExportRequest, export_subnet, find_subnet
+    from supernet.workflow.export import export_subnet, find_subnet
+    from supernet.workflow.exported import ExportRequest
 
     request = ExportRequest(formats=formats, opset=opset or 0, **given)
     path, run = find_subnet(subnet, run_folder)

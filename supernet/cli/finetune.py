@@ -29,7 +29,7 @@ from supernet.cli.output import print_json, print_table, progress_bar
 @click.option(
     "--distill",
     type=click.FloatRange(0, 1),
-    default=0.7,
+    default=0.5,
     show_default=True,
     help="Weight of what the supernet's largest subnet says, against the labels.",
 )

@@ -32,7 +32,8 @@ from supernet.space import (
 from supernet.train import load_recipe, scaled
 from supernet.workflow.accuracies import Accuracies
 from supernet.workflow.comparison import Comparison, RandomSubnet, write_comparison
-from supernet.workflow.export import ExportOutcome, export_subnet
+from supernet.workflow.export import export_subnet
+from supernet.workflow.exported import ExportOutcome
 from supernet.workflow.report import report_run
 from supernet.workflow.request import SearchRequest
 from supernet.workflow.search import SearchOutcome, search_run, subnet_file

@@ -1,7 +1,7 @@
 """From a ``subnet.json`` to a folder of files that were seen working."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ from torch import nn
 
 from supernet.errors import ConfigError, ExportError
 from supernet.evaluate import Evaluator
-from supernet.export import FORMATS, Exporter, Sample, Source, Verification, exporter, verify
+from supernet.export import Exporter, Sample, Source, verify
 from supernet.export.card import Card, model_card
 from supernet.export.contract import Precision
 from supernet.export.handover import (
@@ -31,122 +31,12 @@ from supernet.workflow.export_latency import (
     file_latencies,
     table_of_prediction,
 )
+from supernet.workflow.exported import ExportedFile, ExportOutcome, ExportRequest
 from supernet.workflow.finetune import finetuned_file
 
-__all__ = ["ExportOutcome", "ExportRequest", "ExportedFile", "export_subnet", "find_subnet"]
+__all__ = ["export_subnet", "find_subnet"]
 
 _CHECKED = 1_000  # test images that other formats than ONNX are checked on
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportRequest:
-    """What is to be written, and how."""
-
-    formats: tuple[str, ...] = ("onnx",)
-    """Of `FORMATS`."""
-    int8: bool = False
-    """Also on 8-bit integers, in those of the formats that can."""
-    pixels: bool = False
-    """Put the normalisation into the network, which then reads uint8."""
-    probabilities: bool = False
-    """Put softmax into the network."""
-    dynamic_batch: bool = False
-    """Let the batch size of files vary."""
-    opset: int = 0
-    """Of ONNX files; 0 for the oldest that has every operator."""
-    most_lost: float = 1.0
-    """Points of accuracy that int8 may lose before layers are kept in float."""
-    data: str | None = None
-    """Images to recalibrate and check with, where not those of the run."""
-    finetuned: bool = True
-    """Take finetuned weights, where the subnet was finetuned from the run's newest ones."""
-
-    def exporters(self) -> list[tuple[Exporter, Precision]]:
-        """What is written, one file each.
-
-        Raises:
-            ConfigError: an unknown format, or none that can do int8.
-            MissingPackageError: a package is missing; names the extra.
-        """
-        unknown = [name for name in self.formats if name not in FORMATS]
-        if unknown or not self.formats:
-            raise ConfigError(f"format: must be some of {', '.join(FORMATS)}, found {unknown}")
-        found: list[tuple[Exporter, Precision]] = []
-        for name in self.formats:
-            made = exporter(name)
-            found += [(made, precision) for precision in made.precisions[: 1 + self.int8]]
-        if self.int8 and all(precision == "fp32" for _, precision in found):
-            raise ConfigError(f"int8: not in {', '.join(self.formats)}", hint="add --onnx")
-        return found
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportedFile:
-    """A file and what was measured of it."""
-
-    path: Path
-    format: str
-    precision: Precision
-    size_bytes: int
-    notes: tuple[str, ...] = ()
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    runtime: str = ""
-    """That it was run in; empty where there is none here."""
-    verification: Verification | None = None
-    latency_ms: float | None = None
-    """On this machine, one thread, batch 1."""
-    operators: Mapping[str, int] = field(default_factory=dict)
-    """What the runtime executes, by kind."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, without the path."""
-        own = {key: getattr(self, key) for key in ("format", "precision", "runtime")}
-        checked = asdict(self.verification) if self.verification else {}
-        return own | {
-            **checked,
-            "latency_ms": self.latency_ms,
-            "bytes": self.size_bytes,
-            "operators": dict(self.operators),
-            "notes": list(self.notes),
-            **self.facts,
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportOutcome:
-    """An exported subnet: a folder to hand on."""
-
-    folder: Path
-    files: tuple[ExportedFile, ...]
-    """As asked for; the fp32 file of the first format comes first."""
-    latency: LatencyCheck | None
-    """Against the prediction, where there is one for this machine."""
-    weights_changed: bool
-    """Whether the supernet was trained on since the subnet was found."""
-    finetuned: bool = False
-    """Whether the weights are those of `supernet finetune`."""
-
-    @property
-    def first(self) -> ExportedFile:
-        """The file that the card is about."""
-        return self.files[0]
-
-    @property
-    def verification(self) -> Verification:
-        """Of the first file, whose format runs here."""
-        found = self.first.verification
-        assert found is not None
-        return found
-
-    @property
-    def card(self) -> Path:
-        """A page for whoever gets the folder."""
-        return self.folder / "README.md"
-
-    @property
-    def subnet(self) -> Path:
-        """A ``subnet.json`` with the measured values."""
-        return self.folder / SUBNET_FILE
 
 
 def find_subnet(path: Path, run: Path | None) -> tuple[Path, Run]:

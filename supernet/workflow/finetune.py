@@ -28,7 +28,7 @@ class FinetuneRequest:
     epochs: float = 3.0
     lr: float = 0.0
     """Highest learning rate; a fifth of the recipe's highest when 0."""
-    distill: float = 0.7
+    distill: float = 0.5
     """Weight of what the supernet's largest subnet says."""
     ema: float = 0.0
     """Share that an average of the weights keeps at each step; 0 for none."""

@@ -107,3 +107,17 @@ def in_trained(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     monkeypatch.setenv("SUPERNET_HOME", str(trained / "home"))
     monkeypatch.chdir(trained)
     return run_command
+
+
+@pytest.fixture(scope="session")
+def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    """A folder with the found subnet in fp32 and int8, from pixels to probabilities."""
+    folder = tmp_path_factory.mktemp("export") / "net"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(trained)
+        patch.setenv("SUPERNET_HOME", str(trained / "home"))
+        found = run_command(
+            "export", "--onnx", "--int8", "--pixels", "--probabilities", "-o", folder, "--json"
+        )
+    assert found.code == 0, found.stderr
+    return folder, found

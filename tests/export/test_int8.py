@@ -63,7 +63,8 @@ def network() -> Network:
     torch.manual_seed(0)
     made = Network(operators()).train()
     with torch.no_grad():
-        made.layers[-1].linear.weight.mul_(8)  # decided outputs, as of a trained network
+        last: Any = made.layers[-1]
+        last.linear.weight.mul_(8)  # decided outputs, as of a trained network
         for seed in range(20):
             made(images(32, seed))
     return made.eval()
@@ -216,12 +217,12 @@ def test_what_is_chosen_loses_little_and_says_how(network: Network):
     assert float_islands(made) == facts["float_operators"] == {}
 
 
-def broken(network: Network) -> Network:
+def broken(network: Network) -> Any:
     """The same function, with one layer whose channels differ by a factor of 10,000: one range
     for all of its outputs cannot serve them."""
     import copy
 
-    own = copy.deepcopy(network)
+    own: Any = copy.deepcopy(network)
     expand, middle = own.layers[1].expand, own.layers[1].depthwise
     project = own.layers[1].project
     with torch.no_grad():

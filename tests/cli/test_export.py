@@ -1,0 +1,249 @@
+"""Exported folders, what is in them, and networks side by side."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from supernet.export.counting import onnx_macs
+
+from supernet.space import SubnetFile
+
+Command = Callable[..., Any]
+
+pytestmark = pytest.mark.cli
+
+
+def run_of(trained: Path) -> Path:
+    return next((trained / "runs").iterdir())
+
+
+def test_the_folder_answers_to_a_stranger(exported: Any):
+    """`predict.py` runs where this library is not: only the folder is its path."""
+    folder, _ = exported
+    done = subprocess.run(
+        [sys.executable, "-I", "predict.py", "--check"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count(": ok") + done.stdout.count(" ok\n") >= 4
+    sample = next((folder / "samples").glob("1_*.png"))
+    done = subprocess.run(
+        [sys.executable, "-I", folder / "predict.py", sample],
+        cwd=folder.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert " %" in done.stdout
+    assert "supernet" not in (folder / "predict.py").read_text()
+
+
+def test_pixels_go_in_and_probabilities_come_out(exported: Any):
+    folder, found = exported
+    for name in ("model.onnx", "model_int8.onnx"):
+        model = onnx.load(folder / name)
+        assert model.graph.input[0].type.tensor_type.elem_type == TensorProto.UINT8
+        facts = {item.key: json.loads(item.value) for item in model.metadata_props}
+        assert facts["pixels"] is True
+        assert facts["output"] == "probabilities"
+        assert len(facts["classes"]) == 10
+    expected = json.loads((folder / "samples" / "expected.json").read_text())
+    for images in expected.values():
+        for values in images.values():
+            assert sum(values) == pytest.approx(1, abs=1e-4)
+    files = found.json["files"]
+    assert files["model.onnx"]["agreement"] == 100.0
+    assert files["model_int8.onnx"]["agreement"] > 90
+    assert files["model_int8.onnx"]["weights_bits"] in (7, 8)
+
+
+def test_the_card_and_the_file_say_what_was_measured(exported: Any):
+    folder, found = exported
+    card = (folder / "README.md").read_text()
+    files = found.json["files"]
+    assert f"{files['model_int8.onnx']['top1']:.2f} % of 2000" in card
+    assert "as `thop` counts them" in card
+    assert "8-bit integers" in card
+    file = SubnetFile.load(folder / "subnet.json")
+    assert set(file.measured["files"]) == {"model.onnx", "model_int8.onnx"}
+    assert file.measured["top1"] == files["model.onnx"]["top1"]
+    labels = (folder / "labels.txt").read_text().splitlines()
+    assert labels[0] == "T-shirt/top"
+    assert len(labels) == 10
+    assert files["model_int8.onnx"]["float_operators"]["Softmax"] == 1
+    assert "int8:" in found.stdout
+    assert "ship model" in found.stdout
+
+
+def test_networks_are_measured_side_by_side(exported: Any, in_trained: Command, tmp_path: Path):
+    folder, made = exported
+    subnet = folder / "subnet.json"
+    found = in_trained("eval", "subnet.json", folder, "--json")
+    assert found.code == 0, found.stderr
+    rows = {Path(row["path"]).name: row for row in found.json["files"]}
+    assert set(rows) == {"subnet.json", "model.onnx", "model_int8.onnx"}
+    files = made.json["files"]
+    for name in ("model.onnx", "model_int8.onnx"):
+        # views are rounded to pixels in both
+        assert rows[name]["top1"] == pytest.approx(files[name]["top1"], abs=1e-9)
+        assert rows[name]["size_bytes"] == (folder / name).stat().st_size
+        assert 0 < rows[name]["memory_bytes"] < 500e6
+    assert rows["model.onnx"]["macs"] == rows["subnet.json"]["macs"]
+    assert rows["model_int8.onnx"]["macs"] == rows["subnet.json"]["macs"]
+    assert rows["subnet.json"]["thop_macs"] > rows["subnet.json"]["macs"]
+    assert rows["subnet.json"]["top1"] == pytest.approx(files["model.onnx"]["torch_top1"], abs=1)
+    assert SubnetFile.load(subnet).measured["latency_ms"] > 0
+
+
+def foreign(
+    path: Path, *, channels: int = 1, classes: int = 10, size: int = 16, **how: Any
+) -> Path:
+    """A file of somebody else: a linear layer on the mean of each channel."""
+    kind = how.get("kind", TensorProto.FLOAT)
+    shape = [1, channels, size, size] if how.get("layout") != "NHWC" else [1, size, size, channels]
+    axes = [2, 3] if how.get("layout") != "NHWC" else [1, 2]
+    nodes = [
+        helper.make_node("Cast", ["x"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["f", "axes"], ["m"], keepdims=0),
+        helper.make_node("Gemm", ["m", "w"], ["y"]),
+    ]
+    weights = np.ones((channels, classes), np.float32)
+    graph = helper.make_graph(
+        nodes,
+        "foreign",
+        [helper.make_tensor_value_info("x", kind, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, classes])],
+        [
+            numpy_helper.from_array(np.array(axes, np.int64), "axes"),
+            numpy_helper.from_array(weights, "w"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param({}, marks=pytest.mark.slow),
+        {"layout": "NHWC"},
+        {"kind": TensorProto.UINT8},
+        pytest.param({"kind": TensorProto.FLOAT16}, marks=pytest.mark.slow),
+        pytest.param({"size": 24}, marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
+def test_files_of_others_are_fed_as_they_ask(in_trained: Command, tmp_path: Path, how: Any):
+    path = foreign(tmp_path / "theirs.onnx", **how)
+    found = in_trained("eval", path, "--images", "200", "--json")
+    assert found.code == 0, found.stderr
+    row = found.json["files"][0]
+    assert row["images"] == 200
+    assert 5 <= row["top1"] <= 16  # always the first class
+    assert row["resolution"] == how.get("size", 16)
+    assert row["macs"] == 10
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda p: foreign(p, channels=3), "reads 3 channels, the images have 1"),
+        (lambda p: foreign(p, classes=7), "gives 7 outputs, the images have 10 classes"),
+        (lambda p: p.write_bytes(b"not a network"), "ONNX Runtime refuses it"),
+        (lambda p: None, "no such file"),
+    ],
+    ids=["channels", "classes", "damaged", "missing"],
+)
+def test_a_file_that_does_not_fit_is_one_line(
+    in_trained: Command, tmp_path: Path, make: Any, text: str
+):
+    path = tmp_path / "theirs.onnx"
+    make(path)
+    found = in_trained("eval", path, "--images", "50")
+    assert found.code == 2
+    line = found.stderr.strip().splitlines()[-1]
+    assert line.startswith("error: ")
+    assert text in line
+
+
+def test_multiply_adds_of_a_graph_whose_batch_varies(tmp_path: Path):
+    model = onnx.load(foreign(tmp_path / "a.onnx"))
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "n"
+    model.graph.output[0].type.tensor_type.shape.dim[0].dim_param = "n"
+    assert onnx_macs(model) == 10
+
+
+def test_a_folder_of_other_things_is_refused(in_trained: Command, tmp_path: Path):
+    (tmp_path / "photo.jpg").write_text("mine")
+    found = in_trained("export", "--onnx", "-o", tmp_path)
+    assert found.code == 2
+    assert "holds other things than an export" in found.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
+    found = in_trained("export", "--onnx", "-o", tmp_path / "net.onnx")
+    assert found.code == 2
+    assert "must be a folder" in found.stderr
+
+
+@pytest.mark.slow
+def test_an_opset_that_has_not_every_operator_is_said(in_trained: Command, tmp_path: Path):
+    found = in_trained("export", "--onnx", "--opset", "11", "-o", tmp_path / "net")
+    assert found.code == 1
+    assert "opset" in found.stderr.strip().splitlines()[-1]
+    assert not (tmp_path / "net").exists()
+    found = in_trained("export", "--onnx", "--opset", "21", "-o", tmp_path / "net")
+    assert found.code == 0, found.stderr
+    assert onnx.load(tmp_path / "net" / "model.onnx").opset_import[0].version == 21
+
+
+@pytest.mark.slow
+def test_another_subnet_replaces_the_files_and_the_same_one_keeps_them(
+    in_trained: Command, trained: Path, tmp_path: Path, exported: Any
+):
+    folder = tmp_path / "net"
+    shutil.copytree(exported[0], folder)
+    assert in_trained("export", "--onnx", "-o", folder).code == 0
+    file = SubnetFile.load(folder / "subnet.json")
+    assert set(file.measured["files"]) == {"model.onnx", "model_int8.onnx"}
+    shutil.copytree(exported[0], tmp_path / "other")
+    document = json.loads((tmp_path / "other" / "subnet.json").read_text())
+    document["checkpoint"]["sha256"] = "0" * 64
+    (tmp_path / "other" / "subnet.json").write_text(json.dumps(document))
+    assert in_trained("export", "--onnx", "-o", tmp_path / "other").code == 0
+    assert not (tmp_path / "other" / "model_int8.onnx").exists()
+    file = SubnetFile.load(tmp_path / "other" / "subnet.json")
+    assert set(file.measured["files"]) == {"model.onnx"}
+
+
+@pytest.mark.slow
+def test_a_finetuned_subnet_is_what_is_exported(in_trained: Command, trained: Path, tmp_path: Path):
+    found = in_trained("finetune", "--epochs", "0.5", "--json")
+    assert found.code == 0, found.stderr
+    own = Path(found.json["subnet"])
+    again = in_trained("finetune", "--epochs", "0.5", "--json")  # goes on: nothing is left to do
+    assert again.json == found.json
+    other = in_trained("finetune", "--epochs", "1")
+    assert other.code == 2
+    assert "--fresh" in other.stderr
+    before = SubnetFile.load(next((trained / "runs").glob("*/search/*/subnet.json")))
+    file = SubnetFile.load(trained / own)
+    assert file.operators == before.operators
+    assert file.measured["holdout_top1"] == found.json["after"]
+    exported = in_trained("export", "--onnx", "-o", tmp_path / "net", "--json")
+    assert exported.code == 0, exported.stderr
+    assert "with its finetuned weights" in exported.stderr
+    assert "Finetuned after it was taken" in (tmp_path / "net" / "README.md").read_text()
+    plain = in_trained("export", "--onnx", "--not-finetuned", "-o", tmp_path / "plain", "--json")
+    assert plain.json["files"]["model.onnx"]["torch_top1"] != exported.json["torch_top1"]
+    shutil.rmtree((trained / own).parent)
