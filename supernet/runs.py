@@ -31,7 +31,7 @@ from supernet.errors import ConfigError, FileFormatError
 from supernet.evaluate import CALIBRATION_IMAGES, Condition, Split, resolved_device
 from supernet.files import read_as, sha256, write_document
 from supernet.progress import Progress, silent
-from supernet.space import Space, load_space, save_space
+from supernet.space import Precision, Space, load_space, save_space
 
 if TYPE_CHECKING:  # torch is loaded by what needs weights or images
     from supernet.data import Dataset
@@ -243,6 +243,7 @@ class Run:
         images: int = 0,
         calibration_images: int = CALIBRATION_IMAGES,
         finetune_epochs: float = 0.0,
+        precision: Precision = "fp32",
         data: str | None = None,
     ) -> Condition:
         """Under which the evaluations of `evaluator` are kept.
@@ -252,6 +253,7 @@ class Run:
             images: how many of them at most; 0 for all.
             calibration_images: for the batch norm statistics, at most.
             finetune_epochs: passes over the training images before a subnet is measured.
+            precision: of the computation.
             data: images instead of those of the run.
         """
         if data:
@@ -268,6 +270,7 @@ class Run:
             split=split,
             images=images,
             calibration_images=calibration_images,
+            precision=precision,
         )
 
     def evaluator(

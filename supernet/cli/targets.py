@@ -8,7 +8,9 @@ from supernet.cli.output import print_json, print_table
 from supernet.errors import SupernetError
 
 
-@click.command(epilog="this_machine is measured when a search first asks for it.")
+@click.command(
+    epilog="this_machine and this_machine_int8 are measured when a search first asks for them."
+)
 @options.common
 def command(as_json: bool) -> None:
     """List the targets with their device, runtime and prediction error."""

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from supernet.space import Genes, Space, Subnet, decode
+from supernet.space import Genes, Precision, Space, Subnet, decode
 
 __all__ = ["CALIBRATION_IMAGES", "Evaluation", "EvaluationTask", "Split", "failed", "tasks_of"]
 
@@ -31,6 +31,8 @@ class EvaluationTask:
     """Training images for the batch norm statistics, at most."""
     finetune_epochs: float = 0.0
     """Passes over the training images before it is measured."""
+    precision: Precision = "fp32"
+    """Of the computation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,7 @@ def tasks_of(
     images: int = 0,
     calibration_images: int = CALIBRATION_IMAGES,
     finetune_epochs: float = 0.0,
+    precision: Precision = "fp32",
 ) -> list[EvaluationTask]:
     """One task for every row of a population ``(N, G)``."""
     rows = np.asarray(genes).tolist()
@@ -67,6 +70,7 @@ def tasks_of(
             images=images,
             calibration_images=calibration_images,
             finetune_epochs=finetune_epochs,
+            precision=precision,
         )
         for subnet, row in zip(decode(space, genes), rows)
     ]

@@ -9,7 +9,7 @@ from supernet.fetch import fetch, name_of
 from supernet.latency.fit_operators import with_work_model
 from supernet.latency.ofa import read_ofa_tables
 from supernet.latency.table import LatencyTable
-from supernet.latency.targets import THIS_MACHINE, load_target, own_tables
+from supernet.latency.targets import HERE, load_target, own_tables
 from supernet.progress import Progress, silent
 
 __all__ = ["import_latency_table"]
@@ -36,10 +36,10 @@ def import_latency_table(
         ConfigError: a name that cannot be a target's.
     """
     name = name or name_of(sources[0]).removesuffix(".yaml")
-    if name == THIS_MACHINE or not re.fullmatch(rf"[\w-]{{1,{_NAME_LENGTH}}}", name):
+    if name in HERE or not re.fullmatch(rf"[\w-]{{1,{_NAME_LENGTH}}}", name):
         raise ConfigError(
             f"name: must be up to {_NAME_LENGTH} letters, digits, '_' or '-' and not "
-            f"{THIS_MACHINE}, found {name[:60]!r}",
+            f"{' or '.join(HERE)}, found {name[:60]!r}",
             hint="choose another by --name",
         )
     table = read_ofa_tables([fetch(source, progress) for source in sources], name)

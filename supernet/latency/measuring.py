@@ -1,7 +1,7 @@
 """Measuring this machine: the code of the kits, run here."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,9 +22,10 @@ from supernet.latency.kits import FIT_NETWORKS, HOLD_OUT_NETWORKS, make_plan
 from supernet.latency.results import KitResult, Settings
 from supernet.latency.table import LatencyTable
 from supernet.progress import Progress, silent
-from supernet.space import Operator, Space, total_params
+from supernet.space import Operator, Precision, Space, total_params
 
 __all__ = [
+    "HERE",
     "Loadable",
     "Model",
     "backend_of",
@@ -33,6 +34,10 @@ __all__ = [
     "measure",
     "measure_here",
 ]
+
+
+HERE: Mapping[str, Precision] = {"this_machine": "fp32", "this_machine_int8": "int8"}
+"""Targets that are this machine, with the precision of their networks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +214,7 @@ def build_table(
 
     Args:
         space: its operators are measured, and random subnets of it as whole networks.
-        target: name of the table.
+        target: name of the table; of `HERE` in its precision, else in fp32.
         known: a table of the same target whose rows are kept, not measured again.
         fit_networks: whole networks to fit the correction to.
         check_networks: whole networks to find the error with.
@@ -223,7 +228,7 @@ def build_table(
     def result(*, fresh: bool) -> KitResult:
         return measure_here(
             plan,
-            OnnxRuntime(threads=protocol.threads),
+            OnnxRuntime(threads=protocol.threads, precision=HERE.get(target, "fp32")),
             protocol=protocol,
             known=known,
             journal=journal,

@@ -8,14 +8,15 @@ from pathlib import Path
 from supernet.errors import ConfigError, FileFormatError
 from supernet.files import nearest, user_folder
 from supernet.latency.build import is_same_device
-from supernet.latency.measuring import build_table, describe_device
+from supernet.latency.measuring import HERE, build_table, describe_device
 from supernet.latency.results import KitResult
 from supernet.latency.table import LatencyTable
 from supernet.presets import list_presets
 from supernet.progress import Progress, silent
-from supernet.space import Space
+from supernet.space import Precision, Space
 
 __all__ = [
+    "HERE",
     "THIS_MACHINE",
     "kept_rows",
     "list_targets",
@@ -40,10 +41,10 @@ def shipped_targets() -> list[str]:
 
 
 def list_targets() -> list[str]:
-    """Names of all targets: shipped, own, and ``this_machine``, which builds itself."""
+    """Names of all targets: shipped, own, and the two of this machine, which build themselves."""
     names = set(shipped_targets())
     names |= {path.stem for path in own_tables().glob("*.json")}
-    return sorted(names | {THIS_MACHINE})
+    return sorted(names | set(HERE))
 
 
 def load_target(name: str) -> LatencyTable:
@@ -61,7 +62,7 @@ def load_target(name: str) -> LatencyTable:
             hint="list them with `supernet targets`, or give the path of a table (.json)",
         )
     own = own_tables() / f"{name}.json"
-    if own.exists() or name == THIS_MACHINE:
+    if own.exists() or name in HERE:
         return LatencyTable.load(own)
     with resources.as_file(resources.files("supernet.latency_tables") / f"{name}.json") as path:
         return LatencyTable.load(path)
@@ -88,12 +89,18 @@ def store_table(table: LatencyTable, path: Path | None = None) -> Path:
     return path
 
 
-def is_measured(space: Space) -> bool:
-    """Whether `this_machine` has a whole table for `space` already."""
-    return _serves(_kept(THIS_MACHINE, describe_device()), space)
+def is_measured(space: Space, target: str = THIS_MACHINE) -> bool:
+    """Whether a target of this machine has a whole table for `space` already."""
+    return _serves(_kept(target, describe_device()), space)
 
 
-def this_machine(space: Space, *, fresh: bool = False, progress: Progress = silent) -> LatencyTable:
+def this_machine(
+    space: Space,
+    *,
+    precision: Precision = "fp32",
+    fresh: bool = False,
+    progress: Progress = silent,
+) -> LatencyTable:
     """The table of this machine for `space`; measured when it is not known yet.
 
     A kept table is used when it is of this processor and this version of the
@@ -102,15 +109,23 @@ def this_machine(space: Space, *, fresh: bool = False, progress: Progress = sile
 
     Args:
         space: must be served.
+        precision: of the networks.
         fresh: measure everything again.
         progress: as in `build_table`.
     """
-    known = None if fresh else _kept(THIS_MACHINE, describe_device())
+    target = next(name for name, known in HERE.items() if known == precision)
+    known = None if fresh else _kept(target, describe_device())
     if known and _serves(known, space):
         return known
-    journal = own_tables() / f".{THIS_MACHINE}.part"  # what an interrupted run had measured
-    table = build_table(space, target=THIS_MACHINE, known=known, journal=journal, progress=progress)
-    table.save(own_tables() / f"{THIS_MACHINE}.json")
+    journal = own_tables() / f".{target}.part"  # what an interrupted run had measured
+    table = build_table(
+        space,
+        target=target,
+        known=known,
+        journal=journal,
+        progress=progress,
+    )
+    table.save(own_tables() / f"{target}.json")
     return table
 
 

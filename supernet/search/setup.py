@@ -5,7 +5,7 @@ from typing import Any
 
 from supernet.errors import ConfigError
 from supernet.latency import LatencyTable, load_target, this_machine
-from supernet.latency.targets import THIS_MACHINE, is_measured
+from supernet.latency.targets import HERE, is_measured
 from supernet.progress import Progress, silent
 from supernet.search.ladder import Rung
 from supernet.search.objective import Cost, Objective, cost_of, latency
@@ -38,15 +38,18 @@ def tables_of(
         ConfigError: an unknown target, two tables of one name, or with `resume` a machine that
             no search was stopped on.
     """
-    if resume and THIS_MACHINE in targets and not is_measured(space):
-        raise ConfigError(
-            f"no search to go on with: {THIS_MACHINE} was not measured for space {space.name!r}",
-            hint="search anew, without resuming",
-        )
+    for name in HERE:
+        if resume and name in targets and not is_measured(space, name):
+            raise ConfigError(
+                f"no search to go on with: {name} was not measured for space {space.name!r}",
+                hint="search anew, without resuming",
+            )
     tables: dict[str, LatencyTable] = {}
     for name in targets:
-        if name == THIS_MACHINE:
-            table = this_machine(space, fresh=fresh and not resume, progress=progress)
+        if name in HERE:
+            table = this_machine(
+                space, precision=HERE[name], fresh=fresh and not resume, progress=progress
+            )
         else:
             table = load_target(name)
         if table.target in tables:

@@ -21,6 +21,7 @@ from supernet.runs import Run
 from supernet.space import (
     Domain,
     Genes,
+    Precision,
     Space,
     count_subnets,
     largest,
@@ -50,6 +51,7 @@ class Accuracies:
         images: how many of them at most; 0 for all.
         calibration_images: for the batch norm statistics, at most.
         finetune_epochs: passes over the training images before each is measured.
+        precision: ``int8`` for the accuracies that exported int8 files have.
         workers: that measure at the same time.
         engine: the name of one that is opened and closed here; or one that is open, and stays so.
         address: of the cluster that the named one joins.
@@ -65,6 +67,7 @@ class Accuracies:
         images: int = 0,
         calibration_images: int = CALIBRATION_IMAGES,
         finetune_epochs: float = 0.0,
+        precision: Precision = "fp32",
         workers: int = 1,
         engine: Engine | str = DEFAULT_ENGINE,
         address: str = "",
@@ -76,7 +79,9 @@ class Accuracies:
             images=images,
             calibration_images=calibration_images,
             finetune_epochs=finetune_epochs,
+            precision=precision,
         )
+        self._precision = precision
         self._epochs = finetune_epochs
         self.evidence = Evidence(run.evidence)
         self._own: Engine | None = None
@@ -143,6 +148,7 @@ class Accuracies:
             images=self.condition.images,
             calibration_images=self.condition.calibration_images,
             finetune_epochs=self._epochs,
+            precision=self._precision,
         )
         for result in evaluate_all(self._engine, tasks):
             if not (math.isnan(result.top1) or math.isnan(result.loss)):

@@ -34,7 +34,7 @@ from supernet.train.architecture import probability_loss
 from supernet.train.architecture.phase import check_aim
 from supernet.train.sampling import phase_domain
 from supernet.workflow.accuracies import Accuracies
-from supernet.workflow.search import predicted_latency, subnet_file
+from supernet.workflow.subnet_files import predicted_latency, subnet_file
 
 __all__ = [
     "finish_searches",

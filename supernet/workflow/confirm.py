@@ -66,6 +66,7 @@ def confirm(
         request.device,
         progress,
         images=request.images,
+        precision=request.precision,
         workers=request.workers,
         engine=request.measuring,
         address=request.ray_address,

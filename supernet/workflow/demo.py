@@ -36,7 +36,8 @@ from supernet.workflow.export import export_subnet
 from supernet.workflow.exported import ExportOutcome
 from supernet.workflow.report import report_run
 from supernet.workflow.request import SearchRequest
-from supernet.workflow.search import SearchOutcome, search_run, subnet_file
+from supernet.workflow.search import SearchOutcome, search_run
+from supernet.workflow.subnet_files import subnet_file
 from supernet.workflow.train import train_supernet
 
 __all__ = ["DemoOutcome", "Measured", "RandomSubnets", "run_demo"]

@@ -33,6 +33,8 @@ class SubnetEvaluator:
 
     def evaluate(self, task: EvaluationTask) -> Evaluation:
         """Measure one subnet; NaN where finetuning gave a loss that is not finite."""
+        if task.precision == "int8":
+            return self._int8(task)
         if not task.finetune_epochs:
             return self._evaluator.evaluate(task)
         from supernet.evaluate.fold import fold_norms
@@ -53,6 +55,25 @@ class SubnetEvaluator:
         score = evaluator.score(network, subnet.resolution, task.split, images=task.images)
         return Evaluation(
             key=subnet.key,
+            genes=task.genes,
+            top1=score.top1,
+            loss=score.loss,
+            seconds=time.perf_counter() - since,
+        )
+
+    def _int8(self, task: EvaluationTask) -> Evaluation:
+        from supernet.workflow.int8 import int8_score
+
+        since = time.perf_counter()
+        score = int8_score(
+            self._evaluator,
+            task.subnet,
+            task.split,
+            images=task.images,
+            calibration_images=task.calibration_images,
+        )
+        return Evaluation(
+            key=task.subnet.key,
             genes=task.genes,
             top1=score.top1,
             loss=score.loss,

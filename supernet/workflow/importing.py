@@ -23,7 +23,7 @@ from supernet.runs import Run, RunConfig, check_fits, check_new, new_run_folder
 from supernet.space import Operator, Space, SubnetFile, list_spaces, load_space, save_space
 from supernet.space.identify import find_subnet, fixed_space
 from supernet.space.net_config import read_bn_eps, read_net_config, read_run_config
-from supernet.workflow.search import subnet_file
+from supernet.workflow.subnet_files import subnet_file
 
 __all__ = [
     "ImportedSubnet",

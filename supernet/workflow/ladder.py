@@ -1,8 +1,9 @@
 """Ladders as users write them, and the measurements of a run that they stand for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 
 from supernet.errors import ConfigError
@@ -10,6 +11,7 @@ from supernet.evaluate import CALIBRATION_IMAGES, Engine
 from supernet.predict import AccuracyPredictor
 from supernet.runs import Run
 from supernet.search import Accuracy, Problem, Rung, algorithm
+from supernet.space import Precision
 from supernet.workflow.accuracies import Accuracies
 from supernet.workflow.engines import open_engine
 from supernet.workflow.request import PREDICTOR, RAY_TUNE, SearchRequest
@@ -141,14 +143,15 @@ def measured_problem(
     engine = _opened(run, request)
     try:
         *lower, whole = steps
+        accuracies = partial(_accuracies, run, engine, request.precision)
         passes = whole.passes(run)
         yield replace(
             problem,
             objectives=(
-                Accuracy(function=_accuracies(run, whole, engine).top1, measured=True),
+                Accuracy(function=accuracies(whole).top1, measured=True),
                 *problem.objectives[1:],
             ),
-            ladder=tuple(_rung(run, step, engine, passes, predictor) for step in lower),
+            ladder=tuple(_rung(run, step, accuracies, passes, predictor) for step in lower),
         )
     finally:
         engine.close()
@@ -168,21 +171,26 @@ def _opened(run: Run, request: SearchRequest) -> Engine:
 
 
 def _rung(
-    run: Run, step: Step, engine: Engine, whole: float, predictor: AccuracyPredictor | None
+    run: Run,
+    step: Step,
+    accuracies: Callable[[Step], Accuracies],
+    whole: float,
+    predictor: AccuracyPredictor | None,
 ) -> Rung:
     name = f"top1@{step.text}"
     if step.predicts:
         assert predictor is not None
         return Rung(name=name, function=predictor.mean, share=0.0, measured=False)
     share = step.passes(run) / whole
-    return Rung(name=name, function=_accuracies(run, step, engine).top1, share=share)
+    return Rung(name=name, function=accuracies(step).top1, share=share)
 
 
-def _accuracies(run: Run, step: Step, engine: Engine) -> Accuracies:
+def _accuracies(run: Run, engine: Engine, precision: Precision, step: Step) -> Accuracies:
     return Accuracies(
         run,
         images=step.images,
         calibration_images=step.calibration_images,
         finetune_epochs=step.epochs,
+        precision=precision,
         engine=engine,
     )

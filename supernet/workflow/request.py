@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from supernet.errors import ConfigError
+from supernet.space import Precision
 from supernet.workflow.engines import DEFAULT_ENGINE
 
 __all__ = ["PREDICTOR", "RAY_TUNE", "SearchRequest"]
@@ -62,6 +63,8 @@ class SearchRequest:
     search (as in DyNAS-T's LINAS, arXiv:2202.12954)."""
     candidates: int = 16
     """Subnets measured in each of these rounds."""
+    precision: Precision = "fp32"
+    """Of the networks: ``int8`` for latencies and accuracies of quantised files."""
     images: int = 0
     """Hold-out images of each measurement; 0 for all."""
     workers: int = 1
@@ -96,6 +99,7 @@ class SearchRequest:
                 problems.append(f"limits: {name}: must be above 0 and finite, found {limit:g}")
         if not 0 <= self.limit_share <= 1:
             problems.append(f"limit_share: must be from 0 to 1, found {self.limit_share}")
+        problems += self._wrong_for_int8() if self.precision == "int8" else []
         if self.measures and self.certify:
             problems.append("certify: of a measured accuracy nothing can be proven")
         if self.measures and self.predictor and PREDICTOR not in self.ladder:
@@ -116,6 +120,14 @@ class SearchRequest:
     def measuring(self) -> str:
         """Name of the engine of single measurements."""
         return "ray" if self.engine == RAY_TUNE else self.engine
+
+    def _wrong_for_int8(self) -> list[str]:
+        found = []
+        if self.certify:
+            found.append("certify: of accuracies in int8 nothing can be proven")
+        if any(step.startswith("finetune") for step in self.ladder):
+            found.append("ladder: subnets are not finetuned for int8; leave out finetune")
+        return found
 
     def _wrong_for_tune(self) -> list[str]:
         found = []

@@ -11,7 +11,7 @@ import numpy as np
 from supernet.errors import ConfigError
 from supernet.files import sha256
 from supernet.latency import LatencyTable
-from supernet.latency.targets import THIS_MACHINE
+from supernet.latency.targets import HERE
 from supernet.predict import AccuracyPredictor, load_predictor
 from supernet.progress import Progress, silent
 from supernet.runs import Run
@@ -30,25 +30,25 @@ from supernet.search import (
 )
 from supernet.search.algorithms.optuna_study import StudyPlace
 from supernet.search.api import check_provable, proven
-from supernet.search.objective import Values, latency_name
+from supernet.search.objective import Values
 from supernet.search.registry import default_budget, factory_of
 from supernet.search.setup import problem_of, tables_of
-from supernet.space import Genes, Space, Subnet, SubnetFile, decode, encode
+from supernet.space import Genes, Space, Subnet, SubnetFile, encode
 from supernet.studies import Storage
 from supernet.workflow.confirm import Confirmed, confirm
 from supernet.workflow.ladder import ladder_of, measured_problem
 from supernet.workflow.learn import learn_predictor
+from supernet.workflow.quantisation_loss import learn_int8_predictor
 from supernet.workflow.ray_tune import check_tune, tune_search
 from supernet.workflow.report import report_results, report_run
 from supernet.workflow.request import RAY_TUNE, SearchRequest
+from supernet.workflow.subnet_files import write_chosen
 
 __all__ = [
     "SEARCHES",
     "SearchOutcome",
-    "predicted_latency",
     "search_run",
     "search_space",
-    "subnet_file",
 ]
 
 SEARCHES = Path("searches")
@@ -150,7 +150,9 @@ def search_run(
         predictor = known
         if predicts and known is None:
             predictor = learn_predictor(run, request, problem, progress)
-            problem = _problem(space, request, tables, predictor)
+        if predictor is not None and request.precision == "int8":
+            predictor = learn_int8_predictor(run, request, predictor, progress)
+        problem = _problem(space, request, tables, predictor)
         with ExitStack() as stack:
             if steps:
                 measured = measured_problem(run, request, problem, steps, predictor)
@@ -178,6 +180,10 @@ def search_space(
         )
     if request.confirm:
         raise ConfigError("confirm: finalists can be measured in a run only", hint="give --run")
+    if request.precision != "fp32":
+        raise ConfigError(
+            "precision: what quantisation costs can be measured in a run only", hint="give --run"
+        )
     if request.predictor is None:
         raise ConfigError(
             "a search without a run needs an accuracy predictor",
@@ -230,8 +236,17 @@ def _predictor_of(run: Run, request: SearchRequest) -> AccuracyPredictor | None:
 def _tables(
     space: Space, request: SearchRequest, resume: bool, progress: Progress
 ) -> dict[str, LatencyTable]:
-    names = request.targets or (() if request.objectives else (THIS_MACHINE,))
-    return tables_of(space, names, fresh=request.fresh_table, resume=resume, progress=progress)
+    here = next(name for name, precision in HERE.items() if precision == request.precision)
+    names = request.targets or (() if request.objectives else (here,))
+    tables = tables_of(space, names, fresh=request.fresh_table, resume=resume, progress=progress)
+    other = [name for name, table in tables.items() if table.precision != request.precision]
+    if other and request.precision == "int8":
+        raise ConfigError(
+            f"precision: {other[0]} was measured in {tables[other[0]].precision}, the search is "
+            "for int8",
+            hint=f"take {here}, or measure one: supernet latency measure --precision int8",
+        )
+    return tables
 
 
 def _problem(
@@ -267,7 +282,7 @@ def _search(
 ) -> SearchOutcome:
     """Search in a folder; the outcome, without its page."""
     bound, start = None, None
-    if predictor is not None and not problem.measures:
+    if predictor is not None and not problem.measures and request.precision == "fp32":
         bound, start = proven(problem, predictor, thorough=request.certify)
     result = _found(request, problem, start, folder, progress).bounded(bound)
     confirmed: tuple[Confirmed, ...] = ()
@@ -283,7 +298,7 @@ def _search(
         measured=[one.record for one in confirmed],
     )
     for path in (folder.path / "subnet.json", *([output] if output else [])):
-        _subnet_file(run, problem, result, chosen, tables, predictor, confirmed, path)
+        write_chosen(run, problem, result, chosen, tables, predictor, confirmed, path)
     return SearchOutcome(
         folder=folder.path,
         result=result,
@@ -346,49 +361,3 @@ def _given(problem: Problem, path: Path | None) -> Genes | None:
     if not problem.domain.contains(genes)[0]:
         raise ConfigError(f"start: {path} is outside what --fix has left: {subnet}")
     return genes
-
-
-def subnet_file(
-    run: Run | None, space: Space, subnet: Subnet, folder: Path, **known: Any
-) -> SubnetFile:
-    """The file of a subnet, to be saved in `folder`; with the checkpoint of a run."""
-    checkpoint = run.checkpoint(folder) if run else None
-    return SubnetFile.of(space, subnet, checkpoint=checkpoint, **known)
-
-
-def _subnet_file(
-    run: Run | None,
-    problem: Problem,
-    result: SearchResult,
-    chosen: int,
-    tables: Mapping[str, LatencyTable],
-    predictor: AccuracyPredictor | None,
-    confirmed: tuple[Confirmed, ...],
-    path: Path,
-) -> None:
-    genes, space, figures = result.genes[[chosen]], problem.domain.space, result.figures(chosen)
-    rungs = {objective.name for objective in problem.columns if objective.measured}
-    measured = {name: value for name, value in figures.items() if name in rungs}
-    predicted: dict[str, Any] = {} if measured else {"top1": figures["top1"]}
-    if predictor is not None and predictor.validation is not None and not measured:
-        predicted["top1_rmse"] = predictor.validation.rmse
-    for number, (target, table) in enumerate(tables.items()):
-        ms = predicted_latency(table, space, genes)
-        if number == 0:
-            predicted |= {"target": target, **ms}
-        else:
-            predicted |= {f"{key}@{target}": value for key, value in ms.items()}
-    others = ("top1", *measured, *(latency_name(target) for target in tables))
-    predicted |= {k: v for k, v in figures.items() if k not in others}
-    measured |= confirmed[0].told(tables) if confirmed else {}
-    subnet = decode(space, genes)[0]
-    file = subnet_file(run, space, subnet, path.parent, predicted=predicted, measured=measured)
-    file.save(path)
-
-
-def predicted_latency(table: LatencyTable, space: Space, genes: Genes) -> dict[str, float]:
-    """Predicted milliseconds, with the interval where networks were held out."""
-    found = table.predict_ms(space, genes)
-    ends = {"latency_low_ms": found.low_ms[0], "latency_high_ms": found.high_ms[0]}
-    known = {key: float(value) for key, value in ends.items() if np.isfinite(value)}
-    return {"latency_ms": float(found.ms[0]), **known}

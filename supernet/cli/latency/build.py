@@ -32,11 +32,11 @@ def command(
 ) -> None:
     """Make a table of what kits measured on one device, and find its error."""
     from supernet.latency import read_result, store_table, table_of
-    from supernet.latency.targets import THIS_MACHINE
+    from supernet.latency.targets import HERE
 
     if name is None:
         name = (output or results[0]).name.split(".")[0]
-    if name == THIS_MACHINE:
+    if name in HERE:
         raise ConfigError(
             f"name: {name!r} is kept for the machine that a command runs on",
             hint="give another with --name, or measure here with `supernet latency measure`",

@@ -133,10 +133,10 @@ def _print(table: "LatencyTable", found: "MeasuredNetworks", each: str) -> None:
 
 def _name(column: str) -> str:
     """The column as the name of a target."""
-    from supernet.latency.targets import THIS_MACHINE
+    from supernet.latency.targets import HERE
 
     kept = "".join(c if c.isalnum() or c in "_-" else "-" for c in column)[:80]
-    if kept in ("", THIS_MACHINE):
+    if not kept or kept in HERE:
         raise ConfigError(f"--column {column[:60]!r} cannot name a target", hint="give --output")
     return kept
 

@@ -6,7 +6,7 @@ as long as they are ordinary numbers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,18 @@ PRECISIONS = ("fp32", "int8")
 
 
 class _Builder:
-    """Collects nodes and weights; every method appends one operator of ONNX."""
+    """Collects nodes and weights; every method appends one operator of ONNX.
 
-    def __init__(self) -> None:
+    Args:
+        given: weights and biases in the order in which they are asked for; random ones
+            where there are none.
+    """
+
+    def __init__(self, given: Iterator[Any] | None = None) -> None:
         self.nodes: list[Node] = []
         self.weights: dict[str, Any] = {}
         self._rng = np.random.default_rng(0)
+        self._given = given
 
     def node(self, op: str, inputs: Sequence[str], **attributes: Any) -> str:
         name = f"v{len(self.nodes)}"
@@ -38,7 +44,11 @@ class _Builder:
         self.weights[name] = values
         return name
 
-    def random(self, *shape: int) -> str:
+    def weight(self, *shape: int) -> str:
+        if self._given is not None:
+            values = next(self._given)
+            assert values.shape == shape, f"expected a weight {shape}, got {values.shape}"
+            return self.constant(values)
         fan_in = int(np.prod(shape[1:])) or 1
         values = self._rng.standard_normal(shape, dtype=np.float32)
         return self.constant(values * np.float32(fan_in**-0.5))
@@ -54,8 +64,8 @@ class _Builder:
         groups: int = 1,
         bias: bool = True,
     ) -> str:
-        weights = [self.random(after, before // groups, kernel, kernel)]
-        weights += [self.random(after)] if bias else []
+        weights = [self.weight(after, before // groups, kernel, kernel)]
+        weights += [self.weight(after)] if bias else []
         return self.node(
             "Conv",
             [x, *weights],
@@ -90,8 +100,8 @@ class _Builder:
         if o.op == "pool":
             return self.mean(x, keep=False)
         if o.op == "linear":
-            weights = [self.random(o.out_channels, o.in_channels)]
-            weights += [self.random(o.out_channels)] if o.bias else []
+            weights = [self.weight(o.out_channels, o.in_channels)]
+            weights += [self.weight(o.out_channels)] if o.bias else []
             return self.act(self.node("Gemm", [x, *weights], transB=1), o.act)
         if o.op == "maxpool":
             return self.pool("MaxPool", x, o.kernel, o.stride)
@@ -131,7 +141,13 @@ class _Builder:
         return self.node("Add", [x, y])
 
 
-def build_onnx(operators: Sequence[Any], *, batch: int = 1, precision: str = "fp32") -> bytes:
+def build_onnx(
+    operators: Sequence[Any],
+    *,
+    batch: int = 1,
+    precision: str = "fp32",
+    weights: Iterator[Any] | None = None,
+) -> bytes:
     """A serialised ONNX model of operators that follow each other, input ``x``.
 
     Args:
@@ -139,12 +155,14 @@ def build_onnx(operators: Sequence[Any], *, batch: int = 1, precision: str = "fp
         batch: images at once.
         precision: ``fp32``, or ``int8``: in QDQ form, unsigned activations and signed
             weights, one scale an output channel.
+        weights: of each convolution and linear layer in order, each followed by its bias
+            where it has one; random ones when not given.
     """
     first = operators[0]
     shape = [batch, first.in_channels]
     if first.op != "linear":
         shape += [first.height, first.width]
-    builder = _Builder()
+    builder = _Builder(weights)
     y = "x"
     for operator in operators:
         y = builder.add(y, operator)

@@ -1,0 +1,67 @@
+"""Subnets of searches as files."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from supernet.latency import LatencyTable
+from supernet.predict import AccuracyPredictor
+from supernet.runs import Run
+from supernet.search import Problem, SearchResult
+from supernet.search.objective import latency_name
+from supernet.space import Genes, Space, Subnet, SubnetFile, decode
+from supernet.workflow.confirm import Confirmed
+from supernet.workflow.quantisation_loss import Int8Predictor
+
+__all__ = ["predicted_latency", "subnet_file", "write_chosen"]
+
+
+def subnet_file(
+    run: Run | None, space: Space, subnet: Subnet, folder: Path, **known: Any
+) -> SubnetFile:
+    """The file of a subnet, to be saved in `folder`; with the checkpoint of a run."""
+    checkpoint = run.checkpoint(folder) if run else None
+    return SubnetFile.of(space, subnet, checkpoint=checkpoint, **known)
+
+
+def write_chosen(
+    run: Run | None,
+    problem: Problem,
+    result: SearchResult,
+    chosen: int,
+    tables: Mapping[str, LatencyTable],
+    predictor: AccuracyPredictor | None,
+    confirmed: tuple[Confirmed, ...],
+    path: Path,
+) -> None:
+    """Write the chosen subnet of a result, with what was predicted and measured of it."""
+    genes, space, figures = result.genes[[chosen]], problem.domain.space, result.figures(chosen)
+    rungs = {objective.name for objective in problem.columns if objective.measured}
+    measured = {name: value for name, value in figures.items() if name in rungs}
+    predicted: dict[str, Any] = {} if measured else {"top1": figures["top1"]}
+    if predictor is not None and predictor.validation is not None and not measured:
+        predicted["top1_rmse"] = predictor.validation.rmse
+    for number, (target, table) in enumerate(tables.items()):
+        ms = predicted_latency(table, space, genes)
+        if number == 0:
+            predicted |= {"target": target, **ms}
+        else:
+            predicted |= {f"{key}@{target}": value for key, value in ms.items()}
+    if isinstance(predictor, Int8Predictor):
+        predicted["precision"] = "int8"
+    others = ("top1", *measured, *(latency_name(target) for target in tables))
+    predicted |= {k: v for k, v in figures.items() if k not in others}
+    measured |= confirmed[0].told(tables) if confirmed else {}
+    subnet = decode(space, genes)[0]
+    file = subnet_file(run, space, subnet, path.parent, predicted=predicted, measured=measured)
+    file.save(path)
+
+
+def predicted_latency(table: LatencyTable, space: Space, genes: Genes) -> dict[str, float]:
+    """Predicted milliseconds, with the interval where networks were held out."""
+    found = table.predict_ms(space, genes)
+    ends = {"latency_low_ms": found.low_ms[0], "latency_high_ms": found.high_ms[0]}
+    known = {key: float(value) for key, value in ends.items() if np.isfinite(value)}
+    return {"latency_ms": float(found.ms[0]), **known}
