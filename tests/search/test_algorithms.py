@@ -45,6 +45,7 @@ PART = {
 MOST = {"ei": 60, "optuna:gp": 16, "bohb": 60}  # of those that think long
 OF_OPTUNA = 60
 SLOW = ("bohb", "optuna:gp", "optuna:grid", "optuna:nsga2", "optuna:nsga3", "optuna:cmaes")
+LONG = [pytest.mark.slow, pytest.mark.timeout(900)]  # Optuna's grid takes the square of its points
 GRIDS = ("grid", "optuna:grid")
 DRAWS = ("random", "asha", "hyperband")  # again what they have drawn
 NEAR = ("bohb", "reinforce", "reinforce:absolute", "netadapt")  # few subnets, or a way of their own
@@ -61,7 +62,7 @@ def budget_of(info: AlgorithmInfo, scored: int, **options: float) -> Budget:
 
 @pytest.fixture(
     params=[
-        pytest.param(info, marks=pytest.mark.slow if info.name in SLOW else (), id=info.name)
+        pytest.param(info, marks=LONG if info.name in SLOW else (), id=info.name)
         for info in ALGORITHMS.values()
     ]
 )
@@ -255,8 +256,13 @@ def test_a_space_without_conditional_genes_and_a_problem_without_costs(info: Alg
     assert result.figures(result.best())["top1"] >= (66 if budget.scored >= domain.count else 64)
 
 
-def test_more_of_a_figure_is_sought_as_less_of_its_negative(info: AlgorithmInfo, problem: Make):
+def test_more_of_a_figure_is_sought_as_less_of_its_negative(
+    info: AlgorithmInfo, problem: Make, request: pytest.FixtureRequest
+):
     """Throughput in place of latency: the same subnets, in the same order."""
+    if info.name == "optuna:nsga3":
+        reason = "Optuna 5.0 places NSGA-III's reference points by values, not by directions"
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     given = problem(measured=True)
     cost = given.objectives[1]
     turned = Accuracy(function=lambda genes: -cost(genes), name="speed")
