@@ -8,7 +8,7 @@ import numpy as np
 
 from supernet.errors import ConfigError
 from supernet.predict import AccuracyPredictor, FittedPredictor, fit_predictor
-from supernet.predict.contract import AccuracyPairs, Predicted, Validation, Values
+from supernet.predict.contract import AccuracyPairs, Additive, Predicted, Validation, Values
 from supernet.progress import Progress, silent
 from supernet.runs import Run
 from supernet.space import Genes, Precision, Space
@@ -63,8 +63,9 @@ class Int8Predictor:
         found = self.base.predict(genes)
         return Predicted(mean=found.mean - self.lost_points(genes), std=found.std)
 
-    def additive(self) -> None:
+    def additive(self) -> Additive | None:
         """None: nothing is known that would bound it."""
+        return None
 
     def save(self, path: Path) -> None:
         """Refuse: it is made for a search, from what the evidence of the run keeps.

@@ -247,3 +247,44 @@ def test_a_finetuned_subnet_is_what_is_exported(in_trained: Command, trained: Pa
     plain = in_trained("export", "--onnx", "--not-finetuned", "-o", tmp_path / "plain", "--json")
     assert plain.json["files"]["model.onnx"]["torch_top1"] != exported.json["torch_top1"]
     shutil.rmtree((trained / own).parent)
+
+
+@pytest.mark.slow
+def test_a_search_for_int8_ends_with_a_file_that_keeps_its_promise(
+    in_trained: Command, trained: Path, tmp_path: Path
+):
+    found = in_trained(
+        "search",
+        "--precision",
+        "int8",
+        "--name",
+        "int8",
+        "--confirm",
+        "2",
+        "--budget",
+        "2000",
+        "--json",
+    )
+    assert found.code == 0, found.stderr
+    assert found.json["predicted"]["target"] == "this_machine_int8"
+    assert found.json["predicted"]["precision"] == "int8"
+    path = run_of(trained) / "search" / "int8" / "subnet.json"
+    made = in_trained("export", path, "--onnx", "--int8", "-o", tmp_path / "net", "--json")
+    assert made.code == 0, made.stderr
+    assert made.json["latency"]["precision"] == "int8"
+    assert made.json["latency"]["predicted_ms"] == found.json["predicted"]["latency_ms"]
+    holdout = made.json["files"]["model_int8.onnx"]["holdout_top1"]
+    # the export tries more calibrators, and looks at 1,000 of the held-out images
+    assert holdout == pytest.approx(found.json["measured"]["top1"], abs=6)
+    again = in_trained("search", "--precision", "int8", "--target", "this_machine")
+    assert again.code == 2
+    assert "was measured in fp32" in again.stderr
+
+
+def test_int8_needs_a_run(in_trained: Command, trained: Path):
+    predictor = run_of(trained) / "predictor" / "predictor.json"
+    found = in_trained(
+        *("search", "--space", "tiny.yaml", "--predictor", predictor, "--precision", "int8")
+    )
+    assert found.code == 2
+    assert "can be measured in a run only" in found.stderr
