@@ -38,6 +38,18 @@ _KNOWN = (
         about="ONNX, for ONNX Runtime and most engines",
         where="onnx:Onnx",
     ),
+    FormatInfo(
+        name="pytorch",
+        suffix=".safetensors",
+        about="safetensors and a model.py that needs torch alone",
+        where="pytorch:PyTorch",
+    ),
+    FormatInfo(
+        name="torch-export",
+        suffix=".pt2",
+        about="torch.export, for torch and its compilers",
+        where="torch_export:TorchExport",
+    ),
 )
 FORMATS: Mapping[str, FormatInfo] = {info.name: info for info in _KNOWN}
 """All formats, in the order of the help."""

@@ -1,0 +1,50 @@
+"""What converters are given: a network on its own, example images, an exported program."""
+
+import copy
+from typing import Any
+
+import torch
+from supernet.export.contract import Source
+from supernet.export.quiet import quiet, reason
+from torch import Tensor, nn
+
+from supernet.errors import ExportError
+
+__all__ = ["example", "exported", "plain"]
+
+
+def plain(source: Source) -> nn.Module:
+    """A copy of the network that a converter may change."""
+    network = copy.deepcopy(source.network).cpu().to(memory_format=torch.contiguous_format)
+    return network.eval().requires_grad_(requires_grad=False)
+
+
+def example(source: Source, batch: int = 1) -> Tensor:
+    """Images of the right size and kind, all zeros."""
+    dtype = torch.uint8 if source.pixels else torch.float32
+    return torch.zeros((batch, *source.shape), dtype=dtype)
+
+
+def exported(source: Source) -> torch.export.ExportedProgram:
+    """The network as `torch.export` sees it; with any number of images where asked for.
+
+    Raises:
+        ExportError: it cannot be exported; says why.
+    """
+    # a batch of 1 is taken for a constant even where it is declared to vary
+    images = example(source, 2 if source.dynamic_batch else 1)
+    shapes: Any = ({0: torch.export.Dim("batch")},) if source.dynamic_batch else None
+    try:
+        with quiet(), torch.no_grad():
+            program = torch.export.export(plain(source), (images,), dynamic_shapes=shapes)
+    except Exception as error:  # of any kind: its own, and those of what it calls
+        raise ExportError(f"torch.export failed: {reason(error)}") from error
+    _strip(program)
+    return program
+
+
+def _strip(program: torch.export.ExportedProgram) -> None:
+    """Take out where each node came from: paths of this machine, half of a small file."""
+    for node in program.graph.nodes:
+        for key in ("stack_trace", "source_fn_stack", "from_node"):
+            node.meta.pop(key, None)
