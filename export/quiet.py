@@ -68,9 +68,15 @@ def last_lines(text: str, count: int = _LINES) -> str:
     return "\n".join(lines[-count:])
 
 
-def reason(error: BaseException) -> str:
-    """One line of an error of any package: its first, and its last one where that says more."""
+def reason(error: BaseException, without: tuple[str, ...] = ()) -> str:
+    """One line of an error of any package: its first, and its last one where that says more.
+
+    Args:
+        error: as it was caught.
+        without: what lines begin with that say nothing to a user.
+    """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith(without)]
     if not lines:
         return type(error).__name__
     ends = lines[0] if lines[-1] == lines[0] else f"{lines[0]} … {lines[-1]}"

@@ -50,6 +50,12 @@ _KNOWN = (
         about="torch.export, for torch and its compilers",
         where="torch_export:TorchExport",
     ),
+    FormatInfo(
+        name="openvino",
+        suffix=".xml",
+        about="OpenVINO IR, for processors and accelerators of Intel",
+        where="openvino:OpenVino",
+    ),
 )
 FORMATS: Mapping[str, FormatInfo] = {info.name: info for info in _KNOWN}
 """All formats, in the order of the help."""
