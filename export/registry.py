@@ -56,6 +56,12 @@ _KNOWN = (
         about="OpenVINO IR, for processors and accelerators of Intel",
         where="openvino:OpenVino",
     ),
+    FormatInfo(
+        name="executorch",
+        suffix=".pte",
+        about="ExecuTorch with XNNPACK, for phones",
+        where="executorch:ExecuTorch",
+    ),
 )
 FORMATS: Mapping[str, FormatInfo] = {info.name: info for info in _KNOWN}
 """All formats, in the order of the help."""

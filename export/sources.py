@@ -1,6 +1,7 @@
 """What converters are given: a network on its own, example images, an exported program."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,7 +11,14 @@ from torch import Tensor, nn
 
 from supernet.errors import ExportError
 
-__all__ = ["example", "exported", "plain"]
+__all__ = ["ONE_IMAGE", "example", "exported", "one_image", "plain"]
+
+ONE_IMAGE = "this format takes one image at a time; the batch is fixed at 1"
+
+
+def one_image(source: Source) -> Source:
+    """The same, for a format that cannot vary the batch."""
+    return replace(source, dynamic_batch=False)
 
 
 def plain(source: Source) -> nn.Module:
