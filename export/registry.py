@@ -62,6 +62,12 @@ _KNOWN = (
         about="ExecuTorch with XNNPACK, for phones",
         where="executorch:ExecuTorch",
     ),
+    FormatInfo(
+        name="ncnn",
+        suffix=".param",
+        about="ncnn, for phones",
+        where="ncnn:Ncnn",
+    ),
 )
 FORMATS: Mapping[str, FormatInfo] = {info.name: info for info in _KNOWN}
 """All formats, in the order of the help."""

@@ -5,13 +5,15 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from supernet.export.contract import Source
 from supernet.export.quiet import quiet, reason
 from torch import Tensor, nn
 
 from supernet.errors import ExportError
+from supernet.models import Pool, SqueezeExcite
 
-__all__ = ["ONE_IMAGE", "example", "exported", "one_image", "plain"]
+__all__ = ["ONE_IMAGE", "as_floats", "example", "exported", "one_image", "plain", "spelled_out"]
 
 ONE_IMAGE = "this format takes one image at a time; the batch is fixed at 1"
 
@@ -56,3 +58,37 @@ def _strip(program: torch.export.ExportedProgram) -> None:
     for node in program.graph.nodes:
         for key in ("stack_trace", "source_fn_stack", "from_node"):
             node.meta.pop(key, None)
+
+
+def as_floats(source: Source) -> Source:
+    """The same, for a format whose images are floats: pixels are floats from 0 to 255."""
+    return replace(source, pixels=False)
+
+
+class _Gate(nn.Module):
+    """Squeeze-excite without the one operator that XNNPACK lacks."""
+
+    def __init__(self, block: SqueezeExcite) -> None:
+        super().__init__()
+        self.reduce, self.expand = block.reduce, block.expand
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled = x.mean((2, 3), keepdim=True)
+        return x * (F.relu6(self.expand(F.relu(self.reduce(pooled))) + 3.0) * (1 / 6))
+
+
+class _Mean(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3), keepdim=True).flatten(1)
+
+
+def spelled_out(source: Source) -> Source:
+    """The same, hard-sigmoid and the global average in simpler operators."""
+    network = plain(source)
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, SqueezeExcite):
+                setattr(parent, name, _Gate(child))
+            elif isinstance(child, Pool):
+                setattr(parent, name, _Mean())
+    return replace(source, network=network)

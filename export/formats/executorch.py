@@ -23,7 +23,7 @@ from supernet.export.contract import (
     Written,
 )
 from supernet.export.quiet import quiet, reason
-from supernet.export.sources import ONE_IMAGE, exported, one_image
+from supernet.export.sources import ONE_IMAGE, exported, one_image, spelled_out
 from supernet.export.xnnpack import executed, float_kinds
 
 from supernet.errors import ExportError, FileFormatError
@@ -58,7 +58,7 @@ class ExecuTorch(Exporter):
     ) -> Written:
         """See `Exporter.write`."""
         progress(0, 1, f"{self.title}, {precision}: may take half a minute")
-        fixed = one_image(source)
+        fixed = spelled_out(one_image(source))
         program = _quantised(fixed) if precision == "int8" else exported(fixed)
         data = _lowered(program, source)
         notes = [ONE_IMAGE] if source.dynamic_batch else []
