@@ -68,6 +68,12 @@ _KNOWN = (
         about="ncnn, for phones",
         where="ncnn:Ncnn",
     ),
+    FormatInfo(
+        name="litert",
+        suffix=".tflite",
+        about="LiteRT, for phones and microcontrollers",
+        where="litert:LiteRt",
+    ),
 )
 FORMATS: Mapping[str, FormatInfo] = {info.name: info for info in _KNOWN}
 """All formats, in the order of the help."""
