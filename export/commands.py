@@ -42,7 +42,7 @@ def run_converter(
     """
     with tempfile.TemporaryFile() as kept:
         try:
-            child = subprocess.Popen(
+            child = subprocess.Popen(  # noqa: S603  # programs of ours and of installed packages
                 command,
                 cwd=folder,
                 stdin=subprocess.DEVNULL,

@@ -9,7 +9,9 @@ The file of the weights says which layers there are; below stands what they are 
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,13 +26,15 @@ class Pixels(nn.Module):
         self.std = nn.Buffer(torch.tensor(std).view(-1, 1, 1), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """To the same shape."""
         return (x.float() / 255 - self.mean) / self.std
 
 
 class GlobalMean(nn.Module):
-    """``(N, C, H, W)`` to ``(N, C)``."""
+    """The mean over rows and columns."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` to ``(N, C)``."""
         return x.mean((2, 3))
 
 
@@ -42,6 +46,7 @@ class Gate(nn.Module):
         self.reduce, self.expand = nn.Conv2d(channels, hidden, 1), nn.Conv2d(hidden, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` to the same shape."""
         hidden = self.reduce(x.mean((2, 3), keepdim=True)).relu()
         return x * nn.functional.hardsigmoid(self.expand(hidden))
 
@@ -49,15 +54,17 @@ class Gate(nn.Module):
 class Residual(nn.Module):
     """The sum of two paths."""
 
-    def __init__(self, main: list[list], shortcut: list[list]) -> None:
+    def __init__(self, main: list[Any], shortcut: list[Any]) -> None:
         super().__init__()
         self.main, self.shortcut = sequence(main), sequence(shortcut)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.shortcut(x) + self.main(x)
+        """``(N, in, H, W)`` to ``(N, out, H / stride, W / stride)``."""
+        out: Tensor = self.shortcut(x) + self.main(x)
+        return out
 
 
-LAYERS = {
+LAYERS: dict[str, Callable[..., nn.Module]] = {
     "pixels": Pixels,
     "conv": lambda before, after, kernel, stride, groups, bias: nn.Conv2d(
         before, after, kernel, stride, kernel // 2, groups=groups, bias=bias
@@ -70,14 +77,16 @@ LAYERS = {
     "gate": Gate,
     "residual": Residual,
     "maxpool": nn.MaxPool2d,
-    "avgpool": lambda *sizes: nn.AvgPool2d(*sizes, count_include_pad=False),
+    "avgpool": lambda kernel, stride, padding, ceil: nn.AvgPool2d(
+        kernel, stride, padding, ceil_mode=ceil, count_include_pad=False
+    ),
     "mean": GlobalMean,
     "linear": nn.Linear,
     "softmax": lambda: nn.Softmax(1),
 }
 
 
-def sequence(layers: list[list]) -> nn.Sequential:
+def sequence(layers: list[Any]) -> nn.Sequential:
     """Layers in order, each a kind and its sizes."""
     return nn.Sequential(*(LAYERS[kind](*sizes) for kind, *sizes in layers))
 

@@ -74,6 +74,12 @@ _KNOWN = (
         about="LiteRT, for phones and microcontrollers",
         where="litert:LiteRt",
     ),
+    FormatInfo(
+        name="coreml",
+        suffix=".mlpackage",
+        about="CoreML; converted only, it runs on Apple's machines",
+        where="coreml:CoreMl",
+    ),
 )
 FORMATS: Mapping[str, FormatInfo] = {info.name: info for info in _KNOWN}
 """All formats, in the order of the help."""

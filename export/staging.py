@@ -14,7 +14,7 @@ __all__ = ["staged"]
 
 @contextlib.contextmanager
 def staged(path: Path) -> Iterator[Path]:
-    """A temporary folder beside `path`, whose content moves to `path.parent` if the block ends well.
+    """A temporary folder beside `path`, whose content moves there if the block ends well.
 
     What has the name of `path` moves last: where it is new, all that it needs is new, too.
     Whatever interrupts the block, older files stay as they were.

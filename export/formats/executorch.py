@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -102,7 +101,7 @@ class ExecuTorch(Exporter):
 
 def _quantised(source: Source) -> torch.export.ExportedProgram:
     """The network with integers where XNNPACK's quantiser puts them, calibrated."""
-    batches = [part for batch in source.calibration for part in batch.cpu().split(_AT_ONCE)]
+    batches = [part for batch in source.calibration for part in torch.split(batch, _AT_ONCE)]
     if not batches:
         raise ExportError("ExecuTorch: int8 needs images to calibrate with, found none")
     try:

@@ -116,7 +116,10 @@ class LiteRt(Exporter):
 
 
 def _pairs(environment: Environment) -> list[tuple[str, str]]:
-    return [(name, number) for name, _, number in (one.partition("==") for one in environment.requirements)]
+    return [
+        (name, number)
+        for name, _, number in (one.partition("==") for one in environment.requirements)
+    ]
 
 
 def _converted(python: Path, source: Source, precision: Precision, folder: Path) -> bytes:
@@ -157,7 +160,9 @@ def _interpreter(data: bytes, threads: int = 1, *, plain: bool = False) -> Any:
 
 
 def _input_of(interpreter: Any, path: Path) -> InputSpec:
-    found = [(one["dtype"].__name__, one["shape"].tolist()) for one in interpreter.get_input_details()]
+    found = [
+        (one["dtype"].__name__, one["shape"].tolist()) for one in interpreter.get_input_details()
+    ]
     if len(found) != 1 or len(found[0][1]) != 4 or found[0][0] not in _DTYPES:
         shown = ", ".join(f"{kind} {shape}" for kind, shape in found)
         raise FileFormatError(f"{path}: expected one input of images, found {shown or 'none'}")

@@ -108,8 +108,10 @@ def _with_shape(page: str, shape: tuple[int, int, int]) -> str:
 
 
 def _refuse_foreign(page: str) -> None:
-    """pnnx leaves operators that ncnn has not, under the names of torch."""
-    foreign = [line.split()[0] for line in page.splitlines()[2:] if "." in line.split(maxsplit=1)[0]]
+    """Pnnx leaves operators that ncnn has not, under the names of torch."""
+    foreign = [
+        line.split()[0] for line in page.splitlines()[2:] if "." in line.split(maxsplit=1)[0]
+    ]
     if foreign:
         raise ExportError(f"ncnn: has no operator for {', '.join(sorted(set(foreign)))}")
 

@@ -209,9 +209,7 @@ def _weights_of(model: Any) -> dict[str, str]:
     return found
 
 
-def _islands(
-    compiled: Any, layers: Mapping[str, str]
-) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _islands(compiled: Any, layers: Mapping[str, str]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Layers with weights that compute in float, and what there is to say of them.
 
     A layer that was quantised may be one, too: OpenVINO has no integer kernel of depthwise
@@ -232,8 +230,8 @@ def _islands(
     }
     if not names:
         return facts, (f"all {len(weighed)} layers with weights compute with integers",)
-    shown = ", ".join(names)
-    return facts, (f"{len(names)} of {len(weighed)} layers with weights run in float on this processor: {shown}",)
+    told = f"{len(names)} of {len(weighed)} layers with weights run in float on this processor"
+    return facts, (f"{told}: {', '.join(names)}",)
 
 
 def _why(error: Exception) -> str:

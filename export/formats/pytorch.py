@@ -99,10 +99,7 @@ class PyTorch(Exporter):
     def open(self, path: Path, threads: int = 1) -> OpenedModel:
         """See `Exporter.open`."""
         try:
-            with safetensors.safe_open(path, "pt") as file:
-                metadata = file.metadata() or {}
-            if "layers" not in metadata:
-                raise FileFormatError(f"{path}: holds weights without the layers they belong to")
+            metadata = _metadata(path)
             network = plain_model.load(path)
             *shape, dtype = json.loads(metadata["input"])
             preprocessing = json.loads(metadata["preprocessing"])
@@ -121,6 +118,14 @@ class PyTorch(Exporter):
             operators=partial(_kinds, network),
             preprocessing=preprocessing,
         )
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    with safetensors.safe_open(path, "pt") as file:
+        metadata: dict[str, str] = file.metadata() or {}
+    if "layers" not in metadata:
+        raise FileFormatError(f"{path}: holds weights without the layers they belong to")
+    return metadata
 
 
 def _run(network: nn.Module, threads: int, images: Images) -> Logits:
@@ -173,8 +178,8 @@ def _steps(module: nn.Module | None) -> Iterator[Layer]:
             for part in (module.conv, module.norm, module.act):
                 yield from _steps(part)
         case Shortcut():
-            for part in (module.pool, module.conv, module.norm):
-                yield from _steps(part)
+            for other in (module.pool, module.conv, module.norm):
+                yield from _steps(other)
         case SqueezeExcite():
             yield ["gate", module.reduce.in_channels, module.reduce.out_channels]
         case Pool():
@@ -188,6 +193,7 @@ def _steps(module: nn.Module | None) -> Iterator[Layer]:
 
 
 def _block(block: MBConv | Bottleneck | ConvBlock) -> Iterator[Layer]:
+    parts: tuple[nn.Module | None, ...]
     match block:
         case MBConv():
             parts = (block.expand, block.depthwise, block.se, block.project)

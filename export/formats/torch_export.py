@@ -124,7 +124,5 @@ def _input_of(program: torch.export.ExportedProgram, path: Path) -> InputSpec:
 
 
 def _kinds(program: torch.export.ExportedProgram) -> Counter[str]:
-    targets: list[Any] = [
-        node.target for node in program.graph.nodes if node.op == "call_function"
-    ]
+    targets: list[Any] = [node.target for node in program.graph.nodes if node.op == "call_function"]
     return Counter(getattr(target, "__name__", str(target)).split(".")[0] for target in targets)
