@@ -38,6 +38,48 @@ _KNOWN = (
         about="ONNX, for ONNX Runtime and most engines",
         where="onnx:Onnx",
     ),
+    FormatInfo(
+        name="pytorch",
+        suffix=".safetensors",
+        about="safetensors and a model.py that needs torch alone",
+        where="pytorch:PyTorch",
+    ),
+    FormatInfo(
+        name="torch-export",
+        suffix=".pt2",
+        about="torch.export, for torch and its compilers",
+        where="torch_export:TorchExport",
+    ),
+    FormatInfo(
+        name="openvino",
+        suffix=".xml",
+        about="OpenVINO IR, for processors and accelerators of Intel",
+        where="openvino:OpenVino",
+    ),
+    FormatInfo(
+        name="executorch",
+        suffix=".pte",
+        about="ExecuTorch with XNNPACK, for phones",
+        where="executorch:ExecuTorch",
+    ),
+    FormatInfo(
+        name="ncnn",
+        suffix=".param",
+        about="ncnn, for phones",
+        where="ncnn:Ncnn",
+    ),
+    FormatInfo(
+        name="litert",
+        suffix=".tflite",
+        about="LiteRT, for phones and microcontrollers",
+        where="litert:LiteRt",
+    ),
+    FormatInfo(
+        name="coreml",
+        suffix=".mlpackage",
+        about="CoreML; converted only, it runs on Apple's machines",
+        where="coreml:CoreMl",
+    ),
 )
 FORMATS: Mapping[str, FormatInfo] = {info.name: info for info in _KNOWN}
 """All formats, in the order of the help."""

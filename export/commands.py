@@ -1,0 +1,101 @@
+"""Converters that are programs of their own: with a time limit, and heard if they fail."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from supernet.export.quiet import last_lines
+
+from supernet.errors import ExportError
+
+__all__ = ["run_converter"]
+
+_LOOK_S = 0.2
+
+
+def run_converter(
+    command: Sequence[str],
+    *,
+    title: str,
+    folder: Path,
+    limit_s: float,
+    environment: Mapping[str, str] | None = None,
+    each_look: Callable[[], None] = lambda: None,
+) -> str:
+    """What a converter printed, once it has ended well.
+
+    Args:
+        command: the program and its arguments.
+        title: of what it makes, for messages.
+        folder: in which it works.
+        limit_s: seconds, after which it and what it started are ended.
+        environment: variables added to those of this process.
+        each_look: called now and then while it runs.
+
+    Raises:
+        ExportError: it cannot be started, failed or was ended; with its last lines.
+    """
+    with tempfile.TemporaryFile() as kept:
+        try:
+            child = subprocess.Popen(  # noqa: S603  # programs of ours and of installed packages
+                command,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=kept,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(environment or {})},
+                start_new_session=True,  # so that what it starts is ended with it
+            )
+        except OSError as error:
+            why = error.strerror or error
+            raise ExportError(f"{title}: {command[0]} cannot be started: {why}") from error
+        try:
+            ended = _waited(child, time.monotonic() + limit_s, each_look)
+        finally:
+            _end(child)
+        kept.seek(0)
+        text = kept.read().decode(errors="replace")
+    if not ended:
+        raise ExportError(
+            f"{title}: the converter was ended after {limit_s:g} s{_quoted(text)}",
+            hint="try again when the machine is less busy",
+        )
+    if child.returncode:
+        raise ExportError(f"{title}: the converter {_how(child.returncode)}{_quoted(text)}")
+    return text
+
+
+def _waited(child: subprocess.Popen[bytes], until: float, each_look: Callable[[], None]) -> bool:
+    """Whether it ended in time."""
+    while time.monotonic() < until:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(_LOOK_S)
+            return True
+        each_look()
+    return False
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    if child.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+def _how(status: int) -> str:
+    if status > 0:
+        return f"failed with status {status}"
+    try:
+        return f"was killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was killed by signal {-status}"
+
+
+def _quoted(text: str) -> str:
+    lines = last_lines(text)
+    return f"; its last lines:\n{lines}" if lines else "; it printed nothing"

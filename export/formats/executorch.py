@@ -1,0 +1,172 @@
+"""ExecuTorch programs, whose operators XNNPACK executes."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from supernet.export.contract import (
+    Exporter,
+    Images,
+    InputSpec,
+    Logits,
+    OpenedModel,
+    Precision,
+    Source,
+    Written,
+)
+from supernet.export.quiet import quiet, reason
+from supernet.export.sources import ONE_IMAGE, exported, one_image, spelled_out
+from supernet.export.xnnpack import executed, float_kinds
+
+from supernet.errors import ExportError, FileFormatError
+from supernet.files import write_bytes
+from supernet.progress import Progress, silent
+
+__all__ = ["ExecuTorch"]
+
+_KEPT = "preprocessing"  # a method that gives it back
+_DTYPES = {torch.float32: "float32", torch.uint8: "uint8"}
+_SCALARS = {0: torch.uint8, 6: torch.float32}  # as a program numbers them
+_AT_ONCE = 32  # images: histograms of ranges take as long for one
+_MAGIC = slice(4, 8)  # where a program says that it is one
+
+
+class ExecuTorch(Exporter):
+    """A program (``.pte``) for phones and microcontrollers; int8 by PT2E after the training.
+
+    Hard-swish stays one operator: XNNPACK has it, and taken apart it is much slower.
+    """
+
+    name, title, suffix = "executorch", "ExecuTorch", ".pte"
+    extra, needs = "executorch", ("executorch", "torchao")
+    precisions = ("fp32", "int8")
+
+    def write(
+        self,
+        source: Source,
+        path: Path,
+        precision: Precision = "fp32",
+        progress: Progress = silent,
+    ) -> Written:
+        """See `Exporter.write`."""
+        progress(0, 1, f"{self.title}, {precision}: may take half a minute")
+        fixed = spelled_out(one_image(source))
+        program = _quantised(fixed) if precision == "int8" else exported(fixed)
+        data = _lowered(program, source)
+        notes = [ONE_IMAGE] if source.dynamic_batch else []
+        facts: dict[str, Any] = {"executorch": version("executorch"), "torch": torch.__version__}
+        if precision == "int8":
+            facts["torchao"] = version("torchao")
+            islands = float_kinds(executed(data))
+            facts["float_operators"] = islands
+            shown = ", ".join(f"{count} {kind}" for kind, count in islands.items())
+            notes.append(f"compute in float: {shown or 'none'}")
+        write_bytes(path, data)
+        return Written(notes=tuple(notes), facts=facts)
+
+    def open(self, path: Path, threads: int = 1) -> OpenedModel:
+        """See `Exporter.open`."""
+        from executorch.runtime import Runtime, Verification
+
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise FileFormatError(f"{path}: cannot be read: {error.strerror}") from error
+        if not data[_MAGIC].startswith(b"ET"):
+            raise FileFormatError(f"{path}: not a program of ExecuTorch")
+        try:
+            with quiet():
+                program = Runtime.get().load_program(
+                    data, verification=Verification.InternalConsistency
+                )
+                method = program.load_method("forward")
+                preprocessing = _told(program)
+        except Exception as error:  # its own kinds
+            raise FileFormatError(f"{path}: ExecuTorch refuses it: {reason(error)}") from error
+        return OpenedModel(
+            runtime=f"executorch {version('executorch')}",
+            input=_input_of(method, path),
+            call=partial(_run, method, threads or os.cpu_count() or 1),
+            operators=partial(executed, data),
+            preprocessing=preprocessing,
+        )
+
+
+def _quantised(source: Source) -> torch.export.ExportedProgram:
+    """The network with integers where XNNPACK's quantiser puts them, calibrated."""
+    batches = [part for batch in source.calibration for part in torch.split(batch, _AT_ONCE)]
+    if not batches:
+        raise ExportError("ExecuTorch: int8 needs images to calibrate with, found none")
+    try:
+        with quiet(), torch.no_grad():
+            from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
+                XNNPACKQuantizer,
+                get_symmetric_quantization_config,
+            )
+            from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+            config = get_symmetric_quantization_config(is_per_channel=True)
+            quantiser = XNNPACKQuantizer().set_global(config)
+            many = replace(source, dynamic_batch=True)
+            prepared = prepare_pt2e(exported(many).module(), quantiser)
+            for batch in batches:
+                prepared(batch)
+            return torch.export.export(convert_pt2e(prepared), (batches[0][:1],))
+    except ExportError:
+        raise
+    except Exception as error:  # of any kind: its own, and those of what it calls
+        raise ExportError(f"ExecuTorch: quantisation failed: {reason(error)}") from error
+
+
+def _lowered(program: torch.export.ExportedProgram, source: Source) -> bytes:
+    """A whole file."""
+    told = json.dumps(dict(source.preprocessing)).encode()
+    kept = torch.frombuffer(bytearray(told), dtype=torch.uint8)
+    try:
+        with quiet(), torch.no_grad():
+            from executorch.backends.xnnpack.partition.xnnpack_partitioner import (
+                XnnpackPartitioner,
+            )
+            from executorch.exir import to_edge_transform_and_lower
+
+            lowered = to_edge_transform_and_lower(
+                program, partitioner=[XnnpackPartitioner()], constant_methods={_KEPT: kept}
+            )
+            data: bytes = lowered.to_executorch().buffer
+    except Exception as error:  # of any kind: its own, and those of what it calls
+        raise ExportError(f"ExecuTorch: the converter failed: {reason(error)}") from error
+    return data
+
+
+def _told(program: Any) -> dict[str, Any]:
+    if _KEPT not in program.method_names:
+        return {}
+    (found,) = program.load_method(_KEPT).execute([])
+    read = json.loads(found.numpy().tobytes())
+    return read if isinstance(read, dict) else {}
+
+
+def _input_of(method: Any, path: Path) -> InputSpec:
+    about = method.metadata
+    found = [about.input_tensor_meta(index) for index in range(about.num_inputs())]
+    kinds = [_SCALARS.get(one.dtype()) for one in found]
+    if len(found) != 1 or len(found[0].sizes()) != 4 or kinds[0] is None:
+        shown = ", ".join(str(tuple(one.sizes())) for one in found)
+        raise FileFormatError(f"{path}: expected one input of images, found {shown or 'none'}")
+    return InputSpec(shape=tuple(found[0].sizes()), dtype=_DTYPES[kinds[0]])
+
+
+def _run(method: Any, threads: int, images: Images) -> Logits:
+    from executorch.extension.pybindings import portable_lib
+
+    if portable_lib._threadpool_get_thread_count() != threads:
+        portable_lib._unsafe_reset_threadpool(threads)
+    inputs: Sequence[torch.Tensor] = [torch.from_numpy(images)]
+    return np.array(method.execute(inputs)[0].numpy(), np.float32)

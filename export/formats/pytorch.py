@@ -1,0 +1,240 @@
+"""Plain PyTorch: weights, and a page of code that needs torch alone."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import safetensors.torch
+import torch
+from supernet.export import plain_model
+from supernet.export.contract import (
+    Exporter,
+    Images,
+    InputSpec,
+    Logits,
+    OpenedModel,
+    Precision,
+    Source,
+    Written,
+)
+from supernet.export.formats.torch_export import on_threads
+from supernet.export.quiet import reason
+from supernet.export.sources import plain
+from supernet.export.staging import staged
+from torch import nn
+
+from supernet.errors import ExportError, FileFormatError
+from supernet.models import (
+    Bottleneck,
+    ConvBlock,
+    ConvNorm,
+    Linear,
+    MBConv,
+    Network,
+    Pool,
+    Shortcut,
+    SqueezeExcite,
+)
+from supernet.progress import Progress, silent
+
+__all__ = ["PyTorch", "layers_of"]
+
+Layer: TypeAlias = list[Any]
+"""A kind of `supernet.export.plain_model` and its sizes."""
+
+CODE = "model.py"
+_ACTIVATIONS: dict[type[nn.Module], str] = {
+    nn.ReLU: "relu",
+    nn.ReLU6: "relu6",
+    nn.Hardswish: "hard_swish",
+    nn.SiLU: "swish",
+}
+
+
+class PyTorch(Exporter):
+    """``<stem>.safetensors``, and beside it ``model.py``, the same for all networks.
+
+    The weights' file says which layers there are. So a folder may hold several, and a file is
+    opened without executing what lies beside it.
+    """
+
+    name, title, suffix = "pytorch", "PyTorch", ".safetensors"
+
+    def write(
+        self,
+        source: Source,
+        path: Path,
+        precision: Precision = "fp32",
+        progress: Progress = silent,
+    ) -> Written:
+        """See `Exporter.write`."""
+        del precision, progress
+        code = _code()
+        beside = path.parent / CODE
+        if beside.is_file() and not _is_ours(beside):
+            raise ExportError(
+                f"{beside}: is there already and is not what {self.title} would write",
+                hint="export to another folder",
+            )
+        network = plain(source)
+        layers = layers_of(network, source)
+        same = plain_model.sequence(layers)
+        _copy_weights(network, same)
+        metadata = {
+            "format": "pt",
+            "layers": json.dumps(layers),
+            "input": json.dumps([*source.shape, "uint8" if source.pixels else "float32"]),
+            "preprocessing": json.dumps(dict(source.preprocessing)),
+        }
+        data = safetensors.torch.save(dict(same.state_dict()), metadata)
+        with staged(path) as folder:
+            (folder / CODE).write_text(code, encoding="utf-8")
+            (folder / path.name).write_bytes(data)
+        note = f"{CODE} beside it needs torch alone: from model import load"
+        return Written(notes=(note,), facts={"torch": torch.__version__})
+
+    def open(self, path: Path, threads: int = 1) -> OpenedModel:
+        """See `Exporter.open`."""
+        try:
+            metadata = _metadata(path)
+            network = plain_model.load(path)
+            *shape, dtype = json.loads(metadata["input"])
+            preprocessing = json.loads(metadata["preprocessing"])
+            spec = InputSpec(shape=(None, *map(int, shape)), dtype=str(dtype))
+        except FileFormatError:
+            raise
+        except OSError as error:
+            why = error.strerror or reason(error)
+            raise FileFormatError(f"{path}: cannot be read: {why}") from error
+        except Exception as error:  # of any kind: what a stranger wrote may fail anywhere
+            raise FileFormatError(f"{path}: not such a network: {reason(error)}") from error
+        return OpenedModel(
+            runtime=f"torch {torch.__version__}",
+            input=spec,
+            call=partial(_run, network, threads),
+            operators=partial(_kinds, network),
+            preprocessing=preprocessing,
+        )
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    with safetensors.safe_open(path, "pt") as file:
+        metadata: dict[str, str] = file.metadata() or {}
+    if "layers" not in metadata:
+        raise FileFormatError(f"{path}: holds weights without the layers they belong to")
+    return metadata
+
+
+def _run(network: nn.Module, threads: int, images: Images) -> Logits:
+    with torch.inference_mode(), on_threads(threads):
+        found: Logits = network(torch.from_numpy(images)).numpy()
+    return found
+
+
+def _kinds(network: nn.Module) -> Counter[str]:
+    leaves = [module for module in network.modules() if not list(module.children())]
+    return Counter(type(module).__name__ for module in leaves)
+
+
+def _code() -> str:
+    return Path(plain_model.__file__).read_text(encoding="utf-8")
+
+
+def _is_ours(file: Path) -> bool:
+    first, *_ = _code().splitlines()
+    with file.open(encoding="utf-8", errors="replace") as handle:
+        return handle.readline().strip() == first
+
+
+def layers_of(network: nn.Module, source: Source) -> list[Layer]:
+    """A network in the words of `supernet.export.plain_model`.
+
+    Raises:
+        ExportError: it is made of something else.
+    """
+    found = [module for module in network.modules() if isinstance(module, Network)]
+    if len(found) != 1:
+        raise ExportError(f"PyTorch: expected a network of this project, found {type(network)}")
+    layers = [part for layer in found[0].layers for part in _steps(layer)]
+    if source.pixels:
+        told = source.preprocessing
+        layers.insert(0, ["pixels", list(told["mean"]), list(told["std"])])
+    if source.preprocessing.get("output") == "probabilities":
+        layers.append(["softmax"])
+    return layers
+
+
+def _steps(module: nn.Module | None) -> Iterator[Layer]:
+    """The layers of one module, in the order in which its weights are registered."""
+    match module:
+        case None | nn.Identity():
+            return
+        case MBConv() | Bottleneck() | ConvBlock():
+            yield from _block(module)
+        case ConvNorm():
+            for part in (module.conv, module.norm, module.act):
+                yield from _steps(part)
+        case Shortcut():
+            for other in (module.pool, module.conv, module.norm):
+                yield from _steps(other)
+        case SqueezeExcite():
+            yield ["gate", module.reduce.in_channels, module.reduce.out_channels]
+        case Pool():
+            yield ["mean"]
+        case Linear():
+            linear = module.linear
+            yield ["linear", linear.in_features, linear.out_features, linear.bias is not None]
+            yield from _steps(module.act)
+        case _:
+            yield _leaf(module)
+
+
+def _block(block: MBConv | Bottleneck | ConvBlock) -> Iterator[Layer]:
+    parts: tuple[nn.Module | None, ...]
+    match block:
+        case MBConv():
+            parts = (block.expand, block.depthwise, block.se, block.project)
+        case Bottleneck():
+            parts = (block.reduce, block.conv, block.project)
+        case ConvBlock():
+            parts = (block.conv, block.norm, block.act, block.se)
+    main = [step for part in parts for step in _steps(part)]
+    if block.shortcut is None:
+        yield from main
+    else:
+        yield ["residual", main, list(_steps(block.shortcut))]
+    if isinstance(block, Bottleneck):
+        yield from _steps(block.act)
+
+
+def _leaf(module: nn.Module) -> Layer:
+    match module:
+        case nn.Conv2d():
+            before, after, groups = module.in_channels, module.out_channels, module.groups
+            biased = module.bias is not None
+            return ["conv", before, after, module.kernel_size[0], module.stride[0], groups, biased]
+        case nn.BatchNorm2d():
+            return ["norm", module.num_features, module.eps]
+        case nn.MaxPool2d():
+            return ["maxpool", module.kernel_size, module.stride, module.padding]
+        case nn.AvgPool2d():
+            sizes = module.kernel_size, module.stride, module.padding
+            return ["avgpool", *sizes, module.ceil_mode]
+    kind = _ACTIVATIONS.get(type(module))
+    if kind is None:
+        raise ExportError(f"PyTorch: no layer stands for {module}")
+    return [kind]
+
+
+def _copy_weights(network: nn.Module, same: nn.Module) -> None:
+    """Weights of the one into the other, module for module: both list them in the same order."""
+    (whole,) = (module for module in network.modules() if isinstance(module, Network))
+    kinds = (nn.Conv2d, nn.BatchNorm2d, nn.Linear)
+    theirs, ours = (
+        [module for module in root.modules() if isinstance(module, kinds)] for root in (whole, same)
+    )
+    for module, other in zip(theirs, ours, strict=True):
+        other.load_state_dict(module.state_dict())

@@ -1,0 +1,128 @@
+"""Files of `torch.export`, run by torch itself."""
+
+import contextlib
+import io
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from supernet.export.contract import (
+    Exporter,
+    Images,
+    InputSpec,
+    Logits,
+    OpenedModel,
+    Precision,
+    Source,
+    Written,
+)
+from supernet.export.quiet import quiet, reason
+from supernet.export.sources import exported
+from torch import nn
+
+from supernet.errors import FileFormatError
+from supernet.files import write_bytes
+from supernet.progress import Progress, silent
+
+__all__ = ["TorchExport", "on_threads"]
+
+_DTYPES = {torch.float32: "float32", torch.float16: "float16", torch.uint8: "uint8"}
+_PREPROCESSING = "preprocessing.json"
+_WEIGHTS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+
+
+class TorchExport(Exporter):
+    """A graph of ATen operators with its weights, for torch and for compilers that read it."""
+
+    name, title, suffix = "torch-export", "torch.export", ".pt2"
+
+    def write(
+        self,
+        source: Source,
+        path: Path,
+        precision: Precision = "fp32",
+        progress: Progress = silent,
+    ) -> Written:
+        """See `Exporter.write`."""
+        del precision, progress
+        program, kept = exported(source), io.BytesIO()
+        extra = {_PREPROCESSING: json.dumps(dict(source.preprocessing))}
+        with quiet():
+            torch.export.save(program, kept, extra_files=extra)
+        write_bytes(path, kept.getvalue())
+        return Written(facts={"torch": torch.__version__})
+
+    def open(self, path: Path, threads: int = 1) -> OpenedModel:
+        """See `Exporter.open`."""
+        extra = {_PREPROCESSING: ""}
+        try:
+            data = io.BytesIO(path.read_bytes())
+            with quiet(), _nothing_executed():
+                program = torch.export.load(data, extra_files=extra)
+                network = program.module()
+            preprocessing = json.loads(extra[_PREPROCESSING] or "{}")
+        except OSError as error:
+            raise FileFormatError(f"{path}: cannot be read: {error.strerror}") from error
+        except Exception as error:  # of any kind: zip files, JSON and torch have their own
+            raise FileFormatError(f"{path}: torch.export refuses it: {reason(error)}") from error
+        return OpenedModel(
+            runtime=f"torch {torch.__version__}",
+            input=_input_of(program, path),
+            call=partial(_run, network, threads),
+            operators=partial(_kinds, program),
+            preprocessing=preprocessing,
+        )
+
+
+def _run(network: nn.Module, threads: int, images: Images) -> Logits:
+    with torch.inference_mode(), on_threads(threads):
+        found: Logits = network(torch.from_numpy(images)).numpy()
+    return found
+
+
+@contextlib.contextmanager
+def on_threads(threads: int) -> Iterator[None]:
+    """Torch on so many threads; 0 for as many as it has."""
+    before = torch.get_num_threads()
+    if threads in (0, before):
+        yield
+        return
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def _nothing_executed() -> Iterator[None]:
+    """Refuse pickled objects, which could execute what a stranger wrote."""
+    before = os.environ.get(_WEIGHTS_ONLY)
+    os.environ[_WEIGHTS_ONLY] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_WEIGHTS_ONLY]
+        else:
+            os.environ[_WEIGHTS_ONLY] = before
+
+
+def _input_of(program: torch.export.ExportedProgram, path: Path) -> InputSpec:
+    names = program.graph_signature.user_inputs
+    found = [node.meta["val"] for node in program.graph.nodes if node.name in names]
+    if len(found) != 1 or found[0].ndim != 4 or found[0].dtype not in _DTYPES:
+        shapes = ", ".join(f"{value.dtype} {tuple(value.shape)}" for value in found)
+        raise FileFormatError(f"{path}: expected one input of images, found {shapes}")
+    sizes = tuple(size if isinstance(size, int) else None for size in found[0].shape)
+    return InputSpec(shape=sizes, dtype=_DTYPES[found[0].dtype])
+
+
+def _kinds(program: torch.export.ExportedProgram) -> Counter[str]:
+    targets: list[Any] = [node.target for node in program.graph.nodes if node.op == "call_function"]
+    return Counter(getattr(target, "__name__", str(target)).split(".")[0] for target in targets)

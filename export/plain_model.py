@@ -1,0 +1,107 @@
+"""A network in plain torch, which is all that it needs.
+
+    from model import load
+
+    network = load("model.safetensors")  # a torch.nn.Module in eval mode
+    print(network)
+
+The file of the weights says which layers there are; below stands what they are made of.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Pixels(nn.Module):
+    """Pixels from 0 to 255, ``(N, C, H, W)``, to what the network was trained on."""
+
+    def __init__(self, mean: list[float], std: list[float]) -> None:
+        super().__init__()
+        self.mean = nn.Buffer(torch.tensor(mean).view(-1, 1, 1), persistent=False)
+        self.std = nn.Buffer(torch.tensor(std).view(-1, 1, 1), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """To the same shape."""
+        return (x.float() / 255 - self.mean) / self.std
+
+
+class GlobalMean(nn.Module):
+    """The mean over rows and columns."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` to ``(N, C)``."""
+        return x.mean((2, 3))
+
+
+class Gate(nn.Module):
+    """Squeeze-excite: each channel times a number that all channels decide."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.reduce, self.expand = nn.Conv2d(channels, hidden, 1), nn.Conv2d(hidden, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` to the same shape."""
+        hidden = self.reduce(x.mean((2, 3), keepdim=True)).relu()
+        return x * nn.functional.hardsigmoid(self.expand(hidden))
+
+
+class Residual(nn.Module):
+    """The sum of two paths."""
+
+    def __init__(self, main: list[Any], shortcut: list[Any]) -> None:
+        super().__init__()
+        self.main, self.shortcut = sequence(main), sequence(shortcut)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, in, H, W)`` to ``(N, out, H / stride, W / stride)``."""
+        out: Tensor = self.shortcut(x) + self.main(x)
+        return out
+
+
+LAYERS: dict[str, Callable[..., nn.Module]] = {
+    "pixels": Pixels,
+    "conv": lambda before, after, kernel, stride, groups, bias: nn.Conv2d(
+        before, after, kernel, stride, kernel // 2, groups=groups, bias=bias
+    ),
+    "norm": lambda channels, eps: nn.BatchNorm2d(channels, eps=eps),
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "hard_swish": nn.Hardswish,
+    "swish": nn.SiLU,
+    "gate": Gate,
+    "residual": Residual,
+    "maxpool": nn.MaxPool2d,
+    "avgpool": lambda kernel, stride, padding, ceil: nn.AvgPool2d(
+        kernel, stride, padding, ceil_mode=ceil, count_include_pad=False
+    ),
+    "mean": GlobalMean,
+    "linear": nn.Linear,
+    "softmax": lambda: nn.Softmax(1),
+}
+
+
+def sequence(layers: list[Any]) -> nn.Sequential:
+    """Layers in order, each a kind and its sizes."""
+    return nn.Sequential(*(LAYERS[kind](*sizes) for kind, *sizes in layers))
+
+
+def load(path: str | Path) -> nn.Sequential:
+    """The network of a file, in eval mode on the CPU."""
+    data = bytearray(Path(path).read_bytes())
+    start = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:start])
+    network = sequence(json.loads(header.pop("__metadata__")["layers"]))
+    weights = {}
+    for name, entry in header.items():
+        dtype = {"F32": torch.float32, "I64": torch.int64}[entry["dtype"]]
+        first, end = entry["data_offsets"]
+        values = torch.frombuffer(data[start + first : start + end], dtype=dtype)
+        weights[name] = values.view(entry["shape"])
+    network.load_state_dict(weights)
+    return network.eval()

@@ -1,0 +1,94 @@
+"""What converters are given: a network on its own, example images, an exported program."""
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from supernet.export.contract import Source
+from supernet.export.quiet import quiet, reason
+from torch import Tensor, nn
+
+from supernet.errors import ExportError
+from supernet.models import Pool, SqueezeExcite
+
+__all__ = ["ONE_IMAGE", "as_floats", "example", "exported", "one_image", "plain", "spelled_out"]
+
+ONE_IMAGE = "this format takes one image at a time; the batch is fixed at 1"
+
+
+def one_image(source: Source) -> Source:
+    """The same, for a format that cannot vary the batch."""
+    return replace(source, dynamic_batch=False)
+
+
+def plain(source: Source) -> nn.Module:
+    """A copy of the network that a converter may change."""
+    network = copy.deepcopy(source.network).cpu().to(memory_format=torch.contiguous_format)
+    return network.eval().requires_grad_(requires_grad=False)
+
+
+def example(source: Source, batch: int = 1) -> Tensor:
+    """Images of the right size and kind, all zeros."""
+    dtype = torch.uint8 if source.pixels else torch.float32
+    return torch.zeros((batch, *source.shape), dtype=dtype)
+
+
+def exported(source: Source) -> torch.export.ExportedProgram:
+    """The network as `torch.export` sees it; with any number of images where asked for.
+
+    Raises:
+        ExportError: it cannot be exported; says why.
+    """
+    # a batch of 1 is taken for a constant even where it is declared to vary
+    images = example(source, 2 if source.dynamic_batch else 1)
+    shapes: Any = ({0: torch.export.Dim("batch")},) if source.dynamic_batch else None
+    try:
+        with quiet(), torch.no_grad():
+            program = torch.export.export(plain(source), (images,), dynamic_shapes=shapes)
+    except Exception as error:  # of any kind: its own, and those of what it calls
+        raise ExportError(f"torch.export failed: {reason(error)}") from error
+    _strip(program)
+    return program
+
+
+def _strip(program: torch.export.ExportedProgram) -> None:
+    """Take out where each node came from: paths of this machine, half of a small file."""
+    for node in program.graph.nodes:
+        for key in ("stack_trace", "source_fn_stack", "from_node"):
+            node.meta.pop(key, None)
+
+
+def as_floats(source: Source) -> Source:
+    """The same, for a format whose images are floats: pixels are floats from 0 to 255."""
+    return replace(source, pixels=False)
+
+
+class _Gate(nn.Module):
+    """Squeeze-excite without the one operator that XNNPACK lacks."""
+
+    def __init__(self, block: SqueezeExcite) -> None:
+        super().__init__()
+        self.reduce, self.expand = block.reduce, block.expand
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled = x.mean((2, 3), keepdim=True)
+        return x * (F.relu6(self.expand(F.relu(self.reduce(pooled))) + 3.0) * (1 / 6))
+
+
+class _Mean(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3), keepdim=True).flatten(1)
+
+
+def spelled_out(source: Source) -> Source:
+    """The same, hard-sigmoid and the global average in simpler operators."""
+    network = plain(source)
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, SqueezeExcite):
+                setattr(parent, name, _Gate(child))
+            elif isinstance(child, Pool):
+                setattr(parent, name, _Mean())
+    return replace(source, network=network)
