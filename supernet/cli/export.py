@@ -74,7 +74,7 @@ def command(
     as_json: bool,
     opset: int | None,
     **given: Any,
-) -> None:
+) -> int:
     """Extract SUBNET, recalibrate it, export it, check it against torch, and time it."""
     formats = tuple(name for name in FORMATS if given.pop(name.replace("-", "_")))
     if not formats:
@@ -88,8 +88,11 @@ def command(
     with progress_bar() as progress:
         outcome = export_subnet(path, run, request, output=output, progress=progress)
     _print(outcome)
+    for reason in outcome.failed.values():
+        click.echo(f"error: {reason}", err=True)
     if as_json:
         print_json(_as_json(outcome))
+    return 1 if outcome.failed else 0
 
 
 def _print(outcome: "ExportOutcome") -> None:
@@ -170,6 +173,7 @@ def _as_json(outcome: "ExportOutcome") -> dict[str, Any]:
     return {
         **{key: value for key, value in first.items() if key not in ("notes", "operators")},
         "folder": str(outcome.folder),
+        "failed": dict(outcome.failed),
         "files": {made.path.name: made.as_dict() for made in outcome.files},
         "subnet": str(outcome.subnet),
         "card": str(outcome.card),

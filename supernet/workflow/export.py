@@ -1,5 +1,6 @@
 """From a ``subnet.json`` to a folder of files that were seen working."""
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -109,9 +110,9 @@ def export_subnet(
     checkpoint = run.checkpoint(folder)
     earlier = Earlier.of(folder, file, checkpoint["sha256"])
     with staged(folder, earlier.stale) as stage:
-        files = [job.written(stage, made, precision, progress) for made, precision in wanted]
+        files, failed = job.all_written(stage, wanted, progress)
         table = table_of_prediction(file)
-        files = _timed(files, wanted, table, _checked_space(run, table), progress)
+        files = _timed(files, table, _checked_space(run, table), progress)
         latency = _checked(files, file, table)
         measured = _measured(file, files, earlier.kept)
         replace(measured, checkpoint=checkpoint).save(stage / SUBNET_FILE)
@@ -120,6 +121,7 @@ def export_subnet(
         folder=folder,
         files=tuple(replace(made, path=folder / made.path.name) for made in files),
         latency=latency,
+        failed=failed,
         weights_changed=(file.checkpoint or {}).get("sha256") != checkpoint["sha256"],
         finetuned="finetuned_from" in file.measured,
     )
@@ -157,6 +159,28 @@ class _Job:
                 probabilities=request.probabilities,
             ).eval()
 
+    def all_written(
+        self, folder: Path, wanted: list[tuple[Exporter, Precision]], progress: Progress
+    ) -> tuple[list[ExportedFile], dict[str, str]]:
+        """Every file that could be written, and why the others could not, by their names.
+
+        Raises:
+            ExportError: the first one could not, or a disk is full.
+        """
+        files: list[ExportedFile] = []
+        failed: dict[str, str] = {}
+        for made, precision in wanted:
+            try:
+                files.append(self.written(folder, made, precision, progress))
+            except ExportError as error:
+                if not files:
+                    raise
+                name = _file_name(made, precision)
+                failed[name] = str(error)
+                for part in folder.glob(f"{Path(name).stem}{made.suffix}*"):
+                    shutil.rmtree(part) if part.is_dir() else part.unlink()
+        return files, failed
+
     def written(
         self, folder: Path, made: Exporter, precision: Precision, progress: Progress
     ) -> ExportedFile:
@@ -165,8 +189,7 @@ class _Job:
         Raises:
             ExportError: an fp32 file computes something else than torch.
         """
-        name = "model_int8" if precision == "int8" else "model"
-        path = folder / f"{name}{made.suffix}"
+        path = folder / _file_name(made, precision)
         progress(0, 1, f"writing {path.name}")
         written = made.write(self._source(precision), path, precision, progress)
         size = sum(part.stat().st_size for part in _parts(path))
@@ -182,8 +205,12 @@ class _Job:
             note = f"{path.name} was converted, and not run"
             return replace(file, notes=(*file.notes, note))
         progress(0, 1, f"checking {path.name} against torch")
-        opened = made.open(path, threads=0 if made.name == "onnx" else 1)
-        found = verify(opened, self._network, self._sample("test", made.name != "onnx"))
+        try:
+            opened = made.open(path, threads=0 if made.name == "onnx" else 1)
+            found = verify(opened, self._network, self._sample("test", made.name != "onnx"))
+        except Exception as error:  # runtimes raise anything, for an operator that they lack
+            last = " ".join(str(error).split())[-300:]
+            raise ExportError(f"{path.name}: {made.title} does not run it: {last}") from error
         if precision == "fp32" and not found.max_abs_diff <= made.tolerance:
             raise ExportError(
                 f"{path.name}: {opened.runtime} and torch differ by {found.max_abs_diff:.2g} in a "
@@ -247,6 +274,10 @@ class _Job:
         return Sample(batches=batches, labels=labels)
 
 
+def _file_name(made: Exporter, precision: Precision) -> str:
+    return f"{'model_int8' if precision == 'int8' else 'model'}{made.suffix}"
+
+
 def _parts(path: Path) -> list[Path]:
     """All files of an exported one: those with its stem, or those inside of a folder."""
     found = path.parent.glob(f"{path.stem}.*")
@@ -255,12 +286,11 @@ def _parts(path: Path) -> list[Path]:
 
 def _timed(
     files: list[ExportedFile],
-    wanted: list[tuple[Exporter, Precision]],
     table: LatencyTable | None,
     space: Space | None,
     progress: Progress,
 ) -> list[ExportedFile]:
-    here = [made.path for made, (how, _) in zip(files, wanted) if how.runs_here]
+    here = [made.path for made in files if made.runtime]
     ms = file_latencies(here, table, space, progress)
     return [replace(made, latency_ms=ms.get(made.path)) for made in files]
 

@@ -97,6 +97,8 @@ class ExportOutcome:
     """As asked for; the fp32 file of the first format comes first."""
     latency: LatencyCheck | None
     """Against the prediction, where there is one for this machine."""
+    failed: Mapping[str, str] = field(default_factory=dict)
+    """Why files could not be written, by their names."""
     weights_changed: bool
     """Whether the supernet was trained on since the subnet was found."""
     finetuned: bool = False
