@@ -28,6 +28,7 @@ __all__ = ["CoreMl"]
 
 _KEPT = "preprocessing"
 _DEBUGGING = "executorch_debug_handle_mapping.json"  # of another runtime's tools
+_HEADER = 64  # bytes before each tensor: a mark, its kind, its size, where it begins
 _NOT_RUN = "converted only: it was not run, since CoreML runs on Apple's machines"
 
 
@@ -62,8 +63,11 @@ class CoreMl(Exporter):
         except Exception as error:  # of any kind: its own, and those of what it calls
             raise ExportError(f"CoreML: the converter failed: {reason(error)}") from error
         model.user_defined_metadata[_KEPT] = json.dumps(dict(source.preprocessing))
-        with staged(path) as folder, quiet():
-            model.save(str(folder / path.name))
+        with staged(path) as folder:
+            made = folder / path.name
+            with quiet():
+                model.save(str(made))
+            (made / _DEBUGGING).unlink(missing_ok=True)
         notes = [_NOT_RUN]
         if source.dynamic_batch:
             notes.append(ONE_IMAGE)
@@ -85,6 +89,9 @@ class CoreMl(Exporter):
             (function,) = spec.mlProgram.functions.values()
             block = function.block_specializations[function.opset]
             told = json.loads(spec.description.metadata.userDefined.get(_KEPT, "{}"))
+            _check_weights(block, path)
+        except FileFormatError:
+            raise
         except Exception as error:  # of any kind: its own, and those of protocol buffers
             raise FileFormatError(f"{path}: not a package of CoreML: {reason(error)}") from error
         return OpenedModel(
@@ -94,6 +101,25 @@ class CoreMl(Exporter):
             operators=partial(_kinds, block),
             preprocessing=told if isinstance(told, dict) else {},
         )
+
+
+def _check_weights(block: Any, path: Path) -> None:
+    """Refuse weights that end before the last tensor does; the header of each says how long it is."""
+    starts = [
+        value.blobFileValue.offset
+        for step in block.operations
+        for value in step.attributes.values()
+        if value.HasField("blobFileValue")
+    ]
+    (file,) = path.rglob("weight.bin") if starts else (path,)
+    if starts and file.stat().st_size < max(starts) + _HEADER:
+        raise FileFormatError(f"{path}: {file.name} was cut off")
+    for start in starts:
+        with file.open("rb") as handle:
+            handle.seek(start + 8)
+            size, first = (int.from_bytes(handle.read(8), "little") for _ in range(2))
+        if file.stat().st_size < first + size:
+            raise FileFormatError(f"{path}: {file.name} was cut off")
 
 
 def _input_of(spec: Any, path: Path) -> InputSpec:

@@ -73,8 +73,6 @@ class ExecuTorch(Exporter):
 
     def open(self, path: Path, threads: int = 1) -> OpenedModel:
         """See `Exporter.open`."""
-        from executorch.runtime import Runtime, Verification
-
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -83,6 +81,8 @@ class ExecuTorch(Exporter):
             raise FileFormatError(f"{path}: not a program of ExecuTorch")
         try:
             with quiet():
+                from executorch.runtime import Runtime, Verification
+
                 program = Runtime.get().load_program(
                     data, verification=Verification.InternalConsistency
                 )

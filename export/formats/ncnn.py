@@ -178,7 +178,8 @@ def _run(net: Any, key: str, output: str, images: Images) -> Logits:
     rows = []
     for image in images:
         executor = net.create_extractor()
-        executor.input(key, ncnn.Mat(np.ascontiguousarray(image)))
+        # a copy: the first layers may compute in place
+        executor.input(key, ncnn.Mat(np.ascontiguousarray(image)).clone())
         _, found = executor.extract(output)
         rows.append(np.array(found, np.float32).reshape(-1))
     return np.stack(rows)
