@@ -64,7 +64,7 @@ _KNOWN = (
     ),
     FormatInfo(
         name="ncnn",
-        suffix=".param",
+        suffix=".ncnn.param",
         about="ncnn, for phones",
         where="ncnn:Ncnn",
     ),
@@ -104,7 +104,7 @@ def exporter_of(path: Path) -> Exporter:
         MissingPackageError: names the extra to install.
     """
     for info in FORMATS.values():
-        if path.suffix == info.suffix:
+        if path.name.endswith(info.suffix):
             return exporter(info.name)
     known = ", ".join(info.suffix for info in FORMATS.values())
-    raise FileFormatError(f"{path}: files of a network end in {known}, found {path.suffix!r}")
+    raise FileFormatError(f"{path}: files of a network end in {known}")

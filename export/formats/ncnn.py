@@ -43,7 +43,7 @@ class Ncnn(Exporter):
     preprocessing, and no other numbers than floats for images.
     """
 
-    name, title, suffix = "ncnn", "ncnn", ".param"
+    name, title, suffix = "ncnn", "ncnn", ".ncnn.param"
     extra, needs = "ncnn", ("ncnn", "pnnx")
     tolerance = 1e-3  # convolutions by Winograd's method
 

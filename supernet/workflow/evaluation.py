@@ -70,13 +70,14 @@ def found_files(paths: Sequence[Path]) -> list[Path]:
     Raises:
         ConfigError: a path leads nowhere, or to a folder without networks.
     """
-    suffixes = [info.suffix for info in FORMATS.values()]
+    suffixes = tuple(info.suffix for info in FORMATS.values())
     found: list[Path] = []
     for path in paths:
-        if path.is_dir() and path.suffix not in suffixes:
-            inside = sorted(file for file in path.iterdir() if file.suffix in suffixes)
+        if path.is_dir() and not path.name.endswith(suffixes):
+            inside = sorted(file for file in path.iterdir() if file.name.endswith(suffixes))
             if not inside:
-                raise ConfigError(f"{path}: no network in it (files that end in {suffixes})")
+                known = ", ".join(suffixes)
+                raise ConfigError(f"{path}: no network in it (files that end in {known})")
             found += inside
         else:
             found.append(path)
@@ -189,8 +190,8 @@ def _size(path: Path) -> int:
     """Bytes of a file and of what belongs to it."""
     if path.is_dir():
         return sum(part.stat().st_size for part in path.rglob("*"))
-    weights = (path.with_suffix(suffix) for suffix in (".bin", ".safetensors"))
-    parts = {path, *(part for part in weights if part.is_file())}
+    weights = path.with_suffix(".bin")  # of OpenVINO and ncnn
+    parts = [path, weights] if path.suffix in (".xml", ".param") and weights.is_file() else [path]
     return sum(part.stat().st_size for part in parts)
 
 

@@ -1,6 +1,5 @@
 """From a ``subnet.json`` to a folder of files that were seen working."""
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -170,6 +169,7 @@ class _Job:
         files: list[ExportedFile] = []
         failed: dict[str, str] = {}
         for made, precision in wanted:
+            before = _files_in(folder)
             try:
                 files.append(self.written(folder, made, precision, progress))
             except ExportError as error:
@@ -177,8 +177,8 @@ class _Job:
                     raise
                 name = _file_name(made, precision)
                 failed[name] = str(error)
-                for part in folder.glob(f"{Path(name).stem}{made.suffix}*"):
-                    shutil.rmtree(part) if part.is_dir() else part.unlink()
+                for part in _files_in(folder) - before:
+                    part.unlink()
         return files, failed
 
     def written(
@@ -191,8 +191,9 @@ class _Job:
         """
         path = folder / _file_name(made, precision)
         progress(0, 1, f"writing {path.name}")
+        before = _files_in(folder)
         written = made.write(self._source(precision), path, precision, progress)
-        size = sum(part.stat().st_size for part in _parts(path))
+        size = sum(part.stat().st_size for part in _files_in(folder) - before)
         file = ExportedFile(
             path=path,
             format=made.name,
@@ -278,10 +279,9 @@ def _file_name(made: Exporter, precision: Precision) -> str:
     return f"{'model_int8' if precision == 'int8' else 'model'}{made.suffix}"
 
 
-def _parts(path: Path) -> list[Path]:
-    """All files of an exported one: those with its stem, or those inside of a folder."""
-    found = path.parent.glob(f"{path.stem}.*")
-    return [part for top in found for part in (top.rglob("*") if top.is_dir() else [top])]
+def _files_in(folder: Path) -> set[Path]:
+    """All files below a folder: a format may write several."""
+    return {path for path in folder.rglob("*") if path.is_file()}
 
 
 def _timed(

@@ -13,7 +13,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from supernet.export.counting import onnx_macs
+from supernet.export.registry import FORMATS
 
+from supernet.errors import MissingPackageError
 from supernet.space import SubnetFile
 
 Command = Callable[..., Any]
@@ -288,3 +290,26 @@ def test_int8_needs_a_run(in_trained: Command, trained: Path):
     )
     assert found.code == 2
     assert "can be measured in a run only" in found.stderr
+
+
+@pytest.mark.slow
+def test_all_formats_fit_into_one_folder(in_trained: Command, tmp_path: Path):
+    """Those whose packages are here; each is opened again when all have been written."""
+    flags = []
+    for info in FORMATS.values():
+        try:
+            info.load().check()
+        except MissingPackageError:
+            continue
+        if info.name != "litert":  # installs its converter
+            flags.append(f"--{info.name}")
+    made = in_trained("export", *flags, "--int8", "-o", tmp_path / "net", "--json")
+    assert made.json["failed"] == {} or "ExecuTorch does not run it" in str(made.json["failed"])
+    found = in_trained("eval", tmp_path / "net", "--images", "300", "--json")
+    assert found.code == 0, found.stderr
+    rows = {Path(row["path"]).name: row for row in found.json["files"]}
+    files = {k: v for k, v in made.json["files"].items() if v["runtime"]}
+    assert set(files) <= set(rows)
+    for name, facts in files.items():
+        assert rows[name]["size_bytes"] <= facts["bytes"]
+        assert rows[name]["top1"] == pytest.approx(rows["model.onnx"]["top1"], abs=6)
