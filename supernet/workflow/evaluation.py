@@ -70,7 +70,7 @@ def found_files(paths: Sequence[Path]) -> list[Path]:
     Raises:
         ConfigError: a path leads nowhere, or to a folder without networks.
     """
-    suffixes = tuple(info.suffix for info in FORMATS.values())
+    suffixes = tuple(info.suffix for info in FORMATS.values() if info.load().runs_here)
     found: list[Path] = []
     for path in paths:
         if path.is_dir() and not path.name.endswith(suffixes):
@@ -102,6 +102,8 @@ def evaluate_files(
     for path in networks:
         if not path.exists():
             raise ConfigError(f"{path}: no such file")
+        if not exporter_of(path).runs_here:
+            raise ConfigError(f"{path}: {exporter_of(path).title} does not run on this machine")
     opened = {path: exporter_of(path).open(path, threads=0) for path in networks}
     ms = file_latencies(networks, None, None, progress) if networks else {}
     found = []
