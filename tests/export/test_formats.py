@@ -54,6 +54,12 @@ OPERATORS: dict[Variant, Counter[str]] = {
     ("coreml", "fp32"): Counter(
         conv=15, relu=9, sigmoid_hard=3, thresholded_relu=1, mul=3, reduce_mean=3, linear=1
     ),
+    ("executorch", "int8"): Counter({
+        "Conv2d int8": 11, "DepthwiseConv2d int8": 4, "FullyConnected int8": 1,
+        "Multiply int8": 4, "Add int8": 2, "Clamp int8": 2, "GlobalAvgPooling2d int8": 2,
+        "Hardswish": 1, "GlobalAvgPooling2d": 1,
+        "StaticTranspose int8": 5, "StaticTranspose": 1, "StaticReshape": 1, "Convert": 4,
+    }),
 }  # fmt: skip
 WITH_WEIGHTS = {
     "onnx": ("Conv", "FusedConv", "Gemm", "QLinearConv", "QGemm"),

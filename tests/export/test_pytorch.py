@@ -23,6 +23,8 @@ def network_of(space: Space, *, seed: int | None = None) -> Source:
         network = Network(operators(space, subnet)).eval()
         for module in network.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
+                assert module.running_mean is not None
+                assert module.running_var is not None
                 module.running_mean.normal_(0, 0.1)
                 module.running_var.uniform_(0.5, 1.5)
     return Source(network=network, in_channels=space.in_channels, resolution=subnet.resolution)
