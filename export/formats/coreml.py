@@ -104,7 +104,7 @@ class CoreMl(Exporter):
 
 
 def _check_weights(block: Any, path: Path) -> None:
-    """Refuse weights that end before the last tensor does; each header says how long it is."""
+    """Refuse weights that end before the last tensor does; a header says how long each is."""
     starts = [
         value.blobFileValue.offset
         for step in block.operations

@@ -8,6 +8,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import torch
@@ -35,6 +36,7 @@ _KEPT = "preprocessing"  # a method that gives it back
 _DTYPES = {torch.float32: "float32", torch.uint8: "uint8"}
 _SCALARS = {0: torch.uint8, 6: torch.float32}  # as a program numbers them
 _AT_ONCE = 32  # images: histograms of ranges take as long for one
+_OPENED: WeakSet[Any] = WeakSet()  # methods in use
 _MAGIC = slice(4, 8)  # where a program says that it is one
 
 
@@ -86,14 +88,16 @@ class ExecuTorch(Exporter):
                 program = Runtime.get().load_program(
                     data, verification=Verification.InternalConsistency
                 )
+                _set_threads(threads or os.cpu_count() or 1)
                 method = program.load_method("forward")
+                _OPENED.add(method)
                 preprocessing = _told(program)
         except Exception as error:  # its own kinds
             raise FileFormatError(f"{path}: ExecuTorch refuses it: {reason(error)}") from error
         return OpenedModel(
             runtime=f"executorch {version('executorch')}",
             input=_input_of(method, path),
-            call=partial(_run, method, threads or os.cpu_count() or 1),
+            call=partial(_run, method),
             operators=partial(executed, data),
             preprocessing=preprocessing,
         )
@@ -163,10 +167,17 @@ def _input_of(method: Any, path: Path) -> InputSpec:
     return InputSpec(shape=tuple(found[0].sizes()), dtype=_DTYPES[kinds[0]])
 
 
-def _run(method: Any, threads: int, images: Images) -> Logits:
-    from executorch.extension.pybindings import portable_lib
-
-    if portable_lib._threadpool_get_thread_count() != threads:
-        portable_lib._unsafe_reset_threadpool(threads)
+def _run(method: Any, images: Images) -> Logits:
     inputs: Sequence[torch.Tensor] = [torch.from_numpy(images)]
     return np.array(method.execute(inputs)[0].numpy(), np.float32)
+
+
+def _set_threads(threads: int) -> None:
+    """Of all programs in this process, which keep the pool that they were loaded with.
+
+    So it stays as it is while one of them is in use.
+    """
+    from executorch.extension.pybindings import portable_lib
+
+    if not _OPENED and portable_lib._threadpool_get_thread_count() != threads:
+        portable_lib._unsafe_reset_threadpool(threads)

@@ -62,7 +62,7 @@ class OpenVino(Exporter):
         if precision == "int8":
             progress(0, 1, f"{self.title}, int8 by NNCF")
             model = _quantised(model, source)
-            facts["nncf"] = version("nncf")
+            facts |= {"nncf": version("nncf"), "weights_bits": 7}
         model.set_rt_info(json.dumps(dict(source.preprocessing)), _KEPT)
         with staged(path) as folder:
             with quiet():
@@ -116,9 +116,15 @@ def _model(source: Source) -> Any:
 
 
 def _quantised(model: Any, source: Source) -> Any:
+    """The model with integers, whose weights take 7 of the 8 bits.
+
+    Processors without VNNI add up pairs of products in 16 bits: with 8 bits in all layers but the
+    first (the default) a small network fell from 85 to 28 % there, with 7 it kept its 85 %.
+    """
     try:
         with quiet():
             import nncf
+            from nncf.quantization.advanced_parameters import OverflowFix
     except ImportError as error:
         raise MissingPackageError(
             f"OpenVINO IR: int8 needs the package nncf, which cannot be imported ({error})",
@@ -134,6 +140,9 @@ def _quantised(model: Any, source: Source) -> Any:
                 nncf.Dataset(images),
                 preset=nncf.QuantizationPreset.MIXED,
                 subset_size=len(images),
+                advanced_parameters=nncf.AdvancedQuantizationParameters(
+                    overflow_fix=OverflowFix.ENABLE
+                ),
             )
     except Exception as error:  # its own kinds, and those of OpenVINO
         raise ExportError(f"OpenVINO IR: NNCF failed: {_why(error)}") from error

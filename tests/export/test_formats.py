@@ -38,7 +38,29 @@ SLOW = {"executorch", "litert", ("onnx", "int8"), ("openvino", "int8")}
 
 # Of the smallest network of the demo: 15 convolutions, a linear layer. What surrounds them in
 # OpenVINO depends on the processor. Hard-swish is one operator in all that have it.
-OPERATORS: dict[Variant, Counter[str]] = {}
+OPERATORS: dict[Variant, Counter[str]] = {
+    ("pytorch", "fp32"): Counter(
+        Conv2d=15, BatchNorm2d=11, ReLU=7, Hardswish=1, GlobalMean=1, Linear=1
+    ),
+    ("torch-export", "fp32"): Counter(
+        conv2d=15, batch_norm=11, relu_=7, relu=2, hardsigmoid=2, hardswish_=1, mean=3, mul=2,
+        linear=1,
+    ),
+    ("ncnn", "fp32"): Counter(
+        Convolution=12, ConvolutionDepthWise=3, HardSigmoid=2, HardSwish=1, Reduction=3,
+        BinaryOp=2, InnerProduct=1,
+    ),
+    # the hard-swish is a threshold, a hard-sigmoid and a product there
+    ("coreml", "fp32"): Counter(
+        conv=15, relu=9, sigmoid_hard=3, thresholded_relu=1, mul=3, reduce_mean=3, linear=1
+    ),
+    ("executorch", "int8"): Counter({
+        "Conv2d int8": 11, "DepthwiseConv2d int8": 4, "FullyConnected int8": 1,
+        "Multiply int8": 4, "Add int8": 2, "Clamp int8": 2, "GlobalAvgPooling2d int8": 2,
+        "Hardswish": 1, "GlobalAvgPooling2d": 1,
+        "StaticTranspose int8": 5, "StaticTranspose": 1, "StaticReshape": 1, "Convert": 4,
+    }),
+}  # fmt: skip
 WITH_WEIGHTS = {
     "onnx": ("Conv", "FusedConv", "Gemm", "QLinearConv", "QGemm"),
     "pytorch": ("Conv2d", "Linear"),
@@ -89,7 +111,7 @@ class Files:
 
 @pytest.fixture(scope="session")
 def source() -> Source:
-    """A small network after a hundred steps: enough for its classes to be told apart."""
+    """A small network after 200 steps: enough for its classes to be told apart."""
     space = replace(load_space("demo"), num_classes=10, in_channels=1)
     subnet = replace(decode(space, smallest(space))[0], resolution=SIZE)
     with torch.random.fork_rng():
@@ -98,8 +120,9 @@ def source() -> Source:
         data = load_fashion_mnist()
         images, labels = images_of(data.train, 6400), torch.from_numpy(data.train.labels[:6400])
         optimiser = torch.optim.SGD(network.parameters(), 0.1, momentum=0.9, nesterov=True)
-        for step in range(100):
-            part = slice(64 * step, 64 * step + 64)
+        for step in range(200):
+            optimiser.param_groups[0]["lr"] = 0.1 * (1 - step / 200)
+            part = slice(32 * step, 32 * step + 32)
             optimiser.zero_grad()
             F.cross_entropy(network(images[part]), labels[part]).backward()
             optimiser.step()
@@ -164,7 +187,7 @@ def test_a_file_computes_what_torch_computes(
     else:
         assert checked.agreement >= 90
         assert checked.top1 >= checked.torch_top1 - 5
-    assert checked.torch_top1 > 60  # else the agreement says little
+    assert checked.torch_top1 > 75  # else the agreement says little
 
 
 @pytest.mark.parametrize(("name", "precision"), variants())
@@ -248,7 +271,7 @@ def test_a_folder_that_cannot_be_written_is_named(
 ) -> None:
     (tmp_path / "file").write_text("no folder")
     made = found(name)
-    with pytest.raises(StorageError, match=r"file, not a folder"):
+    with pytest.raises(StorageError, match=r"cannot write .*network"):
         made.write(source, tmp_path / "file" / f"network{made.suffix}")
 
 

@@ -37,7 +37,8 @@ def test_every_kind_of_block_is_known(any_space: Space, tmp_path: Path) -> None:
     images = torch.randn(3, *source.shape, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         expected = source.network(images).numpy()
-    assert np.array_equal(PyTorch().open(path).logits([images]), expected)
+    found = PyTorch().open(path).logits([images])
+    assert np.allclose(found, expected, rtol=0, atol=1e-6)  # on another number of threads
 
 
 def test_the_code_beside_it_needs_torch_alone(tiny_space: Space, tmp_path: Path) -> None:
