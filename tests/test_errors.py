@@ -11,6 +11,7 @@ from supernet.errors import ConfigError, SupernetError
     [
         ("ConfigError", ValueError, 2),
         ("DataError", ValueError, 2),
+        ("ExportError", RuntimeError, 1),
         ("FileFormatError", ValueError, 2),
         ("InfeasibleError", ValueError, 4),
         ("MissingPackageError", ImportError, 3),
@@ -29,7 +30,7 @@ def test_each_error_is_also_a_builtin_kind(
 
 
 def test_every_public_error_is_tested_above() -> None:
-    assert len(errors.__all__) == 7 + 1  # and the root
+    assert len(errors.__all__) == 8 + 1  # and the root
 
 
 def test_config_error_keeps_all_problems() -> None:

@@ -201,7 +201,9 @@ def _wait_for(pattern: str, folder: Path, process: "subprocess.Popen[str]") -> N
     raise AssertionError(f"no {pattern}")
 
 
-@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    "blow", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_a_killed_training_resumes_to_the_same_weights(tiny_yaml: Path, blow: signal.Signals):
     recipe = tiny_yaml / "recipe.yaml"
     recipe.write_text(recipe.read_text().replace("epochs: 0.2", "epochs: 1"))

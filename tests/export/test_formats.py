@@ -114,7 +114,7 @@ def source() -> Source:
     """A small network after 200 steps: enough for its classes to be told apart."""
     space = replace(load_space("demo"), num_classes=10, in_channels=1)
     subnet = replace(decode(space, smallest(space))[0], resolution=SIZE)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = Network(operators(space, subnet))
         data = load_fashion_mnist()
@@ -323,6 +323,7 @@ def test_pixels_in_and_probabilities_out(name: str, source: Source, tmp_path: Pa
     model.runner()()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in FORMATS if name not in SLOW])
 def test_any_number_of_images_or_a_note_that_it_is_one(
     name: str, source: Source, sample: Sample, tmp_path: Path
@@ -338,6 +339,7 @@ def test_any_number_of_images_or_a_note_that_it_is_one(
         assert logits.shape == (3, 10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in FORMATS if name not in SLOW])
 def test_a_second_export_replaces_the_first(name: str, source: Source, tmp_path: Path) -> None:
     made = found(name)

@@ -18,7 +18,7 @@ from supernet.space import Space, decode, largest_subnet, operators, sample
 def network_of(space: Space, *, seed: int | None = None) -> Source:
     drawn = sample(space, 1, np.random.default_rng(seed))
     subnet = largest_subnet(space) if seed is None else decode(space, drawn)[0]
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         network = Network(operators(space, subnet)).eval()
         for module in network.modules():
