@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -23,7 +22,7 @@ from supernet.export.contract import (
     Written,
 )
 from supernet.export.quiet import quiet, reason
-from supernet.export.sources import ONE_IMAGE, exported, one_image, spelled_out
+from supernet.export.sources import ONE_IMAGE, example, exported, one_image, spelled_out
 from supernet.export.xnnpack import executed, float_kinds
 
 from supernet.errors import ExportError, FileFormatError
@@ -36,7 +35,7 @@ _KEPT = "preprocessing"  # a method that gives it back
 _DTYPES = {torch.float32: "float32", torch.uint8: "uint8"}
 _SCALARS = {0: torch.uint8, 6: torch.float32}  # as a program numbers them
 _AT_ONCE = 32  # images: histograms of ranges take as long for one
-_OPENED: WeakSet[Any] = WeakSet()  # methods in use
+_OPENED: WeakSet[Any] = WeakSet()  # programs in use
 _MAGIC = slice(4, 8)  # where a program says that it is one
 
 
@@ -90,14 +89,14 @@ class ExecuTorch(Exporter):
                 )
                 _set_threads(threads or os.cpu_count() or 1)
                 method = program.load_method("forward")
-                _OPENED.add(method)
+                _OPENED.add(program)
                 preprocessing = _told(program)
         except Exception as error:  # its own kinds
             raise FileFormatError(f"{path}: ExecuTorch refuses it: {reason(error)}") from error
         return OpenedModel(
             runtime=f"executorch {version('executorch')}",
             input=_input_of(method, path),
-            call=partial(_run, method),
+            call=partial(_run, program),
             operators=partial(executed, data),
             preprocessing=preprocessing,
         )
@@ -122,7 +121,8 @@ def _quantised(source: Source) -> torch.export.ExportedProgram:
             prepared = prepare_pt2e(exported(many).module(), quantiser)
             for batch in batches:
                 prepared(batch)
-            return torch.export.export(convert_pt2e(prepared), (batches[0][:1],))
+            # not of a calibration image: the program would demand the order of its memory
+            return torch.export.export(convert_pt2e(prepared), (example(source),))
     except ExportError:
         raise
     except Exception as error:  # of any kind: its own, and those of what it calls
@@ -167,8 +167,11 @@ def _input_of(method: Any, path: Path) -> InputSpec:
     return InputSpec(shape=tuple(found[0].sizes()), dtype=_DTYPES[kinds[0]])
 
 
-def _run(method: Any, images: Images) -> Logits:
-    inputs: Sequence[torch.Tensor] = [torch.from_numpy(images)]
+def _run(program: Any, images: Images) -> Logits:
+    """By the program, which keeps the data that its methods read."""
+    method = program.load_method("forward")  # the one that was loaded
+    # of one channel any strides are contiguous, but the runtime takes some for channels-last
+    inputs = [torch.from_numpy(images.reshape(-1)).view(images.shape)]
     return np.array(method.execute(inputs)[0].numpy(), np.float32)
 
 
