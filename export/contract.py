@@ -120,8 +120,6 @@ class OpenedModel:
     bind: Callable[[Images], Callable[[], None]] | None = None
     """Makes what runs the same images again and again without copying them, where the runtime
     can."""
-    on_calling_thread: bool = True
-    """Whether one thread means the thread that calls; else CPU time says nothing."""
 
     def logits(self, batches: "Sequence[Tensor | Images]") -> Logits:
         """Outputs for images in ``(n, C, H, W)``, shape ``(N, classes)``."""
@@ -205,7 +203,7 @@ class Exporter(abc.ABC):
 
     @abc.abstractmethod
     def open(self, path: Path, threads: int = 1) -> OpenedModel:
-        """Load a file into its runtime.
+        """Load a file into its runtime; on one thread it computes on the one that calls.
 
         Raises:
             MissingPackageError: names the extra to install.

@@ -18,7 +18,7 @@ from supernet.memory import keep_freed_memory
 from supernet.models import Network, Supernet, extract
 from supernet.space import Subnet
 
-__all__ = ["Evaluator", "Score", "percent"]
+__all__ = ["Evaluator", "Score", "images_at_once", "percent", "some_images"]
 
 _BATCH_SIZE = 500
 _BATCH_PIXELS = 200 * 128**2  # 300 are a tenth faster, and take half as much memory more
@@ -67,7 +67,7 @@ class Evaluator:
         if self._device.type == "cpu":
             keep_freed_memory()
         self.device = device
-        self._calibration = _some(dataset.train, calibration_images)
+        self._calibration = some_images(dataset.train, calibration_images)
         self._cache = ViewCache(kept_bytes)
 
     def network(self, subnet: Subnet, *, calibration_images: int = 0) -> Network:
@@ -173,10 +173,10 @@ class Evaluator:
             "holdout": self.dataset.holdout,
             "test": self.dataset.test,
         }
-        return _some(sets[split], count) if count else sets[split]
+        return some_images(sets[split], count) if count else sets[split]
 
     def _images_of_batch(self, resolution: int) -> int:
-        return max(1, min(self._batch_size, _BATCH_PIXELS // resolution**2))
+        return images_at_once(resolution, self._batch_size)
 
     @torch.inference_mode()
     def _logits(
@@ -204,7 +204,12 @@ def percent(logits: Tensor, labels: npt.NDArray[np.int64]) -> float:
     return 100.0 * float(hits.mean())
 
 
-def _some(images: ImageSet, count: int) -> ImageSet:
+def images_at_once(resolution: int, most: int = _BATCH_SIZE) -> int:
+    """How many images of a size make a batch."""
+    return max(1, min(most, _BATCH_PIXELS // resolution**2))
+
+
+def some_images(images: ImageSet, count: int) -> ImageSet:
     """At most `count` images, drawn at random: always the same ones, in their order.
 
     A larger count holds those of a smaller one.

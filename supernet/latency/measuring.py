@@ -59,7 +59,6 @@ def measure(
     protocol: Protocol | None = None,
     *,
     backend: Backend | None = None,
-    on_wall: bool = False,
     progress: Progress = silent,
     what: str = "models",
 ) -> list[Timing]:
@@ -75,8 +74,6 @@ def measure(
             vary is taken as 1.
         protocol: how often.
         backend: to measure in, ONNX Runtime on the protocol's threads when not given.
-        on_wall: take the time on the wall, also where CPU time of this thread would do: for
-            runtimes that work in threads of their own.
         progress: told about every visit.
         what: the models, in a word for the progress.
 
@@ -93,7 +90,7 @@ def measure(
     found = measure_tasks(
         tasks,
         {SMALL: loads[middle]()},
-        time.perf_counter_ns if on_wall else clock_of(backend),
+        clock_of(backend),
         protocol,
         progress=lambda done, total, _: progress(done, total, f"timing {what}"),
     )

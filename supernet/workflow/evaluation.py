@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from supernet.data import Dataset, Views, load_dataset
 from supernet.errors import ConfigError, FileFormatError
 from supernet.evaluate.batches import ViewBatches
+from supernet.evaluate.evaluator import images_at_once, some_images
 from supernet.export import FORMATS, OpenedModel, exporter_of
 from supernet.export.pixels import pixels_of
 from supernet.latency import Protocol, measure
@@ -23,8 +23,6 @@ from supernet.workflow.export_latency import file_latencies
 from supernet.workflow.peak_memory import peak_memory
 
 __all__ = ["EvaluateRequest", "Evaluated", "evaluate_files", "found_files"]
-
-_BATCH_PIXELS = 200 * 128**2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +102,6 @@ def evaluate_files(
             raise ConfigError(f"{path}: no such file")
         if not exporter_of(path).runs_here:
             raise ConfigError(f"{path}: {exporter_of(path).title} does not run on this machine")
-    opened = {path: exporter_of(path).open(path, threads=0) for path in networks}
     ms = file_latencies(networks, None, None, progress) if networks else {}
     found = []
     images = _Images(request, progress)
@@ -113,8 +110,9 @@ def evaluate_files(
         if path.suffix == ".json":
             found.append(_subnet(path, request, progress))
         else:
-            row = _file(path, opened[path], images)
-            found.append(replace(row, latency_ms=ms[path]))
+            # opened after the timing: some runtimes have one pool of threads for all their files
+            opened = exporter_of(path).open(path, threads=0)
+            found.append(replace(_file(path, opened, images), latency_ms=ms[path]))
     return found
 
 
@@ -152,14 +150,13 @@ def _file(path: Path, model: OpenedModel, images: _Images) -> Evaluated:
         )
     test = dataset.test
     if request.images and request.images < len(test):
-        rows = np.random.default_rng(0).permutation(len(test))[: request.images]
-        test = test.take(np.sort(rows))
+        test = some_images(test, request.images)
     views = _views(path, model, dataset, request)
     batches = ViewBatches(
         test,
         resolution,
         views,
-        batch_size=max(1, min(500, _BATCH_PIXELS // resolution**2)),
+        batch_size=images_at_once(resolution),
         device=torch.device("cpu"),
     )
     hits, start = 0, 0

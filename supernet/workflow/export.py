@@ -242,7 +242,7 @@ class _Job:
             file=measured,
             network=self._plain,
             preprocessing=self.preprocessing,
-            files={made.path.name: made.as_dict() for made in files},
+            files=measured.measured["files"],
             latency=asdict(latency) | {"within": latency.within} if latency else None,
         )
         write_text(folder / "README.md", model_card(card))

@@ -66,7 +66,7 @@ def _move(source: Path, folder: Path, stale: Sequence[str]) -> None:
     folder.mkdir(exist_ok=True)
     for stem in stale:
         for path in folder.glob(f"{stem}.*"):
-            path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     for path in source.iterdir():
         target = folder / path.name
         if target.is_dir():

@@ -69,9 +69,8 @@ def file_latencies(
 ) -> dict[Path, float]:
     """Milliseconds of files on one thread of this machine, batch 1.
 
-    All are timed in turn. Those that ONNX Runtime runs are timed beside networks by which the
-    table was checked, so that they compare with what it predicts, however fast the machine is
-    at the moment.
+    All are timed in turn, beside networks by which the table was checked where there is one: so
+    they compare with what it predicts, however fast the machine is at the moment.
 
     Args:
         paths: of files; their formats run here.
@@ -79,25 +78,12 @@ def file_latencies(
         space: of the networks by which the table was checked.
         progress: told about every visit.
     """
-    found: dict[Path, float] = {}
-    protocol = Protocol(rounds=20)
-    own: list[Path] = []
-    wall: list[Path] = []
-    for path in paths:
-        opened = exporter_of(path).open(path)
-        (own if opened.on_calling_thread else wall).append(path)
-    if own and table is not None and space is not None and table.threads == 1:
-        ms = measure_drift_corrected(
-            table, space, [_loadable(path) for path in own], protocol, progress=progress
-        )
-        found |= dict(zip(own, map(float, ms)))
-    elif own:
-        timings = measure([_loadable(path) for path in own], protocol, progress=progress)
-        found |= {path: timing.ms for path, timing in zip(own, timings)}
-    for path in wall:  # their threads would disturb each other
-        timing = measure([_loadable(path)], protocol, on_wall=True, progress=progress)[0]
-        found[path] = timing.ms
-    return found
+    protocol, models = Protocol(rounds=20), [_loadable(path) for path in paths]
+    if table is not None and space is not None and table.threads == 1:
+        ms = measure_drift_corrected(table, space, models, protocol, progress=progress).tolist()
+    else:
+        ms = [timing.ms for timing in measure(models, protocol, progress=progress)]
+    return dict(zip(paths, ms))
 
 
 def check_latency(

@@ -9,7 +9,7 @@ from supernet.files import fill, sha256
 from supernet.models import Supernet, extract, load_pretrained, save_weights
 from supernet.progress import Progress, silent
 from supernet.runs import Run
-from supernet.space import SubnetFile, check_operators, decode, largest
+from supernet.space import Subnet, SubnetFile, check_operators, decode, largest
 from supernet.train import Phase, Recipe
 from supernet.train.recipe import RUN_TEACHER
 from supernet.workflow.quality import standalone_space
@@ -18,7 +18,6 @@ from supernet.workflow.train import resume_training, train_supernet
 __all__ = ["FinetuneOutcome", "FinetuneRequest", "finetune_subnet", "finetuned_file"]
 
 _FILE = "subnet.json"
-_START = "start.safetensors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,35 +112,17 @@ def finetune_subnet(
         DataError: the run's images are gone.
         TrainingError: a loss is not finite.
     """
-    file, space, config = SubnetFile.load(path), run.space(), run.config()
-    check_operators(space, file)
-    if config.imported:
+    file = SubnetFile.load(path)
+    check_operators(run.space(), file)
+    if run.config().imported:
         raise ConfigError(
             f"{run.folder}: its weights were imported, so it has no recipe to finetune by",
             hint="train from them by `supernet train --init`",
         )
     subnet, place = file.subnet, Run(run.finetuned / file.subnet.key)
-    recipe = request.recipe(fill(Recipe, config.recipe, "recipe"), run.folder)
-    own = standalone_space(space, subnet, dropout=0.0)
     if fresh:
         shutil.rmtree(place.folder, ignore_errors=True)
-    if (place.folder / "config.yaml").is_file():
-        _check_same(place, recipe)
-        resume_training(place, device=device, progress=progress)
-    else:
-        start = place.folder.resolve() / _START
-        alone = Supernet(own)
-        load_pretrained(alone, extract(run.supernet(), subnet))
-        save_weights(start, alone.state_dict())
-        train_supernet(
-            own,
-            replace(recipe, init=str(start)),
-            config.data,
-            folder=place.folder,
-            seed=config.seed,
-            device=device,
-            progress=progress,
-        )
+    _train(run, place, subnet, request, device, progress)
     before = run.evaluator(device, progress=progress).subnet_top1(subnet, "holdout")
     only = decode(place.space(), largest(place.space()))[0]
     after = place.evaluator(device, progress=progress).subnet_top1(only, "holdout")
@@ -160,8 +141,45 @@ def finetune_subnet(
     return FinetuneOutcome(file=place.folder / _FILE, before=before, after=after)
 
 
+def _train(
+    run: Run,
+    place: Run,
+    subnet: Subnet,
+    request: FinetuneRequest,
+    device: str,
+    progress: Progress,
+) -> None:
+    """Begin the training in `place`, or go on with it."""
+    config = run.config()
+    start = place.folder.resolve() / f"start-{sha256(run.weights())[:16]}.safetensors"
+    recipe = request.recipe(fill(Recipe, config.recipe, "recipe"), run.folder)
+    recipe = replace(recipe, init=str(start))
+    if (place.folder / "config.yaml").is_file():
+        _check_same(place, recipe)
+        resume_training(place, device=device, progress=progress)
+        return
+    own = standalone_space(run.space(), subnet, dropout=0.0)
+    alone = Supernet(own)
+    load_pretrained(alone, extract(run.supernet(), subnet))
+    save_weights(start, alone.state_dict())
+    train_supernet(
+        own,
+        recipe,
+        config.data,
+        folder=place.folder,
+        seed=config.seed,
+        device=device,
+        progress=progress,
+    )
+
+
 def _check_same(place: Run, recipe: Recipe) -> None:
     known = fill(Recipe, place.config().recipe, "recipe")
+    if Path(known.init).name != Path(recipe.init).name:
+        raise ConfigError(
+            f"{place.folder}: the supernet was trained on since the subnet was finetuned",
+            hint="--fresh begins again from its newest weights",
+        )
     if replace(known, init="", precision="auto") != replace(recipe, init="", precision="auto"):
         raise ConfigError(
             f"{place.folder}: the subnet was finetuned otherwise before",

@@ -106,6 +106,9 @@ def test_networks_are_measured_side_by_side(exported: Any, in_trained: Command, 
     assert rows["subnet.json"]["thop_macs"] > rows["subnet.json"]["macs"]
     assert rows["subnet.json"]["top1"] == pytest.approx(files["model.onnx"]["torch_top1"], abs=1)
     assert SubnetFile.load(subnet).measured["latency_ms"] > 0
+    some = in_trained("eval", "subnet.json", folder / "model.onnx", "--images", "100", "--json")
+    first, second = some.json["files"]
+    assert first["top1"] == pytest.approx(second["top1"], abs=2)  # the same images, as pixels
 
 
 def foreign(
@@ -218,12 +221,16 @@ def test_another_subnet_replaces_the_files_and_the_same_one_keeps_them(
     assert in_trained("export", "--onnx", "-o", folder).code == 0
     file = SubnetFile.load(folder / "subnet.json")
     assert set(file.measured["files"]) == {"model.onnx", "model_int8.onnx"}
+    assert "`model_int8.onnx`" in (folder / "README.md").read_text()
     shutil.copytree(exported[0], tmp_path / "other")
     document = json.loads((tmp_path / "other" / "subnet.json").read_text())
     document["checkpoint"]["sha256"] = "0" * 64
+    document["measured"]["files"]["model.mlpackage"] = {}
     (tmp_path / "other" / "subnet.json").write_text(json.dumps(document))
+    (tmp_path / "other" / "model.mlpackage").mkdir()
     assert in_trained("export", "--onnx", "-o", tmp_path / "other").code == 0
     assert not (tmp_path / "other" / "model_int8.onnx").exists()
+    assert not (tmp_path / "other" / "model.mlpackage").exists()
     file = SubnetFile.load(tmp_path / "other" / "subnet.json")
     assert set(file.measured["files"]) == {"model.onnx"}
 
@@ -248,6 +255,12 @@ def test_a_finetuned_subnet_is_what_is_exported(in_trained: Command, trained: Pa
     assert "Finetuned after it was taken" in (tmp_path / "net" / "README.md").read_text()
     plain = in_trained("export", "--onnx", "--not-finetuned", "-o", tmp_path / "plain", "--json")
     assert plain.json["files"]["model.onnx"]["torch_top1"] != exported.json["torch_top1"]
+    start = next((trained / own).parent.glob("start-*.safetensors"))
+    config = (trained / own).parent / "config.yaml"
+    config.write_text(config.read_text().replace(start.name, "start-0000.safetensors"))
+    since = in_trained("finetune", "--epochs", "0.5")
+    assert since.code == 2
+    assert "the supernet was trained on since" in since.stderr
     shutil.rmtree((trained / own).parent)
 
 
