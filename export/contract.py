@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from supernet.errors import MissingPackageError
+from supernet.errors import FileFormatError, MissingPackageError
 from supernet.progress import Progress, silent
 
 if TYPE_CHECKING:  # formats are listed without loading torch
@@ -29,6 +29,8 @@ __all__ = [
 
 Precision = Literal["fp32", "int8"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
+
+_IMAGE_DTYPES = ("float32", "float16", "uint8")
 
 Images = npt.NDArray[np.generic]
 Logits = npt.NDArray[np.float32]
@@ -84,6 +86,32 @@ class InputSpec:
     dtype: str = "float32"
     """As NumPy names it: ``float32``, ``float16``, ``uint8``."""
     layout: Literal["NCHW", "NHWC"] = "NCHW"
+
+    @classmethod
+    def of_images(
+        cls,
+        path: object,
+        inputs: Sequence[tuple[str, Sequence[int | None]]],
+        *,
+        usual: Literal["NCHW", "NHWC"] = "NCHW",
+    ) -> "InputSpec":
+        """What a file reads whose only input is images.
+
+        Args:
+            path: of the file, for the message.
+            inputs: numbers, as NumPy names them, and sizes of each of its inputs.
+            usual: the order of the format, where the sizes do not tell.
+
+        Raises:
+            FileFormatError: other inputs, or numbers that images do not have.
+        """
+        if len(inputs) != 1 or len(inputs[0][1]) != 4 or inputs[0][0] not in _IMAGE_DTYPES:
+            shown = ", ".join(f"{kind} {list(sizes)}" for kind, sizes in inputs) or "none"
+            raise FileFormatError(f"{path}: expected one input of images, found {shown}")
+        ((dtype, sizes),) = inputs
+        first, last = (sizes[place] in (1, 3) for place in (1, 3))
+        layout = usual if first == last else "NCHW" if first else "NHWC"
+        return cls(shape=tuple(sizes), dtype=dtype, layout=layout)
 
     @property
     def batch(self) -> int | None:

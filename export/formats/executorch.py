@@ -32,8 +32,7 @@ from supernet.progress import Progress, silent
 __all__ = ["ExecuTorch"]
 
 _KEPT = "preprocessing"  # a method that gives it back
-_DTYPES = {torch.float32: "float32", torch.uint8: "uint8"}
-_SCALARS = {0: torch.uint8, 6: torch.float32}  # as a program numbers them
+_DTYPES = {0: "uint8", 6: "float32"}  # as a program numbers them
 _AT_ONCE = 32  # images: histograms of ranges take as long for one
 _OPENED: WeakSet[Any] = WeakSet()  # programs in use
 _MAGIC = slice(4, 8)  # where a program says that it is one
@@ -160,11 +159,8 @@ def _told(program: Any) -> dict[str, Any]:
 def _input_of(method: Any, path: Path) -> InputSpec:
     about = method.metadata
     found = [about.input_tensor_meta(index) for index in range(about.num_inputs())]
-    kinds = [_SCALARS.get(one.dtype()) for one in found]
-    if len(found) != 1 or len(found[0].sizes()) != 4 or kinds[0] is None:
-        shown = ", ".join(str(tuple(one.sizes())) for one in found)
-        raise FileFormatError(f"{path}: expected one input of images, found {shown or 'none'}")
-    return InputSpec(shape=tuple(found[0].sizes()), dtype=_DTYPES[kinds[0]])
+    named = [(_DTYPES.get(one.dtype(), str(one.dtype())), one.sizes()) for one in found]
+    return InputSpec.of_images(path, [(kind, list(sizes)) for kind, sizes in named])
 
 
 def _run(program: Any, images: Images) -> Logits:

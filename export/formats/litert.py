@@ -40,7 +40,6 @@ _MAGIC = b"TFL3"
 _KEPT = "preprocessing.json"
 _INTEGER = " int8"
 _DATA_ONLY = ("QUANTIZE", "DEQUANTIZE", "TRANSPOSE", "RESHAPE", "CAST", "PAD")
-_DTYPES = ("float32", "float16", "uint8")
 
 
 class LiteRt(Exporter):
@@ -160,15 +159,9 @@ def _interpreter(data: bytes, threads: int = 1, *, plain: bool = False) -> Any:
 
 
 def _input_of(interpreter: Any, path: Path) -> InputSpec:
-    found = [
-        (one["dtype"].__name__, one["shape"].tolist()) for one in interpreter.get_input_details()
-    ]
-    if len(found) != 1 or len(found[0][1]) != 4 or found[0][0] not in _DTYPES:
-        shown = ", ".join(f"{kind} {shape}" for kind, shape in found)
-        raise FileFormatError(f"{path}: expected one input of images, found {shown or 'none'}")
-    ((kind, shape),) = found
-    first = shape[1] in (1, 3) and shape[3] not in (1, 3)
-    return InputSpec(shape=tuple(shape), dtype=kind, layout="NCHW" if first else "NHWC")
+    inputs = interpreter.get_input_details()
+    found = [(one["dtype"].__name__, one["shape"].tolist()) for one in inputs]
+    return InputSpec.of_images(path, found, usual="NHWC")
 
 
 def _told(data: bytes) -> dict[str, Any]:

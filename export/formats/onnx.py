@@ -219,10 +219,9 @@ class _Session:
 
     def __init__(self, session: Any, name: str) -> None:
         inputs = session.get_inputs()
-        if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].type not in _DTYPES:
-            found = ", ".join(f"{x.name} {x.type} {x.shape}" for x in inputs)
-            raise FileFormatError(f"{name}: expected one input of images, found {found}")
-        self._session, self.input = session, _input_of(inputs[0])
+        shapes = [[n if isinstance(n, int) else None for n in x.shape] for x in inputs]
+        kinds = [_DTYPES.get(x.type, x.type) for x in inputs]
+        self._session, self.input = session, InputSpec.of_images(name, list(zip(kinds, shapes)))
         self._key, self._output = inputs[0].name, session.get_outputs()[0].name
 
     def call(self, images: Images) -> Logits:
@@ -240,12 +239,6 @@ class _Session:
             self._session.run_with_iobinding(binding)
 
         return run
-
-
-def _input_of(found: Any) -> InputSpec:
-    sizes = tuple(size if isinstance(size, int) else None for size in found.shape)
-    last = sizes[3] in (1, 3) and sizes[1] not in (1, 3)
-    return InputSpec(shape=sizes, dtype=_DTYPES[found.type], layout="NHWC" if last else "NCHW")
 
 
 def _metadata(found: Mapping[str, str]) -> dict[str, Any]:

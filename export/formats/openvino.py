@@ -164,14 +164,12 @@ def _compiled(path: Path, threads: int) -> Any:
 
 
 def _input_of(compiled: Any, path: Path) -> InputSpec:
-    found = [(port.get_element_type().to_string(), port.partial_shape) for port in compiled.inputs]
-    if len(found) != 1 or len(found[0][1]) != 4 or found[0][0] not in _DTYPES:
-        shown = ", ".join(f"{kind} {shape}" for kind, shape in found)
-        raise FileFormatError(f"{path}: expected one input of images, found {shown or 'none'}")
-    ((kind, shape),) = found
-    sizes = tuple(size.get_length() if size.is_static else None for size in shape)
-    last = sizes[3] in (1, 3) and sizes[1] not in (1, 3)
-    return InputSpec(shape=sizes, dtype=_DTYPES[kind], layout="NHWC" if last else "NCHW")
+    found = []
+    for port in compiled.inputs:
+        sizes = [size.get_length() if size.is_static else None for size in port.partial_shape]
+        kind = port.get_element_type().to_string()
+        found.append((_DTYPES.get(kind, kind), sizes))
+    return InputSpec.of_images(path, found)
 
 
 def _preprocessing(path: Path) -> Mapping[str, Any]:
