@@ -116,11 +116,16 @@ def _nothing_executed() -> Iterator[None]:
 def _input_of(program: torch.export.ExportedProgram, path: Path) -> InputSpec:
     names = program.graph_signature.user_inputs
     found = [node.meta["val"] for node in program.graph.nodes if node.name in names]
-    if len(found) != 1 or found[0].ndim != 4 or found[0].dtype not in _DTYPES:
-        shapes = ", ".join(f"{value.dtype} {tuple(value.shape)}" for value in found)
-        raise FileFormatError(f"{path}: expected one input of images, found {shapes}")
-    sizes = tuple(size if isinstance(size, int) else None for size in found[0].shape)
-    return InputSpec(shape=sizes, dtype=_DTYPES[found[0].dtype])
+    return InputSpec.of_images(
+        path,
+        [
+            (
+                _DTYPES.get(value.dtype, str(value.dtype)),
+                [size if isinstance(size, int) else None for size in value.shape],
+            )
+            for value in found
+        ],
+    )
 
 
 def _kinds(program: torch.export.ExportedProgram) -> Counter[str]:
