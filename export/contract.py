@@ -238,6 +238,10 @@ class Exporter(abc.ABC):
             FileFormatError: not such a file, or damaged.
         """
 
+    def parts(self, path: Path) -> list[Path]:
+        """A file and those that belong to it, such as weights beside a graph."""
+        return [path]
+
     def check(self) -> None:
         """Refuse to go on where a package is missing.
 

@@ -13,11 +13,18 @@ from PIL import Image
 
 from supernet.files import write_text
 
-__all__ = ["SAMPLES", "write_labels", "write_predict_script", "write_samples"]
+__all__ = [
+    "SAMPLES",
+    "write_adaptive_script",
+    "write_labels",
+    "write_predict_script",
+    "write_samples",
+]
 
 SAMPLES = 2
 """Sample images of a folder."""
 _SCRIPT = Path(__file__).with_name("predict.py")
+_ADAPTIVE = Path(__file__).parent / "bundle" / "adaptive.py"
 
 
 def write_labels(folder: Path, classes: Sequence[str]) -> Path:
@@ -31,6 +38,13 @@ def write_predict_script(folder: Path) -> Path:
     """Write ``predict.py``, which needs ONNX Runtime, NumPy and Pillow alone."""
     path = folder / "predict.py"
     write_text(path, _SCRIPT.read_text(encoding="utf-8"))
+    return path
+
+
+def write_adaptive_script(folder: Path) -> Path:
+    """Write ``adaptive.py``, which switches between the networks of a bundle."""
+    path = folder / "adaptive.py"
+    write_text(path, _ADAPTIVE.read_text(encoding="utf-8"))
     return path
 
 

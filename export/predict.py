@@ -29,10 +29,13 @@ class Classifier:
 
     Args:
         path: of the file.
+        options: of ONNX Runtime's session.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    def __init__(self, path: Path, options: Any = None) -> None:
+        self.session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
         meta = self.session.get_modelmeta().custom_metadata_map
         self.facts = {key: json.loads(value) for key, value in meta.items()}
         self.input = self.session.get_inputs()[0]

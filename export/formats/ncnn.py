@@ -99,6 +99,10 @@ class Ncnn(Exporter):
             operators=partial(_kinds, layers),
         )
 
+    def parts(self, path: Path) -> list[Path]:
+        """See `Exporter.parts`."""
+        return [path, path.with_suffix(".bin")]
+
 
 def _with_shape(page: str, shape: tuple[int, int, int]) -> str:
     """The page, whose input says how large an image is."""

@@ -71,6 +71,17 @@ class Onnx(Exporter):
         """See `Exporter.open`."""
         return open_onnx(path, threads)
 
+    def parts(self, path: Path) -> list[Path]:
+        """See `Exporter.parts`."""
+        graph = onnx.load(path, load_external_data=False).graph
+        found = {
+            entry.value
+            for tensor in graph.initializer
+            for entry in tensor.external_data
+            if entry.key == "location"
+        }
+        return [path, *(path.parent / name for name in sorted(found))]
+
 
 def to_onnx(
     network: nn.Module,
@@ -192,7 +203,10 @@ def open_onnx(model: Path | bytes, threads: int = 1) -> OpenedModel:
     options.log_severity_level = _ERRORS_ONLY
     options.intra_op_num_threads = threads
     try:
-        data = model if isinstance(model, bytes) else model.read_bytes()
+        # by its path where it has one: weights may lie beside it
+        data = model if isinstance(model, bytes) else str(model)
+        if not isinstance(model, bytes):
+            model.open("rb").close()
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except OSError as error:
         raise FileFormatError(f"{name}: cannot be read: {error.strerror}") from error
@@ -252,7 +266,7 @@ def _metadata(found: Mapping[str, str]) -> dict[str, Any]:
     return read
 
 
-def _executed(model: bytes) -> Counter[str]:
+def _executed(model: bytes | str) -> Counter[str]:
     """Kinds of operators after ONNX Runtime's optimiser, on this processor."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "optimised.onnx"

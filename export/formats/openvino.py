@@ -97,6 +97,10 @@ class OpenVino(Exporter):
             preprocessing=_preprocessing(path),
         )
 
+    def parts(self, path: Path) -> list[Path]:
+        """See `Exporter.parts`."""
+        return [path, path.with_suffix(".bin")]
+
 
 def _version() -> str:
     return version("openvino").split("-")[0]

@@ -1,5 +1,6 @@
 """`supernet eval`: networks side by side."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,16 +70,25 @@ def command(
         found = evaluate_files(files, request, progress)
     print_table(
         f"{found[0].images} test images, one thread, batch 1",
-        [_row(row) for row in found],
+        [[name, *_row(row)] for name, row in zip(_names([row.path for row in found]), found)],
         ["file", "top-1", "latency", "size", "peak memory", "MACs", "thop", "runtime"],
     )
     if as_json:
         print_json({"files": [asdict(row) | {"path": str(row.path)} for row in found]})
 
 
+def _names(paths: Sequence[Path]) -> list[str]:
+    """The last parts of paths, as many as tell them apart."""
+    longest = max(len(path.parts) for path in paths)
+    for count in range(1, longest + 1):
+        found = [str(Path(*path.parts[-count:])) for path in paths]
+        if len(set(found)) == len(set(paths)):
+            return found
+    return [str(path) for path in paths]
+
+
 def _row(row: "Evaluated") -> list[str]:
     return [
-        str(row.path),
         f"{row.top1:.2f} %",
         f"{row.latency_ms:.4f} ms",
         f"{row.size_bytes / 1e6:.2f} MB",

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from supernet.cli import options
 from supernet.cli.output import print_json, print_table, progress_bar
@@ -49,6 +50,12 @@ def _formats(function: Callable[..., Any]) -> Callable[..., Any]:
     help="Of ONNX files; the oldest that has every operator when not given.",
 )
 @click.option(
+    "--bundle",
+    metavar="WHAT",
+    help="Several subnets as ONNX files that share their weights: 'front' for three of the newest "
+    "search, another search by its name or folder, or files of subnets with commas between.",
+)
+@click.option(
     "--finetuned/--not-finetuned",
     default=True,
     show_default=True,
@@ -67,16 +74,24 @@ def _formats(function: Callable[..., Any]) -> Callable[..., Any]:
 )
 @options.run("Run folder with the weights; that of the subnet file when not given.")
 @options.common
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     subnet: Path,
     output: Path | None,
     run_folder: Path | None,
     as_json: bool,
     opset: int | None,
+    bundle: str | None,
     **given: Any,
 ) -> int:
     """Extract SUBNET, recalibrate it, export it, check it against torch, and time it."""
     formats = tuple(name for name in FORMATS if given.pop(name.replace("-", "_")))
+    if bundle is not None:
+        if context.get_parameter_source("subnet") is not ParameterSource.DEFAULT:
+            raise ConfigError(f"bundle: takes no subnet beside it, found {subnet}", hint=_COMMAS)
+        return _bundle(bundle, formats, output, run_folder, as_json, opset=opset or 0, **given)
     if not formats:
         flags = ", ".join(f"--{name}" for name in FORMATS)
         raise ConfigError("no format was asked for", hint=f"add --onnx, or others: {flags}")
@@ -93,6 +108,55 @@ def command(
     if as_json:
         print_json(_as_json(outcome))
     return 1 if outcome.failed else 0
+
+
+_COMMAS = "give files with commas between: --bundle fast.json,accurate.json"
+
+
+def _bundle(
+    what: str,
+    formats: tuple[str, ...],
+    output: Path | None,
+    run_folder: Path | None,
+    as_json: bool,
+    **given: Any,
+) -> int:
+    if formats not in ((), ("onnx",)) or given["int8"]:
+        raise ConfigError("bundle: is written as ONNX files in fp32, and in no other format")
+    from supernet.workflow.bundle import export_bundle, find_levels
+    from supernet.workflow.exported import ExportRequest
+
+    levels, run = find_levels(what, run_folder)
+    with progress_bar() as progress:
+        found = export_bundle(levels, run, ExportRequest(**given), output=output, progress=progress)
+    print_table(
+        f"Exported to {found.folder}",
+        [
+            [
+                level["file"],
+                f"{level['resolution']} px",
+                f"{level['top1']:.2f} %",
+                f"{level['agreement']:.2f} %",
+                f"{level['latency_ms']:.4f} ms",
+            ]
+            for level in found.levels
+        ],
+        ["file", "input", "top-1", "as in torch", "latency"],
+    )
+    click.echo(
+        f"{found.bytes / 1e6:.2f} MB together, {found.alone_bytes / 1e6:.2f} MB as files of their "
+        f"own\n\nto switch by the time that frames take: {found.folder / 'adaptive.py'}"
+    )
+    if as_json:
+        print_json(
+            {
+                "folder": str(found.folder),
+                "levels": list(found.levels),
+                "bytes": found.bytes,
+                "alone_bytes": found.alone_bytes,
+            }
+        )
+    return 0
 
 
 def _print(outcome: "ExportOutcome") -> None:

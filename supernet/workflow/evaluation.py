@@ -96,7 +96,8 @@ def evaluate_files(
         ConfigError: no such file, no images, other classes or another kind of input.
         FileFormatError: a file that is no network, or damaged.
     """
-    networks = [path for path in found_files(paths) if path.suffix != ".json"]
+    wanted = found_files(paths)
+    networks = [path for path in wanted if path.suffix != ".json"]
     for path in networks:
         if not path.exists():
             raise ConfigError(f"{path}: no such file")
@@ -105,8 +106,8 @@ def evaluate_files(
     ms = file_latencies(networks, None, None, progress) if networks else {}
     found = []
     images = _Images(request, progress)
-    for number, path in enumerate(found_files(paths)):
-        progress(number, len(paths), f"evaluating, {path.name}")
+    for number, path in enumerate(wanted):
+        progress(number, len(wanted), f"evaluating, {path.name}")
         if path.suffix == ".json":
             found.append(_subnet(path, request, progress))
         else:
@@ -189,9 +190,7 @@ def _size(path: Path) -> int:
     """Bytes of a file and of what belongs to it."""
     if path.is_dir():
         return sum(part.stat().st_size for part in path.rglob("*"))
-    weights = path.with_suffix(".bin")  # of OpenVINO and ncnn
-    parts = [path, weights] if path.suffix in (".xml", ".param") and weights.is_file() else [path]
-    return sum(part.stat().st_size for part in parts)
+    return sum(part.stat().st_size for part in exporter_of(path).parts(path))
 
 
 def _macs(path: Path) -> int | None:

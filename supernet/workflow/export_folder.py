@@ -17,20 +17,24 @@ __all__ = ["SUBNET_FILE", "Earlier", "check_folder", "staged"]
 SUBNET_FILE = "subnet.json"
 
 
-def check_folder(folder: Path) -> None:
+def check_folder(folder: Path, marker: str = SUBNET_FILE) -> None:
     """Refuse a folder that holds something else than an export.
 
+    Args:
+        folder: to be written.
+        marker: name of the file that such an export has.
+
     Raises:
-        ConfigError: a file is there, or a folder without a ``subnet.json`` that is not empty.
+        ConfigError: a file is there, or a folder without the marker that is not empty.
     """
     if folder.is_file() or folder.suffix in (".onnx", ".tflite", ".xml", ".pte"):
         raise ConfigError(
             f"output: must be a folder, found {folder}",
             hint="the files in it are called model.onnx, model_int8.onnx and so on",
         )
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / SUBNET_FILE).is_file():
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / marker).is_file():
         raise ConfigError(
-            f"output: {folder} holds other things than an export",
+            f"output: {folder} holds other things than such an export",
             hint="give a new folder by -o",
         )
 

@@ -19,9 +19,16 @@ from supernet.latency import (
     measure_drift_corrected,
 )
 from supernet.progress import Progress, silent
+from supernet.runs import Run
 from supernet.space import Space, SubnetFile
 
-__all__ = ["LatencyCheck", "check_latency", "file_latencies", "table_of_prediction"]
+__all__ = [
+    "LatencyCheck",
+    "check_latency",
+    "checked_space",
+    "file_latencies",
+    "table_of_prediction",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +66,21 @@ def table_of_prediction(file: SubnetFile) -> LatencyTable | None:
     except (ConfigError, FileFormatError):
         return None
     return table if backend_of(table) is not None else None
+
+
+def checked_space(run: Run, table: LatencyTable | None) -> Space | None:
+    """The space by whose networks a table was checked, where it is that of the run.
+
+    A finetuned subnet has a space of its own; its run lies in that of the supernet.
+    """
+    if table is None:
+        return None
+    for folder in (run.folder.resolve(), *run.folder.resolve().parents[:2]):
+        if (folder / "config.yaml").is_file():
+            space = Run(folder).space()
+            if space.hash == table.held_out.space_hash:
+                return space
+    return None
 
 
 def file_latencies(

@@ -3,8 +3,10 @@
 from collections import Counter
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 from supernet.export import Source
 from supernet.export.counting import onnx_macs
 from supernet.export.direct import direct_onnx
@@ -42,6 +44,14 @@ def test_it_computes_what_torch_does(any_space: Space, rng: np.random.Generator)
         assert onnx_macs(model) == total_macs(found)
 
 
+def weights(model: onnx.ModelProto) -> list[bytes]:
+    """Those of the layers and their biases; the exporter leaves out biases that are 0."""
+    held = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    layers = [node for node in model.graph.node if node.op_type in ("Conv", "Gemm")]
+    found = [held[name] for node in layers for name in node.input[1:]]
+    return [values.tobytes() for values in found if values.any()]
+
+
 @pytest.mark.parametrize("name", ["demo"])
 def test_its_nodes_are_those_of_an_exported_file(name: str, rng: np.random.Generator):
     space = load_space(name)
@@ -53,3 +63,4 @@ def test_its_nodes_are_those_of_an_exported_file(name: str, rng: np.random.Gener
     made = direct_onnx(network, operators(space, subnet))
     kinds = [Counter(node.op_type for node in model.graph.node) for model in (made, exported)]
     assert kinds[0] == kinds[1]
+    assert weights(made) == weights(exported)

@@ -1,0 +1,135 @@
+"""Several subnets in one folder that holds their weights once."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from supernet.export.formats.onnx import open_onnx
+
+from supernet.runs import Run
+from supernet.space import SubnetFile, decode, largest, smallest
+from tests.cli.conftest import Command, Result, run_command
+
+pytestmark = pytest.mark.cli
+
+
+@pytest.fixture(scope="module")
+def bundled(
+    trained: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[Path], Result]:
+    """A bundle of the smallest and the largest subnet, and their files."""
+    folder = tmp_path_factory.mktemp("bundle")
+    run = Run(next((trained / "runs").iterdir()))
+    space = run.space()
+    files = []
+    for name, genes in {"small": smallest(space), "large": largest(space)}.items():
+        file = SubnetFile.of(space, decode(space, genes)[0], checkpoint=run.checkpoint(folder))
+        file.save(folder / f"{name}.json")
+        files.append(folder / f"{name}.json")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(trained)
+        patch.setenv("SUPERNET_HOME", str(trained / "home"))
+        what = ",".join(map(str, files))
+        found = run_command("export", "--bundle", what, "-o", folder / "net", "--json")
+    assert found.code == 0, found.stderr
+    return folder / "net", files, found
+
+
+def test_each_network_gives_the_bits_of_its_own_export(
+    bundled: tuple[Path, list[Path], Result], in_trained: Command, tmp_path: Path
+):
+    folder, files, found = bundled
+    alone = 0
+    for file in files:
+        done = in_trained("export", file, "--onnx", "-o", tmp_path / file.stem)
+        assert done.code == 0, done.stderr
+        own = open_onnx(tmp_path / file.stem / "model.onnx")
+        shared = open_onnx(folder / f"{file.stem}.onnx")
+        sizes = [size or 1 for size in own.input.shape[1:]]
+        images = np.random.default_rng(0).standard_normal((8, *sizes), np.float32)
+        assert np.array_equal(own.logits([images]), shared.logits([images]))
+        alone += (tmp_path / file.stem / "model.onnx").stat().st_size
+    assert found.json["alone_bytes"] == alone
+    files_of = [folder / "weights.bin", *folder.glob("*.onnx")]
+    assert found.json["bytes"] == sum(path.stat().st_size for path in files_of)
+    levels = json.loads((folder / "bundle.json").read_text())["levels"]
+    assert levels == found.json["levels"]
+    assert [level["name"] for level in levels] == ["small", "large"]  # the fastest first
+
+
+def test_the_folder_answers_to_a_stranger(bundled: tuple[Path, list[Path], Result]):
+    folder, _, _ = bundled
+
+    def ran(*arguments: object) -> str:
+        command = [sys.executable, *map(str, arguments)]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    assert ran("-I", "predict.py", "--check").count(": ok") == 4
+    sample = next((folder / "samples").glob("1_*.png"))
+    assert ran("adaptive.py", sample, sample, "--ms", 1e6).count("network 2 of 2") == 2
+    # the fastest where none is in time; the first frame is the most accurate one's
+    slow = ran("adaptive.py", sample, sample, sample, "--ms", 1e-6).splitlines()
+    assert [line.split("network ")[1][0] for line in slow] == ["2", "1", "1"]
+    assert "supernet" not in (folder / "adaptive.py").read_text()
+
+
+def test_eval_counts_what_networks_share(
+    bundled: tuple[Path, list[Path], Result], in_trained: Command
+):
+    folder, _, made = bundled
+    found = in_trained("eval", folder, "--json")
+    assert found.code == 0, found.stderr
+    levels = {level["file"]: level for level in made.json["levels"]}
+    shared = (folder / "weights.bin").stat().st_size
+    for row in found.json["files"]:
+        level = levels[Path(row["path"]).name]
+        assert row["top1"] == level["top1"]
+        assert row["macs"] == level["macs"]
+        own = row["size_bytes"] - level["bytes"]
+        assert own == (shared if level["name"] == "large" else 0)  # small: nothing worth sharing
+    table = found.stdout.splitlines()[:-1]  # names that tell files apart are enough in it
+    assert str(folder) not in "".join(table)
+
+
+def test_a_front_is_enough(in_trained: Command, tmp_path: Path):
+    """Of a search: the chosen subnet and two faster ones, or a line that says there are none."""
+    found = in_trained("export", "--bundle", "front", "-o", tmp_path / "net", "--json")
+    assert found.code == 0, found.stderr
+    levels = {level["name"]: level for level in found.json["levels"]}
+    assert set(levels) == {"fast", "balanced", "accurate"}
+    predicted = [levels[name]["predicted_ms"] for name in ("fast", "balanced", "accurate")]
+    assert predicted == sorted(predicted)
+    again = in_trained("export", "--bundle", "front", "-o", tmp_path / "net", "--json")
+    assert again.code == 0
+    assert (tmp_path / "net" / "fast.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--bundle", "front", "--int8"], "in fp32"),
+        (["--bundle", "front", "--pytorch"], "ONNX files"),
+        (["--bundle", "nosuch"], "no result 'nosuch'"),
+        (["--bundle", "a.json"], "a.json: no such file"),
+        (["--bundle", "subnet.json"], "two or more files"),
+        (["--bundle", "subnet.json,subnet.json"], "of different names"),
+        (["subnet.json", "--bundle", "front"], "takes no subnet beside it"),
+    ],
+)
+def test_what_cannot_be_bundled(in_trained: Command, arguments: list[str], message: str):
+    found = in_trained("export", *arguments)
+    assert found.code == 2
+    assert message in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_a_folder_of_something_else_is_kept(in_trained: Command, tmp_path: Path):
+    (tmp_path / "mine.txt").write_text("mine")
+    found = in_trained("export", "--bundle", "front", "-o", tmp_path)
+    assert found.code == 2
+    assert "holds other things" in found.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
