@@ -40,6 +40,11 @@ from supernet.cli.output import print_json, print_table, progress_bar
     show_default=True,
     help="Share that an average of the weights keeps at each step; 0 for none.",
 )
+@click.option(
+    "--qat",
+    is_flag=True,
+    help="Train for 8-bit integers (quantisation-aware): with weights and activations rounded.",
+)
 @click.option("--fresh", is_flag=True, help="Begin again where it was finetuned before.")
 @options.run("Run folder with the weights; that of the subnet file when not given.")
 @options.device
@@ -50,6 +55,7 @@ def command(
     lr: float | None,
     distill: float,
     ema: float,
+    qat: bool,
     fresh: bool,
     run_folder: Path | None,
     device: str,
@@ -60,7 +66,7 @@ def command(
     from supernet.workflow.export import find_subnet
     from supernet.workflow.finetune import FinetuneRequest, finetune_subnet
 
-    request = FinetuneRequest(epochs=epochs, lr=lr or 0.0, distill=distill, ema=ema)
+    request = FinetuneRequest(epochs=epochs, lr=lr or 0.0, distill=distill, ema=ema, qat=qat)
     path, run = find_subnet(subnet, run_folder)
     with progress_bar() as progress:
         outcome = finetune_subnet(

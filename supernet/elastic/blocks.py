@@ -22,6 +22,7 @@ from supernet.elastic.parts import (
     ElasticSqueezeExcite,
     prefixed,
 )
+from supernet.elastic.rounding import rounded_input, rounded_weight
 from supernet.space import Operator
 
 __all__ = [
@@ -303,7 +304,10 @@ class ElasticLinear(Elastic):
         """``(N, in)`` to ``(N, out)``."""
         inputs, outputs = self.form
         bias = None if self.bias is None else self.bias[:outputs]
-        out: Tensor = self.act(F.linear(x, self.weight[:outputs, :inputs], bias))
+        weight = self.weight[:outputs, :inputs]
+        if self.rounds:
+            x, weight = rounded_input(x), rounded_weight(weight)
+        out: Tensor = self.act(F.linear(x, weight, bias))
         return out
 
     def active_state(self) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from supernet.elastic.depthwise import depthwise_conv
 from supernet.elastic.form import Elastic
 from supernet.elastic.kernel import KernelTransform
+from supernet.elastic.rounding import rounded_input, rounded_weight
 
 __all__ = ["ElasticConv"]
 
@@ -71,10 +72,12 @@ class ElasticConv(Elastic):
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in, H, W)`` to ``(N, out, H / stride, W / stride)``."""
         _, outputs, groups, padding, _ = self.form
-        if self.group_width == 1 and self.bias is None:
-            return depthwise_conv(x, self.active_weight(), self.stride, padding)
-        bias = None if self.bias is None else self.bias[:outputs]
         weight = self.active_weight()
+        if self.rounds:
+            x, weight = rounded_input(x), rounded_weight(weight)
+        if self.group_width == 1 and self.bias is None:
+            return depthwise_conv(x, weight, self.stride, padding)
+        bias = None if self.bias is None else self.bias[:outputs]
         if self.training and x.shape[-2:] == weight.shape[-2:] == (1, 1) and groups == 1:
             # oneDNN convolves single pixels at half the speed of the product. Evaluation
             # stays to the last bit what the extracted network computes.

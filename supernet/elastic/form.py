@@ -15,6 +15,9 @@ class Elastic(nn.Module):
     (`supernet.models.Supernet.activate`).
     """
 
+    rounds = False
+    """Whether a layer with weights computes on what 8-bit integers hold (`rounding`)."""
+
     def __init__(self, *form: Any) -> None:
         super().__init__()
         self.form = list(form)

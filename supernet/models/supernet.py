@@ -1,6 +1,7 @@
 """The supernet: shared weights of all subnets, and plain networks taken from it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
@@ -80,6 +81,18 @@ class Supernet(nn.Module):
         self.dropout = dropout
         for number, block in enumerate(self._blocks):
             block.drop_path = drop_path * number / max(1, len(self._blocks) - 1)
+
+    @contextmanager
+    def on_integers(self) -> Iterator[None]:
+        """Within it, all layers compute on what 8-bit integers hold, to be trained for them."""
+        layers = [module for module in self.modules() if isinstance(module, Elastic)]
+        for layer in layers:
+            layer.rounds = True
+        try:
+            yield
+        finally:
+            for layer in layers:
+                layer.rounds = False
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` normalised images to ``(N, classes)`` logits."""

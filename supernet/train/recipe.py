@@ -76,6 +76,9 @@ class Phase:
     step, which then comes first, learns from labels alone and teaches the others (BigNAS,
     arXiv:2003.11142). ``torchvision:NAME``, ``timm:NAME``, with ``=FILE`` for weights of
     your own: that network. ``run:FOLDER``: the largest subnet of a trained run."""
+    int8: bool = False
+    """Whether subnets are trained on what 8-bit integers hold: weights and what layers read are
+    rounded, gradients are not (arXiv:1806.08342)."""
     sort_channels: bool = False
     """Whether channels are sorted by importance before this phase."""
     search: SearchPhase | None = None

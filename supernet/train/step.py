@@ -94,7 +94,7 @@ class Step:
             adds_up = last and number == len(subnets)
             with self._apart(together=adds_up):
                 self._supernet.activate(subnet)
-                with self._regularised(subnet, step), self._cast():
+                with self._regularised(subnet, step), self._rounded(), self._cast():
                     logits = self._forward(images)
                 loss = distillation_loss(
                     logits.float(),
@@ -124,6 +124,9 @@ class Step:
         if together or self._wrapped is None:
             return nullcontext()
         return self._wrapped.no_sync()
+
+    def _rounded(self) -> AbstractContextManager[None]:
+        return self._supernet.on_integers() if self._phase.int8 else nullcontext()
 
     def _cast(self) -> AbstractContextManager[object]:
         return autocast(self._recipe.precision, self._device)

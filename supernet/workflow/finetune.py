@@ -31,6 +31,8 @@ class FinetuneRequest:
     """Weight of what the supernet's largest subnet says."""
     ema: float = 0.0
     """Share that an average of the weights keeps at each step; 0 for none."""
+    qat: bool = False
+    """Train for 8-bit integers: quantisation-aware."""
 
     def recipe(self, trained: Recipe, teacher: Path) -> Recipe:
         """The supernet's recipe, as one gentle phase.
@@ -47,6 +49,7 @@ class FinetuneRequest:
             subnets=("largest",),
             distill=self.distill,
             teacher=f"{RUN_TEACHER}{teacher.resolve()}",
+            int8=self.qat,
         )
         return replace(
             trained,

@@ -264,6 +264,17 @@ def test_a_finetuned_subnet_is_what_is_exported(in_trained: Command, trained: Pa
     shutil.rmtree((trained / own).parent)
 
 
+def test_a_subnet_is_finetuned_for_integers(in_trained: Command, trained: Path):
+    found = in_trained("finetune", "--qat", "--epochs", "0.2", "--json")
+    assert found.code == 0, found.stderr
+    folder = (trained / found.json["subnet"]).parent
+    assert "int8: true" in (folder / "config.yaml").read_text()
+    other = in_trained("finetune", "--epochs", "0.2")
+    assert other.code == 2
+    assert "finetuned otherwise before" in other.stderr
+    shutil.rmtree(folder)
+
+
 @pytest.mark.slow
 def test_a_search_for_int8_ends_with_a_file_that_keeps_its_promise(
     in_trained: Command, trained: Path, tmp_path: Path

@@ -168,6 +168,7 @@ def test_fewer_images_than_a_batch_are_refused(
         {"accumulate": 2},
         {"drop_path": 0.3, "clip_value": 0.05, "clip_norm": 0.2},
         {"non_finite": "skip"},
+        {"int8": True},
         {"augment": Augment(crop_area=(0.5, 1.0), flip=True, brightness=0.2, saturation=0.5)},
     ],
     ids=str,
@@ -175,7 +176,9 @@ def test_fewer_images_than_a_batch_are_refused(
 def test_every_option_changes_the_weights_and_resumes_bit_for_bit(
     tmp_path: Path, space: Space, recipe: Recipe, dataset: Dataset, change: dict[str, Any]
 ):
-    asked = replace(recipe, **change)
+    asked = replace(recipe, **{key: value for key, value in change.items() if key != "int8"})
+    phases = [replace(phase, int8="int8" in change) for phase in asked.phases]
+    asked = replace(asked, phases=tuple(phases))
     plain, whole, resumed = (_supernet(space) for _ in range(3))
     Trainer(plain, dataset, recipe, folder=tmp_path / "plain").train()
     Trainer(whole, dataset, asked, folder=tmp_path / "whole").train()
