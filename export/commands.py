@@ -1,9 +1,14 @@
-"""Converters that are programs of their own: with a time limit, and heard if they fail."""
+"""Converters that are programs of their own: with a time limit, and heard if they fail.
+
+They end with this process, also where that is killed.
+"""
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +21,19 @@ from supernet.errors import ExportError
 __all__ = ["run_converter"]
 
 _LOOK_S = 0.2
+_GUARD = """
+import os, signal, subprocess, sys, threading
+def wait():
+    sys.stdin.buffer.read()  # ends when who started this one ends, however that is
+    os.killpg(0, signal.SIGKILL)
+threading.Thread(target=wait, daemon=True).start()
+status = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL).wait()
+if status < 0:
+    signal.signal(-status, signal.SIG_DFL) if -status != signal.SIGKILL else None
+    os.kill(os.getpid(), -status)
+os._exit(status)
+"""
+"""Stands between a converter and this process, and ends it with this one."""
 
 
 def run_converter(
@@ -38,22 +56,20 @@ def run_converter(
         each_look: called now and then while it runs.
 
     Raises:
-        ExportError: it cannot be started, failed or was ended; with its last lines.
+        ExportError: it is not there, failed or was ended; with its last lines.
     """
+    if shutil.which(command[0]) is None:
+        raise ExportError(f"{title}: {command[0]} cannot be started: no such program")
     with tempfile.TemporaryFile() as kept:
-        try:
-            child = subprocess.Popen(  # noqa: S603  # programs of ours and of installed packages
-                command,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=kept,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **(environment or {})},
-                start_new_session=True,  # so that what it starts is ended with it
-            )
-        except OSError as error:
-            why = error.strerror or error
-            raise ExportError(f"{title}: {command[0]} cannot be started: {why}") from error
+        child = subprocess.Popen(  # noqa: S603  # programs of ours and of installed packages
+            [sys.executable, "-I", "-S", "-c", _GUARD, *command],
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=kept,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(environment or {})},
+            start_new_session=True,  # so that what it starts is ended with it
+        )
         try:
             ended = _waited(child, time.monotonic() + limit_s, each_look)
         finally:
@@ -85,6 +101,8 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
         child.wait()
+    assert child.stdin is not None
+    child.stdin.close()
 
 
 def _how(status: int) -> str:

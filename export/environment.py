@@ -1,7 +1,10 @@
 """Environments of their own, for converters whose packages would clash with ours."""
 
+import contextlib
+import fcntl
 import hashlib
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -57,9 +60,11 @@ class Environment:
         """Made beside its place and moved there, so that it is whole or not there."""
         try:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
+            self._remove_unfinished()
             made = Path(tempfile.mkdtemp(dir=self.folder.parent, prefix=f".{self.name}."))
         except OSError as error:
             raise storage_error(self.folder, error) from error
+        held = _held(made)
         try:
             self._fill(made)
             if not self.folder.is_dir():  # no other process was faster
@@ -68,7 +73,15 @@ class Environment:
             if not self.folder.is_dir():
                 raise storage_error(self.folder, error) from error
         finally:
+            os.close(held)
             shutil.rmtree(made, ignore_errors=True)
+
+    def _remove_unfinished(self) -> None:
+        """Remove what was left where a process was killed while it made one."""
+        for left in self.folder.parent.glob(f".{self.name}.*"):
+            with contextlib.suppress(OSError):  # somebody is at it
+                os.close(_held(left))
+                shutil.rmtree(left, ignore_errors=True)
 
     def _fill(self, made: Path) -> None:
         title = f"environment of {self.name}"
@@ -83,6 +96,21 @@ class Environment:
         except ExportError as error:
             error.hint = "it installs packages: see whether this machine reaches a package index"
             raise
+
+
+def _held(folder: Path) -> int:
+    """A lock on a folder that is being filled; the system lets it go with this process.
+
+    Raises:
+        OSError: another process holds it.
+    """
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise
+    return lock
 
 
 def _interpreter(folder: Path) -> Path:

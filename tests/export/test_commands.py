@@ -1,5 +1,8 @@
 """Converters that die or hang say so, with their last lines."""
 
+import fcntl
+import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -46,6 +49,25 @@ def test_one_that_hangs_is_ended_with_what_it_started(tmp_path: Path) -> None:
     assert not (tmp_path / "alive").exists()
 
 
+def test_one_ends_with_who_started_it(tmp_path: Path) -> None:
+    code = "import time, os; open('started', 'w'); time.sleep(3); open('alive', 'w')"
+    starts = (
+        "import sys; from pathlib import Path; "
+        "from supernet.export.commands import run_converter; "
+        f"run_converter([sys.executable, '-c', {code!r}], title='Format', "
+        f"folder=Path({str(tmp_path)!r}), limit_s=60)"
+    )
+    starter = subprocess.Popen([sys.executable, "-c", starts])
+    until = time.monotonic() + 60
+    while not (tmp_path / "started").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert (tmp_path / "started").exists()
+    starter.kill()
+    starter.wait()
+    time.sleep(4)
+    assert not (tmp_path / "alive").exists()
+
+
 def test_one_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="no-such-program cannot be started"):
         run_converter(["no-such-program"], title="Format", folder=tmp_path, limit_s=1)
@@ -77,6 +99,24 @@ def test_an_environment_is_made_once_and_told(
     behind = next(own.folder.glob("lib/*/site-packages/zz_behind.pth")).read_text()
     assert "site-packages" in behind
     assert [path.name for path in own.folder.parent.iterdir()] == [own.folder.name]
+
+
+def test_what_a_killed_process_left_is_removed(
+    own: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(command: list[str], *, folder: Path, **_: object) -> str:
+        (folder / "lib/python3/site-packages").mkdir(parents=True, exist_ok=True)
+        return ""
+
+    monkeypatch.setattr(environment, "run_converter", run)
+    left, held = (own.folder.parent / f".converter.{name}" for name in ("left", "held"))
+    for folder in (left, held):
+        folder.mkdir(parents=True)
+    lock = os.open(held, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    own.python()
+    os.close(lock)
+    assert {path.name for path in own.folder.parent.iterdir()} == {held.name, own.folder.name}
 
 
 def test_an_environment_that_cannot_be_filled_leaves_nothing(
