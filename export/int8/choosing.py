@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,13 +10,14 @@ import numpy.typing as npt
 import onnx
 from supernet.export.contract import Logits
 from supernet.export.formats.onnx import open_onnx
+from supernet.export.int8.bias import Values, mean_inputs, with_corrected_biases
 from supernet.export.int8.graphs import layers_of
 from supernet.export.int8.quantised import quantised
 from supernet.export.int8.ranges import METHODS, Ranges, measured_ranges
 
 from supernet.progress import Progress, silent
 
-__all__ = ["Chooser", "Int8Report", "Trial"]
+__all__ = ["Chooser", "Int8Report", "Trial", "Way"]
 
 _SENSITIVITY_S = 20.0  # for the images of all layers together
 _FEWEST, _MOST = 16, 256  # images that a layer is judged by
@@ -25,16 +26,39 @@ _MOST_TRIED = 12  # layers that may go back to integers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
-    """One way to quantise, and what it costs on the held-out images."""
+class Way:
+    """One way to quantise."""
 
     method: str
-    reduce_range: bool
-    in_float: tuple[str, ...]
+    """Calibrator, one of `METHODS`."""
+    reduce_range: bool = False
+    """Weights of 7 bits."""
+    corrected: bool = False
+    """Biases make up for what rounded weights add to a layer's mean output."""
+    in_float: tuple[str, ...] = ()
+    """Layers that are not quantised."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A way to quantise, and what it costs on the held-out images."""
+
+    way: Way
     top1: float
     """Percent; NaN without labels."""
     divergence: float
     """Mean Kullback-Leibler divergence from the float network's probabilities, in nats."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a list of what was tried."""
+        return {
+            "calibrator": self.way.method,
+            "weights_bits": 7 if self.way.reduce_range else 8,
+            "bias_correction": self.way.corrected,
+            "in_float": len(self.way.in_float),
+            "top1": self.top1,
+            "divergence": self.divergence,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,22 +75,11 @@ class Int8Report:
     def as_dict(self) -> dict[str, Any]:
         """For `Written.facts`."""
         return {
-            "calibrator": self.chosen.method,
-            "weights_bits": 7 if self.chosen.reduce_range else 8,
-            "in_float": list(self.chosen.in_float),
+            **self.chosen.as_dict(),
+            "in_float": list(self.chosen.way.in_float),
             "holdout_top1": self.chosen.top1,
             "holdout_float_top1": self.float_top1,
-            "divergence": self.chosen.divergence,
-            "tried": [
-                {
-                    "calibrator": trial.method,
-                    "weights_bits": 7 if trial.reduce_range else 8,
-                    "in_float": len(trial.in_float),
-                    "top1": trial.top1,
-                    "divergence": trial.divergence,
-                }
-                for trial in self.tried
-            ],
+            "tried": [trial.as_dict() for trial in self.tried],
             "sensitivity": self.sensitivity,
         }
 
@@ -100,6 +113,8 @@ class Chooser:
         self._expected = self._logits(model, holdout)
         self._image_s = (time.perf_counter() - since) / len(holdout)
         self._ranges: dict[str, Ranges] = {}
+        self._means: dict[str, Values] = {}
+        self._with_biases: dict[bool, onnx.ModelProto] = {}
 
     def choose(self, most_lost: float) -> tuple[onnx.ModelProto, Int8Report]:
         """The best way to quantise, with as many layers in float as it takes.
@@ -108,10 +123,12 @@ class Chooser:
             most_lost: points of accuracy on the held-out images (of the images that both
                 classify alike, without labels).
         """
-        tried = [self.trial(method) for method in METHODS]
-        best = min(tried, key=lambda trial: trial.divergence)
-        tried.append(self.trial(best.method, reduce_range=True))
-        best = min(tried, key=lambda trial: trial.divergence)
+        tried = [self.trial(Way(method=method)) for method in METHODS]
+        best = min(tried, key=_divergence)
+        tried.append(self.trial(replace(best.way, reduce_range=True)))
+        best = min(tried, key=_divergence)
+        tried.append(self.trial(replace(best.way, corrected=True)))
+        best = min(tried, key=_divergence)
         sensitivity = self.sensitivity(best)
         float_top1 = self._top1(self._expected)
         if float_top1 - best.top1 > most_lost:
@@ -121,27 +138,27 @@ class Chooser:
         report = Int8Report(
             float_top1=float_top1, chosen=best, tried=tuple(tried), sensitivity=sensitivity
         )
-        return self.model(best), report
+        return self.model(best.way), report
 
-    def trial(
-        self, method: str, *, reduce_range: bool = False, in_float: tuple[str, ...] = ()
-    ) -> Trial:
+    def trial(self, way: Way) -> Trial:
         """What one way to quantise costs."""
-        model = self._quantised(method, reduce_range=reduce_range, in_float=in_float)
-        self._progress(0, 1, f"trying int8, {method}, {len(in_float)} layers in float")
-        found = self._logits(model, self._holdout)
-        return Trial(
-            method=method,
-            reduce_range=reduce_range,
-            in_float=in_float,
-            top1=self._top1(found),
-            divergence=divergence(self._expected, found),
-        )
+        self._progress(0, 1, f"trying int8, {way.method}, {len(way.in_float)} layers in float")
+        found = self._logits(self.model(way), self._holdout)
+        return Trial(way=way, top1=self._top1(found), divergence=divergence(self._expected, found))
 
-    def model(self, trial: Trial) -> onnx.ModelProto:
-        """The network as a trial quantised it."""
-        return self._quantised(
-            trial.method, reduce_range=trial.reduce_range, in_float=trial.in_float
+    def model(self, way: Way, only: tuple[str, ...] | None = None) -> onnx.ModelProto:
+        """The quantised network.
+
+        Args:
+            way: how.
+            only: quantise these layers alone.
+        """
+        return quantised(
+            self._corrected(way.reduce_range) if way.corrected else self._model,
+            self._ranges_by(way.method),
+            in_float=way.in_float,
+            only=only,
+            reduce_range=way.reduce_range,
         )
 
     def sensitivity(self, trial: Trial) -> dict[str, float]:
@@ -152,7 +169,7 @@ class Chooser:
         expected, found = self._expected[: len(images)], {}
         for number, layer in enumerate(layers):
             self._progress(number, len(layers), "sensitivity of the layers")
-            model = self._quantised(trial.method, reduce_range=trial.reduce_range, only=(layer,))
+            model = self.model(trial.way, only=(layer,))
             found[layer] = divergence(expected, self._logits(model, images))
         return dict(sorted(found.items(), key=lambda item: -item[1]))
 
@@ -166,29 +183,34 @@ class Chooser:
         low, high, found = 0, len(order), {}
         while high - low > 1:  # `low` are too few, `high` are enough
             middle = min(2 * low + 1, (low + high) // 2)
-            found[middle] = self.trial(
-                best.method,
-                reduce_range=best.reduce_range,
-                in_float=tuple(order[:middle]),
-            )
+            found[middle] = self.trial(replace(best.way, in_float=tuple(order[:middle])))
             low, high = (low, middle) if found[middle].top1 >= wanted else (middle, high)
         if high not in found:
-            found[high] = self.trial(
-                best.method, reduce_range=best.reduce_range, in_float=tuple(order[:high])
-            )
+            found[high] = self.trial(replace(best.way, in_float=tuple(order[:high])))
         trials = [*(trial for count, trial in found.items() if count != high), found[high]]
         for layer in order[high - 1 : 0 : -1][:_MOST_TRIED]:
-            kept = tuple(name for name in trials[-1].in_float if name != layer)
-            fewer = self.trial(best.method, reduce_range=best.reduce_range, in_float=kept)
+            kept = tuple(name for name in trials[-1].way.in_float if name != layer)
+            fewer = self.trial(replace(best.way, in_float=kept))
             trials.insert(len(trials) if fewer.top1 >= wanted else -1, fewer)
         return trials
 
-    def _quantised(self, method: str, **how: Any) -> onnx.ModelProto:
+    def _ranges_by(self, method: str) -> Ranges:
         if method not in self._ranges:
             self._ranges[method] = measured_ranges(
                 self._model, self._calibration, method, self._progress
             )
-        return quantised(self._model, self._ranges[method], **how)
+        return self._ranges[method]
+
+    def _corrected(self, reduce_range: bool) -> onnx.ModelProto:
+        """The float network, its biases corrected for weights of so many bits."""
+        if reduce_range not in self._with_biases:
+            if not self._means:
+                self._means = mean_inputs(self._model, self._calibration)
+            rounded = quantised(self._model, self._ranges_by(METHODS[0]), reduce_range=reduce_range)
+            self._with_biases[reduce_range] = with_corrected_biases(
+                self._model, rounded, self._means
+            )
+        return self._with_biases[reduce_range]
 
     def _logits(self, model: onnx.ModelProto, images: Sequence[npt.NDArray[np.generic]]) -> Logits:
         found = open_onnx(model.SerializeToString(), threads=0).logits(images)
@@ -197,6 +219,10 @@ class Chooser:
     def _top1(self, logits: Logits) -> float:
         labels = self._expected.argmax(axis=1) if self._labels is None else self._labels
         return 100 * float((logits.argmax(axis=1) == labels).mean())
+
+
+def _divergence(trial: Trial) -> float:
+    return trial.divergence
 
 
 def divergence(expected: Logits, found: Logits) -> float:

@@ -73,11 +73,12 @@ def float_islands(model: onnx.ModelProto) -> dict[str, int]:
 
 
 def _notes(report: Int8Report) -> tuple[str, ...]:
-    chosen = report.chosen
+    chosen = report.chosen.way
     bits = 7 if chosen.reduce_range else 8
+    corrected = ", biases corrected" if chosen.corrected else ""
     notes = [
-        f"int8: ranges by {chosen.method}, weights of {bits} bits; held-out images "
-        f"{report.float_top1:.2f} % in float, {chosen.top1:.2f} % in int8"
+        f"int8: ranges by {chosen.method}, weights of {bits} bits{corrected}; held-out "
+        f"images {report.float_top1:.2f} % in float, {report.chosen.top1:.2f} % in int8"
     ]
     if chosen.in_float:
         notes.append(

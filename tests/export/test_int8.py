@@ -7,11 +7,13 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 from supernet.export import Sample, Source
 from supernet.export.formats.onnx import onnx_model, open_onnx
+from supernet.export.int8.bias import mean_inputs, with_corrected_biases
 from supernet.export.int8.choosing import Chooser, divergence
 from supernet.export.int8.gates import narrowed
-from supernet.export.int8.graphs import layers_of, prepared
+from supernet.export.int8.graphs import Links, constants, layers_of, prepared
 from supernet.export.int8.quantised import quantised
 from supernet.export.int8.quantising import float_islands, quantise
 from supernet.export.int8.ranges import images_of, measured_ranges
@@ -198,6 +200,40 @@ def test_a_layer_in_float_is_named_among_the_islands(model: onnx.ModelProto):
     assert float_islands(made) == {"Conv": 1, "HardSwish": 2}  # before and after it
     only = quantised(model, ranges, only=["layers.1.depthwise.conv"])
     assert open_onnx(only.SerializeToString()).operators()["QLinearConv"] == 1
+
+
+@pytest.mark.parametrize("reduce_range", [False, True])
+def test_corrected_biases_keep_the_means_of_layers(model: onnx.ModelProto, reduce_range: bool):
+    """Depthwise, pointwise and linear layers, with the rounded weights alone."""
+    calibration = images_of([images(64)], 64)
+    ranges = measured_ranges(model, calibration, "minmax")
+    rounded = quantised(model, ranges, reduce_range=reduce_range)
+    means = mean_inputs(model, calibration)
+    corrected = with_corrected_biases(model, rounded, means)
+    held, integers = constants(model.graph), constants(rounded.graph)
+    links = Links.of(rounded.graph)
+    nodes = {node.name: node for node in rounded.graph.node}
+    checked = 0
+    for node, other in zip(model.graph.node, corrected.graph.node):
+        if node.op_type not in ("Conv", "Gemm"):
+            continue
+        maker = links.producer[nodes[node.name].input[1]]
+        q, scale, zero = (numpy_helper.to_array(integers[name]) for name in maker.input)
+        weight = numpy_helper.to_array(held[node.input[1]]).astype(np.float64)
+        attributes = {item.name: item.i for item in node.attribute}
+        turned = node.op_type == "Gemm" and not attributes.get("transB")
+        column = scale.reshape([1, -1] if turned else [-1] + [1] * (weight.ndim - 1))
+        error = (q.astype(np.float64) - int(zero.flat[0])) * column - weight
+        error = error.T if turned else error
+        mean = means[node.input[0]]
+        x = mean if error.shape[1] == len(mean) else mean[:, None]  # depthwise
+        expected = (error.reshape(*error.shape[:2], -1).sum(2) * x).sum(1)
+        before = numpy_helper.to_array(held[node.input[2]])
+        after = numpy_helper.to_array(constants(corrected.graph)[other.input[2]])
+        np.testing.assert_allclose(before - after, expected, atol=1e-5)
+        assert np.abs(expected).max() > 0
+        checked += 1
+    assert checked == 7
 
 
 def test_what_is_chosen_loses_little_and_says_how(network: Network):
