@@ -29,10 +29,19 @@ def main(told: str) -> None:
 def quantise(path: str, images: np.ndarray) -> None:
     """All operators to 8-bit integers; input and output stay what they are."""
     from ai_edge_litert.interpreter import Interpreter
-    from ai_edge_quantizer import algorithm_manager, qtyping, quantizer, recipe
+    from ai_edge_quantizer import (
+        algorithm_manager,
+        calibrator,
+        qtyping,
+        quantizer,
+        recipe,
+        recipe_manager,
+    )
+    from ai_edge_quantizer.utils import qsv_utils
 
-    made = quantizer.Quantizer(path)
+    made, known = quantizer.Quantizer(path), recipe_manager.RecipeManager()
     made.load_quantization_recipe(recipe.static_wi8_ai8())
+    known.load_quantization_recipe(recipe.static_wi8_ai8())
     for border in (qtyping.TFLOperationName.INPUT, qtyping.TFLOperationName.OUTPUT):
         made.update_quantization_recipe(
             regex=".*",
@@ -41,8 +50,10 @@ def quantise(path: str, images: np.ndarray) -> None:
         )
     ((signature, names),) = Interpreter(path).get_signature_list().items()
     (key,) = names["inputs"]
-    ranges = made.calibrate({signature: [{key: image[None]} for image in images]})
-    made.quantize(ranges).export_model(path, overwrite=True)
+    # left alone, ranges are averages over images, and what lies outside is cut off
+    ranges = calibrator.Calibrator(path, qsv_update_func=qsv_utils.min_max_update)
+    ranges.calibrate({signature: [{key: image[None]} for image in images]}, known)
+    made.quantize(ranges.get_model_qsvs()).export_model(path, overwrite=True)
 
 
 if __name__ == "__main__":
