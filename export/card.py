@@ -164,7 +164,8 @@ def _use(card: Card) -> str:
     names = [name for name in card.files if name.endswith(".onnx")]
     if not names:
         return ""
-    lines = ["pip install onnxruntime numpy pillow", "python predict.py --check"]
+    lowest = card.files[names[0]]["lowest_onnxruntime"]
+    lines = [f"pip install 'onnxruntime>={lowest}' numpy pillow", "python predict.py --check"]
     lines += [f"python predict.py photo.jpg --model {name}" for name in names]
     facts = card.preprocessing
     scaled = (

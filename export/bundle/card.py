@@ -43,7 +43,7 @@ own {alone_bytes / 1e6:.2f} MB. Keep the files in one folder.
 ## Use
 
 ```
-pip install onnxruntime numpy pillow
+pip install 'onnxruntime>={levels[0]["lowest_onnxruntime"]}' numpy pillow
 python predict.py --check
 python predict.py photo.jpg --model {levels[0]["file"]}
 python adaptive.py photo.jpg --ms {max(10, round(3 * levels[-1]["latency_ms"]))}

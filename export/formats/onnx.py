@@ -7,6 +7,7 @@ import logging
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,6 +27,7 @@ from supernet.export.contract import (
     Source,
     Written,
 )
+from supernet.export.onnx_versions import lowest_runtime, to_oldest_ir
 from torch import nn
 
 from supernet.errors import ExportError, FileFormatError
@@ -59,6 +61,9 @@ class Onnx(Exporter):
             from supernet.export.int8.quantising import quantise
 
             model, written = quantise(model, source, progress)
+        to_oldest_ir(model)
+        runtime = {"opset": _opset(model), "lowest_onnxruntime": lowest_runtime(model)}
+        written = replace(written, facts={**written.facts, **runtime})
         del model.metadata_props[:]  # the quantiser leaves its name there
         for key, value in source.preprocessing.items():
             model.metadata_props.add(key=key, value=json.dumps(value))
@@ -150,7 +155,7 @@ def onnx_model(source: Source) -> onnx.ModelProto:
         ) from error
     assert program is not None
     model = program.model_proto
-    found = {item.domain: item.version for item in model.opset_import}[""]
+    found = _opset(model)
     if found != opset:
         raise ExportError(
             f"opset: torch's exporter wrote {found} where {opset} was asked for",
@@ -161,6 +166,10 @@ def onnx_model(source: Source) -> onnx.ModelProto:
         raise ExportError(f"torch's exporter left {left} batch norms in the graph")
     _strip(model)
     return model
+
+
+def _opset(model: onnx.ModelProto) -> int:
+    return int(next(item.version for item in model.opset_import if not item.domain))
 
 
 def _strip(model: onnx.ModelProto) -> None:

@@ -248,6 +248,7 @@ def _facts(level: Level, made: ExportedFile, ms: float) -> dict[str, Any]:
         "agreement": check.agreement,
         "images": check.images,
         "bytes": made.path.stat().st_size,
+        "lowest_onnxruntime": made.facts["lowest_onnxruntime"],
     }
 
 
