@@ -75,8 +75,11 @@ class Int8Report:
     def as_dict(self) -> dict[str, Any]:
         """For `Written.facts`."""
         return {
-            **self.chosen.as_dict(),
+            "calibrator": self.chosen.way.method,
+            "weights_bits": 7 if self.chosen.way.reduce_range else 8,
+            "bias_correction": self.chosen.way.corrected,
             "in_float": list(self.chosen.way.in_float),
+            "divergence": self.chosen.divergence,
             "holdout_top1": self.chosen.top1,
             "holdout_float_top1": self.float_top1,
             "tried": [trial.as_dict() for trial in self.tried],

@@ -78,13 +78,14 @@ class ExportedFile:
         """Plain values, without the path."""
         own = {key: getattr(self, key) for key in ("format", "precision", "runtime")}
         checked = asdict(self.verification) if self.verification else {}
-        return own | {
+        return {
+            **self.facts,
+            **own,
             **checked,
             "latency_ms": self.latency_ms,
             "bytes": self.size_bytes,
             "operators": dict(self.operators),
             "notes": list(self.notes),
-            **self.facts,
         }
 
 

@@ -244,6 +244,7 @@ def test_what_is_chosen_loses_little_and_says_how(network: Network):
     assert facts["in_float"] == []
     assert facts["holdout_float_top1"] == 100.0
     assert facts["holdout_top1"] >= 97
+    assert not {"top1", "images", "agreement"} & set(facts)  # of the held-out images, not of a test
     assert facts["divergence"] == min(trial["divergence"] for trial in facts["tried"])
     assert {trial["calibrator"] for trial in facts["tried"]} == {"minmax", "entropy", "percentile"}
     values = list(facts["sensitivity"].values())
