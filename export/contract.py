@@ -211,7 +211,8 @@ class Exporter(abc.ABC):
     runs_here: ClassVar[bool] = True
     """Whether its runtime exists on this kind of machine."""
     tolerance: ClassVar[float] = 1e-4
-    """Largest difference of a logit from torch that is rounding, in fp32."""
+    """Largest difference of a logit from torch that is rounding, in fp32, where logits are up to
+    10."""
 
     @abc.abstractmethod
     def write(

@@ -9,6 +9,8 @@ from torch import nn
 
 __all__ = ["Verification", "compared", "torch_logits", "verify"]
 
+_USUAL = 10.0  # logits of a trained network
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
@@ -16,13 +18,34 @@ class Verification:
 
     images: int
     max_abs_diff: float
-    """Largest absolute difference of any logit."""
+    """Largest absolute difference of any logit; NaN where the file gives what is no number."""
+    largest: float
+    """Largest absolute logit of torch."""
     top1: float
     """Accuracy of the file, percent."""
     torch_top1: float
     """Accuracy of the torch network, percent."""
     agreement: float
     """Images whose best class is the same in both, percent."""
+
+    def refused(self, tolerance: float) -> str:
+        """Why the file does not compute the network; empty where it does.
+
+        Args:
+            tolerance: largest difference that is rounding where logits are up to 10; it grows with
+                them.
+        """
+        allowed = tolerance * max(1.0, self.largest / _USUAL)
+        if not np.isfinite(self.largest):
+            return "torch gives logits that are not finite: the weights are damaged"
+        if not np.isfinite(self.max_abs_diff):
+            return "it gives logits that are not finite where torch's are"
+        if self.max_abs_diff > allowed:
+            return (
+                f"it and torch differ by {self.max_abs_diff:.2g} in a logit, more than "
+                f"{allowed:.2g} where logits are up to {self.largest:.3g}"
+            )
+        return ""
 
 
 def verify(model: OpenedModel, network: nn.Module, sample: Sample) -> Verification:
@@ -45,9 +68,12 @@ def torch_logits(network: nn.Module, sample: Sample) -> Logits:
 def compared(found: Logits, expected: Logits, sample: Sample) -> Verification:
     """Outputs of a file beside those of torch, each ``(N, classes)``."""
     best, wanted = found.argmax(axis=1), expected.argmax(axis=1)
+    with np.errstate(invalid="ignore"):  # of what is infinite
+        difference = float(np.abs(found - expected).max())
     return Verification(
         images=len(sample.labels),
-        max_abs_diff=float(np.abs(found - expected).max()),
+        max_abs_diff=difference,
+        largest=float(np.abs(expected).max()),
         top1=100 * float((best == sample.labels).mean()),
         torch_top1=100 * float((wanted == sample.labels).mean()),
         agreement=100 * float((best == wanted).mean()),

@@ -128,10 +128,10 @@ class Job:
         except Exception as error:  # runtimes raise anything, for an operator that they lack
             last = " ".join(str(error).split())[-300:]
             raise ExportError(f"{path.name}: {made.title} does not run it: {last}") from error
-        if precision == "fp32" and not found.max_abs_diff <= made.tolerance:
+        why = found.refused(made.tolerance) if precision == "fp32" else ""
+        if why:
             raise ExportError(
-                f"{path.name}: {opened.runtime} and torch differ by {found.max_abs_diff:.2g} in a "
-                f"logit, more than {made.tolerance:g}; nothing was written",
+                f"{path.name}: not right in {opened.runtime}: {why}; nothing was written",
                 hint="please report it with the subnet.json",
             )
         return replace(

@@ -182,7 +182,8 @@ def test_a_file_computes_what_torch_computes(
     model = found(name).open(made.path)
     checked = verify(model, made.source.network, sample)
     if precision == "fp32":
-        assert checked.max_abs_diff <= found(name).tolerance
+        assert checked.refused(found(name).tolerance) == ""
+        assert checked.max_abs_diff <= 2 * found(name).tolerance
         assert checked.agreement == 100
     else:
         assert checked.agreement >= 90
