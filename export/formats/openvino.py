@@ -1,6 +1,9 @@
 """OpenVINO's own files, run in OpenVINO on the CPU."""
 
+import errno
 import json
+import os
+import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -31,6 +34,7 @@ _KEPT = ["supernet", "preprocessing"]  # where in the file
 _WEIGHED = ("Convolution", "FullyConnected", "MatMul")  # layers that int8 is about
 _DTYPES = {"f32": "float32", "f16": "float16", "u8": "uint8"}
 _FLOATS = ("f32", "f16", "bf16")
+_LITTLE = 1 << 20  # bytes: so much is left on a disk that is full
 _HIDDEN = ("Input", "Output", "Const")
 
 
@@ -53,8 +57,6 @@ class OpenVino(Exporter):
         progress: Progress = silent,
     ) -> Written:
         """See `Exporter.write`."""
-        import openvino
-
         model = _model(source)
         layers = _weights_of(model)
         facts: dict[str, Any] = {"openvino": _version()}
@@ -65,8 +67,7 @@ class OpenVino(Exporter):
             facts |= {"nncf": version("nncf"), "weights_bits": 7}
         model.set_rt_info(json.dumps(dict(source.preprocessing)), _KEPT)
         with staged(path) as folder:
-            with quiet():
-                openvino.save_model(model, folder / path.name, compress_to_fp16=False)
+            _save(model, folder / path.name)
             if precision == "int8":
                 found, notes = _islands(_compiled(folder / path.name, 1), layers)
                 facts |= found
@@ -100,6 +101,23 @@ class OpenVino(Exporter):
     def parts(self, path: Path) -> list[Path]:
         """See `Exporter.parts`."""
         return [path, path.with_suffix(".bin")]
+
+
+def _save(model: Any, path: Path) -> None:
+    """Write a model; of what its stream could not write it says nothing.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    import openvino
+
+    try:
+        with quiet():
+            openvino.save_model(model, path, compress_to_fp16=False)
+    except RuntimeError as error:
+        full = shutil.disk_usage(path.parent).free < _LITTLE
+        number = errno.ENOSPC if full else errno.EIO
+        raise OSError(number, os.strerror(number), str(path)) from error
 
 
 def _version() -> str:

@@ -1,6 +1,7 @@
 """Every format of the registry writes what torch computes, and refuses what is not its own."""
 
 import shutil
+from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -379,6 +380,24 @@ def test_a_missing_package_names_its_extra(name: str, monkeypatch: pytest.Monkey
         made.check()
     assert made.needs[0] in str(caught.value)
     assert f"supernet[{made.extra}]" in caught.value.hint
+
+
+def test_openvino_on_a_full_disk(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its stream fails without a reason; every other format raises what the system says."""
+    openvino = pytest.importorskip("openvino")
+
+    def fails(*_: object, **__: object) -> None:
+        raise RuntimeError("basic_ios::clear: iostream error")
+
+    monkeypatch.setattr(openvino, "save_model", fails)
+    path = tmp_path / "network.xml"
+    for free, message in ((0, "no space is left on the disk"), (1 << 30, "Input/output error")):
+        monkeypatch.setattr("shutil.disk_usage", lambda _, free=free: Namespace(free=free))
+        with pytest.raises(StorageError, match=message):
+            found("openvino").write(source, path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_copy_that_converters_get_is_theirs(source: Source) -> None:
