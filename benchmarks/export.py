@@ -8,7 +8,7 @@ are those of real images, in ONNX Runtime against torch on the embedded images (
 in three colours where the space wants that). `speed`: the largest, a middle and the smallest
 subnet of mobilenet_v3 at two input sizes, our fp32 and int8 files, the export of Once-for-All's
 own network with the same weights (package `ofa`, torch's older exporter), and the same
-architecture from timm's blocks where timm is installed; all files are run in turn, one
+architecture from timm's blocks (random weights, our exporter); all files are run in turn, one
 thread, and ratios are medians of runs side by side. `seconds`: extraction and export.
 Writes `benchmarks/results/export_<hardware>_<date>.json`; parts that were not asked for are
 kept from the file of the same day.
@@ -38,6 +38,7 @@ from supernet.export.formats.onnx import open_onnx
 from supernet.export.int8.graphs import prepared
 from supernet.export.int8.quantised import quantised
 from supernet.export.int8.ranges import images_of, measured_ranges
+from timm_pair import timm_network
 from torch import Tensor, nn
 
 from supernet.data import eval_view, load_fashion_mnist
@@ -120,7 +121,7 @@ def speed(folder: Path, seed: int) -> list[Figures]:
 
 
 def written(pair: Pair, subnet: Subnet, folder: Path) -> dict[str, Path]:
-    """Our two files of a subnet, and the one of Once-for-All's own network."""
+    """Our two files of a subnet, and those of Once-for-All's own network and of timm's blocks."""
     images = random_images(48, subnet.resolution)
     network = extract(pair.ours, subnet).eval()
     source = Source(network=network, in_channels=3, resolution=subnet.resolution)
@@ -132,6 +133,11 @@ def written(pair: Pair, subnet: Subnet, folder: Path) -> dict[str, Path]:
     pair.activate(subnet)
     theirs = pair.theirs.get_active_subnet(preserve_weight=True).eval()
     paths["ofa"] = older_export(theirs, folder / "ofa.onnx", images[:1])
+    found = operators(pair.space, subnet)
+    paths["timm"] = folder / "timm.onnx"
+    plain = Source(network=timm_network(found), in_channels=3, resolution=subnet.resolution)
+    exporter("onnx").write(plain, paths["timm"])
+    assert onnx_macs(onnx.load(paths["timm"])) == total_macs(found)
     return paths
 
 
