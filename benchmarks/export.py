@@ -9,7 +9,8 @@ in three colours where the space wants that). `speed`: the largest, a middle and
 subnet of mobilenet_v3 at two input sizes, our fp32 and int8 files, the export of Once-for-All's
 own network with the same weights (package `ofa`, torch's older exporter), and the same
 architecture from timm's blocks (random weights, our exporter); all files are run in turn, one
-thread, and ratios are medians of runs side by side. `seconds`: extraction and export.
+thread, and ratios are medians of runs side by side. `int8`: the largest subnet of several spaces in
+both precisions. `seconds`: extraction and export.
 Writes `benchmarks/results/export_<hardware>_<date>.json`; parts that were not asked for are
 kept from the file of the same day.
 """
@@ -58,6 +59,8 @@ from supernet.space import (
     total_macs,
 )
 
+PARTS = ("verified", "speed", "int8", "seconds")
+INT8_SPACES = ("mobilenet_v3", "mobilenet_v3_int8", "mobilenet_v2", "resnet50d")
 SIZES = (160, 224)
 RUNS = 120  # of every file, in turn
 Figures = dict[str, Any]
@@ -123,13 +126,7 @@ def speed(folder: Path, seed: int) -> list[Figures]:
 def written(pair: Pair, subnet: Subnet, folder: Path) -> dict[str, Path]:
     """Our two files of a subnet, and those of Once-for-All's own network and of timm's blocks."""
     images = random_images(48, subnet.resolution)
-    network = extract(pair.ours, subnet).eval()
-    source = Source(network=network, in_channels=3, resolution=subnet.resolution)
-    paths = {precision: folder / f"{precision}.onnx" for precision in ("fp32", "int8")}
-    exporter("onnx").write(source, paths["fp32"])
-    model = prepared(onnx.load(paths["fp32"]))  # as `export --int8`, without choosing how
-    ranges = measured_ranges(model, images_of([images], 8), "minmax")
-    paths["int8"].write_bytes(quantised(model, ranges).SerializeToString())
+    paths = ours(pair.ours, subnet, folder, images)
     pair.activate(subnet)
     theirs = pair.theirs.get_active_subnet(preserve_weight=True).eval()
     paths["ofa"] = older_export(theirs, folder / "ofa.onnx", images[:1])
@@ -139,6 +136,32 @@ def written(pair: Pair, subnet: Subnet, folder: Path) -> dict[str, Path]:
     exporter("onnx").write(plain, paths["timm"])
     assert onnx_macs(onnx.load(paths["timm"])) == total_macs(found)
     return paths
+
+
+def ours(supernet: Supernet, subnet: Subnet, folder: Path, images: Tensor) -> dict[str, Path]:
+    """A subnet in fp32 and in int8, as `export --int8` without choosing how."""
+    network = extract(supernet, subnet).eval()
+    source = Source(network=network, in_channels=3, resolution=subnet.resolution)
+    paths = {precision: folder / f"{precision}.onnx" for precision in ("fp32", "int8")}
+    exporter("onnx").write(source, paths["fp32"])
+    model = prepared(onnx.load(paths["fp32"]))
+    ranges = measured_ranges(model, images_of([images], 8), "minmax")
+    paths["int8"].write_bytes(quantised(model, ranges).SerializeToString())
+    return paths
+
+
+def int8(folder: Path, seed: int) -> list[Figures]:
+    """The largest subnet of several spaces in fp32 and in int8, run in turn."""
+    rows = []
+    for name in INT8_SPACES:
+        space = load_space(name)
+        torch.manual_seed(seed)
+        subnet = replace(decode(space, largest(space))[0], resolution=SIZES[-1])
+        images = random_images(48, subnet.resolution)
+        files = ours(Supernet(space), subnet, folder, images)
+        rows.append({"space": name, "resolution": subnet.resolution} | side_by_side(files))
+        print(json.dumps(rows[-1]), flush=True)
+    return rows
 
 
 def older_export(network: nn.Module, path: Path, images: Tensor) -> Path:
@@ -194,7 +217,7 @@ def seconds(folder: Path) -> Figures:
 def main() -> None:
     """Read the command line, measure, write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--parts", nargs="+", default=["verified", "speed", "seconds"])
+    parser.add_argument("--parts", nargs="+", default=list(PARTS))
     parser.add_argument("--spaces", nargs="+", default=list_spaces())
     parser.add_argument("--subnets", type=int, default=30)
     parser.add_argument("--images", type=int, default=256)
@@ -206,6 +229,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         parts: dict[str, Callable[[], Any]] = {
             "speed": partial(speed, Path(name), given.seed),
+            "int8": partial(int8, Path(name), given.seed),
             "seconds": partial(seconds, Path(name)),
         }
         for part in given.parts:
@@ -222,7 +246,7 @@ def main() -> None:
 
 def save(hardware: str, body: Figures) -> None:
     """Write what was measured so far."""
-    kept = {key: value for key, value in body.items() if key in ("verified", "speed", "seconds")}
+    kept = {key: value for key, value in body.items() if key in PARTS}
     print(write_result("export", hardware, ("torch", "onnxruntime", "onnx", "ofa"), kept))
 
 
