@@ -84,7 +84,7 @@ def measured(run: Run, path: Path, epochs: float, seed: int, place: Path) -> dic
     times = [
         (
             seconds(lambda: trained(run.space(), scaled(recipe, SHORT), f"short {number}")),  # noqa: B023  # called at once
-            seconds(lambda: trained(own, scaled(lone, SHORT), f"short alone {number}")),  # noqa: B023
+            seconds(lambda: trained(own, scaled(lone, SHORT), f"short alone {number}")),  # noqa: B023  # called at once
         )
         for number in range(3)
     ]

@@ -24,7 +24,7 @@ def timm_network(operators: Sequence[Operator]) -> nn.Module:
     stages = [[_block(operator)] for operator in blocks]
     stages.append([f"cn_r1_k1_s1_c{last.out_channels}"])
     network: nn.Module = MobileNetV3(
-        block_args=decode_arch_def(stages),  # type: ignore[no-untyped-call]
+        block_args=decode_arch_def(stages),  # type: ignore[no-untyped-call]  # timm has no types there
         stem_size=stem.out_channels,
         fix_stem=True,
         num_features=features.out_channels,
