@@ -34,7 +34,7 @@ def check_folder(folder: Path, marker: str = SUBNET_FILE) -> None:
         )
     if folder.is_dir() and any(folder.iterdir()) and not (folder / marker).is_file():
         raise ConfigError(
-            f"output: {folder} holds other things than such an export",
+            f"output: {folder} holds other things than an export",
             hint="give a new folder by -o",
         )
 
