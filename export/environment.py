@@ -62,9 +62,9 @@ class Environment:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             self._remove_unfinished()
             made = Path(tempfile.mkdtemp(dir=self.folder.parent, prefix=f".{self.name}."))
-        except OSError as error:
+            held = _held(made)
+        except OSError as error:  # or another process took the new folder for one that was left
             raise storage_error(self.folder, error) from error
-        held = _held(made)
         try:
             self._fill(made)
             if not self.folder.is_dir():  # no other process was faster
@@ -80,8 +80,9 @@ class Environment:
         """Remove what was left where a process was killed while it made one."""
         for left in self.folder.parent.glob(f".{self.name}.*"):
             with contextlib.suppress(OSError):  # somebody is at it
-                os.close(_held(left))
+                lock = _held(left)
                 shutil.rmtree(left, ignore_errors=True)
+                os.close(lock)
 
     def _fill(self, made: Path) -> None:
         title = f"environment of {self.name}"

@@ -15,6 +15,7 @@ from supernet.files import write_text
 
 __all__ = [
     "SAMPLES",
+    "sample_files",
     "write_adaptive_script",
     "write_labels",
     "write_predict_script",
@@ -24,6 +25,7 @@ __all__ = [
 SAMPLES = 2
 """Sample images of a folder."""
 _SCRIPT = Path(__file__).with_name("predict.py")
+_SAMPLES, _EXPECTED = "samples", "expected.json"
 _ADAPTIVE = Path(__file__).parent / "bundle" / "adaptive.py"
 
 
@@ -59,7 +61,7 @@ def write_samples(
         pixels: of the images, ``(N, H, W, C)``.
         labels: their classes, for the names of the files.
     """
-    where = folder / "samples"
+    where = folder / _SAMPLES
     where.mkdir(parents=True, exist_ok=True)
     files = []
     for number, (image, label) in enumerate(zip(pixels, labels), start=1):
@@ -75,9 +77,20 @@ def write_samples(
             path.name: [round(float(x), 6) for x in classifier.outputs(Image.open(path))]
             for path in files
         }
-    path = where / "expected.json"
+    path = where / _EXPECTED
     write_text(path, json.dumps(expected, indent=1) + "\n")
     return path
+
+
+def sample_files(folder: Path) -> list[Path]:
+    """The sample images that an earlier export wrote into its folder."""
+    where = folder / _SAMPLES
+    try:
+        known = json.loads((where / _EXPECTED).read_text(encoding="utf-8"))
+        names = {str(name) for images in known.values() for name in images}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return []
+    return [where / name for name in sorted(names) if Path(name).name == name]
 
 
 def _predict_script() -> ModuleType:

@@ -7,7 +7,9 @@ python adaptive.py photo.jpg [more.jpg ...] --ms 8
 import argparse
 import json
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import onnxruntime as ort
 from PIL import Image
@@ -16,17 +18,18 @@ from predict import Classifier
 HERE = Path(__file__).resolve().parent
 
 
+LEVELS = json.loads((HERE / "bundle.json").read_text(encoding="utf-8"))["levels"]
+
+
 def opened() -> list[Classifier]:
     """Every network, the fastest first; they share one arena and what is left of the file."""
-    cpu = ort.OrtMemoryInfo(
-        "Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT
-    )
-    ort.create_and_register_allocator(cpu, None)
+    kind = ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR
+    memory = ort.OrtMemoryInfo("Cpu", kind, 0, ort.OrtMemType.DEFAULT)
+    ort.create_and_register_allocator(memory, None)
     options = ort.SessionOptions()
     options.add_session_config_entry("session.use_env_allocators", "1")
     options.add_session_config_entry("session.disable_prepacking", "1")  # it copies weights
-    levels = json.loads((HERE / "bundle.json").read_text(encoding="utf-8"))["levels"]
-    return [Classifier(HERE / level["file"], options) for level in levels]
+    return [Classifier(HERE / level["file"], options) for level in LEVELS]
 
 
 class Adaptive:
@@ -34,25 +37,32 @@ class Adaptive:
 
     def __init__(self, ms: float) -> None:
         self.ms, self.slower, self.networks = ms, 1.0, opened()
+        self.top1 = [level["top1"] for level in LEVELS]
         black = Image.new("RGB", (256, 256))
-        self.cost = [min(self.timed(net, black)[1] for _ in range(5)) for net in self.networks]
-        self.level = len(self.networks) - 1
+        self.cost = [min(self.timed(net, black)[2] for _ in range(5)) for net in self.networks]
+        self.level = self.best_of(range(len(self.networks)))
 
-    def timed(
-        self, network: Classifier, frame: Image.Image
-    ) -> tuple[list[tuple[str, float]], float]:
-        """The best classes, and the milliseconds that they took."""
+    def best_of(self, levels: Iterable[int]) -> int:
+        """The most accurate of some networks; the fastest of all where there are none."""
+        return max(levels, key=lambda level: self.top1[level], default=0)
+
+    def timed(self, network: Classifier, frame: Image.Image) -> tuple[Any, float, float]:
+        """The best classes, and the milliseconds of preparing the frame and of the network."""
         begin = time.perf_counter()
-        return network.best(frame), 1e3 * (time.perf_counter() - begin)
+        prepared = network.prepare(frame)
+        ready = time.perf_counter()
+        found = network.run(prepared)
+        end = time.perf_counter()
+        return network.named(found), 1e3 * (ready - begin), 1e3 * (end - ready)
 
     def best(self, frame: Image.Image) -> list[tuple[str, float]]:
         """The best classes of a frame; chooses the network for the next one."""
-        found, ms = self.timed(self.networks[self.level], frame)
+        found, preparing, ms = self.timed(self.networks[self.level], frame)
         slower = ms / self.cost[self.level]  # than on a quiet machine; a rise counts at once
         self.slower = max(slower, 0.9 * self.slower + 0.1 * slower)
-        in_time = [n for n, cost in enumerate(self.cost) if cost * self.slower <= self.ms]
-        self.level = in_time[-1] if in_time else 0
-        return found
+        left = (self.ms - preparing) / self.slower
+        self.level = self.best_of(n for n, cost in enumerate(self.cost) if cost <= left)
+        return list(found)
 
 
 if __name__ == "__main__":

@@ -37,8 +37,8 @@ def bundle_card(levels: Sequence[Mapping[str, Any]], weights_bytes: int, alone_b
 *As in torch*: images whose best class is the same. Latencies: one thread of the machine that
 exported, batch 1. Each network gives the very bits of a file of its own.
 
-Together {together / 1e6:.2f} MB, `weights.bin` included, which all of them read; as files of their
-own {alone_bytes / 1e6:.2f} MB. Keep the files in one folder.
+Together {together / 1e6:.2f} MB, `weights-*.bin` included, which all of them read; as files of
+their own {alone_bytes / 1e6:.2f} MB. Keep the files in one folder.
 
 ## Use
 

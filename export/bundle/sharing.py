@@ -8,6 +8,7 @@ the product when it loads the graph, by the same multiplications that the export
 network gives the very bits of its own export.
 """
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,8 +34,8 @@ class SharedWeights:
 
         shared = SharedWeights([factors_of(network) for network in networks])
         for model, network in zip(models, networks):
-            shared.put_into(model, factors_of(network), "weights.bin")
-        shared.write(folder / "weights.bin")
+            shared.put_into(model, factors_of(network))
+        shared.write(folder)
 
     Args:
         factors: of all networks whose graphs are to share.
@@ -51,14 +52,16 @@ class SharedWeights:
                 self._tensors.append(weight)
                 self._offsets.append(self.size)
                 self.size += -(-weight.nbytes // _ALIGNED) * _ALIGNED
+        digest = hashlib.sha256(b"".join(tensor.tobytes() for tensor in self._tensors))
+        self.name = f"weights-{digest.hexdigest()[:8]}.bin"
+        """Of the file; by its content, so that no graph reads what is not meant for it."""
 
-    def put_into(self, model: onnx.ModelProto, factors: Sequence[Factors], location: str) -> int:
+    def put_into(self, model: onnx.ModelProto, factors: Sequence[Factors]) -> int:
         """Let a graph read its weights from the file.
 
         Args:
             model: as exported in fp32; changed.
             factors: of its network.
-            location: of the file, relative to the graph's.
 
         Returns:
             Bytes that the graph itself holds no longer.
@@ -82,12 +85,12 @@ class SharedWeights:
             nodes.append(node)
         del graph.node[:]
         graph.node.extend(nodes)
-        graph.initializer.extend(self._reference(place, location) for place in sorted(read))
+        graph.initializer.extend(self._reference(place) for place in sorted(read))
         return int(before - model.ByteSize())
 
-    def write(self, path: Path) -> None:
-        """Write the tensors, whole or not at all."""
-        with atomic_path(path) as temporary, temporary.open("wb") as file:
+    def write(self, folder: Path) -> None:
+        """Write the file into the folder of the graphs, whole or not at all."""
+        with atomic_path(folder / self.name) as temporary, temporary.open("wb") as file:
             for offset, tensor in zip(self._offsets, self._tensors):
                 file.write(b"\0" * (offset - file.tell()))
                 file.write(tensor.tobytes())
@@ -111,7 +114,7 @@ class SharedWeights:
                 return None if place is None else (place, item)
         return None
 
-    def _reference(self, place: int, location: str) -> TensorProto:
+    def _reference(self, place: int) -> TensorProto:
         tensor, offset = self._tensors[place], self._offsets[place]
         reference = TensorProto(
             name=_name(place),
@@ -119,7 +122,7 @@ class SharedWeights:
             dims=tensor.shape,
             data_location=TensorProto.EXTERNAL,
         )
-        where = {"location": location, "offset": offset, "length": tensor.nbytes}
+        where = {"location": self.name, "offset": offset, "length": tensor.nbytes}
         for key, value in where.items():
             reference.external_data.add(key=key, value=str(value))
         return reference

@@ -17,6 +17,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from google.protobuf.message import DecodeError
 from supernet.export.contract import (
     Exporter,
     Images,
@@ -78,14 +79,7 @@ class Onnx(Exporter):
 
     def parts(self, path: Path) -> list[Path]:
         """See `Exporter.parts`."""
-        graph = onnx.load(path, load_external_data=False).graph
-        found = {
-            entry.value
-            for tensor in graph.initializer
-            for entry in tensor.external_data
-            if entry.key == "location"
-        }
-        return [path, *(path.parent / name for name in sorted(found))]
+        return [path, *(path.parent / name for name in sorted(_outside(path)))]
 
 
 def to_onnx(
@@ -220,6 +214,8 @@ def open_onnx(model: Path | bytes, threads: int = 1) -> OpenedModel:
     except OSError as error:
         raise FileFormatError(f"{name}: cannot be read: {error.strerror}") from error
     except Exception as error:  # its own kinds, which it does not export
+        if isinstance(model, Path):
+            _check_weights(model)
         raise FileFormatError(f"{name}: ONNX Runtime refuses it: {str(error)[:300]}") from error
     run = _Session(session, name)
     return OpenedModel(
@@ -230,6 +226,37 @@ def open_onnx(model: Path | bytes, threads: int = 1) -> OpenedModel:
         operators=partial(_executed, data),
         preprocessing=_metadata(session.get_modelmeta().custom_metadata_map),
     )
+
+
+def _outside(path: Path) -> dict[str, int]:
+    """Files of weights that a graph reads beside its own, and how many bytes of each."""
+    found: dict[str, int] = {}
+    try:
+        tensors = onnx.load(path, load_external_data=False).graph.initializer
+    except (OSError, DecodeError):  # no graph at all
+        return found
+    for tensor in tensors:
+        told = {entry.key: entry.value for entry in tensor.external_data}
+        if "location" in told:
+            end = int(told.get("offset", 0)) + int(told.get("length", 0))
+            found[told["location"]] = max(end, found.get(told["location"], 0))
+    return found
+
+
+def _check_weights(path: Path) -> None:
+    """Refuse a graph whose weights beside it are not all there.
+
+    Raises:
+        FileFormatError: names the file, and how long it must be.
+    """
+    for name, needed in _outside(path).items():
+        weights = path.parent / name
+        found = weights.stat().st_size if weights.is_file() else -1
+        if found < needed:
+            state = "is not there" if found < 0 else f"has {found} bytes of {needed}"
+            raise FileFormatError(
+                f"{path}: {name} beside it {state}", hint="copy the whole folder of the export"
+            )
 
 
 class _Session:
@@ -283,4 +310,6 @@ def _executed(model: bytes | str) -> Counter[str]:
         options.log_severity_level = _ERRORS_ONLY
         options.optimized_model_filepath = str(path)
         onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        return Counter(node.op_type for node in onnx.load(path).graph.node)
+        return Counter(
+            node.op_type for node in onnx.load(path, load_external_data=False).graph.node
+        )

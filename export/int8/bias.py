@@ -3,7 +3,7 @@
 Nagel et al., arXiv:1906.04721, section 4.2, with the means of real images.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ import onnxruntime
 from onnx import numpy_helper
 from supernet.export.int8.graphs import WEIGHTED, Links, constants
 
-__all__ = ["Values", "mean_inputs", "with_corrected_biases"]
+__all__ = ["Values", "bias_shifts", "mean_inputs", "with_shifted_biases"]
 
 _ERRORS_ONLY = 3
 Values = npt.NDArray[np.float64]
@@ -48,34 +48,48 @@ def mean_inputs(
     return {name: sums[name] / len(images) for name in read}
 
 
-def with_corrected_biases(
-    model: onnx.ModelProto, quantised: onnx.ModelProto, means: dict[str, Values]
-) -> onnx.ModelProto:
-    """The float network with other biases, so that its layers keep their means once quantised.
+def bias_shifts(
+    model: onnx.ModelProto, quantised: onnx.ModelProto, means: Mapping[str, Values]
+) -> dict[str, Values]:
+    """What is to be added to the biases of layers, by the names of their nodes.
 
     Zeros around an image count as its mean, which is all that the paper asks for.
 
     Args:
-        model: in float; left as it is.
-        quantised: the same network in QDQ form.
+        model: in float.
+        quantised: the same network in QDQ form, with all layers on integers.
         means: of `mean_inputs`.
     """
-    own = onnx.ModelProto()
-    own.CopyFrom(model)
-    weights, integers = constants(own.graph), constants(quantised.graph)
-    links = Links.of(quantised.graph)
+    weights, integers = constants(model.graph), constants(quantised.graph)
+    links, found = Links.of(quantised.graph), {}
     rounded = {node.name: node for node in quantised.graph.node}
-    for node in _layers(own.graph):
-        maker = links.producer.get(rounded[node.name].input[1]) if node.name in rounded else None
-        if maker is None or maker.input[0] not in integers:
-            continue  # in float
+    for node in _layers(model.graph):
+        maker = links.producer[rounded[node.name].input[1]]
         weight = _oriented(numpy_helper.to_array(weights[node.input[1]]), node)
         error = _oriented(_dequantised(maker, integers), node) - weight
         mean = means[node.input[0]]
         groups = len(mean) // weight.shape[1]
         per_group = mean.reshape(groups, -1).repeat(len(weight) // groups, 0)
-        shift = (error.reshape(*weight.shape[:2], -1).sum(2) * per_group).sum(1)
-        _add_to_bias(own.graph, node, weights, -shift)
+        found[node.name] = -(error.reshape(*weight.shape[:2], -1).sum(2) * per_group).sum(1)
+    return found
+
+
+def with_shifted_biases(model: onnx.ModelProto, shifts: Mapping[str, Values]) -> onnx.ModelProto:
+    """A copy of a float network with something added to the biases of some layers.
+
+    Each gets a bias of its own: layers may share one.
+    """
+    own = onnx.ModelProto()
+    own.CopyFrom(model)
+    held = constants(own.graph)
+    for node in _layers(own.graph):
+        if node.name not in shifts:
+            continue
+        before = numpy_helper.to_array(held[node.input[2]]) if len(node.input) > 2 else 0.0
+        moved = np.asarray(before + shifts[node.name], np.float32)
+        del node.input[2:]
+        node.input.append(f"{node.name}_bias")
+        own.graph.initializer.append(numpy_helper.from_array(moved, node.input[2]))
     return own
 
 
@@ -105,18 +119,3 @@ def _dequantised(maker: onnx.NodeProto, held: dict[str, onnx.TensorProto]) -> Va
         scale, zero = scale.reshape(shape), zero.reshape(shape)
     values: Values = (integers - zero) * scale
     return values
-
-
-def _add_to_bias(
-    graph: onnx.GraphProto,
-    node: onnx.NodeProto,
-    weights: dict[str, onnx.TensorProto],
-    shift: Values,
-) -> None:
-    if len(node.input) < 3:
-        node.input.append(f"{node.name}_bias")
-        graph.initializer.append(numpy_helper.from_array(shift.astype(np.float32), node.input[2]))
-        return
-    bias = weights[node.input[2]]
-    moved = (numpy_helper.to_array(bias) + shift).astype(np.float32)
-    bias.CopyFrom(numpy_helper.from_array(moved, bias.name))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnx
 from supernet.export.contract import Logits
 from supernet.export.formats.onnx import open_onnx
-from supernet.export.int8.bias import Values, mean_inputs, with_corrected_biases
+from supernet.export.int8.bias import Values, bias_shifts, mean_inputs, with_shifted_biases
 from supernet.export.int8.graphs import layers_of
 from supernet.export.int8.quantised import quantised
 from supernet.export.int8.ranges import METHODS, Ranges, measured_ranges
@@ -117,7 +117,7 @@ class Chooser:
         self._image_s = (time.perf_counter() - since) / len(holdout)
         self._ranges: dict[str, Ranges] = {}
         self._means: dict[str, Values] = {}
-        self._with_biases: dict[bool, onnx.ModelProto] = {}
+        self._shifts: dict[bool, dict[str, Values]] = {}
 
     def choose(self, most_lost: float) -> tuple[onnx.ModelProto, Int8Report]:
         """The best way to quantise, with as many layers in float as it takes.
@@ -156,8 +156,15 @@ class Chooser:
             way: how.
             only: quantise these layers alone.
         """
+        model = self._model
+        if way.corrected:
+            shifts = self._shifts_at(way.reduce_range)
+            layers = layers_of(model.graph)
+            on_integers = set(layers) - set(way.in_float) if only is None else set(only)
+            nodes = {name for layer in on_integers for name in layers[layer]}
+            model = with_shifted_biases(model, {k: v for k, v in shifts.items() if k in nodes})
         return quantised(
-            self._corrected(way.reduce_range) if way.corrected else self._model,
+            model,
             self._ranges_by(way.method),
             in_float=way.in_float,
             only=only,
@@ -204,16 +211,14 @@ class Chooser:
             )
         return self._ranges[method]
 
-    def _corrected(self, reduce_range: bool) -> onnx.ModelProto:
-        """The float network, its biases corrected for weights of so many bits."""
-        if reduce_range not in self._with_biases:
+    def _shifts_at(self, reduce_range: bool) -> dict[str, Values]:
+        """What correction adds to the biases, for weights of so many bits."""
+        if reduce_range not in self._shifts:
             if not self._means:
                 self._means = mean_inputs(self._model, self._calibration)
             rounded = quantised(self._model, self._ranges_by(METHODS[0]), reduce_range=reduce_range)
-            self._with_biases[reduce_range] = with_corrected_biases(
-                self._model, rounded, self._means
-            )
-        return self._with_biases[reduce_range]
+            self._shifts[reduce_range] = bias_shifts(self._model, rounded, self._means)
+        return self._shifts[reduce_range]
 
     def _logits(self, model: onnx.ModelProto, images: Sequence[npt.NDArray[np.generic]]) -> Logits:
         found = open_onnx(model.SerializeToString(), threads=0).logits(images)

@@ -4,15 +4,17 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 import onnx
+from onnx import numpy_helper
 from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType
 from onnxruntime.quantization.calibrate import TensorsData
 from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 from supernet.export.int8.gates import Range, narrowed, with_integer_gates
-from supernet.export.int8.graphs import layers_of
+from supernet.export.int8.graphs import WEIGHTED, Links, constants, layers_of, replace_nodes
 from supernet.export.int8.ranges import quiet
 
 __all__ = ["quantised"]
 
+_LOWEST = "lowest_float"
 _KINDS = sorted({*QDQRegistry, *QLinearOpsRegistry} - {"Softmax"})  # probabilities stay fine
 
 
@@ -57,4 +59,34 @@ def quantised(
         )
         quantiser.quantize_model()
         quantiser.model.topological_sort()
-    return with_integer_gates(quantiser.model.model)
+    return _fenced(with_integer_gates(quantiser.model.model))
+
+
+def _fenced(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A model whose float layers between integers stay in float.
+
+    ONNX Runtime would quantise the weights of such a layer by itself, with one scale for all
+    channels. It does not where an operator stands between, here one that changes no number.
+
+    Args:
+        model: in QDQ form; changed in place.
+    """
+    graph = model.graph
+    held, links = constants(graph), Links.of(graph)
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.node:
+        nodes.append(node)
+        if node.op_type not in WEIGHTED or node.input[1] not in held:
+            continue
+        before = links.producer.get(node.input[0])
+        if before is not None and before.op_type == "DequantizeLinear":
+            output, inside = node.output[0], f"{node.output[0]}_float"
+            node.output[0] = inside
+            fence = onnx.helper.make_node("Max", [inside, _LOWEST], [output])
+            fence.name = f"{node.name}_fence"
+            nodes.append(fence)
+    if len(nodes) > len(graph.node):
+        lowest = np.array(np.finfo(np.float32).min, np.float32)
+        graph.initializer.append(numpy_helper.from_array(lowest, _LOWEST))
+        replace_nodes(graph, nodes)
+    return model

@@ -1,6 +1,7 @@
 """`supernet export`: a subnet as a folder of files that were seen working."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from supernet.errors import ConfigError
 from supernet.export.registry import FORMATS
 
 if TYPE_CHECKING:
+    from supernet.workflow.bundle import BundleOutcome
     from supernet.workflow.exported import ExportedFile, ExportOutcome
 
 
@@ -91,6 +93,12 @@ def command(
     if bundle is not None:
         if context.get_parameter_source("subnet") is not ParameterSource.DEFAULT:
             raise ConfigError(f"bundle: takes no subnet beside it, found {subnet}", hint=_COMMAS)
+        for name in ("most_lost", "finetuned"):
+            if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+                flag = name.replace("_", "-")
+                raise ConfigError(
+                    f"{flag}: does not apply to a bundle (fp32, the supernet's own weights)"
+                )
         return _bundle(bundle, formats, output, run_folder, as_json, opset=opset or 0, **given)
     if not formats:
         flags = ", ".join(f"--{name}" for name in FORMATS)
@@ -129,6 +137,20 @@ def _bundle(
     levels, run = find_levels(what, run_folder)
     with progress_bar() as progress:
         found = export_bundle(levels, run, ExportRequest(**given), output=output, progress=progress)
+    _print_bundle(found)
+    if as_json:
+        print_json(
+            {
+                "folder": str(found.folder),
+                "levels": list(found.levels),
+                "bytes": found.bytes,
+                "alone_bytes": found.alone_bytes,
+            }
+        )
+    return 0
+
+
+def _print_bundle(found: "BundleOutcome") -> None:
     print_table(
         f"Exported to {found.folder}",
         [
@@ -143,20 +165,21 @@ def _bundle(
         ],
         ["file", "input", "top-1", "as in torch", "latency"],
     )
+    if found.weights_changed:
+        click.echo(
+            "note: some of these subnets were found with other weights than the supernet's newest, "
+            "which were exported",
+            err=True,
+        )
+    for faster, slower in pairwise(found.levels):
+        if slower["top1"] <= faster["top1"]:
+            click.echo(
+                f"note: {slower['name']} is slower than {faster['name']} and not more accurate here"
+            )
     click.echo(
         f"{found.bytes / 1e6:.2f} MB together, {found.alone_bytes / 1e6:.2f} MB as files of their "
         f"own\n\nto switch by the time that frames take: {found.folder / 'adaptive.py'}"
     )
-    if as_json:
-        print_json(
-            {
-                "folder": str(found.folder),
-                "levels": list(found.levels),
-                "bytes": found.bytes,
-                "alone_bytes": found.alone_bytes,
-            }
-        )
-    return 0
 
 
 def _print(outcome: "ExportOutcome") -> None:

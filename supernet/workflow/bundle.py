@@ -1,6 +1,7 @@
 """Several subnets of one front in one folder that holds their weights once."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,13 +17,13 @@ from supernet.export.bundle.card import bundle_card
 from supernet.export.factors import factors_of
 from supernet.export.formats.onnx import open_onnx
 from supernet.export.handover import write_adaptive_script
-from supernet.files import write_text
+from supernet.files import sha256, write_text
 from supernet.progress import Progress, silent
 from supernet.runs import Run, find_run
 from supernet.search import SavedResult, SearchResult
 from supernet.space import SubnetFile, check_operators, total_macs
 from supernet.workflow.export import find_subnet
-from supernet.workflow.export_folder import check_folder, staged
+from supernet.workflow.export_folder import check_folder, staged, written_files
 from supernet.workflow.export_job import Job
 from supernet.workflow.export_latency import (
     checked_space,
@@ -36,7 +37,8 @@ __all__ = ["BUNDLE_FILE", "BundleOutcome", "Level", "export_bundle", "find_level
 
 BUNDLE_FILE = "bundle.json"
 FRONT = "front"
-_WEIGHTS = "weights.bin"
+_NAME = re.compile(r"\w[\w.-]*")
+_TAKEN = ("bundle", "subnet")  # names of other files of exports
 _COMPARED = 64  # images on which a network must give the bits of its own file
 _FASTEST = 0.5  # of the latency of the chosen subnet
 
@@ -60,6 +62,9 @@ class BundleOutcome:
     """Of all networks and what they share."""
     alone_bytes: int
     """Of all networks as files of their own."""
+    weights_changed: bool
+    """Whether the supernet was trained on since some of the subnets were found, or they are of
+    another one's."""
 
 
 def find_levels(what: str, run_folder: Path | None) -> tuple[list[Level], Run]:
@@ -73,7 +78,7 @@ def find_levels(what: str, run_folder: Path | None) -> tuple[list[Level], Run]:
     Raises:
         ConfigError: no such search or file, or fewer than two subnets.
     """
-    if what.endswith(".json"):
+    if what.endswith(".json") or "," in what:
         return _files(what, run_folder)
     places = result_places(run_folder)
     if what == FRONT:
@@ -81,7 +86,7 @@ def find_levels(what: str, run_folder: Path | None) -> tuple[list[Level], Run]:
         folders = [path for place in places if place.run for path in place.folders()]
         if not folders:
             raise ConfigError(f"{run.folder}: no search in it", hint="run `supernet search`")
-        what = folders[-1].name
+        what = str(folders[-1])  # its name alone may lie in other places, too
     saved, found = find_result(what, places)
     if found is None:
         raise ConfigError(
@@ -100,11 +105,19 @@ def find_levels(what: str, run_folder: Path | None) -> tuple[list[Level], Run]:
 
 
 def _files(what: str, run_folder: Path | None) -> tuple[list[Level], Run]:
-    found = [find_subnet(Path(part.strip()), run_folder) for part in what.split(",")]
+    parts = [part.strip() for part in what.split(",") if part.strip()]
+    found = [find_subnet(Path(part), run_folder) for part in parts]
     names = [path.stem for path, _ in found]
     runs = {run.folder.resolve(): run for _, run in found}
     if len(set(names)) < len(names) or len(names) < 2:
         raise ConfigError(f"bundle: must be two or more files of different names, found {what}")
+    for path, _ in found:
+        if not _NAME.fullmatch(path.stem) or path.stem in _TAKEN or path.stem.endswith("_int8"):
+            raise ConfigError(
+                "bundle: file names must be of letters, digits, '_', '-', '.', not end in _int8, "
+                f"and not be {'.json or '.join(_TAKEN)}.json, found {path.name}",
+                hint="copy it under another name, such as fast.json",
+            )
     if len(runs) > 1:
         raise ConfigError(
             f"bundle: the subnets are of {len(runs)} runs, and share no weights",
@@ -179,13 +192,13 @@ def export_bundle(
         check_operators(run.space(), level.file)
     evaluator = run.evaluator(data=request.data, progress=progress)
     jobs = {level.name: Job(evaluator, level.file, request) for level in levels}
-    with staged(folder, _stems(folder)) as stage:
+    with staged(folder, _earlier(folder)) as stage:
         made = {
             name: job.written(stage, exporter("onnx"), "fp32", progress, stem=name)
             for name, job in jobs.items()
         }
         alone = sum(file.size_bytes for file in made.values())
-        weights = _shared(stage, jobs, progress)
+        shared = _shared(stage, jobs, progress)
         paths = [file.path for file in made.values()]
         table = table_of_prediction(levels[-1].file)
         ms = file_latencies(paths, table, checked_space(run, table), progress)
@@ -198,18 +211,20 @@ def export_bundle(
             own.with_measured(**_measured(made[level.name], ms)).save(stage / f"{level.name}.json")
         next(iter(jobs.values())).add_aids(stage, paths)
         write_adaptive_script(stage)
-        body = {"format": "supernet.bundle", "version": 1, "weights": _WEIGHTS, "levels": found}
+        body = {"format": "supernet.bundle", "version": 1, "weights": shared.name, "levels": found}
         write_text(stage / BUNDLE_FILE, json.dumps(body, indent=1) + "\n")
-        write_text(stage / "README.md", bundle_card(found, weights, alone))
-    together = weights + sum(int(facts["bytes"]) for facts in found)
-    return BundleOutcome(folder=folder, levels=found, bytes=together, alone_bytes=alone)
+        write_text(stage / "README.md", bundle_card(found, shared.size, alone))
+    return BundleOutcome(
+        folder=folder,
+        levels=found,
+        bytes=shared.size + sum(int(facts["bytes"]) for facts in found),
+        alone_bytes=alone,
+        weights_changed=any(_of_other_weights(level.file, run) for level in levels),
+    )
 
 
-def _shared(stage: Path, jobs: Mapping[str, Job], progress: Progress) -> int:
+def _shared(stage: Path, jobs: Mapping[str, Job], progress: Progress) -> SharedWeights:
     """Move the weights of files into one that they share.
-
-    Returns:
-        Its bytes.
 
     Raises:
         ExportError: a file gives other bits than before.
@@ -217,13 +232,13 @@ def _shared(stage: Path, jobs: Mapping[str, Job], progress: Progress) -> int:
     progress(0, 1, "sharing weights")
     factors = {name: factors_of(job.plain) for name, job in jobs.items()}
     shared = SharedWeights(list(factors.values()))
-    shared.write(stage / _WEIGHTS)
+    shared.write(stage)
     for name, job in jobs.items():
         path = stage / f"{name}.onnx"
         images = [job.sample("test").batches[0][:_COMPARED]]
         before = open_onnx(path).logits(images)
         model = onnx.load(path)
-        shared.put_into(model, factors[name], _WEIGHTS)
+        shared.put_into(model, factors[name])
         path.write_bytes(model.SerializeToString())
         onnx.checker.check_model(str(path), full_check=True)
         if not np.array_equal(before, open_onnx(path).logits(images)):
@@ -231,7 +246,12 @@ def _shared(stage: Path, jobs: Mapping[str, Job], progress: Progress) -> int:
                 f"{name}: gives other numbers with shared weights than with its own",
                 hint="please report it with the subnet.json",
             )
-    return shared.size
+    return shared
+
+
+def _of_other_weights(file: SubnetFile, run: Run) -> bool:
+    known = (file.checkpoint or {}).get("sha256")
+    return known is not None and known != sha256(run.weights())
 
 
 def _facts(level: Level, made: ExportedFile, ms: float) -> dict[str, Any]:
@@ -261,11 +281,12 @@ def _measured(made: ExportedFile, ms: Mapping[Path, float]) -> dict[str, Any]:
     }
 
 
-def _stems(folder: Path) -> tuple[str, ...]:
-    """Stems of the files of an earlier bundle, which a new one replaces."""
+def _earlier(folder: Path) -> tuple[Path, ...]:
+    """Files of an earlier bundle, which a new one replaces."""
     try:
-        body = json.loads((folder / BUNDLE_FILE).read_text(encoding="utf-8"))
-        names = [str(level["name"]) for level in body["levels"]]
+        levels = json.loads((folder / BUNDLE_FILE).read_text(encoding="utf-8"))["levels"]
+        names = [str(level["name"]) for level in levels if _NAME.fullmatch(str(level["name"]))]
     except (OSError, ValueError, KeyError, TypeError):
         return ()
-    return tuple(name for name in names if name and Path(name).name == name)
+    subnets = tuple(folder / f"{name}.json" for name in names if name not in _TAKEN)
+    return written_files(folder, [f"{name}.onnx" for name in names]) + subnets

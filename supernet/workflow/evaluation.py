@@ -1,5 +1,6 @@
 """Networks side by side: accuracy, latency, size and memory of files and of subnets."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -217,21 +218,34 @@ def _resolution(path: Path, model: OpenedModel, request: EvaluateRequest) -> int
 
 
 def _reads_pixels(model: OpenedModel) -> bool:
-    return bool(model.preprocessing.get("pixels", model.input.dtype == "uint8"))
+    told = model.preprocessing.get("pixels")
+    return told if isinstance(told, bool) else model.input.dtype == "uint8"
 
 
 def _views(path: Path, model: OpenedModel, dataset: Dataset, request: EvaluateRequest) -> Views:
     """How an image becomes what the file reads: as asked, as it says, as the images say."""
     facts: dict[str, Any] = dict(model.preprocessing)
     own = dataset.views
-    mean = request.mean or tuple(facts.get("mean", own.mean))
-    std = request.std or tuple(facts.get("std", own.std))
+    mean = request.mean or _numbers(facts.get("mean")) or own.mean
+    std = request.std or _numbers(facts.get("std"), above_zero=True) or own.std
+    frame = _numbers([facts.get("frame")], above_zero=True) or (own.frame,)
     channels = dataset.in_channels
     if len(mean) != channels or len(std) != channels:
         raise ConfigError(
             f"{path}: mean and std need {channels} values each, found {len(mean)} and {len(std)}"
         )
-    return Views(mean=mean, std=std, frame=float(facts.get("frame", own.frame)))
+    return Views(mean=mean, std=std, frame=frame[0])
+
+
+def _numbers(told: Any, *, above_zero: bool = False) -> tuple[float, ...]:
+    """Numbers as our files tell them; nothing where others mean something else by that word."""
+    if not isinstance(told, list):
+        return ()
+    for value in told:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not math.isfinite(value) or (above_zero and value <= 0):
+            return ()
+    return tuple(map(float, told))
 
 
 def _subnet(path: Path, request: EvaluateRequest, progress: Progress) -> Evaluated:

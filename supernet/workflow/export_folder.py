@@ -3,16 +3,18 @@
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from supernet.errors import ConfigError, FileFormatError, StorageError
+from supernet.export import exporter_of
+from supernet.export.handover import sample_files
 from supernet.files import storage_error
 from supernet.space import SubnetFile
 
-__all__ = ["SUBNET_FILE", "Earlier", "check_folder", "staged"]
+__all__ = ["SUBNET_FILE", "Earlier", "check_folder", "staged", "written_files"]
 
 SUBNET_FILE = "subnet.json"
 
@@ -40,12 +42,12 @@ def check_folder(folder: Path, marker: str = SUBNET_FILE) -> None:
 
 
 @contextlib.contextmanager
-def staged(folder: Path, stale: Sequence[str] = ()) -> Iterator[Path]:
+def staged(folder: Path, stale: Sequence[Path] = ()) -> Iterator[Path]:
     """A new folder beside `folder`; when the block ends well, its files are moved there.
 
     Args:
         folder: where they go.
-        stale: stems of files that are removed from it then.
+        stale: what an earlier export wrote, which is removed then.
 
     Raises:
         StorageError: it cannot be made or written.
@@ -66,13 +68,38 @@ def staged(folder: Path, stale: Sequence[str] = ()) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _move(source: Path, folder: Path, stale: Sequence[str]) -> None:
+def written_files(folder: Path, names: Iterable[str]) -> tuple[Path, ...]:
+    """Networks of an export and what belongs to them; and its sample images.
+
+    Args:
+        folder: of the export.
+        names: of the networks, as a document in the folder tells them. Those that are no plain
+            names of files are left out.
+    """
+    found: list[Path] = sample_files(folder)
+    for name in names:
+        if name not in {"", ".", ".."} and Path(name).name == name:
+            found += [part for part in _parts(folder / name) if part.parent == folder]
+    return tuple(found)
+
+
+def _parts(path: Path) -> list[Path]:
+    try:
+        return exporter_of(path).parts(path)
+    except FileFormatError:  # of no format that there is
+        return []
+
+
+def _move(source: Path, folder: Path, stale: Sequence[Path]) -> None:
+    """Nothing goes but what is stale and what is replaced: a folder may hold other files, too."""
     folder.mkdir(exist_ok=True)
-    for stem in stale:
-        for path in folder.glob(f"{stem}.*"):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for path in stale:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     for path in source.iterdir():
         target = folder / path.name
+        if path.is_dir() and not path.suffix:  # a plain folder; others are networks
+            _move(path, target, ())
+            continue
         if target.is_dir():
             shutil.rmtree(target)
         path.replace(target)
@@ -84,8 +111,8 @@ class Earlier:
 
     kept: Mapping[str, Any]
     """Facts of each file of the same network, by name, as in ``subnet.json``."""
-    stale: tuple[str, ...] = ()
-    """Stems of the files of another network, which a new export replaces."""
+    stale: tuple[Path, ...] = ()
+    """Files of another network, which a new export replaces."""
 
     @classmethod
     def of(cls, folder: Path, file: SubnetFile, weights: str) -> "Earlier":
@@ -97,5 +124,6 @@ class Earlier:
         files: dict[str, Any] = dict(earlier.measured.get("files", {}))
         known = (earlier.checkpoint or {}).get("sha256")
         if earlier.subnet == file.subnet and known == weights:
-            return cls(kept={name: files[name] for name in files if (folder / name).exists()})
-        return cls(kept={}, stale=tuple({Path(name).stem for name in files}))
+            kept = {name: files[name] for name in files if (folder / name).exists()}
+            return cls(kept=kept, stale=written_files(folder, ()))
+        return cls(kept={}, stale=written_files(folder, files))

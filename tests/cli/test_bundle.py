@@ -1,6 +1,7 @@
 """Several subnets in one folder that holds their weights once."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -53,7 +54,7 @@ def test_each_network_gives_the_bits_of_its_own_export(
         assert np.array_equal(own.logits([images]), shared.logits([images]))
         alone += (tmp_path / file.stem / "model.onnx").stat().st_size
     assert found.json["alone_bytes"] == alone
-    files_of = [folder / "weights.bin", *folder.glob("*.onnx")]
+    files_of = [*folder.glob("weights-*.bin"), *folder.glob("*.onnx")]
     assert found.json["bytes"] == sum(path.stat().st_size for path in files_of)
     levels = json.loads((folder / "bundle.json").read_text())["levels"]
     assert levels == found.json["levels"]
@@ -84,7 +85,7 @@ def test_eval_counts_what_networks_share(
     found = in_trained("eval", folder, "--json")
     assert found.code == 0, found.stderr
     levels = {level["file"]: level for level in made.json["levels"]}
-    shared = (folder / "weights.bin").stat().st_size
+    shared = next(folder.glob("weights-*.bin")).stat().st_size
     for row in found.json["files"]:
         level = levels[Path(row["path"]).name]
         assert row["top1"] == level["top1"]
@@ -108,6 +109,76 @@ def test_a_front_is_enough(in_trained: Command, tmp_path: Path):
     assert (tmp_path / "net" / "fast.json").is_file()
 
 
+def test_only_files_of_the_earlier_bundle_are_replaced(
+    bundled: tuple[Path, list[Path], Result], in_trained: Command, tmp_path: Path
+):
+    _, files, _ = bundled
+    folder, other = tmp_path / "net", tmp_path / "other.json"
+    shutil.copy(files[0], other)
+    first = in_trained("export", "--bundle", f"{files[0]},{files[1]}", "-o", folder)
+    assert first.code == 0, first.stderr
+    own = ["small.mp4", "large.notes.txt", "keep.txt", "samples/mine.txt"]
+    for name in own:
+        (folder / name).write_text("mine")
+    body = json.loads((folder / "bundle.json").read_text())
+    body["levels"] += [{"name": "*"}, {"name": "../other"}]
+    (folder / "bundle.json").write_text(json.dumps(body))
+    second = in_trained("export", "--bundle", f"{other},{files[1]}", "-o", folder)
+    assert second.code == 0, second.stderr
+    assert all((folder / name).read_text() == "mine" for name in own)
+    assert other.is_file()
+    networks = {path.name for path in folder.iterdir() if path.suffix in (".onnx", ".json", ".bin")}
+    weights = next(folder.glob("weights-*.bin")).name
+    expected = {"other.onnx", "other.json", "large.onnx", "large.json", "bundle.json", weights}
+    assert networks == expected
+
+
+def test_weights_that_are_cut_short_are_named(
+    bundled: tuple[Path, list[Path], Result], in_trained: Command, tmp_path: Path
+):
+    folder = tmp_path / "net"
+    shutil.copytree(bundled[0], folder)
+    weights = next(folder.glob("weights-*.bin"))
+    weights.write_bytes(weights.read_bytes()[:100])
+    found = in_trained("eval", folder / "large.onnx")
+    assert found.code == 2
+    assert f"{weights.name} beside it has 100 bytes of " in found.stderr
+    weights.unlink()
+    found = in_trained("eval", folder / "large.onnx")
+    assert f"{weights.name} beside it is not there" in found.stderr
+
+
+def test_the_most_accurate_in_time_answers_and_comes_back(
+    bundled: tuple[Path, list[Path], Result], tmp_path: Path
+):
+    folder = tmp_path / "net"
+    shutil.copytree(bundled[0], folder)
+    body = json.loads((folder / "bundle.json").read_text())
+    body["levels"][0]["top1"], body["levels"][1]["top1"] = 99.0, 1.0  # slower and no better
+    (folder / "bundle.json").write_text(json.dumps(body))
+    code = """
+from adaptive import Adaptive
+from PIL import Image
+frame = Image.new("RGB", (64, 64))
+adaptive = Adaptive(1e6)
+print(adaptive.level, end=" ")
+adaptive.top1 = [1.0, 99.0]
+adaptive.cost = [1.0, 2.0]
+for ms, preparing, run in [(40, 30, 2), (40, 30, 90), *[(40, 30, 1)] * 40]:
+    adaptive.ms, adaptive.level = ms, adaptive.level
+    times = (("a", 1.0),), preparing, run
+    adaptive.timed = lambda network, frame, times=times: times
+    adaptive.best(frame)
+    print(adaptive.level, end=" ")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True
+    )
+    levels = [int(word) for word in done.stdout.split()]
+    assert levels[:3] == [0, 1, 0]  # the better one; a slow frame; what is in time then
+    assert levels[-1] == 1  # preparing takes long in all frames, and is no slowness
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -118,6 +189,8 @@ def test_a_front_is_enough(in_trained: Command, tmp_path: Path):
         (["--bundle", "subnet.json"], "two or more files"),
         (["--bundle", "subnet.json,subnet.json"], "of different names"),
         (["subnet.json", "--bundle", "front"], "takes no subnet beside it"),
+        (["--bundle", "front", "--most-lost", "2"], "most-lost: does not apply"),
+        (["--bundle", "a,b"], "a: no such file"),
     ],
 )
 def test_what_cannot_be_bundled(in_trained: Command, arguments: list[str], message: str):
@@ -125,6 +198,28 @@ def test_what_cannot_be_bundled(in_trained: Command, arguments: list[str], messa
     assert found.code == 2
     assert message in found.stderr
     assert "Traceback" not in found.stderr
+
+
+@pytest.mark.parametrize("name", ["bundle", "subnet", "z[1]", "a|b", "my_int8"])
+def test_names_that_would_clash_are_refused(
+    bundled: tuple[Path, list[Path], Result], in_trained: Command, tmp_path: Path, name: str
+):
+    shutil.copy(bundled[1][0], tmp_path / f"{name}.json")
+    what = f"{tmp_path / name}.json,{bundled[1][1]}"
+    found = in_trained("export", "--bundle", what, "-o", tmp_path / "net")
+    assert found.code == 2
+    assert "copy it under another name" in found.stderr
+    assert not (tmp_path / "net").exists()
+
+
+def test_a_search_of_the_same_name_elsewhere_does_not_matter(
+    in_trained: Command, trained: Path, tmp_path: Path
+):
+    own = next((trained / "runs").glob("*/search/this_machine"))
+    shutil.copytree(own, trained / "searches" / "this_machine")
+    found = in_trained("export", "--bundle", "front", "-o", tmp_path / "net")
+    shutil.rmtree(trained / "searches")
+    assert found.code == 0, found.stderr
 
 
 def test_a_folder_of_something_else_is_kept(in_trained: Command, tmp_path: Path):

@@ -16,7 +16,8 @@ from supernet.export.counting import onnx_macs
 from supernet.export.registry import FORMATS
 
 from supernet.errors import MissingPackageError
-from supernet.space import SubnetFile
+from supernet.runs import Run
+from supernet.space import SubnetFile, decode, smallest
 
 Command = Callable[..., Any]
 
@@ -241,6 +242,40 @@ def test_another_subnet_replaces_the_files_and_the_same_one_keeps_them(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [("mean", "0.5"), ("mean", "null"), ("mean", '["a"]'), ("std", "[0]"), ("frame", "yes"),
+     ("pixels", '"no"')],
+)  # fmt: skip
+def test_words_that_others_use_otherwise_mean_nothing(
+    in_trained: Command, tmp_path: Path, key: str, text: str
+):
+    path = foreign(tmp_path / "theirs.onnx")
+    plain = in_trained("eval", path, "--json")
+    model = onnx.load(path)
+    model.metadata_props.add(key=key, value=text)
+    path.write_bytes(model.SerializeToString())
+    found = in_trained("eval", path, "--json")
+    assert found.code == 0, found.stderr
+    assert found.json["files"][0]["top1"] == plain.json["files"][0]["top1"]
+
+
+def test_another_network_replaces_the_files_of_the_old_one_alone(
+    in_trained: Command, trained: Path, tmp_path: Path
+):
+    folder = tmp_path / "net"
+    assert in_trained("export", "--onnx", "--pytorch", "-o", folder).code == 0
+    for name in ("model.mp4", "model.txt", "samples/mine.txt"):
+        (folder / name).write_text("mine")
+    run = Run(run_of(trained))
+    space = run.space()
+    SubnetFile.of(space, decode(space, smallest(space))[0]).save(tmp_path / "other.json")
+    done = in_trained("export", tmp_path / "other.json", "--onnx", "-o", folder)
+    assert done.code == 0, done.stderr
+    assert all((folder / name).is_file() for name in ("model.mp4", "model.txt", "samples/mine.txt"))
+    assert not (folder / "model.safetensors").exists()
+
+
 def test_a_finetuned_subnet_is_what_is_exported(in_trained: Command, trained: Path, tmp_path: Path):
     found = in_trained("finetune", "--epochs", "0.5", "--json")
     assert found.code == 0, found.stderr

@@ -40,10 +40,10 @@ def test_each_network_gives_the_bits_of_its_own_file(
     models, factors = networks(load_space(name), rng)
     alone = [model.SerializeToString() for model in models]
     shared = SharedWeights(factors)
-    shared.write(tmp_path / "weights.bin")
-    assert (tmp_path / "weights.bin").stat().st_size == shared.size
+    shared.write(tmp_path)
+    assert (tmp_path / shared.name).stat().st_size == shared.size
     for number, (model, own) in enumerate(zip(models, factors)):
-        taken = shared.put_into(model, own, "weights.bin")
+        taken = shared.put_into(model, own)
         inside = [tensor for tensor in model.graph.initializer if not tensor.external_data]
         held = sum(numpy_helper.to_array(tensor).nbytes for tensor in inside)
         assert model.ByteSize() == len(alone[number]) - taken
@@ -55,7 +55,7 @@ def test_each_network_gives_the_bits_of_its_own_file(
         sizes = [size or 1 for size in opened.input.shape[1:]]
         images = rng.standard_normal((4, *sizes), dtype=np.float32)
         assert np.array_equal(opened.logits([images]), before.logits([images]))
-        assert Onnx().parts(path) == [path, tmp_path / "weights.bin"]
+        assert Onnx().parts(path) == [path, tmp_path / shared.name]
     together = shared.size + sum(model.ByteSize() for model in models)
     assert together < 1.3 * max(map(len, alone))  # three networks in the room of one
 
@@ -64,7 +64,7 @@ def test_what_is_not_of_these_networks_stays_where_it_was(rng: np.random.Generat
     models, factors = networks(load_space("demo"), rng)
     before = models[0].SerializeToString()
     other = [[Factors(np.ones((64, 64), np.float32), None)]]
-    assert SharedWeights(other).put_into(models[0], factors[0], "weights.bin") == 0
+    assert SharedWeights(other).put_into(models[0], factors[0]) == 0
     assert models[0].SerializeToString() == before
 
 

@@ -10,8 +10,8 @@ import torch
 from onnx import numpy_helper
 from supernet.export import Sample, Source
 from supernet.export.formats.onnx import onnx_model, open_onnx
-from supernet.export.int8.bias import mean_inputs, with_corrected_biases
-from supernet.export.int8.choosing import Chooser, divergence
+from supernet.export.int8.bias import bias_shifts, mean_inputs, with_shifted_biases
+from supernet.export.int8.choosing import Chooser, Way, divergence
 from supernet.export.int8.gates import narrowed
 from supernet.export.int8.graphs import Links, constants, layers_of, prepared
 from supernet.export.int8.quantised import quantised
@@ -209,7 +209,7 @@ def test_corrected_biases_keep_the_means_of_layers(model: onnx.ModelProto, reduc
     ranges = measured_ranges(model, calibration, "minmax")
     rounded = quantised(model, ranges, reduce_range=reduce_range)
     means = mean_inputs(model, calibration)
-    corrected = with_corrected_biases(model, rounded, means)
+    corrected = with_shifted_biases(model, bias_shifts(model, rounded, means))
     held, integers = constants(model.graph), constants(rounded.graph)
     links = Links.of(rounded.graph)
     nodes = {node.name: node for node in rounded.graph.node}
@@ -234,6 +234,46 @@ def test_corrected_biases_keep_the_means_of_layers(model: onnx.ModelProto, reduc
         assert np.abs(expected).max() > 0
         checked += 1
     assert checked == 7
+
+
+@pytest.mark.parametrize("how", [{"only": ()}, {"in_float": True}])
+def test_layers_in_float_keep_their_biases(model: onnx.ModelProto, how: dict[str, Any]):
+    calibration = images_of([images(64)], 64)
+    chooser = Chooser(model, calibration, calibration, None)
+    in_float = tuple(layers_of(model.graph)) if "in_float" in how else ()
+    way = Way(method="minmax", reduce_range=True, corrected=True, in_float=in_float)
+    x = images(16, 3)
+    made = chooser.model(way, how.get("only"))
+    np.testing.assert_allclose(run(made, x), run(model, x), atol=1e-5)
+
+
+def test_a_layer_that_stays_in_float_runs_in_float(model: onnx.ModelProto):
+    """ONNX Runtime would quantise it by itself, coarsely, between two that run on integers."""
+    ranges = measured_ranges(model, images_of([images(64)], 64), "minmax")
+    layers = list(layers_of(model.graph))
+    every = open_onnx(quantised(model, ranges, reduce_range=True).SerializeToString()).operators()
+    assert not {"Conv", "Gemm", "FusedConv"} & set(every)
+    for layer in layers:
+        made = quantised(model, ranges, in_float=(layer,), reduce_range=True)
+        executed = open_onnx(made.SerializeToString()).operators()
+        assert sum(executed[kind] for kind in ("Conv", "FusedConv", "Gemm")) == 1, (layer, executed)
+
+
+def test_layers_that_share_a_bias_are_shifted_apart():
+    make = onnx.helper
+    kind, sizes = onnx.TensorProto.FLOAT, [1, 3, 1, 1]
+    shape = [make.make_tensor_value_info(name, kind, sizes) for name in "xz"]
+    held = {"a": np.ones((3, 3, 1, 1)), "b": np.ones((3, 3, 1, 1)), "bias": np.zeros(3)}
+    tensors = [numpy_helper.from_array(v.astype(np.float32), k) for k, v in held.items()]
+    nodes = [
+        make.make_node("Conv", ["x", "a", "bias"], ["y"], name="first"),
+        make.make_node("Conv", ["y", "b", "bias"], ["z"], name="second"),
+    ]
+    graph = make.make_graph(nodes, "g", shape[:1], shape[1:], tensors)
+    own = make.make_model(graph, opset_imports=[make.make_opsetid("", 18)], ir_version=8)
+    shifts = {"first": np.array([1.0, 2.0, 3.0]), "second": np.array([10.0, 20.0, 30.0])}
+    found = run(with_shifted_biases(own, shifts), torch.zeros(1, 3, 1, 1))
+    np.testing.assert_allclose(found, [[16.0, 26.0, 36.0]])
 
 
 def test_what_is_chosen_loses_little_and_says_how(network: Network):
