@@ -71,6 +71,7 @@ class SharedWeights:
         before = model.ByteSize()
         nodes: list[NodeProto] = []
         read: set[int] = set()
+        replaced: dict[str, str] = {}  # layers may share a tensor
         for node in graph.node:
             name = node.input[1] if node.op_type in _LAYERS else ""
             part = self._part(numpy_helper.to_array(held[name]), factors) if name in held else None
@@ -79,9 +80,11 @@ class SharedWeights:
                 read.add(place)
                 graph.initializer.remove(held.pop(name))
                 making, constants = _making(name, place, self._tensors[place].shape, found)
-                node.input[1] = making[-1].output[0] if making else _name(place)
+                replaced[name] = making[-1].output[0] if making else _name(place)
                 nodes += making
                 graph.initializer.extend(constants)
+            if name in replaced:
+                node.input[1] = replaced[name]
             nodes.append(node)
         del graph.node[:]
         graph.node.extend(nodes)

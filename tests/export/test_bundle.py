@@ -6,7 +6,8 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnxruntime import InferenceSession
 from supernet.export.bundle import SharedWeights
 from supernet.export.direct import direct_onnx
 from supernet.export.factors import Factors, factors_of
@@ -66,6 +67,25 @@ def test_what_is_not_of_these_networks_stays_where_it_was(rng: np.random.Generat
     other = [[Factors(np.ones((64, 64), np.float32), None)]]
     assert SharedWeights(other).put_into(models[0], factors[0]) == 0
     assert models[0].SerializeToString() == before
+
+
+def test_two_layers_that_share_a_tensor_still_do(rng: np.random.Generator, tmp_path: Path):
+    weight = rng.standard_normal((16, 16), dtype=np.float32)
+    scale = rng.standard_normal(16, dtype=np.float32)
+    factors = [Factors(weight, None, scale)]
+    shape = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 16]) for name in "xz"]
+    nodes = [helper.make_node("Gemm", [a, "w"], [b], transB=1) for a, b in ("xy", "yz")]
+    tensors = [numpy_helper.from_array(factors[0].product, "w")]
+    graph = helper.make_graph(nodes, "g", shape[:1], shape[1:], tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    shared = SharedWeights([factors])
+    shared.write(tmp_path)
+    assert shared.put_into(model, factors) > 0
+    (tmp_path / "a.onnx").write_bytes(model.SerializeToString())
+    session = InferenceSession(tmp_path / "a.onnx", providers=["CPUExecutionProvider"])
+    x = rng.standard_normal((1, 16), dtype=np.float32)
+    expected = x @ factors[0].product.T @ factors[0].product.T
+    np.testing.assert_allclose(session.run(None, {"x": x})[0], expected, rtol=1e-4)
 
 
 def test_a_tensor_is_stored_once_and_only_its_first_parts_are_read():
