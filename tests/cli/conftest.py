@@ -1,6 +1,7 @@
 """Running commands in this process, in a folder of their own."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,8 +87,8 @@ def supernet(tiny_yaml: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A working directory in which a tiny supernet was trained and searched."""
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working directory in which a tiny supernet was trained and searched; to be read only."""
     folder = tmp_path_factory.mktemp("trained")
     (folder / "tiny.yaml").write_text(SPACE)
     (folder / "recipe.yaml").write_text(RECIPE)
@@ -101,6 +102,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def trained(trained_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of it for the tests of one file: what they add is not seen by those of another."""
+    return shutil.copytree(
+        trained_once, tmp_path_factory.mktemp("trained") / "copy", copy_function=shutil.copy2
+    )
+
+
 @pytest.fixture
 def in_trained(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     """The command, in the working directory of `trained`."""
@@ -110,12 +119,12 @@ def in_trained(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
 
 
 @pytest.fixture(scope="session")
-def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+def exported(trained_once: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     """A folder with the found subnet in fp32 and int8, from pixels to probabilities."""
     folder = tmp_path_factory.mktemp("export") / "net"
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(trained)
-        patch.setenv("SUPERNET_HOME", str(trained / "home"))
+        patch.chdir(trained_once)
+        patch.setenv("SUPERNET_HOME", str(trained_once / "home"))
         found = run_command(
             "export", "--onnx", "--int8", "--pixels", "--probabilities", "-o", folder, "--json"
         )

@@ -285,7 +285,7 @@ def test_a_finetuned_subnet_is_what_is_exported(in_trained: Command, trained: Pa
     other = in_trained("finetune", "--epochs", "1")
     assert other.code == 2
     assert "--fresh" in other.stderr
-    before = SubnetFile.load(next((trained / "runs").glob("*/search/*/subnet.json")))
+    before = SubnetFile.load(next((trained / "runs").glob("*/search/this_machine/subnet.json")))
     file = SubnetFile.load(trained / own)
     assert file.operators == before.operators
     assert file.measured["holdout_top1"] == found.json["after"]
