@@ -3,7 +3,7 @@
 import onnx
 import onnxruntime
 
-__all__ = ["lowest_runtime", "to_oldest_ir"]
+__all__ = ["lowest_of", "lowest_runtime", "to_oldest_ir"]
 
 _FIRST = {
     7: "1.0", 12: "1.3", 13: "1.6", 14: "1.8", 15: "1.10", 16: "1.11", 17: "1.12", 18: "1.14",
@@ -23,11 +23,16 @@ def to_oldest_ir(model: onnx.ModelProto) -> None:
 
 
 def lowest_runtime(model: onnx.ModelProto) -> str:
-    """The lowest version of ONNX Runtime that has the operators of a file.
+    """The lowest version of ONNX Runtime that has the operators of a file."""
+    domains = {"", "ai.onnx"}
+    return lowest_of(next(item.version for item in model.opset_import if item.domain in domains))
+
+
+def lowest_of(opset: int) -> str:
+    """The lowest version of ONNX Runtime that has an opset.
 
     For opsets that are newer than this list, the version that is installed.
     """
-    opset = next(item.version for item in model.opset_import if item.domain in {"", "ai.onnx"})
     if opset > max(_FIRST):
         return str(onnxruntime.__version__)
     return _FIRST[max(first for first in _FIRST if first <= opset)]

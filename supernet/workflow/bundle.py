@@ -264,6 +264,7 @@ def _facts(level: Level, made: ExportedFile, ms: float) -> dict[str, Any]:
         "macs": total_macs(level.file.operators),
         "latency_ms": ms,
         "predicted_ms": level.file.predicted.get("latency_ms"),
+        "predicted_for": level.file.predicted.get("target"),
         "top1": check.top1,
         "agreement": check.agreement,
         "images": check.images,

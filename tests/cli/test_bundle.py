@@ -104,6 +104,7 @@ def test_a_front_is_enough(in_trained: Command, tmp_path: Path):
     assert set(levels) == {"fast", "balanced", "accurate"}
     predicted = [levels[name]["predicted_ms"] for name in ("fast", "balanced", "accurate")]
     assert predicted == sorted(predicted)
+    assert {level["predicted_for"] for level in levels.values()} == {"this_machine"}
     again = in_trained("export", "--bundle", "front", "-o", tmp_path / "net", "--json")
     assert again.code == 0
     assert (tmp_path / "net" / "fast.json").is_file()

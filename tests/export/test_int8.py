@@ -17,6 +17,7 @@ from supernet.export.int8.graphs import Links, constants, layers_of, prepared
 from supernet.export.int8.quantised import quantised
 from supernet.export.int8.quantising import float_islands, quantise
 from supernet.export.int8.ranges import images_of, measured_ranges
+from supernet.export.pixels import Deployed
 
 from supernet.errors import ConfigError
 from supernet.models import Network
@@ -257,6 +258,17 @@ def test_a_layer_that_stays_in_float_runs_in_float(model: onnx.ModelProto):
         made = quantised(model, ranges, in_float=(layer,), reduce_range=True)
         executed = open_onnx(made.SerializeToString()).operators()
         assert sum(executed[kind] for kind in ("Conv", "FusedConv", "Gemm")) == 1, (layer, executed)
+
+
+def test_where_all_layers_stay_in_float_nothing_else_is_on_integers(network: Network):
+    whole = Deployed(network, [0.5] * 3, [0.25] * 3, pixels=True, probabilities=False)
+    model = prepared(onnx_model(Source(network=whole, in_channels=3, resolution=SIZE, pixels=True)))
+    images = [np.random.default_rng(i).integers(0, 256, (1, 3, SIZE, SIZE)) for i in range(4)]
+    ranges = measured_ranges(model, [image.astype(np.uint8) for image in images], "minmax")
+    made = quantised(model, ranges, in_float=tuple(layers_of(model.graph)))
+    assert "QuantizeLinear" not in {node.op_type for node in made.graph.node}
+    mixed = quantised(model, ranges, in_float=tuple(layers_of(model.graph))[1:])
+    assert "QuantizeLinear" in {node.op_type for node in mixed.graph.node}
 
 
 def test_layers_that_share_a_bias_are_shifted_apart():
