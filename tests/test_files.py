@@ -19,7 +19,6 @@ from supernet.files import (
     read_as,
     read_document,
     sha256,
-    user_folder,
     write_document,
     write_text,
 )
