@@ -93,8 +93,8 @@ def temporary_folder() -> Path:
 def can_write(folder: Path) -> bool:
     """Whether a folder may be written, or made where it is not there yet; writes nothing."""
     try:
-        there = next(one for one in (folder, *folder.absolute().parents) if one.is_dir())
-        return os.access(there, os.W_OK | os.X_OK)
+        there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+        return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
     except (OSError, StopIteration):
         return False
 

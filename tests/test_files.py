@@ -121,19 +121,6 @@ def test_sha256_is_that_of_the_content(tmp_path: Path) -> None:
     assert sha256(tmp_path / "a") == expected
 
 
-def test_the_user_folder_follows_the_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("SUPERNET_HOME", raising=False)
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert user_folder() == tmp_path / ".cache" / "supernet"
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert user_folder() == tmp_path / "cache" / "supernet"
-    monkeypatch.setenv("SUPERNET_HOME", str(tmp_path / "mine"))
-    assert user_folder() == tmp_path / "mine"
-
-
 # ------------------------------------------------------------------ documents
 
 
