@@ -26,6 +26,7 @@ from supernet.train import (
     Recipe,
     Trainer,
     at_precision,
+    check_norms,
     list_checkpoints,
     phase_genes,
 )
@@ -102,6 +103,7 @@ def _begun(
     each_epoch: EachEpoch | None,
 ) -> Run:
     """The run, trained in a folder that is held."""
+    check_norms(space, recipe, processes)
     recipe = processes.broadcast(at_precision(recipe, processes.device))
     with processes.one_a_machine_first():
         dataset = load_dataset(data, resolution=space.resolutions[-1], seed=seed, progress=progress)
@@ -173,6 +175,7 @@ def _resumed(
 ) -> Run:
     """The run, trained to its end in a folder that is held."""
     recipe = fill(Recipe, config.recipe, "recipe")
+    check_norms(run.space(), recipe, processes)  # their number may be another now
     with processes.one_a_machine_first():
         dataset = run.dataset(progress)
     if config.images not in (0, len(dataset.train)):
