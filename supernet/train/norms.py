@@ -28,7 +28,7 @@ def check_norms(space: Space, recipe: Recipe, processes: Processes) -> None:
         subnet = decode(space, phase_domain(space, phase).smallest())[0]
         for operator in operators(space, subnet):
             if operator.op in _WITH_NORM and operator.out_height * operator.out_width == 1:
-                cut = f"accumulate {recipe.accumulate}, {processes.count} processes"
+                cut = f"accumulate {recipe.accumulate}, processes {processes.count}"
                 raise ConfigError(
                     f"batch_size: {recipe.batch_size} ({cut}) gives batch norm one image at a "
                     f"time, whose last maps are 1x1 at {subnet.resolution} px in phase "
