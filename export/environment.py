@@ -15,7 +15,8 @@ from pathlib import Path
 from supernet.export.commands import run_converter
 
 from supernet.errors import ExportError
-from supernet.files import storage_error, user_folder
+from supernet.files import storage_error
+from supernet.places import user_folder
 from supernet.progress import Progress, silent
 
 __all__ = ["Environment"]

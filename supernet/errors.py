@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 __all__ = [
+    "BusyError",
     "ConfigError",
     "DataError",
     "ExportError",
@@ -39,6 +40,10 @@ class ConfigError(SupernetError, ValueError):
     def __init__(self, problems: str | Sequence[str], *, hint: str = "") -> None:
         self.problems = [problems] if isinstance(problems, str) else list(problems)
         super().__init__("; ".join(self.problems), hint=hint)
+
+
+class BusyError(ConfigError):
+    """A folder or file that another process is at work in."""
 
 
 class FileFormatError(SupernetError, ValueError):

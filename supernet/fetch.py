@@ -15,7 +15,8 @@ from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 
 from supernet.errors import DataError, FileFormatError
-from supernet.files import atomic_path, sha256, user_folder
+from supernet.files import atomic_path, sha256
+from supernet.places import user_folder
 from supernet.progress import Progress, silent
 
 __all__ = ["fetch", "is_url", "name_of"]

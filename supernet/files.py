@@ -27,19 +27,21 @@ __all__ = [
     "append_line",
     "atomic_path",
     "fill",
-    "locked",
     "nearest",
     "read_as",
     "read_document",
     "sha256",
     "storage_error",
-    "user_folder",
     "write_bytes",
     "write_document",
     "write_text",
 ]
 
 T = TypeVar("T")
+_ELSEWHERE = (
+    "choose a folder that you may write to: runs go where --run says, tables and decoded images "
+    "where SUPERNET_HOME says"
+)
 _MAX_DOCUMENT_BYTES = 256 * 2**20
 
 
@@ -82,8 +84,9 @@ def storage_error(path: Path, error: OSError) -> StorageError:
     reasons = {
         errno.ENOSPC: ("no space is left on the disk", "free some space, or choose another --run"),
         errno.EDQUOT: ("the disk quota is used up", "free some space, or choose another --run"),
-        errno.EACCES: ("writing there is not permitted", "choose a folder that you may write to"),
-        errno.EROFS: ("the file system is read-only", "choose a folder that you may write to"),
+        errno.EACCES: ("writing there is not permitted", _ELSEWHERE),
+        errno.EROFS: ("the file system is read-only", _ELSEWHERE),
+        errno.EEXIST: ("there is a file by that name", "choose another folder"),
         errno.ENOTDIR: ("a part of the path is a file, not a folder", "choose another folder"),
     }
     reason, hint = reasons.get(error.errno or 0, (str(error.strerror or error), ""))
@@ -112,45 +115,6 @@ def append_line(path: Path, line: str) -> None:
             handle.write(line + "\n")
     except OSError as error:
         raise storage_error(path, error) from error
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a file for this process alone, until the block or the process ends.
-
-    Without effect on Windows.
-
-    Raises:
-        ConfigError: another process holds it.
-        StorageError: it cannot be opened or locked.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    with contextlib.ExitStack() as stack:
-        try:
-            handle = stack.enter_context(path.open("rb+"))
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(
-                f"{path.parent}: another process is at work there", hint="wait until it has ended"
-            ) from None
-        except OSError as error:
-            raise storage_error(path, error) from error
-        yield
-
-
-def user_folder() -> Path:
-    """Where this user's tables and decoded images are kept.
-
-    ``$SUPERNET_HOME``, else ``supernet`` below ``$XDG_CACHE_HOME`` or ``~/.cache``.
-    """
-    home = os.environ.get("SUPERNET_HOME")
-    if home:
-        return Path(home)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "supernet"
 
 
 def sha256(path: Path) -> str:

@@ -19,7 +19,6 @@
 =======================  ======================================================
 """
 
-import datetime
 import hashlib
 import json
 import os
@@ -45,7 +44,6 @@ __all__ = [
     "check_fits",
     "check_new",
     "find_run",
-    "new_run_folder",
 ]
 
 RUNS = Path("runs")
@@ -354,15 +352,6 @@ def check_new(folder: Path) -> None:
             f"{folder} holds a run already",
             hint="go on with it by --resume, or choose another --run",
         )
-
-
-def new_run_folder(space: Space, created: datetime.datetime) -> Path:
-    """A folder below ``runs/``, named by the space and the time, that is not there yet."""
-    folder = RUNS / f"{space.name}-{created:%Y%m%d-%H%M%S}"
-    candidate, number = folder, 2
-    while candidate.exists():
-        candidate, number = folder.with_name(f"{folder.name}-{number}"), number + 1
-    return candidate
 
 
 def find_run(folder: Path | None) -> Run:

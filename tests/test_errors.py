@@ -9,6 +9,7 @@ from supernet.errors import ConfigError, SupernetError
 @pytest.mark.parametrize(
     ("name", "builtin", "exit_code"),  # the exit codes are those of DESIGN.md
     [
+        ("BusyError", ValueError, 2),
         ("ConfigError", ValueError, 2),
         ("DataError", ValueError, 2),
         ("ExportError", RuntimeError, 1),
@@ -30,7 +31,7 @@ def test_each_error_is_also_a_builtin_kind(
 
 
 def test_every_public_error_is_tested_above() -> None:
-    assert len(errors.__all__) == 8 + 1  # and the root
+    assert len(errors.__all__) == 9 + 1  # and the root
 
 
 def test_config_error_keeps_all_problems() -> None:

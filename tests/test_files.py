@@ -19,7 +19,6 @@ from supernet.files import (
     read_as,
     read_document,
     sha256,
-    user_folder,
     write_document,
     write_text,
 )
@@ -120,19 +119,6 @@ def test_sha256_is_that_of_the_content(tmp_path: Path) -> None:
     write_text(tmp_path / "a", "abc")  # FIPS 180-2, appendix B.1
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert sha256(tmp_path / "a") == expected
-
-
-def test_the_user_folder_follows_the_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("SUPERNET_HOME", raising=False)
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert user_folder() == tmp_path / ".cache" / "supernet"
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert user_folder() == tmp_path / "cache" / "supernet"
-    monkeypatch.setenv("SUPERNET_HOME", str(tmp_path / "mine"))
-    assert user_folder() == tmp_path / "mine"
 
 
 # ------------------------------------------------------------------ documents

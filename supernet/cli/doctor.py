@@ -5,12 +5,16 @@ import importlib.metadata
 import os
 import platform
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import click
 
 from supernet.cli import options
 from supernet.cli.output import print_json, print_table
-from supernet.errors import MissingPackageError
+from supernet.errors import MissingPackageError, StorageError
+from supernet.places import check_writes, temporary_folder, user_folder
+from supernet.runs import RUNS
 
 _PACKAGES = ("torch", "torchvision", "numpy", "onnx", "onnxscript", "onnxruntime", "safetensors")
 
@@ -34,18 +38,48 @@ def command(as_json: bool) -> None:
         facts["precision: auto"] = _precision()
     facts["numba"] = _numba()
     facts["cores"] = str(os.cpu_count())
+    unwritten = _places(facts)
     facts["free disk here"] = f"{shutil.disk_usage('.').free / 1e9:.1f} GB"
     if as_json:
-        print_json({"facts": facts, "problems": problems})
+        print_json({"facts": facts, "problems": problems + unwritten})
     else:
         print_table("This machine", [[key, value] for key, value in facts.items()])
-    for problem in problems:
+    for problem in problems + unwritten:
         click.echo(f"problem: {problem}", err=True)
     if problems:
         raise MissingPackageError(
             f"{len(problems)} packages do not work, the first is {problems[0].split(':')[0]}",
             hint="install again: pip install --force-reinstall supernet",
         )
+    if unwritten:
+        raise StorageError(
+            f"{len(unwritten)} of {len(_PLACES)} places cannot be written, the first is that of "
+            f"{unwritten[0]}",
+            hint="name others: runs go where --run says, tables and caches where SUPERNET_HOME "
+            "says, temporary files where TMPDIR says",
+        )
+
+
+_PLACES: dict[str, Callable[[], Path]] = {
+    "runs": lambda: RUNS,
+    "tables and caches": user_folder,
+    "temporary files": temporary_folder,
+}
+
+
+def _places(facts: dict[str, str]) -> list[str]:
+    """Write where each kind of file goes, note it in `facts`; what cannot be written."""
+    problems = []
+    for name, place in _PLACES.items():
+        try:
+            folder = place().absolute()
+            check_writes(folder)
+        except StorageError as error:
+            problems.append(f"{name}: {error}")
+            facts[name] = "cannot be written"
+        else:
+            facts[name] = f"{folder}: written and removed"
+    return problems
 
 
 def _gpu() -> str:

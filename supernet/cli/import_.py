@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from supernet.cli import options
-from supernet.cli.latency.texts import error_text
+from supernet.cli.latency.texts import imported_json, imported_rows
 from supernet.cli.output import print_json, print_table, progress_bar
 from supernet.errors import ConfigError
 from supernet.progress import Progress
@@ -49,7 +49,7 @@ def command() -> None:
     "--latency-table",
     metavar="DIR_OR_FILE",
     multiple=True,
-    help="Tables (.yaml), one target from all of them.",
+    help="Tables (.yaml, .json), one target from all of them.",
 )
 @click.option("--space", "space_name", help="Name or YAML file; found out when not given.")
 @click.option("--width", type=float, help="Width multiplier of --space, such as 1.2.")
@@ -191,9 +191,8 @@ def _import_tables(asked: _Asked, found: _Imported, progress: Progress) -> None:
     from supernet.workflow.importing import import_latency_table
 
     table, path = import_latency_table(asked.latency_table, name=asked.name, progress=progress)
-    error = f"{len(table.rows)} rows, error: {error_text(table)}"
-    found.rows.append(["target", f"{table.target}, {error}"])
-    found.result.update(target=table.target, table=str(path))
+    found.rows.extend(imported_rows(table))
+    found.result.update(imported_json(table), table=str(path))
 
 
 def _check(asked: _Asked) -> None:

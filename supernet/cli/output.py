@@ -7,12 +7,14 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 import click
 
-from supernet.errors import SupernetError
+from supernet.errors import StorageError, SupernetError
+from supernet.places import FallbackWarning, temporary_folder
 from supernet.progress import Progress
 
 __all__ = ["print_json", "print_table", "progress_bar", "run_guarded"]
@@ -30,6 +32,12 @@ def run_guarded(command: Callable[[], Any], arguments: Sequence[str]) -> int:
     """
     if threading.current_thread() is threading.main_thread():  # others may not set handlers
         signal.signal(signal.SIGTERM, _terminate)
+    with warnings.catch_warnings():
+        warnings.showwarning = _warn(warnings.showwarning)
+        return _guarded(command, arguments)
+
+
+def _guarded(command: Callable[[], Any], arguments: Sequence[str]) -> int:
     try:
         result = command()
     except click.exceptions.Exit as stop:
@@ -51,6 +59,18 @@ def run_guarded(command: Callable[[], Any], arguments: Sequence[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
+def _warn(others: Callable[..., None]) -> Callable[..., None]:
+    """Shows what we warn of as one line, all else as before."""
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if not issubclass(category, FallbackWarning):
+            others(message, category, *where, **more)
+        elif os.environ.get("LOCAL_RANK", "0") == "0":
+            click.echo(f"warning: {message}", err=True)
+
+    return show
+
+
 def _terminate(number: int, _: object) -> NoReturn:
     """End as on Ctrl-C, so that temporary files are removed, with the usual exit code."""
     raise SystemExit(128 + number)
@@ -59,12 +79,21 @@ def _terminate(number: int, _: object) -> NoReturn:
 def _unforeseen(error: Exception, arguments: Sequence[str]) -> int:
     _traceback(arguments)
     if isinstance(error, OSError):
-        message, hint = str(error), ""
+        message, hint = str(error), _no_temporary()
     else:
         message = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         hint = "this should not happen; run again with --debug and report what it prints"
     _fail(message, hint, 1, arguments)
     return 1
+
+
+def _no_temporary() -> str:
+    """What to do where there is no folder for temporary files; else nothing."""
+    try:
+        temporary_folder()
+    except StorageError as error:
+        return error.hint
+    return ""
 
 
 def _traceback(arguments: Sequence[str]) -> None:

@@ -7,7 +7,8 @@ from supernet.data.folder import load_folder
 from supernet.data.images import Dataset
 from supernet.data.named import NAMED, load_named
 from supernet.errors import DataError
-from supernet.files import nearest, user_folder
+from supernet.files import nearest
+from supernet.places import user_folder
 from supernet.progress import Progress, silent
 
 __all__ = ["EMBEDDED", "absolute_source", "load_dataset"]

@@ -18,7 +18,9 @@ from supernet.data.decoding import decoded
 from supernet.data.folder import PHOTOGRAPHS, stored_side
 from supernet.data.images import Dataset, ImageSet, Views, hold_out
 from supernet.errors import DataError
-from supernet.files import atomic_path, user_folder
+from supernet.files import atomic_path
+from supernet.locks import alone
+from supernet.places import user_folder
 from supernet.progress import Progress, silent
 
 __all__ = ["NAMED", "load_named"]
@@ -78,8 +80,15 @@ class _Stored:
 def _half(info: NamedSet, side: int, half: str, progress: Progress) -> _Stored:
     kept = _kept(info, side, half)
     if kept is None:
-        _keep(info, side, half, progress)
-        kept = _kept(info, side, half)
+
+        def waiting() -> None:
+            progress(0, 1, f"waiting for another process that fetches {info.name}")
+
+        with alone(user_folder() / "datasets" / f".{info.name}.lock", waiting=waiting):
+            kept = _kept(info, side, half)
+            if kept is None:
+                _keep(info, side, half, progress)
+                kept = _kept(info, side, half)
     if kept is None:
         raise DataError(f"{_cache(info, side, half)}: cannot be read back after it was written")
     return kept

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from supernet.places import can_write, user_folder
 
 __all__ = ["depthwise_conv", "has_kernel", "weight_gradient"]
 
@@ -183,9 +186,20 @@ def _compiled() -> Callable[[Bits, Bits, int, int, Array], None]:
     import numba
 
     njit: Any = numba.njit  # its overloads say less than this
-    compiled: Callable[[Bits, Bits, int, int, Array], None] = njit(
-        _accumulate, nogil=True, cache=True, error_model="numpy", fastmath={"contract"}
-    )
+    before = numba.config.CACHE_DIR
+    kept = before or can_write(Path(__file__).parent / "__pycache__")
+    try:
+        if not kept:  # Numba would take a home folder, also where there is none
+            numba.config.CACHE_DIR = str(user_folder() / "numba")
+        compiled: Callable[[Bits, Bits, int, int, Array], None] = njit(
+            _accumulate,
+            nogil=True,
+            cache=bool(kept) or can_write(user_folder() / "numba"),
+            error_model="numpy",
+            fastmath={"contract"},
+        )
+    finally:
+        numba.config.CACHE_DIR = before
     return compiled
 
 

@@ -52,6 +52,13 @@ class ElasticBatchNorm(Elastic):
             self.eps,
         )
 
+    @torch.no_grad()
+    def mend(self) -> None:
+        """Begin anew with the statistics of channels in which a value is not finite."""
+        ruined = ~(torch.isfinite(self.running_mean) & torch.isfinite(self.running_var))
+        self.running_mean.masked_fill_(ruined, 0.0)
+        self.running_var.masked_fill_(ruined, 1.0)
+
     def active_state(self) -> dict[str, Tensor]:
         """Weights and statistics of the active form, named as in `torch.nn.BatchNorm2d`."""
         c = self.form[0]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor, nn
 
+from supernet.errors import ConfigError
 from supernet.evaluate.fused import conv_act
 
 __all__ = ["recalibrate"]
@@ -27,6 +28,9 @@ def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
         network: a plain network; its mode stays as it was.
         batches: training images as evaluation sees them, each ``(N, C, H, W)``, all
             of one size.
+
+    Raises:
+        ConfigError: a batch of one image, where a batch norm sees a single value a channel.
     """
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     sums = {norm: _Sums(norm) for norm in norms}
@@ -71,6 +75,7 @@ def _measuring(network: nn.Module, sums: dict[nn.BatchNorm2d, _Sums]) -> Iterato
     """While it is open, all norms normalise by the batch and add its statistics to `sums`."""
     training, momenta = network.training, [norm.momentum for norm in sums]
     hooks = [norm.register_forward_hook(one.add_last) for norm, one in sums.items()]
+    hooks += [norm.register_forward_pre_hook(_refuse_single) for norm in sums]
     network.eval()
     for norm in sums:
         norm.momentum = 1.0  # its statistics become those of the last batch
@@ -84,10 +89,22 @@ def _measuring(network: nn.Module, sums: dict[nn.BatchNorm2d, _Sums]) -> Iterato
     finally:
         for module, conv, norm, act in expansions:
             module.conv, module.norm, module.act = conv, norm, act
-        for hook, norm, momentum in zip(hooks, sums, momenta):
+        for hook in hooks:
             hook.remove()
+        for norm, momentum in zip(sums, momenta):
             norm.momentum = momentum
         network.train(training)
+
+
+def _refuse_single(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:  # noqa: ARG001  # called by torch
+    """One value is its own mean and has no variance: every such channel would become 0."""
+    shape = inputs[0].shape
+    if shape[0] == 1 and shape[2:].numel() == 1:
+        raise ConfigError(
+            "batch norm statistics: a single image whose last maps are 1x1 has one value a "
+            "channel, of which there is no spread",
+            hint="they take two training images at least: give more, or larger input sizes",
+        )
 
 
 def _expansion(module: nn.Module) -> tuple[nn.Conv2d, nn.BatchNorm2d, nn.Module] | None:
@@ -123,6 +140,7 @@ class _Expansion(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in, H, W)`` to ``(N, out, H, W)``."""
         conv, norm, act = self._parts
+        _refuse_single(norm, (x,))
         pixels = x.permute(0, 2, 3, 1).flatten(0, 2)  # (N * H * W, in)
         average = pixels.mean(0)
         centred = pixels - average

@@ -24,6 +24,7 @@ from supernet.latency.mixture import transfer
 from supernet.latency.model import ModelError, OperatorModel
 from supernet.latency.networks import MeasuredNetworks, Unit, read_networks
 from supernet.latency.results import KitResult, read_result
+from supernet.latency.sums import Sums, published_sums
 from supernet.latency.table import HeldOut, LatencyPredictor, LatencyTable, Row
 from supernet.latency.targets import (
     list_targets,
@@ -50,6 +51,7 @@ __all__ = [
     "Prediction",
     "Protocol",
     "Row",
+    "Sums",
     "Timing",
     "Unit",
     "backend_of",
@@ -70,6 +72,7 @@ __all__ = [
     "measure_here",
     "measure_networks",
     "own_tables",
+    "published_sums",
     "read_networks",
     "read_result",
     "store_table",

@@ -1,6 +1,7 @@
 """Published latency tables of Once-for-All and ProxylessNAS become ours.
 
-YAML files of blocks whose keys spell out shapes. Three formats were published:
+Files (YAML or JSON) of blocks whose keys spell out shapes; an operator that several rows are
+of takes their mean, weighted by their counts. Three formats were published:
 
 =================  ==================================================================
 ProxylessNAS       ``expanded_conv-input:..-output:..-expand:3-kernel:5-stride:2-idskip:0``;
@@ -19,14 +20,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from supernet.errors import ConfigError, FileFormatError
+from supernet.latency.published_text import read_numbers
 from supernet.latency.table import LatencyTable, Row
 from supernet.space import Operator, load_space
 from supernet.space.operator import Activation, round_channels
 
 __all__ = ["read_ofa_tables"]
 
-_MAX_BYTES = 16 << 20
 _SHAPE = r"\d{1,5}(?:x\d{1,5}){0,2}"
 _KEY = re.compile(
     rf"(?P<layer>\w{{1,40}})-input:(?P<input>{_SHAPE})-output:(?P<output>{_SHAPE})"
@@ -34,7 +37,7 @@ _KEY = re.compile(
     re.ASCII,
 )
 _FIELD = re.compile(r"-(\w+):([\d.]+)")
-_ENTRY = re.compile(r"\s+(\w+):\s*(\S+)\s*(?:#.*)?")
+_SUFFIXES = (".yaml", ".yml", ".json")
 _BLOCKS = ("expanded_conv", "MBConv")
 
 
@@ -47,6 +50,8 @@ class _Entry:
     fields: Mapping[str, float]
     mean_ms: float
     spread_ms: float
+    count: float
+    """Measurements that the mean is of; 1 where the file does not say."""
 
 
 def read_ofa_tables(paths: Sequence[Path], target: str) -> LatencyTable:
@@ -56,7 +61,8 @@ def read_ofa_tables(paths: Sequence[Path], target: str) -> LatencyTable:
     up as they are.
 
     Args:
-        paths: of the files; a folder stands for all ``*.yaml`` in it.
+        paths: of the files; a folder stands for all ``*.yaml``, ``*.yml`` and ``*.json``
+            in it.
         target: name of the table.
 
     Raises:
@@ -65,8 +71,11 @@ def read_ofa_tables(paths: Sequence[Path], target: str) -> LatencyTable:
     """
     files = [file for path in paths for file in _files(path)]
     if not files:
-        raise FileFormatError(f"{paths[0] if paths else 'nothing'}: no *.yaml in it")
-    rows: dict[Operator, Row] = {}
+        raise FileFormatError(
+            f"{paths[0] if paths else 'nothing'}: no *.yaml, *.yml or *.json in it"
+        )
+    found: dict[Operator, list[_Entry]] = {}
+    shares: dict[Operator, float] = {}
     for file in files:
         entries = list(_entries(file))
         mobilenet_v3 = any("hs" in entry.fields or "se" in entry.fields for entry in entries)
@@ -74,19 +83,44 @@ def read_ofa_tables(paths: Sequence[Path], target: str) -> LatencyTable:
             try:
                 for operator, share in _operators(entry, mobilenet_v3=mobilenet_v3):
                     _check_output(operator, entry)
-                    rows[operator] = Row(
-                        operator=operator, ms=share * entry.mean_ms, spread_ms=entry.spread_ms
-                    )
+                    _row(operator, share, [entry])
+                    if share > shares.get(operator, 0.0):  # better than one that names no time
+                        found.pop(operator, None)
+                    if share >= shares.setdefault(operator, share):
+                        shares[operator] = share
+                        found.setdefault(operator, []).append(entry)
             except KeyError as error:
                 raise FileFormatError(f"{file}: {_shown(entry)}: it does not say {error}") from None
             except (ConfigError, ZeroDivisionError) as error:
                 raise FileFormatError(f"{file}: {_shown(entry)}: {error}") from None
+    repeated = [entries for entries in found.values() if len(entries) > 1]
+    protocol: dict[str, Any] = {"statistic": "mean, as published", "files": len(files)}
+    if repeated:
+        protocol |= {"repeated": len(repeated), "apart": max(map(_apart, repeated))}
     return LatencyTable(
         target=target,
         device={"processor": "as published", "source": ", ".join(file.name for file in files)},
-        protocol={"statistic": "mean, as published", "files": len(files)},
-        rows=rows,
+        protocol=protocol,
+        rows={one: _row(one, shares[one], entries) for one, entries in found.items()},
     )
+
+
+def _row(operator: Operator, share: float, entries: Sequence[_Entry]) -> Row:
+    """The mean of all measurements, with their spread within and between files."""
+    counts = np.array([entry.count for entry in entries])
+    means = np.array([entry.mean_ms for entry in entries])
+    spreads = np.array([entry.spread_ms for entry in entries])
+    mean = float(np.average(means, weights=counts))
+    if len(entries) == 1:
+        return Row(operator=operator, ms=share * entries[0].mean_ms, spread_ms=float(spreads[0]))
+    variance = np.average(spreads**2 + (means - mean) ** 2, weights=counts)
+    return Row(operator=operator, ms=share * mean, spread_ms=float(np.sqrt(variance)))
+
+
+def _apart(entries: Sequence[_Entry]) -> float:
+    """How many times the longest of some times is the shortest."""
+    times = [entry.mean_ms for entry in entries]
+    return round(max(times) / max(min(times), 1e-6), 3) if max(times) else 1.0
 
 
 def _check_output(operator: Operator, entry: _Entry) -> None:
@@ -97,68 +131,27 @@ def _check_output(operator: Operator, entry: _Entry) -> None:
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        return sorted(path.glob("*.yaml"))
+        return sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES)
     return [path]
 
 
 def _entries(path: Path) -> Iterator[_Entry]:
-    """The rows of a file: a key, then indented numbers, as all these files are written."""
-    key, where, numbers = "", 0, dict[str, float]()
-    found = set()
-    for number, line in _lines(path):
-        if line[:1].isspace() and line.strip():
-            entry = _ENTRY.fullmatch(line)
-            if not key or not entry or entry.group(1) in numbers:
-                raise FileFormatError(f"{path}, line {number}: expected `name: number`, once each")
-            numbers[entry.group(1)] = _number(path, number, entry.group(2))
-            continue
-        if key:
-            yield _entry(path, where, key, numbers)
-            found.add(key)
-        key, where, numbers = line.strip().strip("'\"").removesuffix(":").strip("'\""), number, {}
-        if key in found:
-            raise FileFormatError(f"{path}, line {number}: {key[:80]!r} is there twice")
-    if not found:
-        raise FileFormatError(f"{path}: no row in it; not a published latency table")
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Its numbered lines without comments, and an empty one as the last."""
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise FileFormatError(f"{path}: larger than {_MAX_BYTES >> 20} MB")
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileFormatError(f"{path}: cannot be read as text: {error}") from None
-    for number, line in enumerate([*lines, ""], start=1):
-        if line.strip() not in ("---", "...") and not line.lstrip().startswith("#"):
-            yield number, line
-
-
-def _number(path: Path, line: int, text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value < 1e9:
-        raise FileFormatError(f"{path}, line {line}: expected a number from 0, found {text[:40]!r}")
-    return value
-
-
-def _entry(path: Path, line: int, key: str, numbers: Mapping[str, float]) -> _Entry:
-    parsed = _KEY.fullmatch(key)
-    if not parsed:
-        raise FileFormatError(f"{path}, line {line}: not a key of a latency table: {key[:80]!r}")
-    if "mean" not in numbers:
-        raise FileFormatError(f"{path}, line {line}: {key}: no mean")
-    return _Entry(
-        layer=parsed["layer"],
-        input=_shape(parsed["input"]),
-        output=_shape(parsed["output"]),
-        fields={name: float(value) for name, value in _FIELD.findall(parsed["rest"])},
-        mean_ms=numbers["mean"],
-        spread_ms=numbers.get("std", math.sqrt(numbers.get("var", 0.0))),
-    )
+    """The rows of a file."""
+    for where, key, numbers in read_numbers(path):
+        parsed = _KEY.fullmatch(key)
+        if not parsed:
+            raise FileFormatError(f"{where}: not a key of a latency table: {key[:80]!r}")
+        if "mean" not in numbers:
+            raise FileFormatError(f"{where}: {key}: no mean")
+        yield _Entry(
+            layer=parsed["layer"],
+            input=_shape(parsed["input"]),
+            output=_shape(parsed["output"]),
+            fields={name: float(value) for name, value in _FIELD.findall(parsed["rest"])},
+            mean_ms=numbers["mean"],
+            spread_ms=numbers.get("std", math.sqrt(numbers.get("var", 0.0))),
+            count=numbers.get("count") or 1.0,
+        )
 
 
 def _shape(text: str) -> tuple[int, int, int]:

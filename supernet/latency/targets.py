@@ -6,11 +6,13 @@ from importlib import resources
 from pathlib import Path
 
 from supernet.errors import ConfigError, FileFormatError
-from supernet.files import nearest, user_folder
+from supernet.files import nearest
 from supernet.latency.build import is_same_device
 from supernet.latency.measuring import HERE, build_table, describe_device
 from supernet.latency.results import KitResult
 from supernet.latency.table import LatencyTable
+from supernet.locks import alone
+from supernet.places import user_folder
 from supernet.presets import list_presets
 from supernet.progress import Progress, silent
 from supernet.space import Precision, Space
@@ -114,6 +116,19 @@ def this_machine(
         progress: as in `build_table`.
     """
     target = next(name for name, known in HERE.items() if known == precision)
+    known = None if fresh else _kept(target, describe_device())
+    if known and _serves(known, space):
+        return known
+
+    def waiting() -> None:
+        progress(0, 1, "waiting for another process that measures this machine")
+
+    with alone(own_tables() / ".this_machine.lock", waiting=waiting):
+        return _measured(space, target, fresh, progress)
+
+
+def _measured(space: Space, target: str, fresh: bool, progress: Progress) -> LatencyTable:
+    """The table of this machine, unless another process has made it meanwhile."""
     known = None if fresh else _kept(target, describe_device())
     if known and _serves(known, space):
         return known

@@ -67,6 +67,7 @@ _FEATURE_MIX = {  # after the pooling in MobileNetV3, before it in ProxylessNAS
         (r"feature_mix_layer\.bn\.(\w+)", r"head_conv.norm.\1"),
     ],
 }
+_TRANSFORM = re.compile(r".+\.conv\.transforms\.\d+to\d+")
 _BLOCK = re.compile(r"blocks\.(\d{1,6})\.(?:(?:mobile_inverted_conv|conv)\.)?")
 
 
@@ -175,11 +176,24 @@ def _put(path: Path, state: Mapping[str, Tensor], supernet: Supernet) -> None:
             f"{path}: not of space {supernet.space.name!r} with {supernet.space.num_classes} "
             f"classes: {len(wrong)} tensors differ, the first is {wrong[0][:120]}"
         )
-    values = rename_ofa(state, supernet.space)
+    values = _needed(state, supernet)
     damaged = [name for name, value in values.items() if not value.isfinite().all()]
     if damaged:
         raise FileFormatError(f"{path}: {damaged[0]} holds values that are not finite")
     supernet.load_state_dict(values)
+
+
+def _needed(state: Mapping[str, Tensor], supernet: Supernet) -> dict[str, Tensor]:
+    """The renamed tensors, without matrices to kernels that the space has not.
+
+    A network whose kernels were fixed keeps those of the one that it was cut from. Where
+    kernels are cropped, a matrix says that they were trained otherwise, and stays.
+    """
+    space = supernet.space
+    renamed, own = rename_ofa(state, space), supernet.state_dict()
+    if space.kernel_transform == "crop" and any(len(stage.kernel) > 1 for stage in space.stages):
+        return renamed
+    return {n: v for n, v in renamed.items() if n in own or not _TRANSFORM.fullmatch(n)}
 
 
 def _differing(state: Mapping[str, Tensor], supernet: Supernet) -> list[str]:
@@ -188,6 +202,6 @@ def _differing(state: Mapping[str, Tensor], supernet: Supernet) -> list[str]:
     Raises:
         FileFormatError: a name that OFA's networks of this space do not have.
     """
-    renamed, own = rename_ofa(state, supernet.space), supernet.state_dict()
+    renamed, own = _needed(state, supernet), supernet.state_dict()
     wrong = sorted(renamed.keys() ^ own.keys())
     return wrong + [n for n in own if n in renamed and own[n].shape != renamed[n].shape]

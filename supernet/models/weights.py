@@ -49,6 +49,13 @@ def load_weights(path: Path, module: nn.Module) -> None:
             f"{path}: weights of another network ({len(wrong)} tensors differ, first: {wrong[0]})",
             hint="check that the space is the one the weights were trained with",
         )
+    ruined = [name for name, value in weights.items() if not bool(value.isfinite().all())]
+    if ruined:
+        raise FileFormatError(
+            f"{path}: {ruined[0]} holds values that are not finite",
+            hint="what was trained after it is lost: remove its folder, so that an earlier "
+            "checkpoint is taken",
+        )
     module.load_state_dict(weights)
 
 

@@ -24,8 +24,9 @@ import numpy as np
 
 from supernet import __version__
 from supernet.errors import ConfigError, FileFormatError
-from supernet.files import read_as, sha256, storage_error, write_document, write_text
+from supernet.files import read_as, sha256, write_document, write_text
 from supernet.latency import LatencyTable
+from supernet.locks import new_folder
 from supernet.search._document import Body, SpaceId, impossible
 from supernet.search._scored import HINT, read_scored, write_scored
 from supernet.search.objective import latency_name
@@ -59,7 +60,6 @@ REQUEST = "request.json"
 
 _KIND, _VERSION = "search_result", 1
 _RESULT, _SCORED, _SPACE, _FRONT = "result.json", "scored.npz", "space.yaml", "front.csv"
-_MOST_FOLDERS = 10_000
 _LONGEST_NAME = 100
 
 
@@ -113,20 +113,7 @@ def new_result_folder(parent: Path, name: str) -> Path:
             f"a result's name is a folder's: letters, digits and signs other than / and \\, at "
             f"most {_LONGEST_NAME}, not starting with a dot; found {name[:60]!r}"
         )
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise storage_error(parent, error) from error
-    for number in range(1, _MOST_FOLDERS):
-        folder = parent / (name if number == 1 else f"{name}-{number}")
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise storage_error(folder, error) from error
-        return folder
-    raise ConfigError(f"{parent}: holds {_MOST_FOLDERS} results named {name!r}; remove some")
+    return new_folder(parent, name)
 
 
 def _is_name(name: str) -> bool:

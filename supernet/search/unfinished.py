@@ -22,7 +22,8 @@ import numpy as np
 
 from supernet import __version__
 from supernet.errors import ConfigError, InfeasibleError, SupernetError
-from supernet.files import locked, read_as, write_document
+from supernet.files import read_as, write_document
+from supernet.locks import locked
 from supernet.search._document import SpaceId
 from supernet.search.journal import Journal
 from supernet.search.limits import corners

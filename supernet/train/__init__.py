@@ -8,6 +8,7 @@ from supernet.train.checkpoint import (
 )
 from supernet.train.events import event_writer
 from supernet.train.loss import alpha_divergence, distillation_loss
+from supernet.train.norms import check_norms
 from supernet.train.precision import at_precision
 from supernet.train.processes import Processes, joined_processes
 from supernet.train.recipe import Elastic, Phase, Recipe
@@ -36,6 +37,7 @@ __all__ = [
     "alpha_divergence",
     "at_batch_size",
     "at_precision",
+    "check_norms",
     "distillation_loss",
     "event_writer",
     "joined_processes",

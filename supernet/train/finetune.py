@@ -1,6 +1,5 @@
 """Training one plain network a little further, such as one taken from a supernet."""
 
-import math
 from dataclasses import replace
 
 import torch
@@ -10,6 +9,7 @@ from supernet.data import Dataset
 from supernet.errors import TrainingError
 from supernet.progress import Progress, silent
 from supernet.train.batches import Batches
+from supernet.train.finite import first_not_finite
 from supernet.train.loss import distillation_loss
 from supernet.train.optimize import Optimizer
 from supernet.train.precision import at_precision
@@ -92,5 +92,7 @@ def finetune(
     finally:
         batches.close()
         network.eval()
-    if not math.isfinite(float(total)):  # the only time that the host waits for the device
-        raise TrainingError("finetuning: the loss is not finite; give a lower learning rate")
+    parts = {"the loss is": [total], "weights are": network.parameters()}
+    found = first_not_finite(parts)  # the only time that the host waits for the device
+    if found:
+        raise TrainingError(f"finetuning: {found} not finite; give a lower learning rate")

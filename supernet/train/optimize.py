@@ -90,6 +90,11 @@ class Optimizer:
         norm = nn.utils.clip_grad_norm_(self._parameters, recipe.clip_norm or torch.inf)
         return not skips or bool(torch.isfinite(norm))
 
+    def tensors(self) -> list[Tensor]:
+        """Momenta and what else it keeps of the weights."""
+        kept = [value for state in self.torch.state.values() for value in state.values()]
+        return [value for value in kept if isinstance(value, Tensor)]
+
     def state(self) -> dict[str, Any]:
         """All that is needed to go on."""
         return {"optimizer": self.torch.state_dict(), "scaler": self._scaler.state_dict()}

@@ -2,14 +2,16 @@
 
 import datetime
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+from supernet.errors import SupernetError
 
 __all__ = ["Processes", "joined_processes"]
 
@@ -51,6 +53,21 @@ class Processes:
         box = [value]
         dist.broadcast_object_list(box)
         return box[0]
+
+    def from_main(self, make: Callable[[], T]) -> T:
+        """What the first process makes, in all of them; or the error that it met."""
+        if self.count == 1:
+            return make()
+        made: tuple[T | None, SupernetError | None] = None, None
+        if self.is_main:
+            try:
+                made = make(), None
+            except SupernetError as error:
+                made = None, error
+        value, error_there = self.broadcast(made)
+        if error_there is not None:
+            raise error_there
+        return cast("T", value)
 
     def barrier(self) -> None:
         """Until all of them are here."""

@@ -25,8 +25,14 @@ from supernet.progress import Progress, silent
 from supernet.space import decode
 from supernet.train.architecture.phase import ArchitecturePhase
 from supernet.train.batches import Batches
-from supernet.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from supernet.train.checkpoint import (
+    Checkpoint,
+    list_checkpoints,
+    load_checkpoint,
+    save_checkpoint,
+)
 from supernet.train.events import event_writer
+from supernet.train.finite import diverged, first_not_finite
 from supernet.train.optimize import Average, Optimizer
 from supernet.train.precision import at_precision
 from supernet.train.processes import Processes
@@ -261,6 +267,9 @@ class Trainer:
             if self._average:
                 self._average.update()
             return
+        for module in self.supernet.modules():
+            if isinstance(module, ElasticBatchNorm):  # they have seen what made the gradients so
+                module.mend()
         self._skipped, self._skipped_in_row = self._skipped + 1, self._skipped_in_row + 1
         if self._skipped_in_row > _MOST_SKIPPED:
             raise self._not_finite(self.step, f"gradients of {_MOST_SKIPPED} steps in a row are")
@@ -272,7 +281,7 @@ class Trainer:
         times: dict[str, float],
         search: ArchitecturePhase | None,
     ) -> None:
-        self._check_weights()
+        self._check_state(search)
         record: dict[str, Any] = {
             "step": self.step,
             "epoch": self.step / self.steps_per_epoch,
@@ -324,20 +333,29 @@ class Trainer:
             first = int((~torch.isfinite(recent)).nonzero()[0, 0])
             raise self._not_finite(self.step - len(recent) + first, "the loss is")
 
-    def _check_weights(self) -> None:
-        """No checkpoint of weights that the last step ruined."""
-        norms: Sequence[Tensor] = torch._foreach_norm(list(self.supernet.parameters()))
-        if not bool(torch.isfinite(torch.stack(list(norms))).all()):
-            raise self._not_finite(self.step - 1, "weights are")
+    def _check_state(self, search: ArchitecturePhase | None) -> None:
+        """No checkpoint of what the last step ruined; the first process's is what is kept."""
+        parts = {
+            "weights are": self.supernet.parameters(),
+            "batch norm statistics are": self.supernet.buffers(),
+            "averaged weights are": self._average.state().values() if self._average else (),
+            "the optimiser's momenta are": self._optimizer.tensors(),
+            "the search's choices are": [search.method.policy.logits] if search else (),
+        }
+        is_main = self._processes.is_main
+        found = self._processes.broadcast(first_not_finite(parts) if is_main else None)
+        if found:
+            raise self._not_finite(self.step - 1, found)
 
     def _not_finite(self, step: int, what: str) -> TrainingError:
         stretch = next(s for s in self._stretches if step < s.end)
         subnet = "" if stretch.phase.search else self._subnet_words(stretch, step)
-        kept = sorted(self._checkpoints.glob("step-*"), key=lambda path: path.stat().st_mtime)
-        return TrainingError(
+        return diverged(
             f"{what} not finite at step {step + 1}{subnet}",
-            hint="lower the recipe's lr, set clip_norm, or set non_finite: skip; "
-            + (f"the last good checkpoint is {kept[-1]}" if kept else "no checkpoint was made yet"),
+            self.folder,
+            checkpoints=list_checkpoints(self._checkpoints),
+            steps_per_epoch=self.steps_per_epoch,
+            precision=self.recipe.precision,
         )
 
     def _subnet_words(self, stretch: Stretch, step: int) -> str:

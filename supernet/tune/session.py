@@ -1,9 +1,11 @@
 """One call of `supernet.tune`: the study with where it is kept and who executes."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from supernet.errors import FileFormatError, TrainingError
+from supernet.locks import LOCK, alone
 from supernet.progress import Progress
 from supernet.space import save_space
 from supernet.studies import Storage
@@ -55,8 +57,8 @@ class Session:
             TrainingError: all trials failed.
         """
         remarks = check_plan(self.plan, self.images)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        proposer = self._proposer(remarks)
+        with self._alone("opens the study"):
+            proposer = self._proposer(remarks)
         save_study(self.plan.study, self.folder / "study.yaml")
         if proposer.count() < trials:
             self._check_memory()
@@ -74,7 +76,14 @@ class Session:
         result = self._result(proposer, remarks)
         save_result(result)
         self._check_some_good(result)
-        return self._written(self._confirmed(result, confirm))
+        with self._alone("confirms the best trial"):
+            result = replace(result, confirmed=_confirmed_before(self.folder))
+            return self._written(self._confirmed(result, confirm))
+
+    def _alone(self, does: str) -> AbstractContextManager[None]:
+        """While others who are at the same study wait."""
+        told = f"waiting for another process that {does}"
+        return alone(self.folder / LOCK, waiting=lambda: self.progress(0, 1, told))
 
     def _proposer(self, remarks: list[str]) -> OptunaProposer:
         proposer = OptunaProposer(

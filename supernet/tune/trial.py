@@ -1,13 +1,14 @@
 """One trial: a training that says how good it is after each epoch."""
 
 import math
-import shutil
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from supernet.data import EMBEDDED
+from supernet.errors import BusyError
+from supernet.locks import remove_folder
 from supernet.runs import Run
 from supernet.space import Genes, Space, canonical, decode, largest, smallest
 from supernet.space.layout import layout_of
@@ -47,6 +48,8 @@ class TrainTrial:
             try:
                 reports.again()
                 resume_training(Run(task.folder), device=self.device, each_epoch=each_epoch)
+            except BusyError:
+                raise
             except (ValueError, OSError):  # cut short while it was written: from the start
                 self._anew(task, each_epoch)
         else:
@@ -54,7 +57,7 @@ class TrainTrial:
         return reports.last
 
     def _anew(self, task: Task, each_epoch: EachEpoch) -> None:
-        shutil.rmtree(task.folder, ignore_errors=True)
+        remove_folder(task.folder)
         train_supernet(
             task.space,
             task.recipe,

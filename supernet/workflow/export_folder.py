@@ -12,6 +12,7 @@ from supernet.errors import ConfigError, FileFormatError, StorageError
 from supernet.export import exporter_of
 from supernet.export.handover import sample_files
 from supernet.files import storage_error
+from supernet.locks import LOCK, alone
 from supernet.space import SubnetFile
 
 __all__ = ["SUBNET_FILE", "Earlier", "check_folder", "staged", "written_files"]
@@ -34,7 +35,11 @@ def check_folder(folder: Path, marker: str = SUBNET_FILE) -> None:
             f"output: must be a folder, found {folder}",
             hint="the files in it are called model.onnx, model_int8.onnx and so on",
         )
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / marker).is_file():
+    if (
+        folder.is_dir()
+        and any(path.name != LOCK for path in folder.iterdir())
+        and not (folder / marker).is_file()
+    ):
         raise ConfigError(
             f"output: {folder} holds other things than an export",
             hint="give a new folder by -o",
@@ -50,22 +55,32 @@ def staged(folder: Path, stale: Sequence[Path] = ()) -> Iterator[Path]:
         stale: what an earlier export wrote, which is removed then.
 
     Raises:
+        BusyError: another process exports into it.
         StorageError: it cannot be made or written.
     """
-    temporary: Path | None = None
+    new = not folder.exists()
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-        temporary.chmod(0o755)
-        yield temporary
-        _move(temporary, folder, stale)
+        with alone(folder / LOCK), _made_beside(folder) as temporary:
+            yield temporary
+            _move(temporary, folder, stale)
     except OSError as error:
         if isinstance(error, StorageError) or error.filename is None:
             raise
         raise storage_error(folder, error) from error
     finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+        if new:
+            with contextlib.suppress(OSError):  # there is an export in it
+                folder.rmdir()
+
+
+@contextlib.contextmanager
+def _made_beside(folder: Path) -> Iterator[Path]:
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        temporary.chmod(0o755)
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def written_files(folder: Path, names: Iterable[str]) -> tuple[Path, ...]:

@@ -1,11 +1,11 @@
 """A found subnet trained a little further, as a run of its own that export takes."""
 
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from supernet.errors import ConfigError, FileFormatError
 from supernet.files import fill, sha256
+from supernet.locks import remove_folder
 from supernet.models import Supernet, extract, load_pretrained, save_weights
 from supernet.progress import Progress, silent
 from supernet.runs import Run
@@ -124,7 +124,7 @@ def finetune_subnet(
         )
     subnet, place = file.subnet, Run(run.finetuned / file.subnet.key)
     if fresh:
-        shutil.rmtree(place.folder, ignore_errors=True)
+        remove_folder(place.folder)
     _train(run, place, subnet, request, device, progress)
     before = run.evaluator(device, progress=progress).subnet_top1(subnet, "holdout")
     only = decode(place.space(), largest(place.space()))[0]

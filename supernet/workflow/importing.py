@@ -19,10 +19,11 @@ from supernet.models.weights import load_tensors
 from supernet.predict import MLPPredictor
 from supernet.predict.ofa import from_ofa
 from supernet.progress import Progress, silent
-from supernet.runs import Run, RunConfig, check_fits, check_new, new_run_folder
+from supernet.runs import Run, RunConfig, check_fits
 from supernet.space import Operator, Space, SubnetFile, list_spaces, load_space, save_space
 from supernet.space.identify import find_subnet, fixed_space
 from supernet.space.net_config import read_bn_eps, read_net_config, read_run_config
+from supernet.workflow.claims import claimed_run
 from supernet.workflow.subnet_files import subnet_file
 
 __all__ = [
@@ -74,16 +75,9 @@ def import_checkpoint(
     supernet = ofa_supernet(path, space)
     space = supernet.space
     now = datetime.datetime.now(datetime.UTC)
-    folder = folder or new_run_folder(space, now)
-    check_new(folder)
-    dataset = _images(data, space, progress)
-    # first the weights: a folder without them never looks like a run
-    weights = Run(folder).checkpoints / "step-0" / "supernet.safetensors"
-    save_weights(weights, supernet.state_dict())
-    return Run.create(
-        folder,
-        space,
-        RunConfig(
+    with claimed_run(folder, space, now) as run:
+        dataset = _images(data, space, progress)
+        config = RunConfig(
             data=absolute_source(data) if data else "",
             classes=dataset.classes if dataset else _numbered(space.num_classes),
             in_channels=space.in_channels,
@@ -93,8 +87,10 @@ def import_checkpoint(
             versions={"supernet": __version__, "torch": str(torch.__version__)},
             created=now.isoformat(timespec="seconds"),
             imported={"source": source, "sha256": sha256(path)},
-        ),
-    )
+        )
+        # first the weights: a folder without them never looks like a run
+        save_weights(run.checkpoints / "step-0" / "supernet.safetensors", supernet.state_dict())
+        return Run.create(run.folder, space, config)
 
 
 def _images(data: str | None, space: Space, progress: Progress) -> Dataset | None:

@@ -17,7 +17,7 @@ from supernet.files import fill
 from supernet.latency import LatencyTable
 from supernet.models import Supernet
 from supernet.progress import Progress, silent
-from supernet.runs import Run, RunConfig, check_new, new_run_folder
+from supernet.runs import Run, RunConfig
 from supernet.space import Genes, Space, decode
 from supernet.space.layout import layout_of
 from supernet.train import (
@@ -26,6 +26,7 @@ from supernet.train import (
     Recipe,
     Trainer,
     at_precision,
+    check_norms,
     list_checkpoints,
     phase_genes,
 )
@@ -38,6 +39,7 @@ from supernet.workflow.architecture import (
     kept_tables,
     prepared,
 )
+from supernet.workflow.claims import claimed_run, held_run
 from supernet.workflow.report import report_run
 from supernet.workflow.start import absolute_sources, start_from
 
@@ -85,8 +87,23 @@ def train_supernet(
     processes = processes or Processes(device=device)
     check_device(processes.device)
     now = datetime.datetime.now(datetime.UTC)
-    folder = processes.broadcast(folder or new_run_folder(space, now))
-    check_new(folder)  # in all processes: the first makes it when all of them have images
+    with claimed_run(folder, space, now, processes) as run:
+        return _begun(run, space, recipe, data, now, seed, processes, progress, each_epoch)
+
+
+def _begun(
+    run: Run,
+    space: Space,
+    recipe: Recipe,
+    data: str,
+    now: datetime.datetime,
+    seed: int,
+    processes: Processes,
+    progress: Progress,
+    each_epoch: EachEpoch | None,
+) -> Run:
+    """The run, trained in a folder that is held."""
+    check_norms(space, recipe, processes)
     recipe = processes.broadcast(at_precision(recipe, processes.device))
     with processes.one_a_machine_first():
         dataset = load_dataset(data, resolution=space.resolutions[-1], seed=seed, progress=progress)
@@ -113,13 +130,12 @@ def train_supernet(
     supernet = seeded_supernet(own, config.seed)
     if recipe.init:
         start_from(supernet, recipe.init, progress)
-    run = Run(folder)
     trainer = _trainer(
         run, supernet, config, dataset, recipe, tables, processes, progress, each_epoch
     )
     if processes.is_main:
         keep_tables(run, tables)
-        Run.create(folder, space, config)
+        Run.create(run.folder, space, config)
     return _trained(run, trainer, processes, progress)
 
 
@@ -135,7 +151,7 @@ def resume_training(
 
     Raises:
         FileFormatError: the newest checkpoint is damaged.
-        ConfigError: the run's images have changed.
+        ConfigError: the run's images have changed, or another process is at work in it.
     """
     processes = processes or Processes(device=device)
     check_device(processes.device)
@@ -146,7 +162,20 @@ def resume_training(
             "no training to go on with",
             hint="start a new one from them with --init",
         )
+    with held_run(run, processes):
+        return _resumed(run, config, processes, progress, each_epoch)
+
+
+def _resumed(
+    run: Run,
+    config: RunConfig,
+    processes: Processes,
+    progress: Progress,
+    each_epoch: EachEpoch | None,
+) -> Run:
+    """The run, trained to its end in a folder that is held."""
     recipe = fill(Recipe, config.recipe, "recipe")
+    check_norms(run.space(), recipe, processes)  # their number may be another now
     with processes.one_a_machine_first():
         dataset = run.dataset(progress)
     if config.images not in (0, len(dataset.train)):

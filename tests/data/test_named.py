@@ -5,6 +5,7 @@ that comparison is left out here, nothing else is.
 """
 
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ from supernet.data import (
     eval_view,
     load_dataset,
     load_named,
+    named,
     train_view,
 )
-from supernet.data.catalogue import _by_name
+from supernet.data._torchvision import Found, open_half
+from supernet.data.catalogue import NamedSet, _by_name
 from supernet.errors import DataError, MissingPackageError
 from tests.data.published import CLASSES, MAKERS, TEST, TRAIN, labels_of, value
 
@@ -227,3 +230,32 @@ def test_every_record_has_a_maker_here_and_a_class_in_torchvision():
         assert bool(info.pixels) != bool(info.files)
     with pytest.raises(ValueError, match="two data sets are named 'mnist'"):
         _by_name([NAMED["mnist"], NAMED["mnist"]])
+
+
+def test_several_at_once_fetch_once(home: Path, monkeypatch: pytest.MonkeyPatch):
+    made("cifar10", home)
+    opened: list[str] = []
+
+    def count(info: NamedSet, half: str, folder: Path) -> Found:
+        opened.append(half)
+        return open_half(info, half, folder)
+
+    monkeypatch.setattr(named, "open_half", count)
+    start, found = threading.Barrier(4), list[Dataset]()
+
+    def load() -> None:
+        start.wait()
+        found.append(load_named("cifar10", resolution=32))
+
+    threads = [threading.Thread(target=load) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(opened) == ["test", "train"]
+    assert len(found) == 4
+    for one in found[1:]:
+        for half, images in whole(one).items():
+            np.testing.assert_array_equal(
+                images.pixels(slice(None)), whole(found[0])[half].pixels(slice(None))
+            )

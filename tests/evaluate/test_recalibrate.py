@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from supernet.errors import ConfigError
 from supernet.evaluate import recalibrate
 from supernet.models import Network, Supernet, extract
 from supernet.space import Space, decode, sample
@@ -170,3 +171,21 @@ def test_a_convolution_with_a_bias_or_a_border_is_measured_with_it(
         seen = network.conv(batches[0]).transpose(0, 1).flatten(1)
     torch.testing.assert_close(network.norm.running_mean, seen.mean(1))
     torch.testing.assert_close(network.norm.running_var, seen.var(1, unbiased=False))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_value_a_channel_is_refused_in_plain_words(network: nn.Sequential, count: int) -> None:
+    norm = norm_of(network)
+    before = norm.running_var
+    assert before is not None
+    before = before.clone()
+    if count == 2:
+        recalibrate(network, [torch.randn(2, 3, 3, 3)])
+        assert norm.running_var is not None
+        assert bool(norm.running_var.isfinite().all())
+        return
+    with pytest.raises(ConfigError, match="has one value a channel") as told:
+        recalibrate(network, [torch.randn(1, 3, 3, 3)])
+    assert "two training images" in told.value.hint
+    torch.testing.assert_close(norm.running_var, before)
+    assert not norm._forward_pre_hooks

@@ -245,8 +245,68 @@ def test_a_folder_stands_for_its_tables(tmp_path: Path):
     assert len(read_ofa_tables([tmp_path], "t").rows) == 2
     (tmp_path / "empty").mkdir()
     for paths in ([tmp_path / "empty"], []):
-        with pytest.raises(FileFormatError, match=r"no \*\.yaml in it"):
+        with pytest.raises(FileFormatError, match=r"no \*\.yaml, \*\.yml or \*\.json in it"):
             read_ofa_tables(paths, "t")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{C}: {{mean: 1.5, std: 0.5, count: 4}}\n{P}: {{mean: 2}}\n",
+        "'{C}': {{'mean': 1.5, \"std\": 5e-1,\n    count: 4}}  # ms\n\n{P}: {{mean: 2\n  }}\n",
+        "{C}:\n  mean: 1.5\n  std: 0.5\n{P}: {{mean: 2}}\n",
+        "{{{C}: {{mean: 1.5, std: 0.5}},\n  {P}: {{mean: 2}}}}\n",
+        '{{"{C}": {{"mean": 1.5, "std": 0.5, "count": 4}}, "{P}": {{"mean": 2}}}}',
+        '\ufeff\n {{"{C}":{{"mean":1.5,"std":0.5}},\n"{P}":2}}\n',
+    ],
+)
+def test_braces_and_json_say_the_same_as_lines(tmp_path: Path, content: str):
+    text = content.format(C=CONV, P="AvgPool2D-input:5x5x8-output:1x1x8")
+    (tmp_path / "t.json").write_text(text, encoding="utf-8")
+    rows = read_ofa_tables([tmp_path], "t").rows
+    assert {o.key: (row.ms, row.spread_ms) for o, row in rows.items()} == {
+        "conv 3-8 k3 s2 relu6 8x8": (1.5, 0.5),
+        "pool 8-8 k1 s1 none 5x5": (2.0, 0.0),
+    }
+
+
+@needs_files
+@pytest.mark.parametrize("style", ["json", "flow", "braces"])
+def test_the_published_table_is_the_same_in_any_style(tmp_path: Path, style: str):
+    yaml = pytest.importorskip("yaml")
+    path = NOTE10 / "160_lookup_table.yaml"
+    content = yaml.safe_load(path.read_text())
+    text = json.dumps(content)
+    if style != "json":
+        text = yaml.dump(content, default_flow_style=True if style == "flow" else None)
+    (tmp_path / "t.yaml").write_text(text)
+    assert read_ofa_tables([tmp_path], "t").rows == read_ofa_tables([path], "t").rows
+
+
+def test_a_row_of_several_files_is_their_mean_by_count(tmp_path: Path):
+    """Means 1, 2.3 and 2.3 of counts 2, 1 and 1, whose deviations were 0.1, 0.2 and 0."""
+    for number, values in enumerate(
+        ("mean: 1, std: 0.1, count: 2", "mean: 2.3, var: 0.04, count: 1", "mean: 2.3")
+    ):
+        (tmp_path / f"{number}.yaml").write_text(f"{CONV}: {{{values}}}\n")
+    table = read_ofa_tables([tmp_path], "t")
+    (row,) = table.rows.values()
+    assert row.ms == pytest.approx((2 * 1 + 2.3 + 2.3) / 4)
+    within, between = (2 * 0.01 + 0.04) / 4, (2 * 0.65**2 + 2 * 0.65**2) / 4
+    assert row.spread_ms == pytest.approx((within + between) ** 0.5)
+    assert (table.protocol["repeated"], table.protocol["apart"]) == (1, 2.3)
+    (tmp_path / "1.yaml").unlink()
+    (tmp_path / "2.yaml").unlink()
+    assert "repeated" not in read_ofa_tables([tmp_path], "t").protocol
+
+
+def test_a_row_without_a_time_of_its_own_gives_way_to_one_with_it(tmp_path: Path):
+    """Some formats have no row for the pooling, which then counts nothing."""
+    (tmp_path / "a.yaml").write_text("Logits-input:7x7x8-output:10: {mean: 3}\n")
+    (tmp_path / "b.yaml").write_text("AvgPool2D-input:7x7x8-output:1x1x8: {mean: 2}\n")
+    (tmp_path / "c.yaml").write_text("Logits-input:7x7x8-output:10: {mean: 5}\n")
+    rows = read_ofa_tables([tmp_path], "t").rows
+    assert {operator.op: row.ms for operator, row in rows.items()} == {"linear": 4.0, "pool": 2.0}
 
 
 CONV = "Conv-input:8x8x3-output:4x4x8"
@@ -264,7 +324,21 @@ CONV = "Conv-input:8x8x3-output:4x4x8"
         (f"{CONV}:\n  mean: 1\n{CONV}:\n  mean: 1\n", f"line 3: '{CONV}' is there twice"),
         (f"{CONV}:\n", f"line 1: {CONV}: no mean"),
         (f"{CONV}:\n  std: 1\n", "no mean"),
-        (f"{CONV}: {{mean: 1}}\n", "not a key of a latency table"),
+        (f"{CONV}: 1\n", "line 1: not a key of a latency table"),
+        (f"{CONV}: {{mean 1}}\n", "line 1: expected `name: number` in the braces"),
+        (f"{CONV}: {{mean: 1, mean: 2}}\n", "line 1: expected `name: number` in the braces"),
+        (f"{CONV}: {{mean: [1]}}\n", r"line 1: expected a number from 0, found '\[1\]'"),
+        (f"{CONV}: {{}}\n", "no mean"),
+        (f"{CONV}: {{mean: 1}}\n{CONV}: {{mean: 1}}\n", f"line 2: '{CONV}' is there twice"),
+        (f"{CONV}: {{mean: 1,\n", "line 1: not a key of a latency table"),
+        (f'{{"{CONV}": {{"mean": 1}}, "{CONV}": {{"mean": 1}}}}', "is there twice"),
+        (f'{{"{CONV}": {{"mean": NaN}}}}', "expected a number from 0, found 'nan'"),
+        (f'{{"{CONV}": {{"mean": true}}}}', "expected a number from 0, found 'True'"),
+        (f'{{"{CONV}": [1]}}', r"expected a number from 0, found '\[1\]'"),
+        (f'{{"{CONV}": {{"mean": 1}}', "neither JSON nor YAML"),
+        ("{" * 100_000, "neither JSON nor YAML"),
+        (f"{{{CONV}: !!python/object/apply:os.system [a]}}", "neither JSON nor YAML"),
+        ("{}", "no row in it"),
         (f"{CONV}:\n  mean: [1]\n", r"expected a number from 0, found '\[1\]'"),
         (f"{CONV}:\n  mean: !!python/object/apply:os.system [a]\n", "line 2: expected `name"),
         (f"{CONV}:\n  mean: &a 1\n", "line 2: expected `name: number`"),

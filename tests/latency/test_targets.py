@@ -1,6 +1,7 @@
 """Targets by name, and the machine this runs on."""
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 from supernet.errors import ConfigError, FileFormatError
 from supernet.latency import (
     LatencyTable,
+    build_table,
     list_targets,
     load_target,
     own_tables,
+    targets,
     this_machine,
 )
 from supernet.latency.targets import HERE
@@ -139,3 +142,32 @@ def test_an_unknown_target_suggests_a_known_one(home: Path) -> None:
 def test_a_table_that_is_not_there_yet_is_named(home: Path, name: str) -> None:
     with pytest.raises(FileFormatError, match=r"\.json: no such file"):
         load_target(name)
+
+
+def test_two_at_once_measure_once(
+    tiny_space: Space, kept: Path, stopwatch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside another measurement both would be wrong."""
+    begun, told, measured = threading.Event(), threading.Event(), list[str]()
+
+    def build(*args: Any, **options: Any) -> LatencyTable:
+        measured.append(options["target"])
+        begun.set()
+        assert told.wait(60)  # until the other one says that it waits
+        return build_table(*args, **options)
+
+    monkeypatch.setattr(targets, "build_table", build)
+    found: list[LatencyTable] = []
+    first = threading.Thread(target=lambda: found.append(this_machine(tiny_space)))
+    first.start()
+    assert begun.wait(60)
+
+    def progress(done: int, total: int, text: str) -> None:
+        assert text == "waiting for another process that measures this machine"
+        told.set()
+
+    second = this_machine(tiny_space, progress=progress)
+    first.join()
+    assert measured == ["this_machine"]
+    assert second.rows == found[0].rows
+    assert [path.name for path in kept.parent.iterdir()] == ["this_machine.json"]

@@ -6,6 +6,7 @@ import pickle
 import re
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from supernet.models import Supernet
 from supernet.models.ofa import ofa_supernet
 from supernet.models.weights import load_tensors
 from supernet.space import Space
+from supernet.space.spec import KernelTransform
 
 State = dict[str, Tensor]
 
@@ -89,6 +91,44 @@ def test_both_generations_of_names_are_read(
     torch.save(first_generation(state), tmp_path / "c.pth")
     found = ofa_supernet(tmp_path / "c.pth", tiny_space).state_dict()
     assert all((v == found[name]).all() for name, v in ours.state_dict().items())
+
+
+def fixed_kernels(space: Space, kernel_transform: KernelTransform = "learned") -> Space:
+    stages = tuple(replace(stage, kernel=stage.kernel[-1:]) for stage in space.stages)
+    return replace(space, stages=stages, kernel_transform=kernel_transform)
+
+
+@pytest.mark.parametrize("kernel_transform", ["learned", "crop"])
+def test_matrices_to_kernels_that_a_fixed_network_has_not_are_left_out(
+    state: State,
+    tiny_space: Space,
+    kernel_transform: KernelTransform,
+    ours: Supernet,
+    tmp_path: Path,
+) -> None:
+    space = fixed_kernels(tiny_space, kernel_transform)
+    names = [name for name in state if name.endswith("_matrix")]
+    assert any(name.endswith("5to3_matrix") for name in names)
+    torch.save(state, tmp_path / "with.pth")
+    torch.save({n: v for n, v in state.items() if n not in names}, tmp_path / "without.pth")
+    x = torch.rand(2, 3, 24, 24)
+    expected = ours(x)  # with the largest kernels, which no matrix makes
+    for name in ("with.pth", "without.pth"):
+        found = ofa_supernet(tmp_path / name, space).eval()
+        assert not any("transforms" in key for key in found.state_dict())
+        torch.testing.assert_close(found(x), expected, rtol=0, atol=0)
+
+
+def test_matrices_that_the_space_would_need_otherwise_are_refused(
+    state: State, tiny_space: Space, tmp_path: Path
+) -> None:
+    torch.save(state, tmp_path / "learned.pth")
+    with pytest.raises(FileFormatError, match=r"tensors differ, the first is .*transforms"):
+        ofa_supernet(tmp_path / "learned.pth", replace(tiny_space, kernel_transform="crop"))
+    lacking = {name: value for name, value in state.items() if "5to3" not in name}
+    torch.save(lacking, tmp_path / "lacking.pth")
+    with pytest.raises(FileFormatError, match=r"tensors differ, the first is .*5to3"):
+        ofa_supernet(tmp_path / "lacking.pth", tiny_space)
 
 
 def test_the_number_of_classes_is_the_checkpoints(

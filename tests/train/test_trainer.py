@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import torch
 from supernet.data import Augment, Dataset
 from supernet.elastic import ElasticBatchNorm
 from supernet.errors import ConfigError, FileFormatError, StorageError, TrainingError
-from supernet.models import Supernet
+from supernet.models import Supernet, load_weights, save_weights
 from supernet.space import Space
 from supernet.train import (
     Recipe,
@@ -18,6 +19,7 @@ from supernet.train import (
     list_checkpoints,
     load_checkpoint,
 )
+from supernet.train.finite import first_not_finite
 
 
 def _supernet(space: Space) -> Supernet:
@@ -274,21 +276,102 @@ def test_steps_whose_gradient_is_not_finite_are_left_out_and_counted(
         trainer.train()
 
 
-def test_weights_that_the_last_step_ruined_are_not_kept(
+def _ruin_weight(trainer: Trainer, value: float) -> None:
+    next(trainer.supernet.parameters()).data.view(-1)[-1] = value
+
+
+def _ruin_statistic(trainer: Trainer, value: float) -> None:
+    next(b for n, b in trainer.supernet.named_buffers() if "running_var" in n)[-1] = value
+
+
+def _ruin_average(trainer: Trainer, value: float) -> None:
+    assert trainer._average is not None
+    trainer._average._mean[-1].view(-1)[0] = value
+
+
+def _ruin_momentum(trainer: Trainer, value: float) -> None:
+    trainer._optimizer.tensors()[-1].view(-1)[0] = value
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+@pytest.mark.parametrize(
+    ("ruin", "words"),
+    [
+        (_ruin_weight, "(weights are|the loss is)"),
+        (_ruin_statistic, "batch norm statistics are"),
+        (_ruin_average, "averaged weights are"),
+        (_ruin_momentum, "(the optimiser's momenta|weights) are"),
+    ],
+)
+def test_nothing_that_is_not_finite_is_kept(
+    tmp_path: Path,
+    space: Space,
+    recipe: Recipe,
+    dataset: Dataset,
+    ruin: Callable[[Trainer, float], None],
+    words: str,
+    value: float,
+):
+    def after(done: int, total: int, text: str) -> None:
+        if done == 10:  # the last step of the second epoch
+            ruin(trainer, value)
+
+    trainer = Trainer(
+        _supernet(space), dataset, replace(recipe, ema=0.9), folder=tmp_path, progress=after
+    )
+    with pytest.raises(TrainingError, match=rf"^{words} not finite at step 10, ") as caught:
+        trainer.train()
+    step5 = tmp_path / "checkpoints" / "step-5"
+    hint = caught.value.hint
+    assert f"the last good checkpoint is that of epoch 1, {step5}" in hint
+    assert "lower lr" in hint
+    assert "clip_norm" in hint
+    assert list_checkpoints(tmp_path / "checkpoints") == [step5]
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 1
+    kept = load_checkpoint(step5)
+    assert kept.raw is not None
+    for values in (*kept.weights.values(), *kept.raw.values()):
+        assert bool(values.isfinite().all())
+
+
+def test_a_large_value_is_not_taken_for_one_that_is_not_finite():
+    """The sum of its squares is."""
+    huge = torch.tensor([3e30, -3e30])
+    assert first_not_finite({"huge": [huge], "empty": [huge[:0]], "whole": [huge.long()]}) is None
+    assert first_not_finite({"fine": [huge], "bad": [huge, huge * 1e30]}) == "bad"
+    assert first_not_finite({"bad": [torch.tensor([1.0, float("nan")])]}) == "bad"
+
+
+def test_statistics_of_a_step_that_is_left_out_begin_anew(
+    tmp_path: Path, space: Space, recipe: Recipe, dataset: Dataset, monkeypatch
+):
+    from supernet.train.batches import Batches
+
+    get = Batches.get
+
+    def once_ruined(self: Batches, step: int, part: int, resolution: int) -> Any:
+        images, labels = get(self, step, part, resolution)
+        return (images * float("nan") if step == 3 else images), labels
+
+    monkeypatch.setattr(Batches, "get", once_ruined)
+    asked = replace(recipe, phases=(replace(recipe.phases[0], epochs=2),), non_finite="skip")
+    Trainer(_supernet(space), dataset, asked, folder=tmp_path).train()
+    kept = load_checkpoint(list_checkpoints(tmp_path / "checkpoints")[-1])
+    assert (kept.step, kept.skipped) == (10, 1)
+    assert all(bool(values.isfinite().all()) for values in kept.weights.values())
+
+
+def test_a_checkpoint_of_an_older_version_that_is_not_finite_is_no_good_one(
     tmp_path: Path, space: Space, recipe: Recipe, dataset: Dataset
 ):
-    supernet = _supernet(space)
-
-    def ruin(done: int, total: int, text: str) -> None:
-        if done == 9:
-            next(supernet.parameters()).data.fill_(float("inf"))
-            supernet.eval()  # the loss of the step after would tell too
-
-    trainer = Trainer(supernet, dataset, recipe, folder=tmp_path, progress=ruin)
-    with pytest.raises(TrainingError, match=r"not finite at step \d+, .*") as caught:
-        trainer.train()
-    assert "the last good checkpoint is" in caught.value.hint
-    assert [p.name for p in list_checkpoints(tmp_path / "checkpoints")] == ["step-5"]
+    trainer = Trainer(_supernet(space), dataset, recipe, folder=tmp_path)
+    trainer.train()
+    newest = list_checkpoints(tmp_path / "checkpoints")[-1] / "supernet.safetensors"
+    _ruin_statistic(trainer, float("nan"))
+    save_weights(newest, trainer.supernet.state_dict())
+    with pytest.raises(FileFormatError, match="holds values that are not finite") as caught:
+        load_weights(newest, _supernet(space))
+    assert "remove its folder" in caught.value.hint
 
 
 def test_metrics_are_tensorboard_events_too(

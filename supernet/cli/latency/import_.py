@@ -3,7 +3,7 @@
 import click
 
 from supernet.cli import options
-from supernet.cli.latency.texts import error_text
+from supernet.cli.latency.texts import imported_json, imported_rows
 from supernet.cli.output import print_json, print_table, progress_bar
 from supernet.errors import ConfigError
 
@@ -23,15 +23,14 @@ def command() -> None:
 @click.option("--name", help="Of the target; that of the first SOURCE when not given.")
 @options.common
 def ofa(sources: tuple[str, ...], more: tuple[str, ...], name: str | None, as_json: bool) -> None:
-    """Tables (.yaml, or a folder of them) of Once-for-All, ProxylessNAS or NSGANetV2."""
+    """Tables (.yaml, .json, or a folder of them) of Once-for-All, ProxylessNAS or NSGANetV2."""
     if not (sources or more):
         raise ConfigError("no table was named", hint="give files, folders or URLs")
     from supernet.latency import import_latency_table
 
     with progress_bar() as progress:
         table, path = import_latency_table([*sources, *more], name=name, progress=progress)
-    rows = f"{table.target}, {len(table.rows)} rows, error: {error_text(table)}"
-    print_table("Imported", [["target", rows]])
+    print_table("Imported", imported_rows(table))
     click.echo(f"\ntable: {path}\nnext: supernet search --target {table.target}")
     if as_json:
-        print_json({"target": table.target, "table": str(path)})
+        print_json(imported_json(table) | {"table": str(path)})

@@ -2,14 +2,24 @@
 
 import math
 import shutil
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from supernet.latency import Explanation, HeldOut, LatencyTable
 
-__all__ = ["basis_text", "error_text", "held_out_text", "interval_text", "runtime_text", "wrapped"]
+__all__ = [
+    "basis_text",
+    "error_text",
+    "held_out_text",
+    "imported_json",
+    "imported_rows",
+    "interval_text",
+    "runtime_text",
+    "wrapped",
+]
 
 
 def error_text(table: "LatencyTable") -> str:
@@ -19,6 +29,35 @@ def error_text(table: "LatencyTable") -> str:
     if table.model.error.networks:
         return f"model {table.model.error.rows_mape:.1f} %, networks not known"
     return "not known"
+
+
+def imported_rows(table: "LatencyTable") -> list[list[str]]:
+    """What an imported table holds, for people to see whether they meant it."""
+    from supernet.latency import published_sums
+
+    rows = [["target", f"{table.target}, {len(table.rows)} rows, error: {error_text(table)}"]]
+    repeated = table.protocol.get("repeated")
+    if repeated:
+        apart = f"up to {table.protocol['apart']:.2f} times apart"
+        rows.append(["in several files", f"{repeated} rows, {apart}: their means by count"])
+    sums = published_sums(table)
+    if sums is None:
+        return [*rows, ["its networks", "not known: it has half of no published space"]]
+    for name, px, ms in (
+        ("smallest network", sums.smallest_px, sums.smallest_ms),
+        ("largest network", sums.largest_px, sums.largest_ms),
+    ):
+        rows.append([name, f"{ms:.4g} ms by its rows ({sums.space} at {px} px)"])
+    return [*rows, ["unit", "read as milliseconds: do these sums look right?"]]
+
+
+def imported_json(table: "LatencyTable") -> dict[str, Any]:
+    """The same for machines."""
+    from supernet.latency import published_sums
+
+    sums = published_sums(table)
+    told = {name: table.protocol[name] for name in ("repeated", "apart") if name in table.protocol}
+    return {"target": table.target, "sums": asdict(sums) if sums else None, **told}
 
 
 def held_out_text(found: "HeldOut") -> str:

@@ -1,0 +1,63 @@
+"""Run folders that one training, or one import, has for itself."""
+
+import contextlib
+import datetime
+from collections.abc import Iterator
+from pathlib import Path
+
+from supernet.locks import LOCK, alone, new_folder
+from supernet.runs import RUNS, Run, check_new
+from supernet.space import Space
+from supernet.train import Processes
+
+__all__ = ["claimed_run", "held_run"]
+
+
+@contextlib.contextmanager
+def claimed_run(
+    folder: Path | None,
+    space: Space,
+    created: datetime.datetime,
+    processes: Processes | None = None,
+) -> Iterator[Run]:
+    """A new run that no other process writes to; its folder goes again if it stays empty.
+
+    Args:
+        folder: for it; one below ``runs/``, named by the space and the time, when not given.
+        space: of the run.
+        created: when.
+        processes: those that train together; the first one makes it.
+
+    Raises:
+        ConfigError: the folder holds a run already, or another process is at work in it.
+        StorageError: it cannot be made or written.
+    """
+    with contextlib.ExitStack() as held:
+
+        def claim() -> Path:
+            new = folder is None or not folder.exists()
+            made = folder or new_folder(RUNS, f"{space.name}-{created:%Y%m%d-%H%M%S}")
+            if new:
+                held.callback(_remove_if_empty, made)
+            held.enter_context(alone(made / LOCK))
+            check_new(made)
+            return made
+
+        yield Run((processes or Processes()).from_main(claim))
+
+
+@contextlib.contextmanager
+def held_run(run: Run, processes: Processes) -> Iterator[None]:
+    """Keep other processes from going on with a run.
+
+    Raises:
+        BusyError: another process is at work in it.
+    """
+    with contextlib.ExitStack() as held:
+        processes.from_main(lambda: held.enter_context(alone(run.folder / LOCK)))
+        yield
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # there is something in it
+        folder.rmdir()
