@@ -94,6 +94,7 @@ def import_checkpoint(
             created=now.isoformat(timespec="seconds"),
             imported={"source": source, "sha256": sha256(path)},
         ),
+        dataset.record if dataset else None,
     )
 
 

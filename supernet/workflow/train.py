@@ -17,6 +17,7 @@ from supernet.files import fill
 from supernet.latency import LatencyTable
 from supernet.models import Supernet
 from supernet.progress import Progress, silent
+from supernet.run_images import check_unchanged
 from supernet.runs import Run, RunConfig, check_new, new_run_folder
 from supernet.space import Genes, Space, decode
 from supernet.space.layout import layout_of
@@ -62,20 +63,21 @@ def train_supernet(
     processes: Processes | None = None,
     progress: Progress = silent,
     each_epoch: EachEpoch | None = None,
+    like: Run | None = None,
 ) -> Run:
     """Train a supernet from the start; the run it made.
 
     Args:
         space: what may be chosen.
         recipe: how to train, and from which weights.
-        data: ``fashion_mnist``, another data set by name, or a folder with ``train/`` and
-            ``val/``.
+        data: ``fashion_mnist``, another data set by name, or a folder of class folders.
         folder: for the run; a new one below ``runs/`` when not given.
         seed: of everything that is random.
         device: where to train.
         processes: those that train together, and where (`supernet.train.joined_processes`).
         progress: told about every step.
         each_epoch: measures each epoch, in place of the accuracies after each phase.
+        like: a run on the same data, whose hold-out and test images are kept apart here, too.
 
     Raises:
         DataError: the images are missing or broken.
@@ -89,7 +91,12 @@ def train_supernet(
     check_new(folder)  # in all processes: the first makes it when all of them have images
     recipe = processes.broadcast(at_precision(recipe, processes.device))
     with processes.one_a_machine_first():
-        dataset = load_dataset(data, resolution=space.resolutions[-1], seed=seed, progress=progress)
+        telling = progress if processes.is_main else silent
+        size = space.resolutions[-1]
+        if like is not None:
+            dataset = like.dataset(telling, resolution=size)
+        else:
+            dataset = load_dataset(data, resolution=size, seed=seed, progress=telling)
     # refused before anything is fetched
     for images in (dataset.train, *(image_halves(dataset, seed) if recipe.searching else ())):
         steps_per_epoch(len(images), recipe.batch_size)
@@ -119,7 +126,7 @@ def train_supernet(
     )
     if processes.is_main:
         keep_tables(run, tables)
-        Run.create(folder, space, config)
+        Run.create(folder, space, config, dataset.record)
     return _trained(run, trainer, processes, progress)
 
 
@@ -148,6 +155,7 @@ def resume_training(
         )
     recipe = fill(Recipe, config.recipe, "recipe")
     with processes.one_a_machine_first():
+        check_unchanged(run)
         dataset = run.dataset(progress)
     if config.images not in (0, len(dataset.train)):
         raise ConfigError(
