@@ -280,14 +280,15 @@ class Run:
         if finetune_epochs:  # other weights, made from these by the run's recipe
             told = f"{weights} {sorted(self.config().recipe.items())} {finetune_epochs}"
             weights = hashlib.sha256(told.encode()).hexdigest()
+        told, fingerprint = data or self.config().data, fingerprint_of(self, split, data)
         return Condition(
             weights=weights,
-            data=data or self.config().data,
+            data=Path(told).name if fingerprint else told,
             split=split,
             images=images,
             calibration_images=calibration_images,
             precision=precision,
-            fingerprint=fingerprint_of(self, split, data),
+            fingerprint=fingerprint,
         )
 
     def evaluator(

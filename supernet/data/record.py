@@ -71,7 +71,7 @@ def load_record(path: Path) -> ImageRecord:
         FileFormatError: not one, or damaged.
     """
     try:
-        with np.load(path) as arrays:
+        with path.open("rb") as handle, np.load(handle) as arrays:
             return ImageRecord(
                 classes=tuple(map(str, arrays["classes"])),
                 digests=arrays["digests"].astype(np.uint64),

@@ -164,6 +164,6 @@ def _twice(parts: list[Part]) -> list[str]:
     if not count:
         return []
     return [
-        f"{count:,} images outside of the training folder are copies of some in it: accuracies on "
-        "them come out too high"
+        f"{count:,} of the images to choose by or to test on are copies of training images: "
+        "accuracies on them come out too high"
     ]

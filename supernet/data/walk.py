@@ -142,7 +142,7 @@ class Walk:
         """Whether a file is an image; what is none is counted."""
         suffix = Path(entry.name).suffix.lower()
         if not entry.is_file():
-            kind = "links to nowhere" if entry.is_symlink() else "no ordinary files"
+            kind = "leading nowhere (links)" if entry.is_symlink() else "pipes or devices"
         elif suffix in image_suffixes():
             return True
         elif suffix in _NEEDS:

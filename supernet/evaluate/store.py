@@ -62,7 +62,7 @@ class Condition:
     weights: str
     """SHA-256 of the supernet's weights; where subnets are finetuned first, of how as well."""
     data: str
-    """The data set: its name, or the absolute path of its folder."""
+    """The data set: its name; of a folder without a fingerprint the absolute path."""
     split: Split
     """Which of its images."""
     images: int = 0
