@@ -12,7 +12,7 @@ from PIL import Image
 
 from supernet.data import load_folder
 from supernet.data.decoding import _decode
-from supernet.errors import ConfigError, DataError, FileFormatError
+from supernet.errors import ConfigError, FileFormatError
 from supernet.evaluate import Condition, Evaluation, Evidence
 from supernet.files import atomic_path
 from supernet.latency import LatencyTable, Row, Timing, build_onnx, this_machine

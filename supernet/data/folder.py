@@ -55,7 +55,10 @@ def load_folder(
         for text in found.notes:
             note(progress, text)
     side = stored_side(resolution)
-    sets = [_image_set(part.by_class, side, cache, progress) for part in found.parts]
+    sets = [
+        _image_set([list(map(Path, images)) for images in part.by_class], side, cache, progress)
+        for part in found.parts
+    ]
     if seeded and len(sets) > 1:
         rest, held = hold_out(sets[0], holdout_share, seed)
         test = sets[1]
@@ -88,7 +91,7 @@ def _image_set(
 ) -> ImageSet:
     paths = [path for images in by_class for path in images]
     labels = np.repeat(np.arange(len(by_class)), [len(images) for images in by_class])
-    stored = cache / f"{listing_digest(paths, side)}.npy"
+    stored = cache / f"{listing_digest(map(str, paths), side)}.npy"
     if not fits_on_disk(paths, side, stored):
         return ImageSet(DecodedOnDemand(paths, side), labels)
     return ImageSet(decoded(paths, side, stored, progress), labels)

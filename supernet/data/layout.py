@@ -33,11 +33,11 @@ class Layout:
 
     classes: tuple[str, ...]
     """Their names in Unicode's composed form (NFC), sorted."""
-    train: tuple[tuple[Path, ...], ...]
+    train: tuple[tuple[str, ...], ...]
     """Of the training folder; or all there are."""
-    holdout: tuple[tuple[Path, ...], ...] = ()
+    holdout: tuple[tuple[str, ...], ...] = ()
     """To choose subnets by; empty where they are cut from the training images."""
-    test: tuple[tuple[Path, ...], ...] = ()
+    test: tuple[tuple[str, ...], ...] = ()
     """To report on; empty where they are cut from the training images."""
     notes: tuple[str, ...] = ()
     """What a user should know of it, a line each."""
@@ -141,13 +141,13 @@ class _Classes:
 
     place: Path
     names: tuple[str, ...]
-    images: tuple[tuple[Path, ...], ...]
+    images: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...]
 
     @classmethod
     def of(cls, place: Path, walk: Walk) -> "_Classes":
         """Those of a folder."""
-        found: dict[str, list[Path]] = {}
+        found: dict[str, list[str]] = {}
         empty, joined = [], []
         for name, path in walk.folders(place).items():
             _check_text(str(path))
@@ -169,7 +169,7 @@ class _Classes:
         images_of = tuple(tuple(found[name]) for name in names)
         return cls(place=place, names=names, images=images_of, notes=tuple(notes))
 
-    def in_order_of(self, train: "_Classes") -> tuple[tuple[Path, ...], ...]:
+    def in_order_of(self, train: "_Classes") -> tuple[tuple[str, ...], ...]:
         """The images of each class of `train`; of a class whose name differs by case, too.
 
         Raises:

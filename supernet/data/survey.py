@@ -29,7 +29,7 @@ _MOST = 5  # names that are told
 class Part:
     """The images of one split folder."""
 
-    by_class: tuple[tuple[Path, ...], ...]
+    by_class: tuple[tuple[str, ...], ...]
     """Paths, in the order of the classes."""
     digests: npt.NDArray[np.uint64]
     """Of the contents in that order, ``(N,)``."""
@@ -110,9 +110,7 @@ def survey(
     return Survey(tuple(read), record, tuple(notes))
 
 
-def _part(
-    by_class: tuple[tuple[Path, ...], ...], use: int, cache: Path, progress: Progress
-) -> Part:
+def _part(by_class: tuple[tuple[str, ...], ...], use: int, cache: Path, progress: Progress) -> Part:
     paths = [path for images in by_class for path in images]
     digests = digests_of(paths, listing_digest(paths), cache, progress)
     return Part(by_class, digests, np.full(len(paths), use, dtype=np.uint8))

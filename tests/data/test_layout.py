@@ -20,7 +20,7 @@ def folder(tmp_path: Path) -> Path:
     return insects(tmp_path / "insects")
 
 
-def counts(groups: tuple[tuple[Path, ...], ...]) -> list[int]:
+def counts(groups: tuple[tuple[str, ...], ...]) -> list[int]:
     return [len(group) for group in groups]
 
 

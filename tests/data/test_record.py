@@ -93,7 +93,7 @@ def test_test_images_that_were_trained_on_are_told(folder: Path) -> None:
     before = record(folder)
     trained = before.digests[before.splits == 0]
     paths = sorted((folder / "train" / "ant").iterdir())
-    digests = digests_of(paths, "listing", folder.parent / "cache", silent)
+    digests = digests_of(list(map(str, paths)), "listing", folder.parent / "cache", silent)
     moved = next(path for path, digest in zip(paths, digests) if digest in trained)
     moved.rename(folder / "val" / "ant" / "moved.png")
     told = changes(before, record(folder, known=before))
@@ -118,7 +118,7 @@ def test_what_was_trained_on_is_never_held_out_later(folder: Path) -> None:
     trained = set(before.digests[before.splits == 0].tolist())
     for digest in before.digests[before.splits == 1].tolist():  # all that were held out go
         for path in (folder / "train").rglob("*.png"):
-            if digests_of([path], str(path.name) + path.parent.name, folder, silent)[0] == digest:
+            if digests_of([str(path)], path.parent.name + path.name, folder, silent)[0] == digest:
                 path.unlink()
     with pytest.raises(DataError, match="there is none left to hold out"):
         record(folder, known=before)
@@ -187,5 +187,5 @@ def test_digests_see_both_ends_and_the_size(tmp_path: Path, size: int) -> None:
     found = set()
     for number, variant in enumerate(variants):
         path.write_bytes(variant)
-        found.add(int(digests_of([path], str(number), tmp_path / "cache", silent)[0]))
+        found.add(int(digests_of([str(path)], str(number), tmp_path / "cache", silent)[0]))
     assert len(found) == len(variants)

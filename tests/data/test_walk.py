@@ -13,7 +13,7 @@ from tests.data.painted import paint
 
 
 def names(folder: Path) -> list[str]:
-    return [str(path.relative_to(folder)) for path in Walk().images(folder)]
+    return [str(Path(path).relative_to(folder)) for path in Walk().images(folder)]
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_what_tools_leave_behind_is_passed_over_at_any_depth(tmp_path: Path, pla
     paint(tmp_path / "0.png", 1)
     paint(tmp_path / place, 2)
     found = Walk()
-    assert found.images(tmp_path) == [tmp_path / "0.png"]
+    assert found.images(tmp_path) == [str(tmp_path / "0.png")]
     assert found.told() == ""
     assert list(found.folders(tmp_path)) == (["deep"] if place.startswith("deep") else [])
 
@@ -91,7 +91,7 @@ def test_files_with_a_known_suffix_are_not_opened(
 
     monkeypatch.setattr(walk, "_holds_image", refuse)
     found = Walk()
-    assert [path.name for path in found.images(tmp_path)] == ["1.png", "2.jpg"]
+    assert [Path(path).name for path in found.images(tmp_path)] == ["1.png", "2.jpg"]
     assert found.left_out == {"not images": 3}
 
 
@@ -147,7 +147,7 @@ def test_links_are_followed_and_loops_end(tmp_path: Path) -> None:
 def test_images_come_folder_by_folder(tmp_path: Path) -> None:
     for name in ("b.png", "a/z.png", "a-1.png", "a.b/y.png"):
         paint(tmp_path / name, 1)
-    expected = sorted(path for path in tmp_path.rglob("*.png"))
+    expected = list(map(str, sorted(tmp_path.rglob("*.png"))))
     assert Walk().images(tmp_path) == expected
 
 
