@@ -124,6 +124,16 @@ def test_names_that_differ_by_case_within_a_split_are_two_classes(folder: Path) 
     assert counts(found.test) == [1, 2, 2]
 
 
+def without(*names: str) -> Callable[[Path], None]:
+    """What removes these folders."""
+
+    def remove(root: Path) -> None:
+        for name in names:
+            shutil.rmtree(root / name)
+
+    return remove
+
+
 def bytes_folder(root: Path) -> None:
     shutil.copytree(root / "train" / "ant", root / "train" / os.fsdecode(b"caf\xe9"))
 
@@ -133,15 +143,15 @@ def bytes_folder(root: Path) -> None:
     [
         (shutil.rmtree, "insects: no such folder"),
         (
-            lambda root: shutil.rmtree(root / "train"),
+            without("train"),
             "insects: has val/ but no train/ with class folders",
         ),
         (
-            lambda root: [shutil.rmtree(root / "train" / name) for name in ("ant", "bee")],
+            without("train/ant", "train/bee"),
             "insects: has val/ but no train/ with class folders",
         ),
         (
-            lambda root: [shutil.rmtree(root / split / "bee") for split in ("train", "val")],
+            without("train/bee", "val/bee"),
             "insects/train: needs at least 2 class folders with images, has only 'ant'",
         ),
         (

@@ -121,7 +121,7 @@ def test_a_decoder_that_is_installed_is_registered(monkeypatch: pytest.MonkeyPat
         return name if name == "pillow_heif" else None
 
     monkeypatch.setattr(walk, "find_spec", find)
-    monkeypatch.setattr(walk.importlib, "import_module", lambda name: Package)
+    monkeypatch.setattr("importlib.import_module", lambda name: Package)
     image_suffixes.__wrapped__()
     assert called == ["heif"]
 
