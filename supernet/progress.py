@@ -3,11 +3,17 @@
 from collections.abc import Callable
 from typing import TypeAlias
 
-__all__ = ["Progress", "silent"]
+__all__ = ["Progress", "note", "silent"]
 
 Progress: TypeAlias = Callable[[int, int, str], None]
-"""Called with what is done, what there is in all, and what is going on."""
+"""Called with what is done, what there is in all, and what is going on; where there is nothing
+to do in all, the text is a note for the user."""
 
 
 def silent(done: int, total: int, text: str) -> None:
     """Tells nobody."""
+
+
+def note(progress: Progress, text: str) -> None:
+    """Tell something that a user should know; once for each text, where it is shown."""
+    progress(0, 0, text)

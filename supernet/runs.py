@@ -3,6 +3,7 @@
 =======================  ======================================================
 ``config.yaml``          everything resolved: data, recipe, seed, classes
 ``space.yaml``           the search space
+``images.npz``           which images of a folder it was trained with
 ``metrics.jsonl``        one line an epoch
 ``architecture.jsonl``   one line an epoch of a phase that searches: probabilities
 ``targets/``             latency tables of such phases, by their names
@@ -30,10 +31,11 @@ from supernet.errors import ConfigError, FileFormatError
 from supernet.evaluate import CALIBRATION_IMAGES, Condition, Split, resolved_device
 from supernet.files import read_as, sha256, write_document
 from supernet.progress import Progress, silent
+from supernet.run_images import RECORD, dataset_of, fingerprint_of
 from supernet.space import Precision, Space, load_space, save_space
 
 if TYPE_CHECKING:  # torch is loaded by what needs weights or images
-    from supernet.data import Dataset
+    from supernet.data import Dataset, ImageRecord
     from supernet.evaluate import Evaluator
     from supernet.models import Supernet
 
@@ -78,6 +80,9 @@ class RunConfig:
     """Training images, without those held out; 0 where that is not known."""
     holdout_images: int = 0
     """Images held out, capped by `supernet.data.HOLDOUT_IMAGES`; 0 where not known."""
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    """Of the images of a folder: a hash of the contents and classes of those of ``train``,
+    ``holdout`` and ``test``; empty for data sets that cannot change, and older runs."""
     imported: dict[str, str] = field(default_factory=dict)
     """Where the weights came from (``source``, ``sha256``), if they were not trained here."""
 
@@ -89,8 +94,16 @@ class Run:
     folder: Path
 
     @classmethod
-    def create(cls, folder: Path, space: Space, config: RunConfig) -> "Run":
+    def create(
+        cls, folder: Path, space: Space, config: RunConfig, images: "ImageRecord | None" = None
+    ) -> "Run":
         """Write what a training is started with into a new run folder.
+
+        Args:
+            folder: to make.
+            space: what may be chosen.
+            config: everything else.
+            images: that it is trained with, where they can change.
 
         Raises:
             ConfigError: the folder holds a run already.
@@ -98,6 +111,9 @@ class Run:
         """
         check_new(folder)
         save_space(space, folder / "space.yaml")
+        if images is not None:
+            images.save(folder / RECORD)
+            config = replace(config, fingerprints=images.fingerprints())
         write_document(folder / "config.yaml", "run", _VERSION, asdict(config))
         return cls(folder)
 
@@ -262,13 +278,15 @@ class Run:
         if finetune_epochs:  # other weights, made from these by the run's recipe
             told = f"{weights} {sorted(self.config().recipe.items())} {finetune_epochs}"
             weights = hashlib.sha256(told.encode()).hexdigest()
+        told, fingerprint = data or self.config().data, fingerprint_of(self, split, data)
         return Condition(
             weights=weights,
-            data=data or self.config().data,
+            data=Path(told).name if fingerprint else told,
             split=split,
             images=images,
             calibration_images=calibration_images,
             precision=precision,
+            fingerprint=fingerprint,
         )
 
     def evaluator(
@@ -292,33 +310,29 @@ class Run:
         dataset = self.dataset(progress, data=data)
         return Evaluator(self.supernet().to(device), dataset, device=device)
 
-    def dataset(self, progress: Progress = silent, *, data: str | None = None) -> "Dataset":
+    def dataset(
+        self, progress: Progress = silent, *, data: str | None = None, resolution: int = 0
+    ) -> "Dataset":
         """The images it was trained on, split as then.
 
         Args:
-            progress: told about every decoded image.
+            progress: told about every decoded image, and about images that have changed.
             data: images to take instead, of the same classes.
+            resolution: largest input size that will be asked for; the space's when 0.
 
         Raises:
             DataError: they are gone or damaged.
             ConfigError: the classes have changed, or the run has no images.
         """
-        from supernet.data import load_dataset
-
         config = self.config()
-        data = data or config.data
-        if not data:
+        if not (data or config.data):
             raise ConfigError(
                 f"{self.folder}: the supernet was imported without images, and batch norm "
                 "statistics, accuracies and exports need some",
                 hint="give a folder with train/<class>/ and val/<class>/ by --data",
             )
-        space = load_space(self.folder / "space.yaml")
-        dataset = load_dataset(
-            data, resolution=space.resolutions[-1], seed=config.seed, progress=progress
-        )
-        if config.data and dataset.classes != config.classes:
-            raise ConfigError(f"{data}: its classes are not those that the run was trained with")
+        resolution = resolution or load_space(self.folder / "space.yaml").resolutions[-1]
+        dataset = dataset_of(self, data, resolution, progress)
         check_fits(dataset, len(config.classes), config.in_channels)
         return dataset
 

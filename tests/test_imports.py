@@ -20,7 +20,7 @@ LEVELS = (
     ("tune",),  # whole trainings as trials
     ("workflow",),
     ("train", "search", "export", "report"),
-    ("predict", "latency", "evaluate", "models", "data", "runs"),
+    ("predict", "latency", "evaluate", "models", "data", "runs", "run_images"),
     ("elastic",),
     ("space",),
     (

@@ -12,7 +12,7 @@ from PIL import Image
 
 from supernet.data import load_folder
 from supernet.data.decoding import _decode
-from supernet.errors import ConfigError, DataError, FileFormatError
+from supernet.errors import ConfigError, FileFormatError
 from supernet.evaluate import Condition, Evaluation, Evidence
 from supernet.files import atomic_path
 from supernet.latency import LatencyTable, Row, Timing, build_onnx, this_machine
@@ -101,11 +101,13 @@ def folder(root):
     return root
 
 
-def test_a_dangling_link_is_a_data_error(tmp_path):
-    root = folder(tmp_path / "d")
+def test_a_dangling_link_is_left_out_and_told(tmp_path):
+    root, told = folder(tmp_path / "d"), []
     (root / "train/a/link.png").symlink_to("nowhere.png")
-    with pytest.raises(DataError):
-        load_folder(root, resolution=16, cache=tmp_path / "c")
+    load_folder(
+        root, resolution=16, cache=tmp_path / "c", progress=lambda *what: told.append(what[2])
+    )
+    assert "left out 1 file: 1 leading nowhere (links)" in told
 
 
 @pytest.mark.parametrize("length", [0, 60, 500])

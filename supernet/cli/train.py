@@ -29,7 +29,8 @@ _KEPT = ("data", "space_name", "recipe_name", *_CHANGES, "seed")
     "--data",
     default="fashion_mnist",
     show_default=True,
-    help="A folder with train/<class>/ and val/<class>/, a data set of torchvision such as "
+    help="A folder of class folders (train/<class>/ and val/<class>/, or <class>/ alone), a "
+    "data set of torchvision such as "
     "cifar10, or the embedded images.",
 )
 @click.option("--space", "space_name", default="demo", show_default=True, help="Name or YAML file.")

@@ -31,7 +31,8 @@ _SHOWN = 10  # trials in the table
     "--data",
     default="fashion_mnist",
     show_default=True,
-    help="A folder with train/<class>/ and val/<class>/, a data set of torchvision such as "
+    help="A folder of class folders (train/<class>/ and val/<class>/, or <class>/ alone), a "
+    "data set of torchvision such as "
     "cifar10, or the embedded images.",
 )
 @click.option("--space", default="demo", show_default=True, help="Name or YAML file.")

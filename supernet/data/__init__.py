@@ -3,21 +3,25 @@
 from supernet.data.embedded import load_fashion_mnist
 from supernet.data.folder import load_folder
 from supernet.data.images import HOLDOUT_IMAGES, Augment, Dataset, ImageSet, Views, hold_out
-from supernet.data.load import EMBEDDED, absolute_source, load_dataset
+from supernet.data.load import EMBEDDED, absolute_source, load_dataset, survey_source
 from supernet.data.moving import moved
 from supernet.data.named import NAMED, load_named
+from supernet.data.record import SPLITS, ImageRecord, changes, load_record
 from supernet.data.views import Draws, draw_views, drawn_view, eval_view, train_view
 
 __all__ = [
     "EMBEDDED",
     "HOLDOUT_IMAGES",
     "NAMED",
+    "SPLITS",
     "Augment",
     "Dataset",
     "Draws",
+    "ImageRecord",
     "ImageSet",
     "Views",
     "absolute_source",
+    "changes",
     "draw_views",
     "drawn_view",
     "eval_view",
@@ -26,6 +30,8 @@ __all__ = [
     "load_fashion_mnist",
     "load_folder",
     "load_named",
+    "load_record",
     "moved",
+    "survey_source",
     "train_view",
 ]

@@ -1,7 +1,5 @@
 """A folder of class folders, decoded once into a memory-mapped cache."""
 
-import hashlib
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,17 +7,16 @@ from pathlib import Path
 import numpy as np
 
 from supernet.data.decoding import DecodedOnDemand, decoded, fits_on_disk
+from supernet.data.digests import listing_digest
 from supernet.data.images import Dataset, ImageSet, Views, hold_out
-from supernet.errors import DataError
-from supernet.progress import Progress, silent
+from supernet.data.record import SPLITS, ImageRecord
+from supernet.data.survey import HOLDOUT_SHARE, Survey, survey
+from supernet.progress import Progress, note, silent
 
-__all__ = ["IMAGE_SUFFIXES", "PHOTOGRAPHS", "decoded", "load_folder", "stored_side"]
+__all__ = ["PHOTOGRAPHS", "decoded", "load_folder", "stored_side"]
 
-IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 PHOTOGRAPHS = Views(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 """Of ImageNet's pixels, which published networks were trained with."""
-
-_LAYOUT = "the folder needs train/<class>/<image> and val/<class>/<image>"
 
 
 def load_folder(
@@ -27,46 +24,54 @@ def load_folder(
     *,
     resolution: int,
     cache: Path,
-    holdout_share: float = 0.1,
+    holdout_share: float = HOLDOUT_SHARE,
     seed: int = 0,
+    known: ImageRecord | None = None,
+    seeded: bool = False,
     progress: Progress = silent,
 ) -> Dataset:
-    """Images from ``train/<class>/`` (weights, hold-out) and ``val/<class>/`` (test).
+    """Images of class folders, split as `supernet.data.layout` says.
 
     Every image is decoded once, its short side resized and its centre kept, with a
     margin of 1/7 for random crops, into one array below `cache` that later runs map
     into memory. Where the disk has no room for it, images are decoded batch by batch.
 
     Args:
-        folder: holds ``train`` and ``val``.
+        folder: of the images.
         resolution: largest input size that will be asked for.
         cache: folder for the decoded arrays.
         holdout_share: of every class's training images, kept for choosing subnets.
         seed: of that choice.
-        progress: told about every decoded image.
+        known: images whose use is decided, such as those that a run was trained on.
+        seeded: hold out by numbers of images, as runs were split that keep no record.
+        progress: told about every image, and what a user should know of the folder.
 
     Raises:
         DataError: a folder is missing or empty, classes differ, or images cannot be
             decoded.
     """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder", hint=_LAYOUT)
-    splits = {split: _list_images(folder / split) for split in ("train", "val")}
-    classes = tuple(splits["train"])
-    _check_classes(folder, classes, tuple(splits["val"]))
+    found = survey(folder, cache, holdout_share, seed, known=known, progress=progress)
+    if known is None and not seeded:
+        for text in found.notes:
+            note(progress, text)
     side = stored_side(resolution)
-    sets = {
-        split: _image_set(list(by_class.values()), side, cache, progress)
-        for split, by_class in splits.items()
-    }
-    rest, held = hold_out(sets["train"], holdout_share, seed)
+    sets = [
+        _image_set([list(map(Path, images)) for images in part.by_class], side, cache, progress)
+        for part in found.parts
+    ]
+    if seeded and len(sets) > 1:
+        rest, held = hold_out(sets[0], holdout_share, seed)
+        test = sets[1]
+    else:
+        rest, held, test = (_used(found, sets, split) for split in range(len(SPLITS)))
     return Dataset(
         name=folder.name,
-        classes=classes,
+        classes=found.record.classes,
         train=rest,
         holdout=held,
-        test=sets["val"],
+        test=test,
         views=PHOTOGRAPHS,
+        record=None if seeded else found.record,
     )
 
 
@@ -75,43 +80,10 @@ def stored_side(resolution: int) -> int:
     return math.ceil(resolution * 8 / 7)
 
 
-def _list_images(folder: Path) -> dict[str, list[Path]]:
-    """Images by class name, both sorted."""
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder", hint=_LAYOUT)
-    classes = sorted(path for path in folder.iterdir() if path.is_dir() and _seen(path))
-    if not classes:
-        raise DataError(f"{folder}: no class folders in it", hint=_LAYOUT)
-    found = {
-        path.name: sorted(
-            p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and _seen(p)
-        )
-        for path in classes
-    }
-    empty = [name for name, images in found.items() if not images]
-    if empty:
-        raise DataError(
-            f"{folder / empty[0]}: no image in it ({len(empty)} such class folders)",
-            hint=f"remove the folder or add images ({' '.join(IMAGE_SUFFIXES)})",
-        )
-    return found
-
-
-def _seen(path: Path) -> bool:
-    """Not hidden: tools leave folders and files behind that start with a dot."""
-    return not path.name.startswith(".")
-
-
-def _check_classes(folder: Path, train: Sequence[str], val: Sequence[str]) -> None:
-    if len(train) < 2:
-        raise DataError(f"{folder / 'train'}: needs at least 2 class folders, found {len(train)}")
-    differ = sorted(set(train) ^ set(val))
-    if differ:
-        where = "train" if differ[0] in train else "val"
-        raise DataError(
-            f"{folder}: train and val must have the same classes; {differ[0]!r} is only in "
-            f"{where} ({len(differ)} differ)"
-        )
+def _used(found: Survey, sets: Sequence[ImageSet], split: int) -> ImageSet:
+    """The images of a split, which are all in one part of the folder."""
+    owner = [(part.splits == split).any() for part in found.parts].index(True)
+    return sets[owner].chosen(found.parts[owner].splits == split)
 
 
 def _image_set(
@@ -119,21 +91,7 @@ def _image_set(
 ) -> ImageSet:
     paths = [path for images in by_class for path in images]
     labels = np.repeat(np.arange(len(by_class)), [len(images) for images in by_class])
-    stored = cache / f"{_fingerprint(paths, side)}.npy"
+    stored = cache / f"{listing_digest(map(str, paths), side)}.npy"
     if not fits_on_disk(paths, side, stored):
         return ImageSet(DecodedOnDemand(paths, side), labels)
     return ImageSet(decoded(paths, side, stored, progress), labels)
-
-
-def _fingerprint(paths: Sequence[Path], side: int) -> str:
-    """Changes when a file is added, removed, resized or written again."""
-    listing = [(str(path.resolve()), *_size_and_time(path)) for path in paths]
-    return hashlib.sha256(json.dumps([side, listing]).encode()).hexdigest()[:24]
-
-
-def _size_and_time(path: Path) -> tuple[int, int]:
-    try:
-        stat = path.stat()
-    except OSError:  # such as a link that leads nowhere: decoding will name it
-        return 0, 0
-    return stat.st_size, stat.st_mtime_ns

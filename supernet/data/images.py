@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from supernet.data.record import ImageRecord
 from supernet.errors import ConfigError, DataError
 
 __all__ = ["HOLDOUT_IMAGES", "Augment", "Dataset", "ImageSet", "Views", "hold_out"]
@@ -70,6 +71,10 @@ class ImageSet:
     def take(self, index: npt.NDArray[np.int64] | slice) -> "ImageSet":
         """The selection of the images at `index`, in that order; no pixels are copied."""
         return ImageSet(self._stored, self._labels, self._rows[index])
+
+    def chosen(self, mask: npt.NDArray[np.bool_]) -> "ImageSet":
+        """Those of the images that a mask over all stored ones, shape ``(M,)``, marks."""
+        return self.take(np.flatnonzero(mask[self._rows]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +143,8 @@ class Dataset:
     test: ImageSet
     """For reported accuracy only."""
     views: Views
+    record: ImageRecord | None = None
+    """Which images of a folder these are; none of data sets that cannot change."""
 
     @property
     def in_channels(self) -> int:

@@ -6,26 +6,36 @@ from supernet.data.embedded import load_fashion_mnist
 from supernet.data.folder import load_folder
 from supernet.data.images import Dataset
 from supernet.data.named import NAMED, load_named
+from supernet.data.record import ImageRecord
+from supernet.data.survey import survey
 from supernet.errors import DataError
 from supernet.files import nearest
 from supernet.places import user_folder
 from supernet.progress import Progress, silent
 
-__all__ = ["EMBEDDED", "absolute_source", "load_dataset"]
+__all__ = ["EMBEDDED", "absolute_source", "load_dataset", "survey_source"]
 
 EMBEDDED = "fashion_mnist"
 
 
 def load_dataset(
-    data: str, *, resolution: int, seed: int = 0, progress: Progress = silent
+    data: str,
+    *,
+    resolution: int,
+    seed: int = 0,
+    known: ImageRecord | None = None,
+    seeded: bool = False,
+    progress: Progress = silent,
 ) -> Dataset:
     """The embedded images, a published data set, or a folder of class folders.
 
     Args:
         data: ``fashion_mnist``, one of `NAMED` such as ``cifar10``, or a path to a folder
-            with ``train/`` and ``val/``, which goes first where both are there.
+            of class folders (`supernet.data.layout`), which goes first where both are there.
         resolution: largest input size that will be asked for.
         seed: of the hold-out split.
+        known: images of a folder whose use is decided (`load_folder`).
+        seeded: as `load_folder` has it.
         progress: told about every decoded image.
 
     Raises:
@@ -46,10 +56,41 @@ def load_dataset(
     return load_folder(
         Path(data),
         resolution=resolution,
-        cache=user_folder() / "images",
+        cache=_cache(),
         seed=seed,
+        known=known,
+        seeded=seeded,
         progress=progress,
     )
+
+
+def survey_source(
+    data: str,
+    *,
+    seed: int = 0,
+    known: ImageRecord | None = None,
+    progress: Progress = silent,
+) -> ImageRecord | None:
+    """Which images `load_dataset` would give, without decoding any.
+
+    None of data sets that cannot change, and of a folder that is not there.
+
+    Args:
+        data: as for `load_dataset`.
+        seed: of the hold-out split.
+        known: images of a folder whose use is decided.
+        progress: told about files that are read.
+
+    Raises:
+        DataError: the folder cannot be trained on.
+    """
+    if _is_name(data):
+        return None
+    return survey(Path(data), _cache(), seed=seed, known=known, progress=progress).record
+
+
+def _cache() -> Path:
+    return user_folder() / "images"
 
 
 def absolute_source(data: str) -> str:

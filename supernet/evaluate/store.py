@@ -25,23 +25,34 @@ __all__ = ["Condition", "Evidence", "Measured", "Pairs"]
 Values = npt.NDArray[np.float64]
 
 # SQLite's user_version; goes up when scores change, too. 1 did not set it; since 3 batches of
-# large images are smaller, since 4 those of small ones larger.
-_VERSION = 4
+# large images are smaller, since 4 those of small ones larger, since 5 conditions have a
+# fingerprint.
+_VERSION = 5
 _WAIT_S = 60.0  # for another process that writes
 _CHUNK = 500  # keys in one query; SQLite takes 999 at least
 _REMEASURE = "remove the file; accuracies are measured again"
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS conditions (
+_CONDITIONS = """(
     id INTEGER PRIMARY KEY, weights TEXT NOT NULL, data TEXT NOT NULL, split TEXT NOT NULL,
     images INTEGER NOT NULL, calibration_images INTEGER NOT NULL, precision TEXT NOT NULL,
-    UNIQUE (weights, data, split, images, calibration_images, precision)
-);
-CREATE TABLE IF NOT EXISTS evaluations (
+    fingerprint TEXT NOT NULL,
+    UNIQUE (weights, data, split, images, calibration_images, precision, fingerprint)
+)"""
+_SCHEMA = (
+    f"CREATE TABLE IF NOT EXISTS conditions {_CONDITIONS}",
+    """CREATE TABLE IF NOT EXISTS evaluations (
     condition INTEGER NOT NULL REFERENCES conditions (id), subnet TEXT NOT NULL,
     genes BLOB NOT NULL, top1 REAL NOT NULL, loss REAL NOT NULL, seconds REAL NOT NULL,
     PRIMARY KEY (condition, subnet)
-);
-"""
+)""",
+)
+_ADD_FINGERPRINT = (
+    f"CREATE TABLE conditions_new {_CONDITIONS}",
+    "INSERT INTO conditions_new SELECT id, weights, data, split, images, calibration_images, "
+    "precision, '' FROM conditions",
+    "DROP TABLE conditions",
+    "ALTER TABLE conditions_new RENAME TO conditions",
+)
+"""What makes a database of versions 2 to 4 one of this version: nothing is lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +62,7 @@ class Condition:
     weights: str
     """SHA-256 of the supernet's weights; where subnets are finetuned first, of how as well."""
     data: str
-    """The data set: its name, or the absolute path of its folder."""
+    """The data set: its name; of a folder without a fingerprint the absolute path."""
     split: Split
     """Which of its images."""
     images: int = 0
@@ -60,6 +71,9 @@ class Condition:
     """Training images for the batch norm statistics, at most."""
     precision: str = "fp32"
     """Of the computation."""
+    fingerprint: str = ""
+    """Of the training images and of those evaluated; empty for data sets that cannot change,
+    and for runs that kept none."""
 
 
 class Measured(NamedTuple):
@@ -97,7 +111,7 @@ class Evidence:
         with self._connect() as database:
             version = int(database.execute("PRAGMA user_version").fetchone()[0])
             if version != _VERSION:
-                self._make(database, version)
+                self._make(database)
 
     def lookup(self, condition: Condition, keys: Sequence[str]) -> Measured:
         """What is known of subnets, in the order of `keys` (`supernet.space.subnet_keys`)."""
@@ -173,12 +187,15 @@ class Evidence:
             rows = database.execute(query).fetchall()
         return [Condition(**dict(zip(_COLUMNS, row))) for row in rows]
 
-    def _make(self, database: sqlite3.Connection, version: int) -> None:
-        """Write the tables into an empty file.
+    def _make(self, database: sqlite3.Connection) -> None:
+        """Write the tables into an empty file, or bring those of an older version up to date.
 
         Raises:
             FileFormatError: it holds others.
         """
+        database.execute("BEGIN IMMEDIATE")
+        # another process may have done it while this one waited
+        version = int(database.execute("PRAGMA user_version").fetchone()[0])
         if version > _VERSION:
             raise FileFormatError(
                 f"{self.path}: version {version} of evaluations, this supernet reads {_VERSION}",
@@ -191,7 +208,12 @@ class Evidence:
                 "accuracies were measured",
                 hint=_REMEASURE,
             )
-        database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION};")
+        if "conditions" in tables and version < _VERSION:
+            for statement in _ADD_FINGERPRINT:
+                database.execute(statement)
+        for statement in _SCHEMA:
+            database.execute(statement)
+        database.execute(f"PRAGMA user_version = {_VERSION}")
 
     def _number(self, database: sqlite3.Connection, condition: Condition) -> int | None:
         where = " AND ".join(f"{name} = ?" for name in _COLUMNS)

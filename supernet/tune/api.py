@@ -115,6 +115,7 @@ def tune(  # noqa: PLR0913  # the options of a user
         plan=plan,
         data=absolute_source(data),
         images=len(dataset.train),
+        fingerprint=dataset.record.fingerprints()["train"] if dataset.record else "",
         holdout_images=len(dataset.holdout),
         folder=Path(folder) if folder is not None else STUDIES / asked.name,
         sampler=sampler,

@@ -12,7 +12,9 @@ __all__ = ["identity_of", "identity_problems"]
 _MOST = 6  # differences that are told
 
 
-def identity_of(plan: Plan, *, data: str, images: int, seed: int) -> dict[str, Any]:
+def identity_of(
+    plan: Plan, *, data: str, images: int, seed: int, fingerprint: str = ""
+) -> dict[str, Any]:
     """All that the values of trials depend on, as plain values.
 
     Args:
@@ -20,13 +22,15 @@ def identity_of(plan: Plan, *, data: str, images: int, seed: int) -> dict[str, A
         data: where the images are from.
         images: to train on.
         seed: of the trainings.
+        fingerprint: of the images to train on; empty where they cannot change.
     """
     document = study_document(plan.study)
     del document["name"], document["about"]
     base = plain(plan.recipe, plan.space)
     for part in base.values():
         del part["name"], part["about"]
-    return {"study": document, **base, "data": data, "images": images, "seed": seed}
+    found = {"study": document, **base, "data": data, "images": images, "seed": seed}
+    return found | ({"fingerprint": fingerprint} if fingerprint else {})
 
 
 def identity_problems(known: Any, now: Any) -> list[str]:

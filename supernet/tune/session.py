@@ -38,6 +38,8 @@ class Session:
     data: str
     images: int
     """To train on."""
+    fingerprint: str
+    """Of these; empty where they cannot change."""
     holdout_images: int
     folder: Path
     sampler: str
@@ -89,7 +91,13 @@ class Session:
         proposer = OptunaProposer(
             self.plan,
             Storage(self._storage),
-            identity_of(self.plan, data=self.data, images=self.images, seed=self.seed),
+            identity_of(
+                self.plan,
+                data=self.data,
+                images=self.images,
+                fingerprint=self.fingerprint,
+                seed=self.seed,
+            ),
             sampler=self.sampler,
             pruner=self.pruner,
             grace_epochs=self.grace_epochs,

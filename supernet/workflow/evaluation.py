@@ -129,14 +129,13 @@ class _Images:
         """Images of at least this size."""
         if resolution not in self._known:
             request = self.request
-            data = request.data
-            if data is None:
-                data = find_run(request.run).config().data
-            if not data:
-                raise ConfigError("data: the run has no images", hint="give some by --data")
-            self._known[resolution] = load_dataset(
-                data, resolution=resolution, progress=self._progress
-            )
+            if request.data is not None:
+                self._known[resolution] = load_dataset(
+                    request.data, resolution=resolution, progress=self._progress
+                )
+            else:
+                run = find_run(request.run)
+                self._known[resolution] = run.dataset(self._progress, resolution=resolution)
         return self._known[resolution]
 
 

@@ -90,7 +90,7 @@ def import_checkpoint(
         )
         # first the weights: a folder without them never looks like a run
         save_weights(run.checkpoints / "step-0" / "supernet.safetensors", supernet.state_dict())
-        return Run.create(run.folder, space, config)
+        return Run.create(run.folder, space, config, dataset.record if dataset else None)
 
 
 def _images(data: str | None, space: Space, progress: Progress) -> Dataset | None:

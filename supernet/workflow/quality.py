@@ -11,6 +11,7 @@ from supernet.evaluate import CALIBRATION_IMAGES, Evidence, Score, Split
 from supernet.files import fill, sha256
 from supernet.models import Supernet, extract, load_pretrained, save_weights
 from supernet.progress import Progress, silent
+from supernet.run_images import tell_changes
 from supernet.runs import Run
 from supernet.space import Space, Subnet, decode, largest, operators, total_macs, total_params
 from supernet.space.identify import fixed_space
@@ -61,6 +62,7 @@ def measure_quality(
         TrainingError: a loss is not finite.
     """
     _check(run, subnets, standalone)
+    tell_changes(run, progress)
     space = run.space()
     genes = random_pairs(space, subnets + len(_NAMES), seed)
     accuracies = Accuracies(run, device, progress, split=split)
@@ -235,6 +237,7 @@ def _begin(
         seed=config.seed,
         device=device,
         progress=progress,
+        like=run,
     )
 
 

@@ -14,6 +14,7 @@ from supernet.latency import LatencyTable
 from supernet.latency.targets import HERE
 from supernet.predict import AccuracyPredictor, load_predictor
 from supernet.progress import Progress, silent
+from supernet.run_images import tell_changes
 from supernet.runs import Run
 from supernet.search import (
     DEFAULT,
@@ -133,6 +134,7 @@ def search_run(
         ConfigError: an unknown target, objective or dimension; with `resume` no such search.
     """
     space, request = run.space(), _with_algorithm(request)
+    tell_changes(run, progress)
     steps = ladder_of(request, run) if request.measures else ()
     predicts = not steps or any(step.predicts for step in steps)
     # what is wrong with a predictor is said before anything is measured
@@ -143,6 +145,9 @@ def search_run(
     problem = _problem(space, request, tables, known)
     check_limits(problem)
     asked = {**request.as_dict(), "weights": sha256(run.weights())}
+    fingerprint = run.condition("holdout").fingerprint
+    if fingerprint:
+        asked["fingerprint"] = fingerprint
     if steps:  # what is asked next depends on what is known by then
         asked["at_once"] = request.workers
     name = _name(request, tables)

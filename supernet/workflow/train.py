@@ -17,6 +17,7 @@ from supernet.files import fill
 from supernet.latency import LatencyTable
 from supernet.models import Supernet
 from supernet.progress import Progress, silent
+from supernet.run_images import check_unchanged
 from supernet.runs import Run, RunConfig
 from supernet.space import Genes, Space, decode
 from supernet.space.layout import layout_of
@@ -64,20 +65,21 @@ def train_supernet(
     processes: Processes | None = None,
     progress: Progress = silent,
     each_epoch: EachEpoch | None = None,
+    like: Run | None = None,
 ) -> Run:
     """Train a supernet from the start; the run it made.
 
     Args:
         space: what may be chosen.
         recipe: how to train, and from which weights.
-        data: ``fashion_mnist``, another data set by name, or a folder with ``train/`` and
-            ``val/``.
+        data: ``fashion_mnist``, another data set by name, or a folder of class folders.
         folder: for the run; a new one below ``runs/`` when not given.
         seed: of everything that is random.
         device: where to train.
         processes: those that train together, and where (`supernet.train.joined_processes`).
         progress: told about every step.
         each_epoch: measures each epoch, in place of the accuracies after each phase.
+        like: a run on the same data, whose hold-out and test images are kept apart here, too.
 
     Raises:
         DataError: the images are missing or broken.
@@ -88,45 +90,52 @@ def train_supernet(
     check_device(processes.device)
     now = datetime.datetime.now(datetime.UTC)
     with claimed_run(folder, space, now, processes) as run:
-        return _begun(run, space, recipe, data, now, seed, processes, progress, each_epoch)
+        check_norms(space, recipe, processes)
+        recipe = processes.broadcast(at_precision(recipe, processes.device))
+        size, telling = space.resolutions[-1], progress if processes.is_main else silent
+        with processes.one_a_machine_first():
+            if like is not None:
+                dataset = like.dataset(telling, resolution=size)
+            else:
+                dataset = load_dataset(data, resolution=size, seed=seed, progress=telling)
+        config = RunConfig(
+            data=absolute_source(data),
+            classes=dataset.classes,
+            in_channels=dataset.in_channels,
+            mean=dataset.views.mean,
+            std=dataset.views.std,
+            images=len(dataset.train),
+            holdout_images=len(dataset.holdout),
+            recipe={},  # until it is complete
+            seed=seed,
+            device=processes.device,
+            versions={"supernet": __version__, "torch": str(torch.__version__)},
+            created=now.isoformat(timespec="seconds"),
+        )
+        return _begun(run, space, recipe, config, dataset, processes, progress, each_epoch)
 
 
 def _begun(
     run: Run,
     space: Space,
     recipe: Recipe,
-    data: str,
-    now: datetime.datetime,
-    seed: int,
+    config: RunConfig,
+    dataset: Dataset,
     processes: Processes,
     progress: Progress,
     each_epoch: EachEpoch | None,
 ) -> Run:
     """The run, trained in a folder that is held."""
-    check_norms(space, recipe, processes)
-    recipe = processes.broadcast(at_precision(recipe, processes.device))
-    with processes.one_a_machine_first():
-        dataset = load_dataset(data, resolution=space.resolutions[-1], seed=seed, progress=progress)
     # refused before anything is fetched
-    for images in (dataset.train, *(image_halves(dataset, seed) if recipe.searching else ())):
+    for images in (
+        dataset.train,
+        *(image_halves(dataset, config.seed) if recipe.searching else ()),
+    ):
         steps_per_epoch(len(images), recipe.batch_size)
     own = _of_images(space, dataset.classes, dataset.in_channels)
     with processes.one_a_machine_first():
         recipe, tables = prepared(own, recipe, progress if processes.is_main else silent)
-    config = RunConfig(
-        data=absolute_source(data),
-        classes=dataset.classes,
-        in_channels=dataset.in_channels,
-        mean=dataset.views.mean,
-        std=dataset.views.std,
-        images=len(dataset.train),
-        holdout_images=len(dataset.holdout),
-        recipe=asdict(absolute_sources(recipe)),
-        seed=seed,
-        device=processes.device,
-        versions={"supernet": __version__, "torch": str(torch.__version__)},
-        created=now.isoformat(timespec="seconds"),
-    )
+    config = replace(config, recipe=asdict(absolute_sources(recipe)))
     supernet = seeded_supernet(own, config.seed)
     if recipe.init:
         start_from(supernet, recipe.init, progress)
@@ -135,7 +144,7 @@ def _begun(
     )
     if processes.is_main:
         keep_tables(run, tables)
-        Run.create(run.folder, space, config)
+        Run.create(run.folder, space, config, dataset.record)
     return _trained(run, trainer, processes, progress)
 
 
@@ -177,6 +186,7 @@ def _resumed(
     recipe = fill(Recipe, config.recipe, "recipe")
     check_norms(run.space(), recipe, processes)  # their number may be another now
     with processes.one_a_machine_first():
+        check_unchanged(run)
         dataset = run.dataset(progress)
     if config.images not in (0, len(dataset.train)):
         raise ConfigError(

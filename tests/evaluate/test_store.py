@@ -1,5 +1,6 @@
 """Evidence is kept whole, whoever writes and whatever interrupts."""
 
+import contextlib
 import math
 import multiprocessing
 import sqlite3
@@ -154,7 +155,7 @@ def test_a_file_of_a_newer_version_is_refused(path: Path) -> None:
     database = sqlite3.connect(path)
     database.execute("PRAGMA user_version = 99")
     database.close()
-    with pytest.raises(FileFormatError, match="version 99 of evaluations, this supernet reads 4"):
+    with pytest.raises(FileFormatError, match="version 99 of evaluations, this supernet reads 5"):
         Evidence(path)
 
 
@@ -198,3 +199,29 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"missing/a.*: unable to open database file"):
         Evidence(tmp_path / "missing" / "a")
+
+
+def test_what_a_version_without_fingerprints_measured_is_kept(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.executescript(
+            """
+            CREATE TABLE conditions (id INTEGER PRIMARY KEY, weights TEXT NOT NULL, data TEXT
+            NOT NULL, split TEXT NOT NULL, images INTEGER NOT NULL, calibration_images INTEGER
+            NOT NULL, precision TEXT NOT NULL, UNIQUE (weights, data, split, images,
+            calibration_images, precision));
+            CREATE TABLE evaluations (condition INTEGER NOT NULL REFERENCES conditions (id),
+            subnet TEXT NOT NULL, genes BLOB NOT NULL, top1 REAL NOT NULL, loss REAL NOT NULL,
+            seconds REAL NOT NULL, PRIMARY KEY (condition, subnet));
+            INSERT INTO conditions VALUES (7, 'abc', 'noise', 'holdout', 100, 100, 'fp32');
+            INSERT INTO evaluations VALUES (7, 'a', x'0001', 51.5, 1.0, 0.5);
+            PRAGMA user_version = 4;
+            """
+        )
+    known = Evidence(path)
+    assert known.lookup(condition(), ["a"]).top1.tolist() == [51.5]
+    other = condition(fingerprint="of other images")
+    assert math.isnan(known.lookup(other, ["a"]).top1[0])
+    known.add(other, [row("a", 33.0)])
+    assert known.conditions() == [condition(), other]
+    assert Evidence(path).lookup(condition(), ["a"]).top1.tolist() == [51.5]
+    assert Evidence(path).lookup(other, ["a"]).top1.tolist() == [33.0]

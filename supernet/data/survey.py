@@ -1,0 +1,167 @@
+"""What a folder of images holds and what each is used for, before any is decoded."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from supernet.data.digests import digests_of, listing_digest
+from supernet.data.images import HOLDOUT_IMAGES
+from supernet.data.layout import Layout, find_layout
+from supernet.data.record import ImageRecord
+from supernet.data.shares import cut
+from supernet.errors import DataError
+from supernet.progress import Progress, silent
+
+__all__ = ["HOLDOUT_SHARE", "TEST_SHARE", "Part", "Survey", "survey"]
+
+HOLDOUT_SHARE = 0.1
+"""Of every class's training images, kept for choosing subnets."""
+TEST_SHARE = 0.2
+"""Of the images of a folder that has no test images, cut from it."""
+_TRAIN, _HOLDOUT, _TEST, _UNUSED = range(4)
+_MOST = 5  # names that are told
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Part:
+    """The images of one split folder."""
+
+    by_class: tuple[tuple[str, ...], ...]
+    """Paths, in the order of the classes."""
+    digests: npt.NDArray[np.uint64]
+    """Of the contents in that order, ``(N,)``."""
+    splits: npt.NDArray[np.uint8]
+    """What each is used for, as in an `ImageRecord`, ``(N,)``; changed while it is decided."""
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """Class of each, ``(N,)``."""
+        return np.repeat(np.arange(len(self.by_class)), [len(images) for images in self.by_class])
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Survey:
+    """The images of a folder, each with its use."""
+
+    parts: tuple[Part, ...]
+    """Split folders; the training images are in the first."""
+    record: ImageRecord
+    notes: tuple[str, ...]
+    """What a user should know, a line each."""
+
+
+def survey(
+    folder: Path,
+    cache: Path,
+    holdout_share: float = HOLDOUT_SHARE,
+    seed: int = 0,
+    *,
+    known: ImageRecord | None = None,
+    progress: Progress = silent,
+) -> Survey:
+    """List the images of a folder and decide what they are used for.
+
+    Args:
+        folder: of the images.
+        cache: folder for digests of their contents.
+        holdout_share: of every class's training images.
+        seed: of the choice of the hold-out images, not of that of test images.
+        known: images whose use is decided already.
+        progress: told about files that are read.
+
+    Raises:
+        DataError: a folder is missing or empty, or classes do not fit.
+    """
+    layout = find_layout(folder)
+    read = [
+        _part(by_class, use, cache, progress)
+        for by_class, use in (
+            (layout.train, _TRAIN),
+            (layout.holdout, _HOLDOUT),
+            (layout.test, _TEST),
+        )
+        if by_class
+    ]
+    notes = list(layout.notes)
+    train = read[0]
+    if not layout.test:
+        _use(train, _TEST, TEST_SHARE, "test images", known, most=len(train.digests))
+        count = int((train.splits == _TEST).sum())
+        notes.append(
+            f"{folder.name}: has no test images, so {count:,} of its {len(train.digests):,} are "
+            "kept for testing, always the same ones"
+        )
+    if layout.holdout:
+        spare = ~cut(read[1].digests, read[1].labels, 1.0, f"hold-out {seed}")
+        read[1].splits[spare] = _UNUSED
+    else:
+        _use(train, _HOLDOUT, holdout_share, f"hold-out {seed}", known, most=HOLDOUT_IMAGES)
+    record = ImageRecord(
+        classes=layout.classes,
+        digests=np.concatenate([part.digests for part in read]),
+        labels=np.concatenate([part.labels for part in read]),
+        splits=np.concatenate([part.splits for part in read]),
+    )
+    _check(folder, record)
+    notes += _few(layout, train) + _twice(read)
+    return Survey(tuple(read), record, tuple(notes))
+
+
+def _part(by_class: tuple[tuple[str, ...], ...], use: int, cache: Path, progress: Progress) -> Part:
+    paths = [path for images in by_class for path in images]
+    digests = digests_of(paths, listing_digest(paths), cache, progress)
+    return Part(by_class, digests, np.full(len(paths), use, dtype=np.uint8))
+
+
+def _use(
+    part: Part, use: int, share: float, salt: str, known: ImageRecord | None, *, most: int
+) -> None:
+    """Cut a share of a part's training images; those that are known keep their use."""
+    rows = np.flatnonzero(part.splits == _TRAIN)
+    chosen = cut(part.digests[rows], part.labels[rows], share, salt, most=most)
+    if known is not None:
+        decided = np.isin(part.digests[rows], known.digests[known.splits != _UNUSED])
+        chosen[decided] = np.isin(part.digests[rows], known.digests[known.splits == use])[decided]
+    part.splits[rows[chosen]] = use
+
+
+def _check(folder: Path, record: ImageRecord) -> None:
+    for split, what in ((_TRAIN, "to train on"), (_HOLDOUT, "to hold out"), (_TEST, "to test on")):
+        if not (record.splits == split).any():
+            raise DataError(
+                f"{folder}: too few images: there is none left {what}",
+                hint="every class needs at least 3 images, better 50",
+            )
+
+
+def _few(layout: Layout, train: Part) -> list[str]:
+    """Classes of which nothing can be kept back."""
+    wanted = [split for split, own in ((_HOLDOUT, layout.holdout), (_TEST, layout.test)) if not own]
+    lone: Mapping[str, int] = {
+        name: len(images)
+        for label, (name, images) in enumerate(zip(layout.classes, layout.train))
+        if any(not (train.splits[train.labels == label] == split).any() for split in wanted)
+    }
+    if not lone:
+        return []
+    names = ", ".join(f"{name!r} ({count})" for name, count in list(lone.items())[:_MOST])
+    more = f" and {len(lone) - _MOST} more" if len(lone) > _MOST else ""
+    return [
+        f"too few images to keep some back for choosing or testing: {names}{more}; add some, or "
+        "remove the folder"
+    ]
+
+
+def _twice(parts: list[Part]) -> list[str]:
+    """Images that are in the training folder and in another."""
+    trained = np.unique(parts[0].digests)
+    count = sum(int(np.isin(part.digests, trained).sum()) for part in parts[1:])
+    if not count:
+        return []
+    return [
+        f"{count:,} of the images to choose by or to test on are copies of training images: "
+        "accuracies on them come out too high"
+    ]

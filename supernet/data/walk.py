@@ -1,0 +1,181 @@
+"""One walk over folders of images: what is an image there, and what is left out.
+
+A file whose suffix is known is never opened. One without a suffix, or with one that says
+nothing, is recognised by its first bytes. Paths are text here: to make a `Path` of each takes
+longer than all the rest.
+"""
+
+import importlib
+import mimetypes
+import os
+from collections import Counter
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+__all__ = ["Walk", "image_suffixes"]
+
+_LITTER = frozenset(
+    (
+        "#recycle",
+        "#snapshot",
+        "$recycle.bin",
+        "@eadir",
+        "@recently-snapshot",
+        "@recycle",
+        "__macosx",
+        "__pycache__",
+        "lost+found",
+        "system volume information",
+        "desktop.ini",
+        "thumbs.db",
+    )
+)
+"""Folders and files that tools leave behind, in small letters."""
+_NO_PHOTOGRAPHS = frozenset(("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "PDF", "WMF"))
+"""Formats that Pillow names, and reads only with help from elsewhere or not at all."""
+_OPTIONAL = {"AVIF": "avif", "JPEG2000": "jpg_2000", "WEBP": "webp"}
+"""Formats that a build of Pillow may lack, and what it calls them."""
+_BY_CONTENT = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "JPEG2000", "PNG", "TIFF", "WEBP")
+"""Formats whose first bytes cannot be those of a text."""
+_HEIF = "no decoder: pip install pillow-heif"
+_RAW = "as the camera stores it: convert to TIFF or JPEG"
+_NEEDS = {
+    **dict.fromkeys((".heic", ".heif", ".hif"), _HEIF),
+    ".avif": "no decoder: pip install -U pillow",
+    ".jxl": "no decoder: convert to PNG",
+    **dict.fromkeys((".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".rw2"), _RAW),
+    **dict.fromkeys((".eps", ".svg", ".wmf"), "drawings: convert to PNG"),
+}
+"""Images that cannot be read as they are, and what to do about it."""
+_PREFIX = 32  # bytes that are looked at
+
+
+@lru_cache(maxsize=1)
+def image_suffixes() -> frozenset[str]:
+    """Suffixes, in small letters, of files that Pillow can read here; with its plugins."""
+    from PIL import Image, features
+
+    if find_spec("pillow_heif") is not None:
+        importlib.import_module("pillow_heif").register_heif_opener()
+    Image.init()
+    built = features.get_supported()
+    lacking = {name for name, feature in _OPTIONAL.items() if feature not in built}
+    readable = Image.OPEN.keys() - _NO_PHOTOGRAPHS - lacking
+    known = Image.registered_extensions().items()
+    return frozenset(suffix for suffix, name in known if name in readable)
+
+
+@lru_cache(maxsize=1)
+def _other_suffixes() -> frozenset[str]:
+    """Suffixes of files that are surely no images, so that they need not be opened."""
+    known = mimetypes.MimeTypes().types_map[True]
+    other = {suffix for suffix, kind in known.items() if not kind.startswith("image/")}
+    return frozenset(other - image_suffixes())
+
+
+class Walk:
+    """Lists images below folders, and counts the files that are left out, by kind.
+
+    Hidden files and folders and those of other tools are passed over without a word. Links
+    are followed; a folder that was seen before, below the same start, is not seen again.
+    """
+
+    def __init__(self) -> None:
+        self.left_out: Counter[str] = Counter()
+        """Files by what they are, in words."""
+
+    def folders(self, folder: Path) -> dict[str, Path]:
+        """The folders in `folder`, by name, sorted; its files are counted as left out."""
+        found: dict[str, Path] = {}
+        with os.scandir(folder) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if _is_litter(entry.name):
+                    continue
+                if entry.is_dir():
+                    found[entry.name] = Path(entry.path)
+                elif self._is_image(entry):
+                    self.left_out["outside of class folders"] += 1
+        return found
+
+    def images(self, folder: Path) -> list[str]:
+        """The paths of the images at any depth below `folder`, sorted."""
+        found: list[str] = []
+        seen: set[tuple[int, int]] = set()
+        waiting = [str(folder)]
+        while waiting:
+            current = waiting.pop()
+            stat = Path(current).stat()
+            if (stat.st_dev, stat.st_ino) in seen:
+                continue
+            seen.add((stat.st_dev, stat.st_ino))
+            waiting += self._listed(current, found)
+        found.sort(key=_parts if len(seen) > 1 else None)  # by folders, where there are several
+        return found
+
+    def told(self) -> str:
+        """One line about what was left out; empty where nothing was."""
+        if not self.left_out:
+            return ""
+        total = sum(self.left_out.values())
+        parts = (f"{count:,} {kind}" for kind, count in self.left_out.most_common())
+        return f"left out {total:,} file{'s' * (total > 1)}: {', '.join(parts)}"
+
+    def _listed(self, folder: str, found: list[str]) -> list[str]:
+        """Add the images in a folder to `found`; the folders in it, the last first."""
+        known, inner = image_suffixes(), []
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                name = entry.name
+                if name[0] == "." or name.lower() in _LITTER:
+                    continue
+                # a file with the right suffix is the usual case: one look-up, never opened
+                if name[name.rfind(".") :].lower() in known and entry.is_file():
+                    found.append(entry.path)
+                elif entry.is_dir():
+                    inner.append(entry.path)
+                elif self._is_image(entry):
+                    found.append(entry.path)
+        return sorted(inner, reverse=True)
+
+    def _is_image(self, entry: "os.DirEntry[str]") -> bool:
+        """Whether a file is an image; what is none is counted."""
+        suffix = Path(entry.name).suffix.lower()
+        if not entry.is_file():
+            kind = "leading nowhere (links)" if entry.is_symlink() else "pipes or devices"
+        elif suffix in image_suffixes():
+            return True
+        elif suffix in _NEEDS:
+            kind = f"{suffix} ({_NEEDS[suffix]})"
+        elif suffix not in _other_suffixes() and _holds_image(entry.path):
+            return True
+        else:
+            kind = "not images"
+        self.left_out[kind] += 1
+        return False
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    return Path(path).parts
+
+
+def _is_litter(name: str) -> bool:
+    return name[0] == "." or name.lower() in _LITTER
+
+
+def _holds_image(path: str) -> bool:
+    """Whether a file begins as an image does, and Pillow can read its header."""
+    from PIL import Image
+
+    image_suffixes()  # all formats are known then
+    try:
+        with Path(path).open("rb") as handle:
+            prefix = handle.read(_PREFIX)
+        accepting = ((name, Image.OPEN[name][1]) for name in _BY_CONTENT if name in Image.OPEN)
+        likely = [name for name, accepts in accepting if accepts and accepts(prefix) is True]
+        if not likely:
+            return False
+        with Image.open(path, formats=likely):
+            return True
+    except (OSError, ValueError, SyntaxError):  # unreadable, or it only begins like one
+        return False
