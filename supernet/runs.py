@@ -31,6 +31,7 @@ from supernet.errors import ConfigError, FileFormatError
 from supernet.evaluate import CALIBRATION_IMAGES, Condition, Split, resolved_device
 from supernet.files import read_as, sha256, write_document
 from supernet.progress import Progress, silent
+from supernet.reading import Reading
 from supernet.space import Precision, Space, load_space, save_space
 
 if TYPE_CHECKING:  # torch is loaded by what needs weights or images
@@ -52,6 +53,9 @@ RUNS = Path("runs")
 """Where runs are made and looked for, below the working directory."""
 
 _VERSION = 1
+
+OLD_READING = Reading(integers=(0.0, 65535.0), floats=(0.0, 255.0), looked=True)
+"""Of runs that do not tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +84,8 @@ class RunConfig:
     """Training images, without those held out; 0 where that is not known."""
     holdout_images: int = 0
     """Images held out, capped by `supernet.data.HOLDOUT_IMAGES`; 0 where not known."""
+    reading: Reading = OLD_READING
+    """How picture files became pixels."""
     imported: dict[str, str] = field(default_factory=dict)
     """Where the weights came from (``source``, ``sha256``), if they were not trained here."""
 
@@ -317,7 +323,11 @@ class Run:
             )
         space = load_space(self.folder / "space.yaml")
         dataset = load_dataset(
-            data, resolution=space.resolutions[-1], seed=config.seed, progress=progress
+            data,
+            resolution=space.resolutions[-1],
+            seed=config.seed,
+            reading=config.reading if data == config.data else config.reading.elsewhere,
+            progress=progress,
         )
         if config.data and dataset.classes != config.classes:
             raise ConfigError(f"{data}: its classes are not those that the run was trained with")

@@ -33,6 +33,7 @@ LEVELS = (
         "metrics",
         "presets",
         "progress",
+        "reading",
         "studies",
         "threads",
     ),

@@ -1,19 +1,17 @@
 """A folder of class folders, decoded once into a memory-mapped cache."""
 
-import hashlib
-import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from supernet.data.decoding import DecodedOnDemand, decoded, fits_on_disk
-from supernet.data.images import Dataset, ImageSet, Views, hold_out
+from supernet.data.images import Dataset, Views, hold_out
+from supernet.data.photographs import image_sets
 from supernet.errors import DataError
 from supernet.progress import Progress, silent
+from supernet.reading import FRESH, Reading
 
-__all__ = ["IMAGE_SUFFIXES", "PHOTOGRAPHS", "decoded", "load_folder", "stored_side"]
+__all__ = ["IMAGE_SUFFIXES", "PHOTOGRAPHS", "load_folder", "photograph_views", "stored_side"]
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 PHOTOGRAPHS = Views(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
@@ -29,6 +27,7 @@ def load_folder(
     cache: Path,
     holdout_share: float = 0.1,
     seed: int = 0,
+    reading: Reading = FRESH,
     progress: Progress = silent,
 ) -> Dataset:
     """Images from ``train/<class>/`` (weights, hold-out) and ``val/<class>/`` (test).
@@ -43,6 +42,7 @@ def load_folder(
         cache: folder for the decoded arrays.
         holdout_share: of every class's training images, kept for choosing subnets.
         seed: of that choice.
+        reading: how picture files become pixels: as asked for, or as it was found before.
         progress: told about every decoded image.
 
     Raises:
@@ -55,10 +55,14 @@ def load_folder(
     classes = tuple(splits["train"])
     _check_classes(folder, classes, tuple(splits["val"]))
     side = stored_side(resolution)
-    sets = {
-        split: _image_set(list(by_class.values()), side, cache, progress)
-        for split, by_class in splits.items()
-    }
+    sets, reading = image_sets(
+        folder,
+        {split: list(by_class.values()) for split, by_class in splits.items()},
+        side=side,
+        cache=cache,
+        reading=reading,
+        progress=progress,
+    )
     rest, held = hold_out(sets["train"], holdout_share, seed)
     return Dataset(
         name=folder.name,
@@ -66,8 +70,14 @@ def load_folder(
         train=rest,
         holdout=held,
         test=sets["val"],
-        views=PHOTOGRAPHS,
+        views=photograph_views(reading),
+        reading=reading,
     )
+
+
+def photograph_views(reading: Reading) -> Views:
+    """How photographs are seen: whole where they were made square without a cut."""
+    return PHOTOGRAPHS if reading.fit == "crop" else replace(PHOTOGRAPHS, frame=1.0)
 
 
 def stored_side(resolution: int) -> int:
@@ -112,28 +122,3 @@ def _check_classes(folder: Path, train: Sequence[str], val: Sequence[str]) -> No
             f"{folder}: train and val must have the same classes; {differ[0]!r} is only in "
             f"{where} ({len(differ)} differ)"
         )
-
-
-def _image_set(
-    by_class: Sequence[Sequence[Path]], side: int, cache: Path, progress: Progress
-) -> ImageSet:
-    paths = [path for images in by_class for path in images]
-    labels = np.repeat(np.arange(len(by_class)), [len(images) for images in by_class])
-    stored = cache / f"{_fingerprint(paths, side)}.npy"
-    if not fits_on_disk(paths, side, stored):
-        return ImageSet(DecodedOnDemand(paths, side), labels)
-    return ImageSet(decoded(paths, side, stored, progress), labels)
-
-
-def _fingerprint(paths: Sequence[Path], side: int) -> str:
-    """Changes when a file is added, removed, resized or written again."""
-    listing = [(str(path.resolve()), *_size_and_time(path)) for path in paths]
-    return hashlib.sha256(json.dumps([side, listing]).encode()).hexdigest()[:24]
-
-
-def _size_and_time(path: Path) -> tuple[int, int]:
-    try:
-        stat = path.stat()
-    except OSError:  # such as a link that leads nowhere: decoding will name it
-        return 0, 0
-    return stat.st_size, stat.st_mtime_ns

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from supernet.errors import ConfigError, DataError
+from supernet.reading import FRESH, Reading
 
 __all__ = ["HOLDOUT_IMAGES", "Augment", "Dataset", "ImageSet", "Views", "hold_out"]
 
@@ -138,6 +139,8 @@ class Dataset:
     test: ImageSet
     """For reported accuracy only."""
     views: Views
+    reading: Reading = FRESH
+    """How its picture files became pixels."""
 
     @property
     def in_channels(self) -> int:

@@ -9,6 +9,7 @@ from supernet.data.named import NAMED, load_named
 from supernet.errors import DataError
 from supernet.files import nearest, user_folder
 from supernet.progress import Progress, silent
+from supernet.reading import FRESH, Reading
 
 __all__ = ["EMBEDDED", "absolute_source", "load_dataset"]
 
@@ -16,7 +17,12 @@ EMBEDDED = "fashion_mnist"
 
 
 def load_dataset(
-    data: str, *, resolution: int, seed: int = 0, progress: Progress = silent
+    data: str,
+    *,
+    resolution: int,
+    seed: int = 0,
+    reading: Reading = FRESH,
+    progress: Progress = silent,
 ) -> Dataset:
     """The embedded images, a published data set, or a folder of class folders.
 
@@ -25,6 +31,8 @@ def load_dataset(
             with ``train/`` and ``val/``, which goes first where both are there.
         resolution: largest input size that will be asked for.
         seed: of the hold-out split.
+        reading: how picture files become pixels: as asked for, or as it was found before; of
+            effect on a folder, and its `fit` on data sets of photographs.
         progress: told about every decoded image.
 
     Raises:
@@ -36,7 +44,9 @@ def load_dataset(
         if data == EMBEDDED:
             return load_fashion_mnist(seed=seed)
         if data in NAMED:
-            return load_named(data, resolution=resolution, seed=seed, progress=progress)
+            return load_named(
+                data, resolution=resolution, seed=seed, reading=reading, progress=progress
+            )
         if Path(data).name == data:
             raise DataError(
                 f"{data}: no such folder, nor a data set by that name; "
@@ -47,6 +57,7 @@ def load_dataset(
         resolution=resolution,
         cache=user_folder() / "images",
         seed=seed,
+        reading=reading,
         progress=progress,
     )
 

@@ -17,6 +17,7 @@ from supernet.files import fill
 from supernet.latency import LatencyTable
 from supernet.models import Supernet
 from supernet.progress import Progress, silent
+from supernet.reading import FRESH, Reading
 from supernet.runs import Run, RunConfig, check_new, new_run_folder
 from supernet.space import Genes, Space, decode
 from supernet.space.layout import layout_of
@@ -60,6 +61,7 @@ def train_supernet(
     seed: int = 0,
     device: str = "cpu",
     processes: Processes | None = None,
+    reading: Reading = FRESH,
     progress: Progress = silent,
     each_epoch: EachEpoch | None = None,
 ) -> Run:
@@ -74,6 +76,7 @@ def train_supernet(
         seed: of everything that is random.
         device: where to train.
         processes: those that train together, and where (`supernet.train.joined_processes`).
+        reading: how picture files become pixels.
         progress: told about every step.
         each_epoch: measures each epoch, in place of the accuracies after each phase.
 
@@ -89,7 +92,8 @@ def train_supernet(
     check_new(folder)  # in all processes: the first makes it when all of them have images
     recipe = processes.broadcast(at_precision(recipe, processes.device))
     with processes.one_a_machine_first():
-        dataset = load_dataset(data, resolution=space.resolutions[-1], seed=seed, progress=progress)
+        told: Any = {"seed": seed, "reading": reading, "progress": progress}
+        dataset = load_dataset(data, resolution=space.resolutions[-1], **told)
     # refused before anything is fetched
     for images in (dataset.train, *(image_halves(dataset, seed) if recipe.searching else ())):
         steps_per_epoch(len(images), recipe.batch_size)
@@ -104,6 +108,7 @@ def train_supernet(
         std=dataset.views.std,
         images=len(dataset.train),
         holdout_images=len(dataset.holdout),
+        reading=dataset.reading,
         recipe=asdict(absolute_sources(recipe)),
         seed=seed,
         device=processes.device,

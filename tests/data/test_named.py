@@ -127,7 +127,7 @@ def test_what_was_kept_is_mapped_and_torchvision_not_asked_again(
     folder = made(name, home)
     first = load_dataset(name, resolution=14, seed=3)
     folder.rename(home / "gone")
-    monkeypatch.setattr(decoding, "_decode", None)
+    monkeypatch.setattr(decoding.Square, "decoded", None)
     monkeypatch.setitem(sys.modules, "torchvision.datasets", None)
     again = load_dataset(name, resolution=14, seed=3)
     assert again.classes == first.classes
