@@ -128,9 +128,15 @@ def progress_bar() -> Iterator[Progress]:
         TimeRemainingColumn(),
     )
     tasks: dict[str, Any] = {}
+    notes: set[str] = set()
     with Bars(*columns, console=Console(stderr=True)) as bars:
 
         def show(done: int, total: int, text: str) -> None:
+            if total == 0:
+                if text not in notes:
+                    bars.console.print(f"note: {text}", markup=False, highlight=False)
+                notes.add(text)
+                return
             kind = text.split(",", maxsplit=1)[0]  # phases of a training share one bar
             if kind not in tasks or bars.tasks[tasks[kind]].finished:
                 tasks[kind] = bars.add_task(text, total=total)
@@ -142,8 +148,14 @@ def progress_bar() -> Iterator[Progress]:
 def _lines() -> Progress:
     """Prints the first and last step of each kind of work, and one every 20 seconds."""
     last: dict[str, Any] = {"text": None, "time": 0.0}
+    notes: set[str] = set()
 
     def show(done: int, total: int, text: str) -> None:
+        if total == 0:
+            if text not in notes:
+                click.echo(f"note: {text}", err=True)
+            notes.add(text)
+            return
         now = time.monotonic()
         changed = text != last["text"]
         if changed or done == total or now - last["time"] >= _QUIET_SECONDS:

@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from supernet.data.pictures import deep_kind, deep_values, extremes, levels_of
-from supernet.progress import note
+from supernet.progress import Progress, note
 from supernet.reading import Reading
 
 __all__ = ["looked_at"]
@@ -20,7 +20,7 @@ _HEADERS, _DECODED = 4000, 200
 _DARK = 8  # times darker than white: worth a word
 
 
-def looked_at(paths: Sequence[Path], reading: Reading) -> Reading:
+def looked_at(paths: Sequence[Path], reading: Reading, progress: Progress) -> Reading:
     """`reading` with the black and white of the files that hold more than 8 bits; tells them."""
     may_be = [path for path in paths if path.suffix.lower() not in _NEVER_DEEP]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -29,7 +29,7 @@ def looked_at(paths: Sequence[Path], reading: Reading) -> Reading:
     for kind in ("integer", "float"):
         deep = [path for path, this in zip(some, kinds) if this == kind]
         if deep:
-            found[kind] = _levels(kind, deep, len(some))
+            found[kind] = _levels(kind, deep, len(some), progress)
     return replace(
         reading, integers=found.get("integer", ()), floats=found.get("float", ()), looked=True
     )
@@ -48,7 +48,7 @@ def _kind(path: Path) -> str:
         return ""
 
 
-def _levels(kind: str, paths: Sequence[Path], seen: int) -> tuple[float, ...]:
+def _levels(kind: str, paths: Sequence[Path], seen: int, progress: Progress) -> tuple[float, ...]:
     """Black and white of all of these, told in a line."""
 
     def ends(path: Path) -> tuple[float, float] | None:
@@ -66,11 +66,12 @@ def _levels(kind: str, paths: Sequence[Path], seen: int) -> tuple[float, ...]:
     black, white = levels_of(kind, low, high)
     highs = sorted(high for _, high in decoded)
     middle = highs[len(highs) // 2]
-    dark = middle - black < (white - black) / _DARK
+    dark = ""
+    if middle - black < (white - black) / _DARK:
+        dark = f" (half of them stay below {middle:,g}: dark)"
     note(
+        progress,
         f"{len(paths):,} of {seen:,} images looked at hold {kind}s of more than 8 bits, from "
-        f"{low:,g} to {high:,g}: in all such {black:,g} becomes black and {white:,g} white"
-        + f" (half of them stay below {middle:,g}: dark)"
-        * dark
+        f"{low:,g} to {high:,g}: in all such {black:,g} becomes black and {white:,g} white{dark}",
     )
     return black, white

@@ -50,7 +50,7 @@ def image_sets(
     first = not reading.looked
     paths = {split: [p for some in by_class for p in some] for split, by_class in splits.items()}
     if first:
-        reading = looked_at([path for some in paths.values() for path in some], reading)
+        reading = looked_at([path for some in paths.values() for path in some], reading, progress)
     square = Square(side=side, fit=reading.fit, levels=reading.levels)
     stores = {
         split: _stored(some, root / split, square, cache, progress) for split, some in paths.items()
@@ -63,8 +63,8 @@ def image_sets(
     }
     total = sum(map(len, paths.values()))
     if first:
-        _tell_odd(paths, stores, square, total)
-        reading = _without_broken(root, reading, broken, total, cache)
+        _tell_odd(paths, stores, square, total, progress)
+        reading = _without_broken(root, reading, broken, total, cache, progress)
     else:
         fresh = {name: why for name, why in broken.items() if name not in reading.left_out}
         _refuse(root, fresh, total, cache, "put them back as they were")
@@ -115,15 +115,21 @@ def _remove_superseded(path: Path, rows: Rows) -> None:
 
 
 def _without_broken(
-    root: Path, reading: Reading, broken: Mapping[str, str], total: int, cache: Path
+    root: Path,
+    reading: Reading,
+    broken: Mapping[str, str],
+    total: int,
+    cache: Path,
+    progress: Progress,
 ) -> Reading:
     """The reading that leaves broken files out, if it was asked to."""
     if not reading.skip_broken:
         _refuse(root, broken, total, cache, _WAY)
     elif broken:
         note(
+            progress,
             f"{len(broken):,} of {total:,} images cannot be decoded and are left out; they are "
-            f"listed in {_list_of(root, broken, cache)}"
+            f"listed in {_list_of(root, broken, cache)}",
         )
     return replace(reading, left_out=tuple(sorted(broken)))
 
@@ -163,6 +169,7 @@ def _tell_odd(
     stores: Mapping[str, Stored | None],
     square: Square,
     total: int,
+    progress: Progress,
 ) -> None:
     """One line about pictures of one colour, and one about long ones."""
     flat: list[tuple[Path, tuple[int, ...]]] = []
@@ -178,13 +185,15 @@ def _tell_odd(
     if flat:
         path, colour = flat[0]
         note(
+            progress,
             f"{len(flat):,} of {total:,} images come out of one colour, such as {path} "
-            f"(red, green, blue: {', '.join(map(str, colour))})"
+            f"(red, green, blue: {', '.join(map(str, colour))})",
         )
     if long and square.fit == "crop":
         path, (width, height) = long[0]
         note(
+            progress,
             f"{len(long):,} of {total:,} images are more than twice as long as wide, such as "
             f"{path} ({width} x {height}): only their centre is seen; --fit pad shows them whole "
-            "in black, --fit squash out of proportion"
+            "in black, --fit squash out of proportion",
         )

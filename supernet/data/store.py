@@ -89,7 +89,7 @@ class Rows:
     def load(cls, path: Path) -> "Rows | None":
         """Those of a store, unless they are not there or damaged."""
         try:
-            with np.load(path) as kept:
+            with path.open("rb") as handle, np.load(handle) as kept:
                 why = dict(zip(kept["broken"].tolist(), map(str, kept["why"].tolist())))
                 names = ("digest", "state", "size", "colour")
                 return cls(*(kept[name] for name in names), why)
@@ -263,10 +263,13 @@ def _decode_all(
                 progress(done, total, "decoding images")
                 if rows.why and not warned:
                     row, warned = min(rows.why), True
-                    note(f"{paths[row]} cannot be decoded ({rows.why[row]}); looking for others")
+                    note(
+                        progress,
+                        f"{paths[row]} cannot be decoded ({rows.why[row]}); looking for others",
+                    )
             if part is first and len(rest):
                 seconds = (time.perf_counter() - since) / len(first) * len(rest)
-                _tell(total, len(rest), pixels.nbytes, seconds, stored)
+                _tell(progress, total, len(rest), pixels.nbytes, seconds, stored)
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -275,12 +278,15 @@ def _flat(pixels: npt.NDArray[np.uint8]) -> bool:
     return bool(np.ptp(pixels, axis=(0, 1)).max() <= _FLAT)
 
 
-def _tell(total: int, left: int, num_bytes: int, seconds: float, stored: Path) -> None:
+def _tell(
+    progress: Progress, total: int, left: int, num_bytes: int, seconds: float, stored: Path
+) -> None:
     """The size and the time of what is going to be done, where it is worth a line."""
     if seconds < _WORTH_TELLING_S and num_bytes < _WORTH_TELLING_BYTES:
         return
     took = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} minutes"
     note(
+        progress,
         f"decoding {left:,} of {total:,} images takes about {took}; decoded they take "
-        f"{num_bytes / 1e9:.2g} GB in {stored.parent}, kept for later runs"
+        f"{num_bytes / 1e9:.2g} GB in {stored.parent}, kept for later runs",
     )

@@ -87,6 +87,7 @@ def test_deeper_folders_and_other_files_are_no_trouble(folder: Path) -> None:
 def test_every_image_is_told(folder: Path) -> None:
     told: list[tuple[int, int, str]] = []
     load(folder, progress=lambda *values: told.append(values))
+    told = [values for values in told if values[1]]  # others are notes
     assert told == [(k, 10, "decoding images") for k in range(1, 11)] + [
         (k, 4, "decoding images") for k in range(1, 5)
     ]
