@@ -22,6 +22,8 @@ class Reading:
     """Black and white of integers of more than 8 bits; each picture's own when empty."""
     floats: tuple[float, ...] = ()
     """Likewise, of floats."""
+    whole: bool = False
+    """Whether what lies beside the central square is kept, for training to see."""
     skip_broken: bool = False
     """Whether files that cannot be decoded are left out; else they are refused."""
     left_out: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ from supernet.data.images import HOLDOUT_IMAGES, Augment, Dataset, ImageSet, Vie
 from supernet.data.load import EMBEDDED, absolute_source, load_dataset
 from supernet.data.moving import moved
 from supernet.data.named import NAMED, load_named
+from supernet.data.sides import drawn_from_blocks
 from supernet.data.views import Draws, draw_views, drawn_view, eval_view, train_view
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Views",
     "absolute_source",
     "draw_views",
+    "drawn_from_blocks",
     "drawn_view",
     "eval_view",
     "hold_out",

@@ -22,14 +22,16 @@ class Picture:
     """A decoded picture."""
 
     pixels: npt.NDArray[np.uint8]
-    """``(side, side, 3)``."""
+    """As `Square.shape`; of an upright one with its long side first, laid out anew."""
     size: tuple[int, int]
     """Width and height that the file had, upright."""
+    extent: tuple[int, int]
+    """Height and width that the picture has in the pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Square:
-    """How any picture becomes a square of pixels."""
+    """How any picture becomes a square of pixels, or one with what lies beside it."""
 
     side: int
     """In pixels."""
@@ -37,11 +39,18 @@ class Square:
     """As in `supernet.reading.Reading`."""
     levels: Levels = field(default_factory=dict)
     """Likewise."""
+    whole: bool = False
+    """Keep what lies beside the central square, up to half of its side in all."""
+
+    @property
+    def long(self) -> int:
+        """Pixels of the longer side that are kept; as odd or even as the other one."""
+        return self.side + (2 * (self.side // 4) if self.whole and self.fit == "crop" else 0)
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Of the pixels."""
-        return self.side, self.side, 3
+        return self.side, self.long, 3
 
     def decoded(self, path: Path) -> Picture:
         """The picture in a file; raises anything where that is damaged."""
@@ -54,7 +63,34 @@ class Square:
             square = made.resize(size, Image.Resampling.BICUBIC)
         else:
             square = ImageOps.fit(made, size, Image.Resampling.BICUBIC)
-        return Picture(np.asarray(square), image.size)
+        if self.long > self.side:
+            return self._with_sides(made, np.asarray(square))
+        return Picture(np.asarray(square), image.size, size)
+
+    def _with_sides(self, image: Image.Image, square: npt.NDArray[np.uint8]) -> Picture:
+        """The central square, to the bit, in the middle of what lies beside it."""
+        width, height = image.size
+        short = min(image.size)
+        scale = short / self.side
+        beside = max(0, int((max(image.size) / scale - self.side) // 2 * 2))
+        beside = min(self.long - self.side, beside)
+        is_upright = height > width and beside > 0
+        first = (max(image.size) - short) * 0.5 - beside / 2 * scale
+        ends = max(0.0, first), min(float(max(image.size)), first + short + beside * scale)
+        box = (0, ends[0], width, ends[1]) if is_upright else (ends[0], 0, ends[1], height)
+        extent = self.side + beside, self.side
+        size = (self.side, extent[0]) if is_upright else extent
+        resized = np.asarray(image.resize(size, Image.Resampling.BICUBIC, box))
+        start, middle = (self.long - extent[0]) // 2, (self.long - self.side) // 2
+        block = np.zeros((self.long, self.side, 3), np.uint8)
+        if is_upright:
+            block[start : start + extent[0]] = resized
+            block[middle : middle + self.side] = square
+            return Picture(block.reshape(self.shape), image.size, extent)
+        block = block.reshape(self.shape)
+        block[:, start : start + extent[0]] = resized
+        block[:, middle : middle + self.side] = square
+        return Picture(block, image.size, (extent[1], extent[0]))
 
 
 class DecodedOnDemand:

@@ -55,7 +55,7 @@ def load_named(
         StorageError: the disk refuses it.
     """
     info = NAMED[name]
-    square = None if info.pixels else Square(side=stored_side(resolution), fit=reading.fit)
+    square = None if info.pixels else _square(resolution, reading)
     train, test = (_half(info, square, half, progress) for half in ("train", "test"))
     rest, held = hold_out(train.images, holdout_share, seed)
     return Dataset(
@@ -67,6 +67,11 @@ def load_named(
         views=_views(info, train, reading),
         reading=replace(reading, looked=True),
     )
+
+
+def _square(resolution: int, reading: Reading) -> Square:
+    """Of photographs."""
+    return Square(side=stored_side(resolution), fit=reading.fit, whole=reading.whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,8 @@ def _cache(info: NamedSet, square: Square | None, half: str) -> Path:
     """The pixels; labels and the rest lie beside them as ``.npz``."""
     kind = "whole"
     if square:
-        kind = f"{square.side}" if square.fit == "crop" else f"{square.side}-{square.fit}"
+        asked = (str(square.side), square.fit != "crop" and square.fit, square.whole and "sides")
+        kind = "-".join(filter(None, asked))
     return user_folder() / "images" / info.name / f"{half}-{kind}.npy"
 
 
@@ -107,7 +113,9 @@ def _kept(info: NamedSet, square: Square | None, half: str) -> _Stored | None:
         with np.load(path.with_suffix(".npz")) as beside:
             labels, classes = beside["labels"], tuple(map(str, beside["classes"]))
             mean, std = (tuple(map(float, beside[key])) for key in ("mean", "std"))
-            stored = _Stored(ImageSet(pixels, labels), int(beside["size"]), classes, mean, std)
+            extents = beside["extents"] if square and square.whole else None
+            images = ImageSet(pixels, labels, extents=extents)
+            stored = _Stored(images, int(beside["size"]), classes, mean, std)
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
         return None
     around = 2 * info.shift if info.pixels else 0
@@ -119,8 +127,11 @@ def _keep(info: NamedSet, square: Square | None, half: str, progress: Progress) 
     """Read a half of the data set with torchvision, and store it."""
     found = open_half(info, half, user_folder() / "datasets" / info.name)
     path = _cache(info, square, half)
+    extents = np.empty((0, 2), np.int16)
     if square:
-        _refuse_broken(decoded(found.paths, square, path, progress), found.paths)
+        store = decoded(found.paths, square, path, progress)
+        _refuse_broken(store, found.paths)
+        extents = store.rows.extent
         side = square.side
         mean, std = PHOTOGRAPHS.mean, PHOTOGRAPHS.std
     else:
@@ -136,6 +147,7 @@ def _keep(info: NamedSet, square: Square | None, half: str, progress: Progress) 
             labels=found.labels,
             classes=np.array(found.classes),
             size=np.array(side),
+            extents=extents,
             mean=np.array(mean),
             std=np.array(std),
         )

@@ -51,7 +51,7 @@ def image_sets(
     paths = {split: [p for some in by_class for p in some] for split, by_class in splits.items()}
     if first:
         reading = looked_at([path for some in paths.values() for path in some], reading, progress)
-    square = Square(side=side, fit=reading.fit, levels=reading.levels)
+    square = Square(side=side, fit=reading.fit, levels=reading.levels, whole=reading.whole)
     stores = {
         split: _stored(some, root / split, square, cache, progress) for split, some in paths.items()
     }
@@ -75,8 +75,11 @@ def image_sets(
         rows = np.array([k for k, p in enumerate(paths[split]) if _name(p, root) not in out], int)
         _check_classes(by_class, labels[rows])
         store = stores[split]
-        pixels = store.pixels if store else DecodedOnDemand(paths[split], square)
-        sets[split] = ImageSet(pixels, labels, rows)
+        if store:
+            sets[split] = ImageSet(store.pixels, labels, rows, store.rows.extent)
+        else:  # without what lies beside the squares
+            alone = DecodedOnDemand(paths[split], replace(square, whole=False))
+            sets[split] = ImageSet(alone, labels, rows)
     return sets, reading
 
 
@@ -89,7 +92,7 @@ def _stored(
 ) -> Stored | None:
     """The decoded images; None where the disk has no room for them."""
     rows = Rows.of(paths)
-    asked = [str(place.resolve()), square.side, square.fit, square.levels]
+    asked = [str(place.resolve()), square.side, square.long, square.fit, square.levels]
     prefix = hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
     path = cache / f"{prefix}-{rows.listing}.npy"
     if not fits_on_disk(len(paths), square, path):

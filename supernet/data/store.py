@@ -42,6 +42,8 @@ class Rows:
     """`UNDONE`, `DONE` or `BROKEN`, ``(N,)``."""
     size: npt.NDArray[np.int32]
     """Width and height of the picture in its file, ``(N, 2)``."""
+    extent: npt.NDArray[np.int16]
+    """Height and width of the picture in its pixels, ``(N, 2)``."""
     colour: npt.NDArray[np.int16]
     """Red, green and blue of an image of one colour, else -1, ``(N, 3)``."""
     why: dict[int, str]
@@ -55,6 +57,7 @@ class Rows:
             np.frombuffer(b"".join(map(_digest, paths)), np.uint8).reshape(count, _DIGEST_BYTES),
             np.full(count, UNDONE, np.uint8),
             np.zeros((count, 2), np.int32),
+            np.ones((count, 2), np.int16),
             np.full((count, 3), -1, np.int16),
             {},
         )
@@ -66,7 +69,7 @@ class Rows:
 
     def take_over(self, row: int, other: "Rows", its_row: int) -> None:
         """What another store knows of the same file."""
-        for name in ("state", "size", "colour"):
+        for name in ("state", "size", "extent", "colour"):
             getattr(self, name)[row] = getattr(other, name)[its_row]
         if its_row in other.why:
             self.why[row] = other.why[its_row]
@@ -80,6 +83,7 @@ class Rows:
                 digest=self.digest,
                 state=self.state,
                 size=self.size,
+                extent=self.extent,
                 colour=self.colour,
                 broken=np.array(rows, np.int64),
                 why=np.array([self.why[row] for row in rows], np.str_),
@@ -91,7 +95,7 @@ class Rows:
         try:
             with path.open("rb") as handle, np.load(handle) as kept:
                 why = dict(zip(kept["broken"].tolist(), map(str, kept["why"].tolist())))
-                names = ("digest", "state", "size", "colour")
+                names = ("digest", "state", "size", "extent", "colour")
                 return cls(*(kept[name] for name in names), why)
         except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
             return None
@@ -102,7 +106,7 @@ class Stored:
     """Decoded images."""
 
     pixels: npt.NDArray[np.uint8]
-    """``(N, side, side, 3)``, mapped; zeros where a file is broken."""
+    """``(N, *square.shape)``, mapped; zeros where a file is broken."""
     rows: Rows
 
     @property
@@ -245,7 +249,7 @@ def _decode_all(
             rows.why[row], rows.state[row] = told(error), BROKEN
             return
         made = picture.pixels
-        pixels[row], rows.size[row] = made, picture.size
+        pixels[row], rows.size[row], rows.extent[row] = made, picture.size, picture.extent
         if _flat(made[::8, ::8]) and _flat(made):  # most are told by a few pixels
             rows.colour[row] = made[0, 0]
         rows.state[row] = DONE

@@ -92,6 +92,7 @@ def train_supernet(
     check_new(folder)  # in all processes: the first makes it when all of them have images
     recipe = processes.broadcast(at_precision(recipe, processes.device))
     with processes.one_a_machine_first():
+        reading = replace(reading, whole=bool(recipe.augment and recipe.augment.whole))
         told: Any = {"seed": seed, "reading": reading, "progress": progress}
         dataset = load_dataset(data, resolution=space.resolutions[-1], **told)
     # refused before anything is fetched
