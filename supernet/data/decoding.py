@@ -75,22 +75,23 @@ class Square:
         beside = max(0, int((max(image.size) / scale - self.side) // 2 * 2))
         beside = min(self.long - self.side, beside)
         is_upright = height > width and beside > 0
-        first = (max(image.size) - short) * 0.5 - beside / 2 * scale
-        ends = max(0.0, first), min(float(max(image.size)), first + short + beside * scale)
-        box = (0, ends[0], width, ends[1]) if is_upright else (ends[0], 0, ends[1], height)
-        extent = self.side + beside, self.side
-        size = (self.side, extent[0]) if is_upright else extent
-        resized = np.asarray(image.resize(size, Image.Resampling.BICUBIC, box))
-        start, middle = (self.long - extent[0]) // 2, (self.long - self.side) // 2
+        half, span = beside // 2, beside / 2 * scale
+        before, middle = (max(image.size) - short) * 0.5, (self.long - self.side) // 2
         block = np.zeros((self.long, self.side, 3), np.uint8)
-        if is_upright:
-            block[start : start + extent[0]] = resized
-            block[middle : middle + self.side] = square
-            return Picture(block.reshape(self.shape), image.size, extent)
-        block = block.reshape(self.shape)
-        block[:, start : start + extent[0]] = resized
-        block[:, middle : middle + self.side] = square
-        return Picture(block, image.size, (extent[1], extent[0]))
+        if not is_upright:
+            block = block.reshape(self.shape).transpose(1, 0, 2)  # the long side first
+            square = square.transpose(1, 0, 2)
+        block[middle : middle + self.side] = square
+        strips = ((before - span, middle - half), (before + short, middle + self.side))
+        for start, row in strips if beside else ():
+            first, last = max(0.0, start), min(float(max(image.size)), start + span)
+            box = (0, first, width, last) if is_upright else (first, 0, last, height)
+            size = (self.side, half) if is_upright else (half, self.side)
+            strip = np.asarray(image.resize(size, Image.Resampling.BICUBIC, box))
+            block[row : row + half] = strip if is_upright else strip.transpose(1, 0, 2)
+        extent = (self.side + beside, self.side) if is_upright else (self.side, self.side + beside)
+        pixels = block if is_upright else block.transpose(1, 0, 2)
+        return Picture(pixels.reshape(self.shape), image.size, extent)
 
 
 class DecodedOnDemand:

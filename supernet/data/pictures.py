@@ -144,7 +144,9 @@ def upright(image: Image.Image, levels: Levels, *, grey: bool = False) -> Image.
     if plain.mode in _SEE_THROUGH or "transparency" in plain.info:
         plain = plain.convert("RGBA")
         plain = Image.alpha_composite(Image.new("RGBA", plain.size, "white"), plain)
-    plain = plain.convert("L" if grey else "RGB")
+    wanted = "L" if grey else "RGB"
+    if plain.mode != wanted:  # it would be copied
+        plain = plain.convert(wanted)
     turn = _TURNED.get(image.getexif().get(_ORIENTATION, 1))
     return plain if turn is None else plain.transpose(turn)
 

@@ -84,13 +84,11 @@ def test_deeper_folders_and_other_files_are_no_trouble(folder: Path) -> None:
     assert len(load(folder).train) == 9
 
 
-def test_every_image_is_told(folder: Path) -> None:
+def test_what_is_decoded_is_told(folder: Path) -> None:
     told: list[tuple[int, int, str]] = []
     load(folder, progress=lambda *values: told.append(values))
     told = [values for values in told if values[1]]  # others are notes
-    assert told == [(k, 10, "decoding images") for k in range(1, 11)] + [
-        (k, 4, "decoding images") for k in range(1, 5)
-    ]
+    assert told == [(k, n, "decoding images") for k, n in ((8, 10), (10, 10), (4, 4))]
 
 
 # ------------------------------------------------------------------ layout
@@ -277,14 +275,14 @@ def test_what_was_decoded_before_an_interruption_is_kept(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(done: int, total: int, text: str) -> None:
-        if done == 4:
+        if total:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         load(folder, progress=interrupt)
     told: list[tuple[int, int]] = []
     dataset = load(folder, progress=lambda done, total, text: told.append((done, total)))
-    assert all(done > 4 for done, total in told if total == 10)
+    assert all(done > 8 for done, total in told if total == 10)
     assert shown(dataset, "train") == shown(load(folder, cache=folder.parent / "new"), "train")
 
 
