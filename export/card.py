@@ -174,9 +174,13 @@ def _use(card: Card) -> str:
         else f"Pixels from 0 to 1 are normalised by mean {list(facts['mean'])} and standard "
         f"deviation {list(facts['std'])}."
     )
+    cut = {
+        "crop": f"cuts the centred square of {facts['frame']:g} times the short side",
+        "pad": "puts black around a picture to make a square of it",
+        "squash": "takes the whole picture, out of proportion",
+    }[facts["fit"]]
     return (
         "## Use\n\n```\n" + "\n".join(lines) + "\n```\n\n"
-        f"`predict.py` cuts the centred square of {facts['frame']:g} times the short side, scales "
-        f"it to {card.file.subnet.resolution} pixels, and classifies. {scaled} The same facts "
-        "are in the ONNX file (`metadata_props`)."
+        f"`predict.py` {cut}, scales it to {card.file.subnet.resolution} pixels, and classifies. "
+        f"{scaled} The same facts are in the ONNX file (`metadata_props`)."
     )

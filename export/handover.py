@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from supernet.data import pictures
 from supernet.files import write_text
 
 __all__ = [
@@ -37,8 +39,12 @@ def write_labels(folder: Path, classes: Sequence[str]) -> Path:
 
 
 def write_predict_script(folder: Path) -> Path:
-    """Write ``predict.py``, which needs ONNX Runtime, NumPy and Pillow alone."""
+    """Write ``predict.py``, which needs ONNX Runtime, NumPy and Pillow alone.
+
+    Beside it lies what reads picture files here, as it is.
+    """
     path = folder / "predict.py"
+    write_text(folder / "pictures.py", Path(pictures.__file__).read_text(encoding="utf-8"))
     write_text(path, _SCRIPT.read_text(encoding="utf-8"))
     return path
 
@@ -98,5 +104,13 @@ def _predict_script() -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    beside = sys.modules.get("pictures")
+    sys.modules["pictures"] = pictures  # as it lies beside the script in a folder
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        if beside is None:
+            del sys.modules["pictures"]
+        else:
+            sys.modules["pictures"] = beside
     return module

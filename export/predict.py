@@ -4,6 +4,7 @@
     python predict.py photo.jpg [more.jpg ...] [--model model_int8.onnx]
     python predict.py --check
 
+`pictures.py` belongs to it: it makes 8-bit colours of whatever a file holds, as in training.
 `--check` runs the sample images and compares with the outputs that are expected of them.
 How an image is cut, scaled and normalised stands in the ONNX file, and is read from there.
 """
@@ -18,7 +19,8 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from PIL import Image, ImageOps
+from pictures import deep_kind, fitted, upright
+from PIL import Image
 
 HERE = Path(__file__).resolve().parent
 TOLERANCE = 1e-3  # of a logit, in fp32; other processors round otherwise
@@ -44,11 +46,16 @@ class Classifier:
     def prepare(self, image: Image.Image) -> Any:
         """A picture (`PIL.Image`) as the network reads it, shape (1, C, H, W)."""
         channels, height, width = self.input.shape[1:]
-        picture = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
-        side = min(picture.size) * self.facts["frame"]
-        left, top = (picture.width - side) / 2, (picture.height - side) / 2
-        edges = [round(edge) for edge in (left, top, left + side, top + side)]
-        square = picture.crop(tuple(edges)).resize((width, height), Image.Resampling.BILINEAR)
+        fit, frame = self.facts["fit"], self.facts["frame"]
+        picture = fitted(upright(image, self.facts["levels"], grey=channels == 1), fit)
+        short = min(picture.size)
+        across, down = picture.size if fit == "squash" else (short, short)
+        left, top = (picture.width - frame * across) / 2, (picture.height - frame * down) / 2
+        box = left, top, picture.width - left, picture.height - top
+        if frame > 1:  # black around it
+            picture = picture.crop(tuple(round(edge) for edge in box))
+            box = 0, 0, *picture.size
+        square = picture.resize((width, height), Image.Resampling.BILINEAR, box)
         pixels = np.asarray(square, np.uint8).reshape(height, width, channels)
         pixels = pixels.transpose(2, 0, 1)[None]
         if self.facts["pixels"]:
@@ -109,6 +116,9 @@ def main() -> int:
     classifier = Classifier(HERE / given.model)
     for path in given.images:
         with Image.open(path) as image:
+            kind = deep_kind(image)
+            if kind and kind not in classifier.facts["levels"]:
+                print(f"{path}: no such values were trained on; its own are stretched", flush=True)
             best = classifier.best(image)
         print(f"{path}: " + ", ".join(f"{label} {100 * share:.1f} %" for label, share in best))
     return 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from supernet.errors import ConfigError
 from supernet.evaluate import Split
 from supernet.progress import Progress, note, silent
+from supernet.reading import Reading
 
 if TYPE_CHECKING:  # torch is loaded with `supernet.data`
     from supernet.data import Dataset, ImageRecord
@@ -19,13 +20,16 @@ RECORD = "images.npz"
 _MOST = 3  # class names that are told
 
 
-def dataset_of(run: "Run", data: str | None, resolution: int, progress: Progress) -> "Dataset":
+def dataset_of(
+    run: "Run", data: str | None, resolution: int, reading: Reading | None, progress: Progress
+) -> "Dataset":
     """The images of a run, each used as when it was trained; others where they have changed.
 
     Args:
         run: of which.
         data: images to take instead, of the same classes.
         resolution: largest input size that will be asked for.
+        reading: how picture files become pixels; as in the training when not given.
         progress: told about every decoded image, and about images that have changed.
 
     Raises:
@@ -35,8 +39,15 @@ def dataset_of(run: "Run", data: str | None, resolution: int, progress: Progress
     from supernet.data import load_dataset
 
     config = run.config()
+    own = config.reading if reading is None else reading
     if data:
-        dataset = load_dataset(data, resolution=resolution, seed=config.seed, progress=progress)
+        dataset = load_dataset(
+            data,
+            resolution=resolution,
+            seed=config.seed,
+            reading=own.elsewhere,
+            progress=progress,
+        )
     else:
         known = _record(run, config)
         dataset = load_dataset(
@@ -45,6 +56,7 @@ def dataset_of(run: "Run", data: str | None, resolution: int, progress: Progress
             seed=config.seed,
             known=known,
             seeded=known is None and not config.imported,
+            reading=own,
             progress=progress,
         )
         if known is not None and dataset.record is not None:

@@ -31,6 +31,7 @@ from supernet.errors import ConfigError, FileFormatError
 from supernet.evaluate import CALIBRATION_IMAGES, Condition, Split, resolved_device
 from supernet.files import read_as, sha256, write_document
 from supernet.progress import Progress, silent
+from supernet.reading import Reading
 from supernet.run_images import RECORD, dataset_of, fingerprint_of
 from supernet.space import Precision, Space, load_space, save_space
 
@@ -52,6 +53,9 @@ RUNS = Path("runs")
 """Where runs are made and looked for, below the working directory."""
 
 _VERSION = 1
+
+OLD_READING = Reading(integers=(0.0, 65535.0), floats=(0.0, 255.0), looked=True)
+"""Of runs that do not tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +87,8 @@ class RunConfig:
     fingerprints: dict[str, str] = field(default_factory=dict)
     """Of the images of a folder: a hash of the contents and classes of those of ``train``,
     ``holdout`` and ``test``; empty for data sets that cannot change, and older runs."""
+    reading: Reading = OLD_READING
+    """How picture files became pixels."""
     imported: dict[str, str] = field(default_factory=dict)
     """Where the weights came from (``source``, ``sha256``), if they were not trained here."""
 
@@ -311,7 +317,12 @@ class Run:
         return Evaluator(self.supernet().to(device), dataset, device=device)
 
     def dataset(
-        self, progress: Progress = silent, *, data: str | None = None, resolution: int = 0
+        self,
+        progress: Progress = silent,
+        *,
+        data: str | None = None,
+        resolution: int = 0,
+        reading: Reading | None = None,
     ) -> "Dataset":
         """The images it was trained on, split as then.
 
@@ -319,6 +330,7 @@ class Run:
             progress: told about every decoded image, and about images that have changed.
             data: images to take instead, of the same classes.
             resolution: largest input size that will be asked for; the space's when 0.
+            reading: how picture files become pixels; as in the training when not given.
 
         Raises:
             DataError: they are gone or damaged.
@@ -332,7 +344,7 @@ class Run:
                 hint="give a folder with train/<class>/ and val/<class>/ by --data",
             )
         resolution = resolution or load_space(self.folder / "space.yaml").resolutions[-1]
-        dataset = dataset_of(self, data, resolution, progress)
+        dataset = dataset_of(self, data, resolution, reading, progress)
         check_fits(dataset, len(config.classes), config.in_channels)
         return dataset
 

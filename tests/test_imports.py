@@ -35,6 +35,7 @@ LEVELS = (
         "places",
         "presets",
         "progress",
+        "reading",
         "studies",
         "threads",
     ),

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from supernet.data import load_folder
-from supernet.data.decoding import _decode
+from supernet.data.decoding import Square
 from supernet.errors import ConfigError, FileFormatError
 from supernet.evaluate import Condition, Evaluation, Evidence
 from supernet.files import atomic_path
@@ -89,7 +89,7 @@ def test_a_correction_or_error_of_another_space_is_not_reused(tmp_path, monkeypa
 
 def test_sixteen_bit_grey_keeps_its_shades(tmp_path):
     Image.fromarray(np.full((20, 20), 1 << 15, np.uint16)).save(tmp_path / "a.png")
-    assert abs(int(_decode(tmp_path / "a.png", 8)[0, 0, 0]) - 128) <= 2
+    assert abs(int(Square(side=8).decoded(tmp_path / "a.png").pixels[0, 0, 0]) - 128) <= 2
 
 
 def folder(root):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from supernet.train import Recipe
 
 _CHANGES = ("epochs", "batch_size", "precision", "init", "phases", "target", "max_latency_ms")
-_KEPT = ("data", "space_name", "recipe_name", *_CHANGES, "seed")
+_KEPT = ("data", "fit", "skip_broken", "space_name", "recipe_name", *_CHANGES, "seed")
 """What a run was started with and goes on with."""
 
 
@@ -69,6 +69,17 @@ _KEPT = ("data", "space_name", "recipe_name", *_CHANGES, "seed")
     type=click.FloatRange(0, 1e7, min_open=True),
     help="Of a recipe that searches: the latency of the subnet that it ends with.",
 )
+@click.option(
+    "--fit",
+    type=click.Choice(["crop", "pad", "squash"]),
+    default="crop",
+    show_default=True,
+    help="How a photograph becomes a square: by its centre, whole with black around it, or whole "
+    "and out of proportion.",
+)
+@click.option(
+    "--skip-broken", is_flag=True, help="Go on without images that cannot be decoded; list them."
+)
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
 @options.run("Run folder to make, or with --resume to go on with.")
 @options.seed
@@ -81,6 +92,8 @@ def command(
     data: str,
     space_name: str,
     recipe_name: str,
+    fit: Any,
+    skip_broken: bool,
     resume: bool,
     run_folder: Path | None,
     seed: int,
@@ -92,6 +105,7 @@ def command(
     if resume:
         _refuse_with_resume(context)
     from supernet.evaluate import resolved_device
+    from supernet.reading import Reading
     from supernet.runs import find_run
     from supernet.space import load_space
     from supernet.train import joined_processes
@@ -105,6 +119,7 @@ def command(
         else:
             recipe = _recipe(recipe_name, **changes)
             space = load_space(space_name)
+            common["reading"] = Reading(fit=fit, skip_broken=skip_broken)
             run = train_supernet(space, recipe, data, folder=run_folder, seed=seed, **common)
     if processes.is_main:
         _report(run, as_json=as_json)

@@ -7,6 +7,7 @@ from supernet.data.load import EMBEDDED, absolute_source, load_dataset, survey_s
 from supernet.data.moving import moved
 from supernet.data.named import NAMED, load_named
 from supernet.data.record import SPLITS, ImageRecord, changes, load_record
+from supernet.data.sides import drawn_from_blocks
 from supernet.data.views import Draws, draw_views, drawn_view, eval_view, train_view
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "absolute_source",
     "changes",
     "draw_views",
+    "drawn_from_blocks",
     "drawn_view",
     "eval_view",
     "hold_out",

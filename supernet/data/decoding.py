@@ -1,52 +1,117 @@
-"""Image files become pixels: all at once into a mapped file, or those of a batch on demand."""
+"""A picture file becomes pixels of one shape; or those of a batch do, on demand."""
 
 import os
-import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image, ImageOps
 
+from supernet.data.pictures import Levels, fitted, upright
 from supernet.errors import DataError
-from supernet.files import atomic_path
-from supernet.progress import Progress
 
-__all__ = ["DecodedOnDemand", "decoded", "fits_on_disk"]
-
-_FREE_AFTERWARDS = 0.1
-"""Share of the free space that a cache of decoded images leaves."""
+__all__ = ["DecodedOnDemand", "Picture", "Square"]
 
 
-def fits_on_disk(paths: Sequence[Path], side: int, stored: Path) -> bool:
-    """Whether the squares of image files are decoded in `stored`, or there is room for them."""
-    if stored.exists():
-        return True
-    folder = next(folder for folder in stored.absolute().parents if folder.exists())
-    room = shutil.disk_usage(folder).free * (1 - _FREE_AFTERWARDS)
-    return len(paths) * side * side * 3 <= room
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded picture."""
+
+    pixels: npt.NDArray[np.uint8]
+    """As `Square.shape`; of an upright one with its long side first, laid out anew."""
+    size: tuple[int, int]
+    """Width and height that the file had, upright."""
+    extent: tuple[int, int]
+    """Height and width that the picture has in the pixels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Square:
+    """How any picture becomes a square of pixels, or one with what lies beside it."""
+
+    side: int
+    """In pixels."""
+    fit: str = "crop"
+    """As in `supernet.reading.Reading`."""
+    levels: Levels = field(default_factory=dict)
+    """Likewise."""
+    whole: bool = False
+    """Keep what lies beside the central square, up to half of its side in all."""
+
+    @property
+    def long(self) -> int:
+        """Pixels of the longer side that are kept; as odd or even as the other one."""
+        return self.side + (2 * (self.side // 4) if self.whole and self.fit == "crop" else 0)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of the pixels."""
+        return self.side, self.long, 3
+
+    def decoded(self, path: Path) -> Picture:
+        """The picture in a file; raises anything where that is damaged."""
+        size = self.side, self.side
+        with Image.open(path) as opened:
+            opened.draft("RGB", size)
+            image = upright(opened, self.levels)
+        made = fitted(image, self.fit)
+        if self.fit == "squash":
+            square = made.resize(size, Image.Resampling.BICUBIC)
+        else:
+            square = ImageOps.fit(made, size, Image.Resampling.BICUBIC)
+        if self.long > self.side:
+            return self._with_sides(made, np.asarray(square))
+        return Picture(np.asarray(square), image.size, size)
+
+    def _with_sides(self, image: Image.Image, square: npt.NDArray[np.uint8]) -> Picture:
+        """The central square, to the bit, in the middle of what lies beside it."""
+        width, height = image.size
+        short = min(image.size)
+        scale = short / self.side
+        beside = max(0, int((max(image.size) / scale - self.side) // 2 * 2))
+        beside = min(self.long - self.side, beside)
+        is_upright = height > width and beside > 0
+        half, span = beside // 2, beside / 2 * scale
+        before, middle = (max(image.size) - short) * 0.5, (self.long - self.side) // 2
+        block = np.zeros((self.long, self.side, 3), np.uint8)
+        if not is_upright:
+            block = block.reshape(self.shape).transpose(1, 0, 2)  # the long side first
+            square = square.transpose(1, 0, 2)
+        block[middle : middle + self.side] = square
+        strips = ((before - span, middle - half), (before + short, middle + self.side))
+        for start, row in strips if beside else ():
+            first, last = max(0.0, start), min(float(max(image.size)), start + span)
+            box = (0, first, width, last) if is_upright else (first, 0, last, height)
+            size = (self.side, half) if is_upright else (half, self.side)
+            strip = np.asarray(image.resize(size, Image.Resampling.BICUBIC, box))
+            block[row : row + half] = strip if is_upright else strip.transpose(1, 0, 2)
+        extent = (self.side + beside, self.side) if is_upright else (self.side, self.side + beside)
+        pixels = block if is_upright else block.transpose(1, 0, 2)
+        return Picture(pixels.reshape(self.shape), image.size, extent)
 
 
 class DecodedOnDemand:
-    """The centred squares of image files as an array that decodes what is asked for.
+    """The squares of image files as an array that decodes what is asked for.
 
     For data sets that are larger, decoded, than the disk. Decoding is most of the time
     then, and takes as many threads as there are processors.
 
     Args:
         paths: of the images.
-        side: of the squares in pixels.
+        square: what they become.
     """
 
-    def __init__(self, paths: Sequence[Path], side: int) -> None:
-        self._paths, self._side = paths, side
+    def __init__(self, paths: Sequence[Path], square: Square) -> None:
+        self._paths, self._square = paths, square
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """``(N, side, side, 3)``."""
-        return len(self._paths), self._side, self._side, 3
+        return len(self._paths), *self._square.shape
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -57,85 +122,21 @@ class DecodedOnDemand:
         Raises:
             DataError: one of them cannot be decoded.
         """
-        return np.stack(list(self._pool.map(self._square, rows.tolist())))
+        return np.stack(list(self._pool.map(self._pixels, rows.tolist())))
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="supernet-decoding")
 
-    def _square(self, row: int) -> npt.NDArray[np.uint8]:
+    def _pixels(self, row: int) -> npt.NDArray[np.uint8]:
         try:
-            return _decode(self._paths[row], self._side)
+            return self._square.decoded(self._paths[row]).pixels
         except Exception as error:  # noqa: BLE001  # a decoder may raise anything on damage
             raise DataError(
-                f"{self._paths[row]} cannot be decoded: {' '.join(str(error).split())[:80]}",
-                hint="remove or replace it",
+                f"{self._paths[row]} cannot be decoded: {told(error)}", hint="remove or replace it"
             ) from None
 
 
-def decoded(
-    paths: Sequence[Path], side: int, stored: Path, progress: Progress
-) -> npt.NDArray[np.uint8]:
-    """The centred squares of image files, shape ``(N, side, side, 3)``; mapped, not read.
-
-    They are decoded into the file `stored`, unless that holds as many of this size.
-
-    Raises:
-        DataError: some cannot be decoded.
-        StorageError: the cache cannot be written.
-    """
-    pixels = _cached(stored, (len(paths), side, side, 3))
-    if pixels is None:
-        with atomic_path(stored) as temporary:
-            _decode_all(paths, side, temporary, progress)
-        pixels = np.load(stored, mmap_mode="r")
-    return pixels
-
-
-def _cached(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.uint8] | None:
-    """The decoded images, unless they are not there or damaged."""
-    try:
-        pixels: npt.NDArray[np.uint8] = np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError):
-        return None
-    return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None
-
-
-def _decode_all(paths: Sequence[Path], side: int, target: Path, progress: Progress) -> None:
-    array = np.lib.format.open_memmap(
-        target, mode="w+", dtype=np.uint8, shape=(len(paths), side, side, 3)
-    )
-    if hasattr(os, "posix_fallocate"):  # pages without a place on the disk would kill us
-        with target.open("rb+") as handle:
-            os.posix_fallocate(handle.fileno(), 0, target.stat().st_size)
-    broken: list[str] = []
-
-    def decode(index: int) -> None:
-        try:
-            array[index] = _decode(paths[index], side)
-        except Exception as error:  # noqa: BLE001  # a decoder may raise anything on damage
-            broken.append(f"{paths[index]} ({' '.join(str(error).split())[:80]})")
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done, _ in enumerate(pool.map(decode, range(len(paths))), start=1):
-            progress(done, len(paths), "decoding images")
-    if broken:
-        raise DataError(
-            f"{len(broken)} of {len(paths)} images cannot be decoded, the first is {min(broken)}",
-            hint="remove or replace them",
-        )
-    array.flush()
-
-
-def _decode(path: Path, side: int) -> npt.NDArray[np.uint8]:
-    """The centred square of an image, ``(side, side, 3)``."""
-    from PIL import Image, ImageOps
-
-    with Image.open(path) as opened:
-        image: Image.Image = opened
-        image.draft("RGB", (side, side))
-        if image.mode.startswith("I"):  # 16 bits: PIL would clip, not scale
-            image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
-        upright = ImageOps.exif_transpose(image).convert("RGB")
-    square = ImageOps.fit(upright, (side, side), Image.Resampling.BICUBIC)
-    return np.asarray(square)
+def told(error: Exception) -> str:
+    """What a decoder says, in one short line."""
+    return " ".join(str(error).split())[:80] or type(error).__name__

@@ -2,18 +2,17 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from supernet.data.decoding import DecodedOnDemand, decoded, fits_on_disk
-from supernet.data.digests import listing_digest
 from supernet.data.images import Dataset, ImageSet, Views, hold_out
+from supernet.data.photographs import image_sets
 from supernet.data.record import SPLITS, ImageRecord
 from supernet.data.survey import HOLDOUT_SHARE, Survey, survey
 from supernet.progress import Progress, note, silent
+from supernet.reading import FRESH, Reading
 
-__all__ = ["PHOTOGRAPHS", "decoded", "load_folder", "stored_side"]
+__all__ = ["PHOTOGRAPHS", "load_folder", "photograph_views", "stored_side"]
 
 PHOTOGRAPHS = Views(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 """Of ImageNet's pixels, which published networks were trained with."""
@@ -24,10 +23,10 @@ def load_folder(
     *,
     resolution: int,
     cache: Path,
-    holdout_share: float = HOLDOUT_SHARE,
     seed: int = 0,
     known: ImageRecord | None = None,
     seeded: bool = False,
+    reading: Reading = FRESH,
     progress: Progress = silent,
 ) -> Dataset:
     """Images of class folders, split as `supernet.data.layout` says.
@@ -40,27 +39,34 @@ def load_folder(
         folder: of the images.
         resolution: largest input size that will be asked for.
         cache: folder for the decoded arrays.
-        holdout_share: of every class's training images, kept for choosing subnets.
-        seed: of that choice.
+        seed: of the choice of the images that are held out.
         known: images whose use is decided, such as those that a run was trained on.
         seeded: hold out by numbers of images, as runs were split that keep no record.
+        reading: how picture files become pixels: as asked for, or as it was found before.
         progress: told about every image, and what a user should know of the folder.
 
     Raises:
         DataError: a folder is missing or empty, classes differ, or images cannot be
             decoded.
     """
-    found = survey(folder, cache, holdout_share, seed, known=known, progress=progress)
+    found = survey(folder, cache, HOLDOUT_SHARE, seed, known=known, progress=progress)
     if known is None and not seeded:
         for text in found.notes:
             note(progress, text)
-    side = stored_side(resolution)
-    sets = [
-        _image_set([list(map(Path, images)) for images in part.by_class], side, cache, progress)
-        for part in found.parts
-    ]
+    by_part, reading = image_sets(
+        folder,
+        {
+            str(number): [list(map(Path, images)) for images in part.by_class]
+            for number, part in enumerate(found.parts)
+        },
+        side=stored_side(resolution),
+        cache=cache,
+        reading=reading,
+        progress=progress,
+    )
+    sets = list(by_part.values())
     if seeded and len(sets) > 1:
-        rest, held = hold_out(sets[0], holdout_share, seed)
+        rest, held = hold_out(sets[0], HOLDOUT_SHARE, seed)
         test = sets[1]
     else:
         rest, held, test = (_used(found, sets, split) for split in range(len(SPLITS)))
@@ -70,9 +76,15 @@ def load_folder(
         train=rest,
         holdout=held,
         test=test,
-        views=PHOTOGRAPHS,
+        views=photograph_views(reading),
         record=None if seeded else found.record,
+        reading=reading,
     )
+
+
+def photograph_views(reading: Reading) -> Views:
+    """How photographs are seen: whole where they were made square without a cut."""
+    return PHOTOGRAPHS if reading.fit == "crop" else replace(PHOTOGRAPHS, frame=1.0)
 
 
 def stored_side(resolution: int) -> int:
@@ -84,14 +96,3 @@ def _used(found: Survey, sets: Sequence[ImageSet], split: int) -> ImageSet:
     """The images of a split, which are all in one part of the folder."""
     owner = [(part.splits == split).any() for part in found.parts].index(True)
     return sets[owner].chosen(found.parts[owner].splits == split)
-
-
-def _image_set(
-    by_class: Sequence[Sequence[Path]], side: int, cache: Path, progress: Progress
-) -> ImageSet:
-    paths = [path for images in by_class for path in images]
-    labels = np.repeat(np.arange(len(by_class)), [len(images) for images in by_class])
-    stored = cache / f"{listing_digest(map(str, paths), side)}.npy"
-    if not fits_on_disk(paths, side, stored):
-        return ImageSet(DecodedOnDemand(paths, side), labels)
-    return ImageSet(decoded(paths, side, stored, progress), labels)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from supernet.data.record import ImageRecord
 from supernet.errors import ConfigError, DataError
+from supernet.reading import FRESH, Reading
 
 __all__ = ["HOLDOUT_IMAGES", "Augment", "Dataset", "ImageSet", "Views", "hold_out"]
 
@@ -35,6 +36,9 @@ class ImageSet:
             only read where needed.
         labels: class index of each stored image, shape ``(M,)``.
         rows: which of them, shape ``(N,)``; all when not given.
+        extents: height and width of each stored picture, shape ``(M, 2)``, where what is stored
+            has more than the central square; one that is higher than wide is then stored as
+            ``(W, H, C)``, in the same place.
     """
 
     def __init__(
@@ -42,8 +46,11 @@ class ImageSet:
         stored: Pixels,
         labels: npt.NDArray[np.int64],
         rows: npt.NDArray[np.int64] | None = None,
+        extents: npt.NDArray[np.int16] | None = None,
     ) -> None:
         self._stored, self._labels = stored, labels
+        has_sides = stored.shape[1] != stored.shape[2]
+        self._extents = extents if has_sides else None
         self._rows = np.arange(len(labels)) if rows is None else rows
 
     def __len__(self) -> int:
@@ -61,16 +68,46 @@ class ImageSet:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of the images, in pixels."""
-        return int(self._stored.shape[1]), int(self._stored.shape[2])
+        """Height and width of the images that `pixels` gives."""
+        height, width = map(int, self._stored.shape[1:3])
+        return (height, width) if self._extents is None else (height, height)
 
     def pixels(self, index: npt.NDArray[np.int64] | slice) -> npt.NDArray[np.uint8]:
         """The images at `index`, shape ``(n, H, W, C)``; a copy."""
+        blocks = self._stored[self._rows[index]]
+        if self._extents is None:
+            return blocks
+        side, long, channels = blocks.shape[1:]
+        start = (long - side) // 2
+        squares = np.ascontiguousarray(blocks[:, :, start : start + side])
+        high = np.flatnonzero(self.is_upright(index))
+        standing = blocks[high].reshape(len(high), long, side, channels)
+        squares[high] = standing[:, start : start + side]
+        return squares
+
+    @property
+    def has_sides(self) -> bool:
+        """Whether there is more than what `pixels` gives."""
+        return self._extents is not None
+
+    def blocks(self, index: npt.NDArray[np.int64] | slice) -> npt.NDArray[np.uint8]:
+        """What is stored of the images at `index`, sides included; a copy."""
         return self._stored[self._rows[index]]
+
+    def extents(self, index: npt.NDArray[np.int64] | slice) -> npt.NDArray[np.float64]:
+        """Height and width of the pictures in their blocks, shape ``(n, 2)``."""
+        if self._extents is None:
+            return np.tile(np.array(self.size, float), (len(self._rows[index]), 1))
+        return self._extents[self._rows[index]].astype(float)
+
+    def is_upright(self, index: npt.NDArray[np.int64] | slice) -> npt.NDArray[np.bool_]:
+        """Which of the pictures in blocks are higher than wide, shape ``(n,)``."""
+        height, width = self.extents(index).T
+        return height > width
 
     def take(self, index: npt.NDArray[np.int64] | slice) -> "ImageSet":
         """The selection of the images at `index`, in that order; no pixels are copied."""
-        return ImageSet(self._stored, self._labels, self._rows[index])
+        return ImageSet(self._stored, self._labels, self._rows[index], self._extents)
 
     def chosen(self, mask: npt.NDArray[np.bool_]) -> "ImageSet":
         """Those of the images that a mask over all stored ones, shape ``(M,)``, marks."""
@@ -92,6 +129,9 @@ class Views:
     """Area of a random training crop as a share of the image's, lowest and highest."""
     crop_ratio: tuple[float, float] = (0.75, 4 / 3)
     """Width / height of a random training crop, lowest and highest."""
+    whole: bool = False
+    """Whether training crops may lie anywhere in a photograph, not in its central square alone;
+    takes half as much disk again. Of effect on data sets of photographs."""
     flip: bool = True
     """Whether training images are mirrored half of the time."""
     brightness: float = 0.0
@@ -107,6 +147,7 @@ class Augment:
     crop_area: tuple[float, float] | None = None
     """As in `Views`, like the others."""
     crop_ratio: tuple[float, float] | None = None
+    whole: bool | None = None
     flip: bool | None = None
     brightness: float | None = None
     saturation: float | None = None
@@ -145,6 +186,8 @@ class Dataset:
     views: Views
     record: ImageRecord | None = None
     """Which images of a folder these are; none of data sets that cannot change."""
+    reading: Reading = FRESH
+    """How its picture files became pixels."""
 
     @property
     def in_channels(self) -> int:

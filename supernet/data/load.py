@@ -12,6 +12,7 @@ from supernet.errors import DataError
 from supernet.files import nearest
 from supernet.places import user_folder
 from supernet.progress import Progress, silent
+from supernet.reading import FRESH, Reading
 
 __all__ = ["EMBEDDED", "absolute_source", "load_dataset", "survey_source"]
 
@@ -25,6 +26,7 @@ def load_dataset(
     seed: int = 0,
     known: ImageRecord | None = None,
     seeded: bool = False,
+    reading: Reading = FRESH,
     progress: Progress = silent,
 ) -> Dataset:
     """The embedded images, a published data set, or a folder of class folders.
@@ -36,6 +38,8 @@ def load_dataset(
         seed: of the hold-out split.
         known: images of a folder whose use is decided (`load_folder`).
         seeded: as `load_folder` has it.
+        reading: how picture files become pixels: as asked for, or as it was found before; of
+            effect on a folder, and its `fit` on data sets of photographs.
         progress: told about every decoded image.
 
     Raises:
@@ -47,7 +51,9 @@ def load_dataset(
         if data == EMBEDDED:
             return load_fashion_mnist(seed=seed)
         if data in NAMED:
-            return load_named(data, resolution=resolution, seed=seed, progress=progress)
+            return load_named(
+                data, resolution=resolution, seed=seed, reading=reading, progress=progress
+            )
         if Path(data).name == data:
             raise DataError(
                 f"{data}: no such folder, nor a data set by that name; "
@@ -60,6 +66,7 @@ def load_dataset(
         seed=seed,
         known=known,
         seeded=seeded,
+        reading=reading,
         progress=progress,
     )
 

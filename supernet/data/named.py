@@ -6,6 +6,7 @@ shifts them by; photographs as folders of images are (`supernet.data.folder`).
 
 import math
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,14 +15,16 @@ import numpy.typing as npt
 
 from supernet.data._torchvision import open_half
 from supernet.data.catalogue import NAMED, NamedSet
-from supernet.data.decoding import decoded
-from supernet.data.folder import PHOTOGRAPHS, stored_side
+from supernet.data.decoding import Square
+from supernet.data.folder import PHOTOGRAPHS, photograph_views, stored_side
 from supernet.data.images import Dataset, ImageSet, Views, hold_out
+from supernet.data.store import Stored, decoded
 from supernet.errors import DataError
 from supernet.files import atomic_path
 from supernet.locks import alone
 from supernet.places import user_folder
 from supernet.progress import Progress, silent
+from supernet.reading import FRESH, Reading
 
 __all__ = ["NAMED", "load_named"]
 
@@ -32,6 +35,7 @@ def load_named(
     resolution: int,
     holdout_share: float = 0.1,
     seed: int = 0,
+    reading: Reading = FRESH,
     progress: Progress = silent,
 ) -> Dataset:
     """A published data set; its training images give the hold-out, its test images the test.
@@ -44,6 +48,7 @@ def load_named(
         resolution: largest input size that will be asked for; of effect on photographs.
         holdout_share: of every class's training images, kept for choosing subnets.
         seed: of that choice.
+        reading: whose `fit` says how photographs become squares.
         progress: told about every decoded image.
 
     Raises:
@@ -52,8 +57,8 @@ def load_named(
         StorageError: the disk refuses it.
     """
     info = NAMED[name]
-    side = 0 if info.pixels else stored_side(resolution)
-    train, test = (_half(info, side, half, progress) for half in ("train", "test"))
+    square = None if info.pixels else _square(resolution, reading)
+    train, test = (_half(info, square, half, progress) for half in ("train", "test"))
     rest, held = hold_out(train.images, holdout_share, seed)
     return Dataset(
         name=name,
@@ -61,8 +66,14 @@ def load_named(
         train=rest,
         holdout=held,
         test=test.images,
-        views=_views(info, train),
+        views=_views(info, train, reading),
+        reading=replace(reading, looked=True),
     )
+
+
+def _square(resolution: int, reading: Reading) -> Square:
+    """Of photographs."""
+    return Square(side=stored_side(resolution), fit=reading.fit, whole=reading.whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,37 +88,43 @@ class _Stored:
     std: tuple[float, ...]
 
 
-def _half(info: NamedSet, side: int, half: str, progress: Progress) -> _Stored:
-    kept = _kept(info, side, half)
+def _half(info: NamedSet, square: Square | None, half: str, progress: Progress) -> _Stored:
+    kept = _kept(info, square, half)
     if kept is None:
 
         def waiting() -> None:
             progress(0, 1, f"waiting for another process that fetches {info.name}")
 
         with alone(user_folder() / "datasets" / f".{info.name}.lock", waiting=waiting):
-            kept = _kept(info, side, half)
+            kept = _kept(info, square, half)
             if kept is None:
-                _keep(info, side, half, progress)
-                kept = _kept(info, side, half)
+                _keep(info, square, half, progress)
+                kept = _kept(info, square, half)
     if kept is None:
-        raise DataError(f"{_cache(info, side, half)}: cannot be read back after it was written")
+        raise DataError(f"{_cache(info, square, half)}: cannot be read back after it was written")
     return kept
 
 
-def _cache(info: NamedSet, side: int, half: str) -> Path:
+def _cache(info: NamedSet, square: Square | None, half: str) -> Path:
     """The pixels; labels and the rest lie beside them as ``.npz``."""
-    return user_folder() / "images" / info.name / f"{half}-{side or 'whole'}.npy"
+    kind = "whole"
+    if square:
+        asked = (str(square.side), square.fit != "crop" and square.fit, square.whole and "sides")
+        kind = "-".join(filter(None, asked))
+    return user_folder() / "images" / info.name / f"{half}-{kind}.npy"
 
 
-def _kept(info: NamedSet, side: int, half: str) -> _Stored | None:
+def _kept(info: NamedSet, square: Square | None, half: str) -> _Stored | None:
     """What was kept, unless it is not there or damaged."""
-    path = _cache(info, side, half)
+    path = _cache(info, square, half)
     try:
         pixels: npt.NDArray[np.uint8] = np.load(path, mmap_mode="r")
         with np.load(path.with_suffix(".npz")) as beside:
             labels, classes = beside["labels"], tuple(map(str, beside["classes"]))
             mean, std = (tuple(map(float, beside[key])) for key in ("mean", "std"))
-            stored = _Stored(ImageSet(pixels, labels), int(beside["size"]), classes, mean, std)
+            extents = beside["extents"] if square and square.whole else None
+            images = ImageSet(pixels, labels, extents=extents)
+            stored = _Stored(images, int(beside["size"]), classes, mean, std)
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
         return None
     around = 2 * info.shift if info.pixels else 0
@@ -115,14 +132,19 @@ def _kept(info: NamedSet, side: int, half: str) -> _Stored | None:
     return stored if fits and pixels.shape[1] == stored.size + around else None
 
 
-def _keep(info: NamedSet, side: int, half: str, progress: Progress) -> None:
+def _keep(info: NamedSet, square: Square | None, half: str, progress: Progress) -> None:
     """Read a half of the data set with torchvision, and store it."""
     found = open_half(info, half, user_folder() / "datasets" / info.name)
-    path = _cache(info, side, half)
-    if found.pixels is None:
-        decoded(found.paths, side, path, progress)
+    path = _cache(info, square, half)
+    extents = np.empty((0, 2), np.int16)
+    if square:
+        store = decoded(found.paths, square, path, progress)
+        _refuse_broken(store, found.paths)
+        extents = store.rows.extent
+        side = square.side
         mean, std = PHOTOGRAPHS.mean, PHOTOGRAPHS.std
     else:
+        assert found.pixels is not None
         side = found.pixels.shape[1]
         mean, std = _statistics(found.pixels)
         margin = ((0, 0), (info.shift, info.shift), (info.shift, info.shift), (0, 0))
@@ -134,8 +156,19 @@ def _keep(info: NamedSet, side: int, half: str, progress: Progress) -> None:
             labels=found.labels,
             classes=np.array(found.classes),
             size=np.array(side),
+            extents=extents,
             mean=np.array(mean),
             std=np.array(std),
+        )
+
+
+def _refuse_broken(store: Stored, paths: Sequence[Path]) -> None:
+    if store.rows.why:
+        row = min(store.rows.why)
+        raise DataError(
+            f"{len(store.rows.why)} of {len(paths)} images cannot be decoded, the first is "
+            f"{paths[row]} ({store.rows.why[row]})",
+            hint="replace them, or remove that data set to download it again",
         )
 
 
@@ -157,9 +190,9 @@ def _statistics(pixels: npt.NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple
     return tuple(mean), tuple(std)
 
 
-def _views(info: NamedSet, train: _Stored) -> Views:
+def _views(info: NamedSet, train: _Stored, reading: Reading) -> Views:
     if not info.pixels:
-        return replace(PHOTOGRAPHS, flip=info.flip)
+        return replace(photograph_views(reading), flip=info.flip)
     stored = train.size + 2 * info.shift
     seen = (train.size + 2 * info.margin) / stored
     return Views(

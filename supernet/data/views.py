@@ -21,6 +21,9 @@ from supernet.data.moving import moved
 __all__ = ["Draws", "draw_views", "drawn_view", "eval_view", "train_view"]
 
 Floats: TypeAlias = npt.NDArray[np.float64]
+Extent: TypeAlias = int | Floats
+
+_SHRUNK = 1.5  # times: bilinear sampling of more would miss pixels
 
 _GREY = 0.299, 0.587, 0.114  # luma of red, green and blue (ITU-R BT.601)
 
@@ -45,25 +48,27 @@ class Draws:
     saturation: Floats
     """Factors on the distance from grey, shape ``(N,)``."""
 
-    def __getitem__(self, rows: slice) -> "Draws":
+    def __getitem__(self, rows: npt.NDArray[np.int64] | slice) -> "Draws":
         return Draws(
             self.centre[rows], self.half[rows], self.brightness[rows], self.saturation[rows]
         )
 
 
 def draw_views(
-    count: int, height: int, width: int, views: Views, rng: np.random.Generator
+    count: int, height: Extent, width: Extent, views: Views, rng: np.random.Generator
 ) -> Draws:
-    """Draw the training views of `count` stored images of this size in pixels."""
+    """Draw the training views of `count` images of this size in pixels, or of these sizes."""
     area = rng.uniform(*views.crop_area, size=count)
     low, high = map(math.log, views.crop_ratio)
     ratio = np.exp(rng.uniform(low, high, count))
-    box = np.sqrt(np.stack([area * ratio, area / ratio], axis=1))  # (N, 2): x, y
+    size = np.broadcast_to(np.stack([width, height], axis=-1), (count, 2))  # (N, 2): x, y
+    shape = size[:, 0] / size[:, 1]
+    box = np.sqrt(np.stack([area * ratio / shape, area / ratio * shape], axis=1))
     if views.crop_area[1] <= 1:
         box = np.minimum(box, 1)
     # offsets in whole source pixels, so that a crop at scale 1 stays sharp
-    room = np.abs(1 - box) / 2 * [width, height]
-    centre = 0.5 + np.round(rng.uniform(-room, room)) / [width, height]
+    room = np.abs(1 - box) / 2 * size
+    centre = 0.5 + np.round(rng.uniform(-room, room)) / size
     half = box / 2
     if views.flip:
         half[:, 0] *= rng.choice([-1, 1], count)
@@ -94,13 +99,51 @@ def _resample(
     colour: Floats | None = None,
 ) -> Tensor:
     given = _on_device(centre, half, views, colour, images.device)
-    pixels = images.permute(0, 3, 1, 2).to(torch.float32)  # (N, C, H, W)
-    shape = [len(images), pixels.shape[1], size, size]
-    grid = F.affine_grid(given.theta, shape, align_corners=False)
-    out = F.grid_sample(pixels, grid, mode="bilinear", align_corners=False)
+    if _shrinks(images, size, centre, half):
+        out = _averaged(images, size, given.theta)
+    else:
+        pixels = images.permute(0, 3, 1, 2).to(torch.float32)  # (N, C, H, W)
+        shape = [len(images), pixels.shape[1], size, size]
+        grid = F.affine_grid(given.theta, shape, align_corners=False)
+        out = F.grid_sample(pixels, grid, mode="bilinear", align_corners=False)
     if colour is not None:
         out = _jittered(out, given.colour, given.grey)
     return out.sub_(given.mean).div_(given.std).contiguous(memory_format=torch.channels_last)
+
+
+def _shrinks(images: Tensor, size: int, centre: Floats, half: Floats) -> bool:
+    """Whether boxes within their images are made smaller by so much that pixels are missed."""
+    height, width = images.shape[1:3]
+    half = np.abs(half)
+    within = (half <= np.minimum(centre, 1 - centre) + 1e-9).all()
+    return bool(within and (2 * half * [width, height]).max() > _SHRUNK * size)
+
+
+def _averaged(images: Tensor, size: int, theta: Tensor) -> Tensor:
+    """Boxes of ``(N, H, W, C)``, ``(N, C, size, size)``, each pixel a mean of what it covers.
+
+    By triangles as wide as the step from pixel to pixel, as Pillow and torchvision shrink.
+    """
+    count, height, width, channels = images.shape
+    across = _triangles(theta[:, 0, 0], theta[:, 0, 2], size, width)
+    down = _triangles(theta[:, 1, 1], theta[:, 1, 2], size, height)
+    rows = images.view(count, height, width * channels).to(torch.float32)
+    rows = torch.bmm(down, rows).view(count, size, width, channels)
+    columns = rows.transpose(1, 2).reshape(count, width, size * channels)
+    out = torch.bmm(across, columns).view(count, size, size, channels)  # (N, x, y, C)
+    return out.permute(0, 3, 2, 1)
+
+
+def _triangles(scale: Tensor, shift: Tensor, size: int, extent: int) -> Tensor:
+    """Weights of source pixels for each of `size` pixels along one side, ``(N, size, extent)``."""
+    device = scale.device
+    place = (2 * torch.arange(size, device=device) + 1) / size - 1
+    middle = (scale[:, None] * place + shift[:, None] + 1) * (extent / 2)
+    wide = (scale.abs() * (extent / size)).clamp(min=1)
+    source = torch.arange(extent, device=device) + 0.5
+    away = (source - middle[:, :, None]).abs()
+    weights = (1 - away / wide[:, None, None]).clamp_(min=0)
+    return weights / weights.sum(dim=2, keepdim=True)
 
 
 class _Given(NamedTuple):

@@ -6,10 +6,19 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from supernet.data import Augment, Dataset, Draws, draw_views, drawn_view, moved
+from supernet.data import (
+    Augment,
+    Dataset,
+    Draws,
+    draw_views,
+    drawn_from_blocks,
+    drawn_view,
+    moved,
+)
 from supernet.errors import ConfigError
 from supernet.train.processes import Processes
 from supernet.train.sampling import step_rng
@@ -66,9 +75,12 @@ class Batches:
     def get(self, step: int, part: int, resolution: int) -> tuple[Tensor, Tensor]:
         """Views ``(n, C, resolution, resolution)`` and labels ``(n,)`` of this process."""
         since = time.perf_counter()
-        pixels, labels, draws = self._take(step, part)
+        pixels, labels, draws, extents = self._take(step, part)
         there = [moved(values, self.device) for values in (pixels, labels)]
-        views = drawn_view(there[0], resolution, self._views, draws)
+        if extents is None:
+            views = drawn_view(there[0], resolution, self._views, draws)
+        else:
+            views = drawn_from_blocks(there[0], extents, resolution, self._views, draws)
         self.waited_s += time.perf_counter() - since
         return views, there[1]
 
@@ -91,19 +103,20 @@ class Batches:
         order = _permutation(self._seed, epoch, len(self._images))
         size, share = self._batch_size, self._share
         index = np.sort(order[position * size : (position + 1) * size])
-        draws = draw_views(
-            size, *self._images.size, self._views, step_rng(self._seed, "augment", step)
-        )
+        extents = self._images.extents(index)
+        rng = step_rng(self._seed, "augment", step)
+        draws = draw_views(size, *extents.T, self._views, rng)
         start = (part * self._processes.count + self._processes.rank) * share
         rows = slice(start, start + share)
-        pixels = torch.from_numpy(self._images.pixels(index[rows]))
+        pixels = torch.from_numpy(self._images.blocks(index[rows]))
         labels = self._labels[torch.from_numpy(index[rows])]
         if self.device.type == "cuda":
             pixels, labels = pixels.pin_memory(), labels.pin_memory()
-        return pixels, labels, draws[rows]
+        return pixels, labels, draws[rows], extents[rows] if self._images.has_sides else None
 
 
-_Raw = tuple[Tensor, Tensor, Draws]
+_Raw = tuple[Tensor, Tensor, Draws, npt.NDArray[np.float64] | None]
+"""Pixels, labels, draws; height and width of each picture where its pixels have sides."""
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:

@@ -1,7 +1,7 @@
 """Networks side by side: accuracy, latency, size and memory of files and of subnets."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from supernet.export.pixels import pixels_of
 from supernet.latency import Protocol, measure
 from supernet.latency.backends import open_backend
 from supernet.progress import Progress, silent
+from supernet.reading import FRESH, reading_told
 from supernet.runs import find_run
 from supernet.space import SubnetFile, check_operators, peak_bytes, total_macs, weight_bytes
 from supernet.workflow.export import find_subnet
@@ -123,26 +124,34 @@ class _Images:
 
     def __init__(self, request: EvaluateRequest, progress: Progress) -> None:
         self.request, self._progress = request, progress
-        self._known: dict[int, Dataset] = {}
+        self._known: dict[tuple[int, str], Dataset] = {}
 
-    def dataset(self, resolution: int) -> Dataset:
-        """Images of at least this size."""
-        if resolution not in self._known:
+    def dataset(self, resolution: int, told: Mapping[str, Any]) -> Dataset:
+        """Images of at least this size, read as a file tells it."""
+        key = resolution, repr([told.get(name) for name in ("fit", "levels")])
+        if key not in self._known:
             request = self.request
             if request.data is not None:
-                self._known[resolution] = load_dataset(
-                    request.data, resolution=resolution, progress=self._progress
+                self._known[key] = load_dataset(
+                    request.data,
+                    resolution=resolution,
+                    reading=reading_told(told, FRESH),
+                    progress=self._progress,
                 )
             else:
                 run = find_run(request.run)
-                self._known[resolution] = run.dataset(self._progress, resolution=resolution)
-        return self._known[resolution]
+                self._known[key] = run.dataset(
+                    self._progress,
+                    resolution=resolution,
+                    reading=reading_told(told, run.config().reading),
+                )
+        return self._known[key]
 
 
 def _file(path: Path, model: OpenedModel, images: _Images) -> Evaluated:
     request = images.request
     resolution = _resolution(path, model, request)
-    dataset = images.dataset(resolution)
+    dataset = images.dataset(resolution, model.preprocessing)
     channels = model.input.image[0]
     if channels not in (None, dataset.in_channels):
         raise ConfigError(

@@ -49,6 +49,8 @@ class Job:
             "mean": list(views.mean),
             "std": list(views.std),
             "frame": views.frame,
+            "fit": self._dataset.reading.fit,
+            "levels": {k: list(pair) for k, pair in self._dataset.reading.levels.items()},
             "pixels": request.pixels,
             "output": "probabilities" if request.probabilities else "logits",
         }

@@ -172,6 +172,7 @@ def _train(
         folder=place.folder,
         seed=config.seed,
         device=device,
+        reading=config.reading,
         progress=progress,
         like=run,
     )

@@ -19,6 +19,7 @@ from supernet.models.weights import load_tensors
 from supernet.predict import MLPPredictor
 from supernet.predict.ofa import from_ofa
 from supernet.progress import Progress, silent
+from supernet.reading import FRESH
 from supernet.runs import Run, RunConfig, check_fits
 from supernet.space import Operator, Space, SubnetFile, list_spaces, load_space, save_space
 from supernet.space.identify import find_subnet, fixed_space
@@ -83,6 +84,7 @@ def import_checkpoint(
             in_channels=space.in_channels,
             mean=_MEAN,
             std=_STD,
+            reading=dataset.reading if dataset else FRESH,
             recipe={},
             versions={"supernet": __version__, "torch": str(torch.__version__)},
             created=now.isoformat(timespec="seconds"),

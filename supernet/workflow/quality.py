@@ -236,6 +236,7 @@ def _begin(
         folder=place.folder,
         seed=config.seed,
         device=device,
+        reading=config.reading,
         progress=progress,
         like=run,
     )

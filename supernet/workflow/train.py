@@ -17,6 +17,7 @@ from supernet.files import fill
 from supernet.latency import LatencyTable
 from supernet.models import Supernet
 from supernet.progress import Progress, silent
+from supernet.reading import FRESH, Reading
 from supernet.run_images import check_unchanged
 from supernet.runs import Run, RunConfig
 from supernet.space import Genes, Space, decode
@@ -63,6 +64,7 @@ def train_supernet(
     seed: int = 0,
     device: str = "cpu",
     processes: Processes | None = None,
+    reading: Reading = FRESH,
     progress: Progress = silent,
     each_epoch: EachEpoch | None = None,
     like: Run | None = None,
@@ -77,6 +79,7 @@ def train_supernet(
         seed: of everything that is random.
         device: where to train.
         processes: those that train together, and where (`supernet.train.joined_processes`).
+        reading: how picture files become pixels.
         progress: told about every step.
         each_epoch: measures each epoch, in place of the accuracies after each phase.
         like: a run on the same data, whose hold-out and test images are kept apart here, too.
@@ -93,11 +96,14 @@ def train_supernet(
         check_norms(space, recipe, processes)
         recipe = processes.broadcast(at_precision(recipe, processes.device))
         size, telling = space.resolutions[-1], progress if processes.is_main else silent
+        reading = replace(reading, whole=bool(recipe.augment and recipe.augment.whole))
         with processes.one_a_machine_first():
             if like is not None:
                 dataset = like.dataset(telling, resolution=size)
             else:
-                dataset = load_dataset(data, resolution=size, seed=seed, progress=telling)
+                dataset = load_dataset(
+                    data, resolution=size, seed=seed, reading=reading, progress=telling
+                )
         config = RunConfig(
             data=absolute_source(data),
             classes=dataset.classes,
@@ -106,6 +112,7 @@ def train_supernet(
             std=dataset.views.std,
             images=len(dataset.train),
             holdout_images=len(dataset.holdout),
+            reading=dataset.reading,
             recipe={},  # until it is complete
             seed=seed,
             device=processes.device,
@@ -126,11 +133,8 @@ def _begun(
     each_epoch: EachEpoch | None,
 ) -> Run:
     """The run, trained in a folder that is held."""
-    # refused before anything is fetched
-    for images in (
-        dataset.train,
-        *(image_halves(dataset, config.seed) if recipe.searching else ()),
-    ):
+    halves = image_halves(dataset, config.seed) if recipe.searching else ()
+    for images in (dataset.train, *halves):  # refused before anything is fetched
         steps_per_epoch(len(images), recipe.batch_size)
     own = _of_images(space, dataset.classes, dataset.in_channels)
     with processes.one_a_machine_first():
