@@ -4,8 +4,10 @@ from supernet.data.embedded import load_fashion_mnist
 from supernet.data.folder import load_folder
 from supernet.data.images import HOLDOUT_IMAGES, Augment, Dataset, ImageSet, Views, hold_out
 from supernet.data.load import EMBEDDED, absolute_source, load_dataset
+from supernet.data.mixing import mixed
 from supernet.data.moving import moved
 from supernet.data.named import NAMED, load_named
+from supernet.data.policies import PolicyName
 from supernet.data.views import Draws, draw_views, drawn_view, eval_view, train_view
 
 __all__ = [
@@ -16,6 +18,7 @@ __all__ = [
     "Dataset",
     "Draws",
     "ImageSet",
+    "PolicyName",
     "Views",
     "absolute_source",
     "draw_views",
@@ -26,6 +29,7 @@ __all__ = [
     "load_fashion_mnist",
     "load_folder",
     "load_named",
+    "mixed",
     "moved",
     "train_view",
 ]

@@ -3,13 +3,14 @@
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from supernet.data import Augment, Dataset, Draws, draw_views, drawn_view, moved
+from supernet.data import Augment, Dataset, Draws, draw_views, drawn_view, mixed, moved
 from supernet.errors import ConfigError
 from supernet.train.processes import Processes
 from supernet.train.sampling import step_rng
@@ -56,6 +57,13 @@ class Batches:
                 hint="give a --batch-size that they divide",
             )
         self._share = batch_size // shares
+        self._classes = len(dataset.classes)
+        if self._views.mixes and self._processes.count > 1 and self._share % 2:
+            raise ConfigError(
+                f"batch_size: mixup and cutmix mix pairs, and a process's share of {batch_size} is "
+                f"{self._share} images ({self._processes.count} processes, accumulate {parts})",
+                hint="give a --batch-size that is twice as large, or fewer processes",
+            )
         self._labels = torch.from_numpy(self._images.labels)
         self._parts = parts
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="supernet-batches")
@@ -64,13 +72,19 @@ class Batches:
         """Time that steps have waited for images so far; on a CPU their views are part of it."""
 
     def get(self, step: int, part: int, resolution: int) -> tuple[Tensor, Tensor]:
-        """Views ``(n, C, resolution, resolution)`` and labels ``(n,)`` of this process."""
+        """Views ``(n, C, resolution, resolution)`` and labels of this process.
+
+        Labels are class indices ``(n,)``, or of mixed images the share of each class
+        ``(n, classes)``.
+        """
         since = time.perf_counter()
-        pixels, labels, draws = self._take(step, part)
-        there = [moved(values, self.device) for values in (pixels, labels)]
-        views = drawn_view(there[0], resolution, self._views, draws)
+        pixels, labels, draws, partner = self._take(step, part)
+        pixels, labels = (moved(values, self.device) for values in (pixels, labels))
+        views = drawn_view(pixels, resolution, self._views, draws)
+        if self._views.mixes:
+            views, labels = mixed(views, labels, partner, draws.mixes, self._classes)
         self.waited_s += time.perf_counter() - since
-        return views, there[1]
+        return views, labels
 
     def close(self) -> None:
         """Stop reading ahead."""
@@ -90,20 +104,34 @@ class Batches:
         epoch, position = divmod(step, self.steps_per_epoch)
         order = _permutation(self._seed, epoch, len(self._images))
         size, share = self._batch_size, self._share
-        index = np.sort(order[position * size : (position + 1) * size])
+        index = order[position * size : (position + 1) * size]
         draws = draw_views(
             size, *self._images.size, self._views, step_rng(self._seed, "augment", step)
         )
         start = (part * self._processes.count + self._processes.rank) * share
-        rows = slice(start, start + share)
-        pixels = torch.from_numpy(self._images.pixels(index[rows]))
-        labels = self._labels[torch.from_numpy(index[rows])]
+        # files are read in their order, and shares are drawn from all classes alike
+        ranks = index.argsort().argsort()[start : start + share]
+        by = ranks.argsort()
+        rows = index[start : start + share][by]
+        pixels = torch.from_numpy(self._images.pixels(rows))
+        labels = self._labels[torch.from_numpy(rows)]
         if self.device.type == "cuda":
             pixels, labels = pixels.pin_memory(), labels.pin_memory()
-        return pixels, labels, draws[rows]
+        return pixels, labels, draws[ranks[by]], by.argsort()[_partners(share)[by]]
 
 
-_Raw = tuple[Tensor, Tensor, Draws]
+_Ints: TypeAlias = npt.NDArray[np.int64]
+_Raw: TypeAlias = tuple[Tensor, Tensor, Draws, _Ints]
+"""Pixels, class indices, draws, and the row of the image that each may be mixed with."""
+
+
+def _partners(share: int) -> _Ints:
+    """Pairs of neighbours as drawn, so that no share needs an image of another one.
+
+    Where one is left over, the first one is its partner, and another's too.
+    """
+    pairs = np.arange(share) ^ 1
+    return np.where(pairs < share, pairs, 0)
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:
@@ -121,5 +149,5 @@ def steps_per_epoch(images: int, batch_size: int) -> int:
 
 
 @lru_cache(maxsize=2)
-def _permutation(seed: int, epoch: int, count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _permutation(seed: int, epoch: int, count: int) -> _Ints:
     return step_rng(seed, "order", epoch).permutation(count)
