@@ -1,8 +1,7 @@
 """Operations of augmentation on whole batches, each image with a strength of its own.
 
 torchvision's kernels have one strength for all images that they are given, and some of them wait
-for the device. Those without a strength are torchvision's; a test compares the others with
-torchvision's image by image.
+for the device. A test compares these with torchvision's, image by image.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -109,6 +108,8 @@ def _brightness(pixels: Tensor, factor: Tensor) -> Tensor:
 
 
 def _color(pixels: Tensor, factor: Tensor) -> Tensor:
+    if pixels.shape[1] != len(_GREY):  # no colours
+        return pixels
     return _blended(pixels, _grey(pixels), factor)
 
 
@@ -127,11 +128,11 @@ def _grey(pixels: Tensor) -> Tensor:
 def _sharpness(pixels: Tensor, factor: Tensor) -> Tensor:
     """Blended with a blurred image, of which the border stays."""
     exact = pixels.float()
-    if min(pixels.shape[2:]) < 3:  # noqa: PLR2004  # all border
-        return pixels
     inner = exact[..., 1:-1, 1:-1]
     # a kernel of ones with a 5 in the middle
-    blurred = (F.avg_pool2d(exact, 3, stride=1, divisor_override=1) + 4 * inner).div_(13).round_()
+    lines = exact[..., :-2, :] + exact[..., 1:-1, :] + exact[..., 2:, :]
+    around = lines[..., :-2] + lines[..., 1:-1] + lines[..., 2:]
+    blurred = around.add_(inner, alpha=4).div_(13).round_()
     inner.addcmul_(blurred.sub_(inner), 1 - factor)
     return exact.clamp_(0, 255).to(torch.uint8)
 
@@ -145,14 +146,15 @@ def _solarize(pixels: Tensor, threshold: Tensor) -> Tensor:
 
 
 def _auto_contrast(pixels: Tensor, _: Tensor) -> Tensor:
-    from torchvision.transforms.v2 import functional  # takes a second, for those who need it
-
-    # channel by channel, whatever their number
-    return functional.autocontrast(pixels.flatten(0, 1).unsqueeze(1)).view(pixels.shape)
+    exact = pixels.float()
+    low, high = exact.amin((2, 3), keepdim=True), exact.amax((2, 3), keepdim=True)
+    plain = low == high  # channels of one value stay
+    low, scale = low.masked_fill(plain, 0), ((high - low) * (1 / 255)).masked_fill(plain, 1)
+    return exact.sub_(low).div_(scale).clamp_(0, 255).to(torch.uint8)
 
 
 def _equalize(pixels: Tensor, _: Tensor) -> Tensor:
-    from torchvision.transforms.v2 import functional
+    from torchvision.transforms.v2 import functional  # takes a second, for those who need it
 
     return functional.equalize(pixels)
 
