@@ -94,7 +94,7 @@ def _warps(operation: npt.NDArray[np.int64], strength: Floats, size: int) -> Flo
 def _warped(pixels: Tensor, theta: Tensor) -> Tensor:
     """Interpolated between pixels, black where there were none."""
     grid = F.affine_grid(theta, list(pixels.shape), align_corners=False)
-    found = F.grid_sample(pixels.float(), grid, mode="bilinear", align_corners=False)
+    found = F.grid_sample(pixels.to(torch.float32), grid, mode="bilinear", align_corners=False)
     return found.round_().to(torch.uint8)
 
 
@@ -120,14 +120,14 @@ def _contrast(pixels: Tensor, factor: Tensor) -> Tensor:
 def _grey(pixels: Tensor) -> Tensor:
     """Luma of colour images, others as they are."""
     if pixels.shape[1] != len(_GREY):
-        return pixels.float()
+        return pixels.to(torch.float32)
     parts = [channel * weight for channel, weight in zip(pixels.unbind(1), _GREY)]
     return (parts[0] + parts[1] + parts[2]).floor_().unsqueeze(1)
 
 
 def _sharpness(pixels: Tensor, factor: Tensor) -> Tensor:
     """Blended with a blurred image, of which the border stays."""
-    exact = pixels.float()
+    exact = pixels.to(torch.float32)
     inner = exact[..., 1:-1, 1:-1]
     # a kernel of ones with a 5 in the middle
     lines = exact[..., :-2, :] + exact[..., 1:-1, :] + exact[..., 2:, :]
@@ -146,7 +146,7 @@ def _solarize(pixels: Tensor, threshold: Tensor) -> Tensor:
 
 
 def _auto_contrast(pixels: Tensor, _: Tensor) -> Tensor:
-    exact = pixels.float()
+    exact = pixels.to(torch.float32)
     low, high = exact.amin((2, 3), keepdim=True), exact.amax((2, 3), keepdim=True)
     plain = low == high  # channels of one value stay
     low, scale = low.masked_fill(plain, 0), ((high - low) * (1 / 255)).masked_fill(plain, 1)
