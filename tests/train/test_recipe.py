@@ -56,7 +56,7 @@ def test_augmentation_beyond_its_bounds_is_refused_all_at_once(tmp_path):
     assert "mixup: must be from 0 to 100, found -1" in problems
     assert "cutmix: must be from 0 to 100, found 101" in problems
     path.write_text(f"{head}augment: {{auto: trivail}}{end}")
-    with pytest.raises(ConfigError, match="augment.auto: .*trivail"):
+    with pytest.raises(ConfigError, match=r"augment\.auto: .*trivail"):
         load_recipe(path)
 
 
