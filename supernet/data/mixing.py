@@ -39,9 +39,9 @@ def draw_erased(count: int, probability: float, rng: np.random.Generator) -> Flo
     low, high = map(math.log, _ERASED_RATIO)
     ratio = np.exp(rng.uniform(low, high, (count, _TRIES)))
     sides = np.sqrt(np.stack([area * ratio, area / ratio], axis=-1))  # (count, tries, 2)
-    fits = (sides < 1).all(-1)
-    first = sides[np.arange(count), fits.argmax(1)]
-    asked = (rng.random(count) < probability) & fits.any(1)
+    fits = np.all(sides < 1, axis=-1)  # (count, tries)
+    first = sides[np.arange(count), np.argmax(fits, axis=1)]
+    asked = (rng.random(count) < probability) & np.any(fits, axis=1)
     return np.concatenate([first * asked[:, None], rng.random((count, 2))], axis=1)
 
 

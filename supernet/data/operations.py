@@ -40,8 +40,8 @@ def operated(pixels: Tensor, drawn: npt.NDArray[np.int64], policy: PolicyName) -
     rows = moved(torch.from_numpy(_joined([group[1] for group in groups], np.int64)), out.device)
     flat = [group[2].ravel() for group in groups]
     values = moved(torch.from_numpy(_joined(flat, np.float32)), out.device)
-    own = rows.split([len(group[1]) for group in groups])
-    strong = values.split([part.size for part in flat])
+    own = torch.split(rows, [len(group[1]) for group in groups])
+    strong = torch.split(values, [part.size for part in flat])
     for (kernel, _, given), row, strength in zip(groups, own, strong):
         some = out.index_select(0, row)
         out.index_copy_(0, row, kernel(some, strength.view(given.shape)))
@@ -156,7 +156,8 @@ def _auto_contrast(pixels: Tensor, _: Tensor) -> Tensor:
 def _equalize(pixels: Tensor, _: Tensor) -> Tensor:
     from torchvision.transforms.v2 import functional  # takes a second, for those who need it
 
-    return functional.equalize(pixels)
+    found: Tensor = functional.equalize(pixels)
+    return found
 
 
 def _invert(pixels: Tensor, _: Tensor) -> Tensor:

@@ -74,11 +74,14 @@ def draw_views(
     half = box / 2
     if views.flip:
         half[:, 0] *= rng.choice([-1, 1], count)
-    factors = [1 + rng.uniform(-by, by, count) for by in (views.brightness, views.saturation)]
+    brightness, saturation = (
+        1 + rng.uniform(-by, by, count) for by in (views.brightness, views.saturation)
+    )
     # last, so that crops do not depend on what else is asked for
     operations = draw_operations(count, views.auto, rng)
     boxes = draw_erased(count, views.erasing, rng)
-    return Draws(centre, half, *factors, operations, boxes, draw_mixes(count, views, rng))
+    mixes = draw_mixes(count, views, rng)
+    return Draws(centre, half, brightness, saturation, operations, boxes, mixes)
 
 
 def drawn_view(images: Tensor, size: int, views: Views, draws: Draws) -> Tensor:

@@ -1,5 +1,7 @@
 """Erased boxes and mixed pairs."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -33,7 +35,7 @@ def test_nothing_is_erased_without_a_probability() -> None:
     assert draw_erased(3, 0.0, np.random.default_rng(0)).shape == (3, 0)
 
 
-def pairs(alpha: dict[str, float], count: int = 2000) -> tuple[torch.Tensor, torch.Tensor]:
+def pairs(alpha: dict[str, Any], count: int = 2000) -> tuple[torch.Tensor, torch.Tensor]:
     """Images of ones that belong to class 1, each mixed with zeros of class 0."""
     drawn = draw_mixes(count, Views(mean=(0.5,), std=(0.5,), **alpha), np.random.default_rng(0))
     images = torch.ones(2 * count, 1, SIZE, SIZE)

@@ -1,6 +1,6 @@
 """Policies against torchvision's, which are those of the papers."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 import numpy as np
@@ -65,25 +65,25 @@ def test_signs_are_drawn_for_those_operations_that_have_one() -> None:
 
 def test_the_sub_policies_are_torchvisions() -> None:
     """By how often each pair is drawn: 25 of them, each operation with its probability."""
-    expected: Counter[tuple[tuple[str, int], ...]] = Counter()
+    expected: defaultdict[tuple[tuple[str, int], ...], float] = defaultdict(float)
     known = THEIRS["auto"]
     for first, second in known._policies:
         for used in np.ndindex(2, 2):
-            share, pair = 1.0, []
+            share, pair = 1.0, list[tuple[str, int]]()
             for (name, probability, level), use in zip((first, second), used):
                 share *= probability if use else 1 - probability
                 pair.append((name, level or 0) if use else ("Identity", 0))
-            expected[tuple(pair)] += share / len(known._policies)  # type: ignore[assignment]  # shares
+            expected[tuple(pair)] += share / len(known._policies)
     count = 200_000
     drawn = draw_operations(count, "auto", np.random.default_rng(0))
     found = Counter(
-        tuple((their_name(Operation(o)), int(level) if o else 0) for o, level, _ in pair)
-        for pair in drawn.tolist()
+        tuple((their_name(Operation(o)), int(level) if o else 0) for o, level, _ in both)
+        for both in drawn.tolist()
     )
-    assert set(found) == {pair for pair, share in expected.items() if share > 0}
-    for pair, times in found.items():
-        spread = (count * expected[pair]) ** 0.5
-        assert abs(times - count * expected[pair]) < 5 * spread, pair
+    assert set(found) == {both for both, share in expected.items() if share > 0}
+    for both, times in found.items():
+        spread = (count * expected[both]) ** 0.5
+        assert abs(times - count * expected[both]) < 5 * spread, both
 
 
 def test_nothing_is_drawn_without_a_policy() -> None:
