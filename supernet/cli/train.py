@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from supernet.runs import Run
     from supernet.train import Recipe
 
-_CHANGES = ("epochs", "batch_size", "precision", "init", "phases", "target", "max_latency_ms")
+_CHANGES = (
+    *("epochs", "batch_size", "precision", "augment", "init", "phases", "target"),
+    "max_latency_ms",
+)
 _KEPT = ("data", "fit", "skip_broken", "space_name", "recipe_name", *_CHANGES, "seed")
 """What a run was started with and goes on with."""
 
@@ -53,6 +56,12 @@ _KEPT = ("data", "fit", "skip_broken", "space_name", "recipe_name", *_CHANGES, "
     type=click.Choice(["fp32", "bf16", "fp16", "auto"]),
     help="Type to compute in; auto is bf16 where the device is faster with it. As the "
     "recipe says (fp32) when not given.",
+)
+@click.option(
+    "--augment",
+    type=click.Choice(["none", "trivial", "rand", "auto"]),
+    help="Policy by which training images are varied beyond crops and mirroring; as the recipe "
+    "says when not given.",
 )
 @click.option(
     "--init",
@@ -131,6 +140,7 @@ def _recipe(
     epochs: float | None,
     batch_size: int | None,
     precision: Any,
+    augment: Any,
     init: str | None,
     phases: str | None,
     target: str | None,
@@ -139,9 +149,12 @@ def _recipe(
     """The named recipe with what was asked for otherwise."""
     from dataclasses import replace
 
+    from supernet.data import Augment
     from supernet.train import aimed, at_batch_size, load_recipe, only_phases, scaled
 
     recipe = load_recipe(name)
+    if augment is not None:
+        recipe = replace(recipe, augment=replace(recipe.augment or Augment(), auto=augment))
     if init is not None:
         recipe = replace(recipe, init=init)
     if phases is not None:

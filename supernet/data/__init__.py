@@ -4,8 +4,10 @@ from supernet.data.embedded import load_fashion_mnist
 from supernet.data.folder import load_folder
 from supernet.data.images import HOLDOUT_IMAGES, Augment, Dataset, ImageSet, Views, hold_out
 from supernet.data.load import EMBEDDED, absolute_source, load_dataset, survey_source
+from supernet.data.mixing import mixed
 from supernet.data.moving import moved
 from supernet.data.named import NAMED, load_named
+from supernet.data.policies import PolicyName
 from supernet.data.record import SPLITS, ImageRecord, changes, load_record
 from supernet.data.sides import drawn_from_blocks
 from supernet.data.views import Draws, draw_views, drawn_view, eval_view, train_view
@@ -20,6 +22,7 @@ __all__ = [
     "Draws",
     "ImageRecord",
     "ImageSet",
+    "PolicyName",
     "Views",
     "absolute_source",
     "changes",
@@ -33,6 +36,7 @@ __all__ = [
     "load_folder",
     "load_named",
     "load_record",
+    "mixed",
     "moved",
     "survey_source",
     "train_view",

@@ -2,11 +2,12 @@
 
 import math
 from dataclasses import asdict, dataclass, replace
-from typing import Protocol
+from typing import Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from supernet.data.policies import PolicyName
 from supernet.data.record import ImageRecord
 from supernet.errors import ConfigError, DataError
 from supernet.reading import FRESH, Reading
@@ -138,6 +139,23 @@ class Views:
     """Training images are made brighter or darker by up to this share."""
     saturation: float = 0.0
     """Colours of training images are made stronger or weaker by up to this share."""
+    auto: PolicyName = "none"
+    """What else is done to training images, each by draws of its own: ``trivial``
+    (TrivialAugment Wide, arXiv:2103.10158), ``rand`` (RandAugment, arXiv:1909.13719) or
+    ``auto`` (AutoAugment's policy for ImageNet, arXiv:1805.09501)."""
+    erasing: float = 0.0
+    """Probability that a random box of a training image is erased (arXiv:1708.04896)."""
+    mixup: float = 0.0
+    """Alpha of the distribution of the share that an image keeps when another one is added
+    (arXiv:1710.09412), such as 0.2; 0 for none."""
+    cutmix: float = 0.0
+    """Alpha likewise, of the area that a box of another image leaves (arXiv:1905.04899), such
+    as 1; 0 for none. With `mixup` too, each has half of the images."""
+
+    @property
+    def mixes(self) -> bool:
+        """Whether training images are mixed with others, and so have several classes."""
+        return self.mixup > 0 or self.cutmix > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +169,10 @@ class Augment:
     flip: bool | None = None
     brightness: float | None = None
     saturation: float | None = None
+    auto: PolicyName | None = None
+    erasing: float | None = None
+    mixup: float | None = None
+    cutmix: float | None = None
 
     def __post_init__(self) -> None:
         problems = []
@@ -158,10 +180,14 @@ class Augment:
             value = getattr(self, name)
             if value is not None and not 0 < value[0] <= value[1] <= 4:
                 problems.append(f"{name}: must be (low, high) above 0, at most 4, found {value}")
-        for name in ("brightness", "saturation"):
+        highest = {"brightness": 1, "saturation": 1, "erasing": 1, "mixup": 100, "cutmix": 100}
+        for name, high in highest.items():
             value = getattr(self, name)
-            if value is not None and not 0 <= value <= 1:
-                problems.append(f"{name}: must be from 0 to 1, found {value}")
+            if value is not None and not 0 <= value <= high:
+                problems.append(f"{name}: must be from 0 to {high}, found {value}")
+        policies = get_args(PolicyName)
+        if self.auto is not None and self.auto not in policies:
+            problems.append(f"auto: must be one of {', '.join(policies)}, found {self.auto!r}")
         if problems:
             raise ConfigError(problems)
 

@@ -6,7 +6,7 @@ image shows black around it. The size is an argument of a batch, never a state.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -16,7 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from supernet.data.images import Views
+from supernet.data.mixing import draw_erased, draw_mixes, erased
 from supernet.data.moving import moved
+from supernet.data.operations import operated
+from supernet.data.policies import draw_operations
 
 __all__ = ["Draws", "draw_views", "drawn_view", "eval_view", "train_view"]
 
@@ -47,11 +50,15 @@ class Draws:
     """Factors on pixel values, shape ``(N,)``."""
     saturation: Floats
     """Factors on the distance from grey, shape ``(N,)``."""
+    operations: npt.NDArray[np.int64]
+    """As of `draw_operations`, shape ``(N, n, 3)``."""
+    erased: Floats
+    """As of `draw_erased`, shape ``(N, 4)`` or ``(N, 0)``."""
+    mixes: Floats
+    """As of `draw_mixes`, shape ``(N, 4)`` or ``(N, 0)``; of no effect on a single view."""
 
     def __getitem__(self, rows: npt.NDArray[np.int64] | slice) -> "Draws":
-        return Draws(
-            self.centre[rows], self.half[rows], self.brightness[rows], self.saturation[rows]
-        )
+        return Draws(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 def draw_views(
@@ -72,16 +79,26 @@ def draw_views(
     half = box / 2
     if views.flip:
         half[:, 0] *= rng.choice([-1, 1], count)
-    factors = [1 + rng.uniform(-by, by, count) for by in (views.brightness, views.saturation)]
-    return Draws(centre, half, *factors)
+    brightness, saturation = (
+        1 + rng.uniform(-by, by, count) for by in (views.brightness, views.saturation)
+    )
+    # last, so that crops do not depend on what else is asked for
+    operations = draw_operations(count, views.auto, rng)
+    boxes = draw_erased(count, views.erasing, rng)
+    mixes = draw_mixes(count, views, rng)
+    return Draws(centre, half, brightness, saturation, operations, boxes, mixes)
 
 
 def drawn_view(images: Tensor, size: int, views: Views, draws: Draws) -> Tensor:
-    """``(N, H, W, C)`` uint8 to the drawn views, ``(N, C, size, size)``, normalised."""
+    """``(N, H, W, C)`` uint8 to the drawn views, ``(N, C, size, size)``, normalised.
+
+    Those are not mixed yet.
+    """
     colour = None
     if views.brightness or views.saturation:
         colour = np.stack([draws.brightness, draws.saturation])
-    return _resample(images, size, draws.centre, draws.half, views, colour)
+    seen = _resample(images, size, draws.centre, draws.half, views, colour, draws.operations)
+    return erased(seen, draws.erased)
 
 
 def train_view(images: Tensor, size: int, views: Views, rng: np.random.Generator) -> Tensor:
@@ -97,6 +114,7 @@ def _resample(
     half: Floats,
     views: Views,
     colour: Floats | None = None,
+    operations: npt.NDArray[np.int64] | None = None,
 ) -> Tensor:
     given = _on_device(centre, half, views, colour, images.device)
     if _shrinks(images, size, centre, half):
@@ -108,6 +126,8 @@ def _resample(
         out = F.grid_sample(pixels, grid, mode="bilinear", align_corners=False)
     if colour is not None:
         out = _jittered(out, given.colour, given.grey)
+    if operations is not None and operations.size:
+        out = operated(out, operations, views.auto)
     return out.sub_(given.mean).div_(given.std).contiguous(memory_format=torch.channels_last)
 
 

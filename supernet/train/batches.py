@@ -3,7 +3,7 @@
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from supernet.data import (
     draw_views,
     drawn_from_blocks,
     drawn_view,
+    mixed,
     moved,
 )
 from supernet.errors import ConfigError
@@ -65,6 +66,13 @@ class Batches:
                 hint="give a --batch-size that they divide",
             )
         self._share = batch_size // shares
+        self._classes = len(dataset.classes)
+        if self._views.mixes and self._processes.count > 1 and self._share % 2:
+            raise ConfigError(
+                f"batch_size: mixup and cutmix mix pairs, and a process's share of {batch_size} is "
+                f"{self._share} images ({self._processes.count} processes, accumulate {parts})",
+                hint="give a --batch-size that is twice as large, or fewer processes",
+            )
         self._labels = torch.from_numpy(self._images.labels)
         self._parts = parts
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="supernet-batches")
@@ -73,16 +81,22 @@ class Batches:
         """Time that steps have waited for images so far; on a CPU their views are part of it."""
 
     def get(self, step: int, part: int, resolution: int) -> tuple[Tensor, Tensor]:
-        """Views ``(n, C, resolution, resolution)`` and labels ``(n,)`` of this process."""
+        """Views ``(n, C, resolution, resolution)`` and labels of this process.
+
+        Labels are class indices ``(n,)``, or of mixed images the share of each class
+        ``(n, classes)``.
+        """
         since = time.perf_counter()
-        pixels, labels, draws, extents = self._take(step, part)
-        there = [moved(values, self.device) for values in (pixels, labels)]
+        pixels, labels, draws, partner, extents = self._take(step, part)
+        pixels, labels = (moved(values, self.device) for values in (pixels, labels))
         if extents is None:
-            views = drawn_view(there[0], resolution, self._views, draws)
+            views = drawn_view(pixels, resolution, self._views, draws)
         else:
-            views = drawn_from_blocks(there[0], extents, resolution, self._views, draws)
+            views = drawn_from_blocks(pixels, extents, resolution, self._views, draws)
+        if self._views.mixes:
+            views, labels = mixed(views, labels, partner, draws.mixes, self._classes)
         self.waited_s += time.perf_counter() - since
-        return views, there[1]
+        return views, labels
 
     def close(self) -> None:
         """Stop reading ahead."""
@@ -102,21 +116,36 @@ class Batches:
         epoch, position = divmod(step, self.steps_per_epoch)
         order = _permutation(self._seed, epoch, len(self._images))
         size, share = self._batch_size, self._share
-        index = np.sort(order[position * size : (position + 1) * size])
-        extents = self._images.extents(index)
-        rng = step_rng(self._seed, "augment", step)
-        draws = draw_views(size, *extents.T, self._views, rng)
+        index = order[position * size : (position + 1) * size]
+        extents = self._images.extents(np.sort(index))
+        draws = draw_views(size, *extents.T, self._views, step_rng(self._seed, "augment", step))
         start = (part * self._processes.count + self._processes.rank) * share
-        rows = slice(start, start + share)
-        pixels = torch.from_numpy(self._images.blocks(index[rows]))
-        labels = self._labels[torch.from_numpy(index[rows])]
+        # files are read in their order, and shares are drawn from all classes alike
+        ranks = index.argsort().argsort()[start : start + share]
+        by = ranks.argsort()
+        rows, drawn = index[start : start + share][by], ranks[by]
+        pixels = torch.from_numpy(self._images.blocks(rows))
+        labels = self._labels[torch.from_numpy(rows)]
         if self.device.type == "cuda":
             pixels, labels = pixels.pin_memory(), labels.pin_memory()
-        return pixels, labels, draws[rows], extents[rows] if self._images.has_sides else None
+        partner = by.argsort()[_partners(share)[by]]
+        sides = extents[drawn] if self._images.has_sides else None
+        return pixels, labels, draws[drawn], partner, sides
 
 
-_Raw = tuple[Tensor, Tensor, Draws, npt.NDArray[np.float64] | None]
-"""Pixels, labels, draws; height and width of each picture where its pixels have sides."""
+_Ints: TypeAlias = npt.NDArray[np.int64]
+_Raw: TypeAlias = tuple[Tensor, Tensor, Draws, _Ints, npt.NDArray[np.float64] | None]
+"""Pixels, class indices, draws, the row of the image that each may be mixed with, and height and
+width of each picture where its pixels have sides."""
+
+
+def _partners(share: int) -> _Ints:
+    """Pairs of neighbours as drawn, so that no share needs an image of another one.
+
+    Where one is left over, the first one is its partner, and another's too.
+    """
+    pairs = np.arange(share) ^ 1
+    return np.where(pairs < share, pairs, 0)
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:
@@ -134,5 +163,5 @@ def steps_per_epoch(images: int, batch_size: int) -> int:
 
 
 @lru_cache(maxsize=2)
-def _permutation(seed: int, epoch: int, count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _permutation(seed: int, epoch: int, count: int) -> _Ints:
     return step_rng(seed, "order", epoch).permutation(count)

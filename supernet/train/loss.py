@@ -26,7 +26,7 @@ def distillation_loss(
 
     Args:
         logits: shape ``(N, classes)``.
-        labels: class indices, shape ``(N,)``.
+        labels: class indices, shape ``(N,)``, or the share of each class, ``(N, classes)``.
         teacher: logits of the teacher, shape ``(N, classes)``, without gradient.
         weight: of the teacher (temperature 1); 0 for the labels alone.
         smoothing: of the labels (arXiv:1512.00567).

@@ -47,6 +47,8 @@ def _one_line(stderr: str) -> str:
         ),
         (["train", "--init", "nowhere.pth"], 2, "nowhere.pth"),
         (["train", "--resume", "--epochs", "2"], 2, "--epochs cannot be given with --resume"),
+        (["train", "--resume", "--augment", "auto"], 2, "--augment cannot be given with --resume"),
+        (["train", "--augment", "trivail"], 2, "'trivail' is not one of"),
         (["train", "--resume"], 2, "no run below"),
         (["search"], 2, "no run below"),
         (["search", "--run", "nowhere"], 2, "nowhere: not a run"),

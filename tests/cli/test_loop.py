@@ -206,8 +206,9 @@ def _wait_for(pattern: str, folder: Path, process: "subprocess.Popen[str]") -> N
 )
 def test_a_killed_training_resumes_to_the_same_weights(tiny_yaml: Path, blow: signal.Signals):
     recipe = tiny_yaml / "recipe.yaml"
-    recipe.write_text(recipe.read_text().replace("epochs: 0.2", "epochs: 1"))
-    options = ["--space", "tiny.yaml", "--recipe", "recipe.yaml"]
+    varied = "augment: {erasing: 0.3, mixup: 0.2, cutmix: 1.0}\n"
+    recipe.write_text(varied + recipe.read_text().replace("epochs: 0.2", "epochs: 1"))
+    options = ["--space", "tiny.yaml", "--recipe", "recipe.yaml", "--augment", "trivial"]
     assert _ended(_start(tiny_yaml, "train", *options, "--run", "whole"))[0] == 0
     killed = _start(tiny_yaml, "train", *options, "--run", "killed")
     try:
@@ -240,12 +241,15 @@ def test_a_second_training_starts_from_the_first_with_another_recipe(
     second = in_trained(
         "train",
         *("--space", first / "space.yaml", "--recipe", "sandwich", "--epochs", 0.1),
-        *("--batch-size", 64, "--precision", "bf16", "--init", first, "--run", "second", "--json"),
+        *("--batch-size", 64, "--precision", "bf16", "--augment", "rand", "--init", first),
+        *("--run", "second", "--json"),
     )
     assert second.code == 0, second.stderr
     config = (trained / "second" / "config.yaml").read_text()
     assert f"init: {first}" in config
     assert "precision: bf16" in config
+    assert "auto: rand" in config
+    assert "saturation: 0.5" in config  # the recipe's own stays
     (phase,) = second.json["phases"]
     assert phase["phase"] == "sandwich"
     assert phase["lr"] < 0.8 * 64 / 2048  # scaled with the batch size

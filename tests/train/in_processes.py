@@ -28,7 +28,7 @@ def double_batches() -> None:
 
     def wide(*args: object) -> tuple[torch.Tensor, torch.Tensor]:
         images, labels = get(*args)  # type: ignore[arg-type]  # as they came
-        return images.double(), labels
+        return images.double(), labels.double() if labels.is_floating_point() else labels
 
     Batches.get = wide  # type: ignore[method-assign,assignment]  # on purpose
     torch.Tensor.float = torch.Tensor.double  # type: ignore[method-assign]  # likewise

@@ -35,6 +35,7 @@ version: 1
 name: together
 batch_size: 64
 ema: 0.5
+augment: {auto: trivial, erasing: 0.5, mixup: 0.2, cutmix: 1.0}
 phases:
   - {name: largest, epochs: 0.02, lr: 0.1}
   - name: random

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from supernet.data import Augment
 from supernet.errors import ConfigError
 from supernet.files import fill
 from supernet.space import Space, load_space
@@ -41,6 +42,28 @@ def test_a_mistake_in_the_augmentation_is_named_by_its_key(tmp_path):
     problems = "\n".join(caught.value.problems)
     assert "augment.brightnes: unknown key; did you mean 'brightness'?" in problems
     assert "augment.flip: Expected `bool" in problems
+
+
+def test_augmentation_beyond_its_bounds_is_refused_all_at_once(tmp_path):
+    path = tmp_path / "bad.yaml"
+    head = "format: supernet.recipe\nversion: 1\nname: bad\n"
+    end = "\nphases:\n  - {name: a, epochs: 1, lr: 0.1}\n"
+    path.write_text(f"{head}augment: {{erasing: 1.5, mixup: -1, cutmix: 101}}{end}")
+    with pytest.raises(ConfigError) as caught:
+        load_recipe(path)
+    problems = "\n".join(caught.value.problems)
+    assert "erasing: must be from 0 to 1, found 1.5" in problems
+    assert "mixup: must be from 0 to 100, found -1" in problems
+    assert "cutmix: must be from 0 to 100, found 101" in problems
+    path.write_text(f"{head}augment: {{auto: trivail}}{end}")
+    with pytest.raises(ConfigError, match=r"augment\.auto: .*trivail"):
+        load_recipe(path)
+
+
+@pytest.mark.parametrize("name", ["alphanet", "attentive"])
+def test_recipes_of_alphanet_vary_images_as_their_code_did(name: str):
+    """github.com/facebookresearch/AlphaNet, configs: crops, mirroring and AutoAugment alone."""
+    assert load_recipe(name).augment == Augment(crop_area=(0.08, 1.0), auto="auto")
 
 
 def test_an_unknown_recipe_names_the_known_ones():

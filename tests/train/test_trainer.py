@@ -172,6 +172,9 @@ def test_fewer_images_than_a_batch_are_refused(
         {"non_finite": "skip"},
         {"int8": True},
         {"augment": Augment(crop_area=(0.5, 1.0), flip=True, brightness=0.2, saturation=0.5)},
+        {"augment": Augment(auto="trivial", mixup=0.2)},
+        {"augment": Augment(auto="rand", cutmix=1.0)},
+        {"augment": Augment(auto="auto", erasing=0.5, mixup=0.2, cutmix=1.0), "accumulate": 2},
     ],
     ids=str,
 )

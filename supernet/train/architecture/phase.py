@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from supernet.data import Dataset, ImageSet, hold_out
+from supernet.data import Augment, Dataset, ImageSet, hold_out
 from supernet.errors import ConfigError
 from supernet.latency import LatencyPredictor
 from supernet.models import Supernet
@@ -27,7 +27,8 @@ class ArchitecturePhase:
     """What a phase needs for its search, beside what all phases need.
 
     The training images are cut into two halves, each with the same share of every class:
-    one for the weights, one for the choices. An epoch has as many steps as in other phases,
+    one for the weights, one for the choices, whose images are never mixed, since what counts
+    there is how many are told right. An epoch has as many steps as in other phases,
     so the weights see their half twice in it.
 
     Args:
@@ -69,10 +70,12 @@ class ArchitecturePhase:
                 batch_size=recipe.batch_size,
                 parts=recipe.accumulate,
                 seed=seed,
-                augment=recipe.augment,
+                augment=augment,
                 processes=processes,
             )
-            for half in image_halves(dataset, seed)
+            for half, augment in zip(
+                image_halves(dataset, seed), (recipe.augment, unmixed(recipe.augment))
+            )
         )
 
     @property
@@ -123,6 +126,11 @@ def image_halves(dataset: Dataset, seed: int) -> tuple[ImageSet, ImageSet]:
     """
     images = dataset.train
     return hold_out(images, 0.5, seed, most=len(images))
+
+
+def unmixed(augment: Augment | None) -> Augment:
+    """The same views, each of one image."""
+    return replace(augment or Augment(), mixup=0.0, cutmix=0.0)
 
 
 def check_aim(phase: str, settings: SearchPhase) -> None:
