@@ -322,7 +322,10 @@ class Run:
         if config.data and dataset.classes != config.classes:
             raise ConfigError(f"{data}: its classes are not those that the run was trained with")
         check_fits(dataset, len(config.classes), config.in_channels)
-        return dataset
+        if len(config.mean) != config.in_channels:  # imported without images
+            return dataset
+        views = replace(dataset.views, mean=config.mean, std=config.std)
+        return replace(dataset, views=views)
 
 
 def check_fits(dataset: "Dataset", classes: int, channels: int) -> None:

@@ -19,7 +19,7 @@ from supernet.models.network import Network
 from supernet.models.weights import load_tensors
 from supernet.space import Operator, largest_subnet, load_space, operators
 
-__all__ = ["PACKAGED", "Packaged", "is_installed", "open_packaged"]
+__all__ = ["PACKAGED", "Packaged", "is_installed", "open_packaged", "weights_path"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +86,7 @@ def open_packaged(name: str) -> Network:
         MissingPackageError: its package is not installed.
         FileFormatError: the installed file is not the published one.
     """
-    path = _weights(name)
+    path = weights_path(name)
     space = load_space(name)
     found = operators(space, largest_subnet(space))
     network = Network(found, momentum=space.bn_momentum, eps=space.bn_eps)
@@ -119,7 +119,13 @@ def is_installed(name: str) -> bool:
     return find_spec(PACKAGED[name].module) is not None
 
 
-def _weights(name: str) -> Path:
+def weights_path(name: str) -> Path:
+    """The file of one of `PACKAGED`.
+
+    Raises:
+        MissingPackageError: its package is not installed.
+        FileFormatError: the installed file is not the published one.
+    """
     known = PACKAGED[name]
     spec = find_spec(known.module)
     if spec is None or not spec.submodule_search_locations:

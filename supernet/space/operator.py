@@ -232,7 +232,12 @@ class Operator:
         """The signature as one line, such as ``mbconv 16-48-24 k5 s2 relu se16 32x32``."""
         channels = [self.in_channels, self.mid_channels, self.out_channels]
         parts = [self.op, "-".join(str(c) for c in channels if c), f"k{self.kernel}"]
-        parts += [f"s{self.stride}", "same" * (self.padding == "same"), f"g{self.groups}" * (self.groups > 1), self.act]
+        parts += [
+            f"s{self.stride}",
+            "same" * (self.padding == "same"),
+            f"g{self.groups}" * (self.groups > 1),
+            self.act,
+        ]
         parts += [f"se{self.se}" * (self.se > 0), _KEYS[self.shortcut], "bias" * self.bias]
         return " ".join(part for part in [*parts, f"{self.height}x{self.width}"] if part)
 

@@ -3,17 +3,21 @@
 from dataclasses import replace
 from pathlib import Path
 
+from supernet.data import Dataset
 from supernet.errors import ConfigError
 from supernet.models import Supernet, Taken, load_pretrained, load_shared, open_network
-from supernet.models.published import is_published
+from supernet.models.packaged import PACKAGED
+from supernet.models.published import Normalisation, is_published, normalisation_of
 from supernet.progress import Progress, silent
 from supernet.runs import find_run
 from supernet.train import Recipe
 from supernet.train.recipe import RUN_TEACHER
 
-__all__ = ["SPACES", "absolute_sources", "start_from"]
+__all__ = ["SPACES", "absolute_sources", "normalised_as", "start_from"]
 
 SPACES = {
+    **{name: packaged.space for name, packaged in PACKAGED.items()},
+    **{f"timm:tf_{name}": packaged.space for name, packaged in PACKAGED.items()},
     "torchvision:mobilenet_v2": "mobilenet_v2",
     "timm:mobilenetv2_100": "mobilenet_v2",
     "torchvision:mobilenet_v3_large": "mobilenet_v3_large",
@@ -28,20 +32,48 @@ def start_from(supernet: Supernet, source: str, progress: Progress = silent) -> 
 
     Args:
         supernet: changed in place.
-        source: as in `supernet.train.Recipe.init`: ``torchvision:NAME``, ``timm:NAME``,
-            either with ``=FILE`` (the network becomes the largest subnet), a run folder, or
-            a weights file (both of the same space; the number of classes may differ).
+        source: as in `supernet.train.Recipe.init`: ``efficientnet_lite0`` (or 1, 2),
+            ``torchvision:NAME``, ``timm:NAME``, either with ``=FILE`` (the network becomes the
+            largest subnet), a run folder, or a weights file (both of the same space; the
+            number of classes may differ).
         progress: told about a download, and what was taken.
 
     Raises:
         ConfigError: nothing was named, or a network or space that does not fit.
-        MissingPackageError: timm is not installed.
+        MissingPackageError: timm or the package of the weights is not installed.
         DataError: the weights cannot be downloaded.
         FileFormatError: a file that is missing, damaged, or of another network or space.
     """
     taken = _taken(supernet, source, progress)
     progress(1, 1, f"starting from {source} ({taken})")
     return taken
+
+
+def normalised_as(dataset: Dataset, source: str) -> Dataset:
+    """`dataset` with its images normalised as those that `source` was trained on.
+
+    As it is where that is not known, or where grey images would need three normalisations.
+
+    Raises:
+        ConfigError: an unknown network, or a folder that is no run.
+        MissingPackageError: timm is not installed.
+    """
+    mean, std = _normalisation(source)
+    if dataset.in_channels == 1 and len({*zip(mean, std)}) == 1:
+        mean, std = mean[:1], std[:1]
+    if len(mean) != dataset.in_channels:
+        return dataset
+    return replace(dataset, views=replace(dataset.views, mean=mean, std=std))
+
+
+def _normalisation(source: str) -> Normalisation:
+    """Mean and standard deviation; empty where they are not known."""
+    if is_published(source):
+        return normalisation_of(source)
+    if source and Path(source).is_dir():
+        config = find_run(Path(source)).config()
+        return config.mean, config.std
+    return (), ()
 
 
 def absolute_sources(recipe: Recipe) -> Recipe:
@@ -64,7 +96,8 @@ def _taken(supernet: Supernet, source: str, progress: Progress) -> Taken:
     if source == "required":
         raise ConfigError(
             "this recipe starts from trained weights, and none were named",
-            hint="give --init torchvision:NAME, timm:NAME, a run folder or a weights file",
+            hint=f"give --init {next(iter(PACKAGED))}, torchvision:NAME, timm:NAME, a run folder "
+            "or a weights file",
         )
     if is_published(source):
         network = open_network(source, progress=progress)
@@ -79,6 +112,7 @@ def _taken(supernet: Supernet, source: str, progress: Progress) -> Taken:
     if not path.exists():
         raise ConfigError(
             f"{source}: no such run folder or weights file",
-            hint="networks of others are named as torchvision:NAME or timm:NAME",
+            hint="networks of others are named as torchvision:NAME or timm:NAME, those that "
+            f"come as packages {', '.join(PACKAGED)}",
         )
     return load_shared(supernet, find_run(path).weights() if path.is_dir() else path)

@@ -39,7 +39,7 @@ from supernet.workflow.architecture import (
     prepared,
 )
 from supernet.workflow.report import report_run
-from supernet.workflow.start import absolute_sources, start_from
+from supernet.workflow.start import absolute_sources, normalised_as, start_from
 
 __all__ = ["EachEpoch", "resume_training", "seeded_supernet", "train_supernet"]
 
@@ -90,6 +90,7 @@ def train_supernet(
     recipe = processes.broadcast(at_precision(recipe, processes.device))
     with processes.one_a_machine_first():
         dataset = load_dataset(data, resolution=space.resolutions[-1], seed=seed, progress=progress)
+    dataset = normalised_as(dataset, recipe.init)
     # refused before anything is fetched
     for images in (dataset.train, *(image_halves(dataset, seed) if recipe.searching else ())):
         steps_per_epoch(len(images), recipe.batch_size)
