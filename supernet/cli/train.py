@@ -55,8 +55,8 @@ _KEPT = ("data", "space_name", "recipe_name", *_CHANGES, "seed")
 )
 @click.option(
     "--init",
-    help="Weights to start from: torchvision:NAME, timm:NAME (=FILE for your own), a run "
-    "folder, or a weights file of the same space.",
+    help="Weights to start from: efficientnet_lite0 (1, 2), torchvision:NAME, timm:NAME (=FILE "
+    "for your own), a run folder, or a weights file of the same space.",
 )
 @click.option("--phases", help="Only these phases of the recipe, with commas between.")
 @click.option(
