@@ -5,6 +5,7 @@ other (`supernet.fetch`), timm's by timm itself, as safetensors.
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from supernet.errors import ConfigError, DataError, FileFormatError, MissingPackageError
 from supernet.fetch import fetch
 from supernet.files import nearest
+from supernet.models.imagenet import narrow_classifier
 from supernet.models.packaged import PACKAGED, open_packaged
 from supernet.models.weights import load_tensors
 from supernet.progress import Progress, silent
@@ -80,7 +82,11 @@ def _parts(source: str) -> tuple[str, str, str]:
 
 
 def open_network(
-    source: str, *, num_classes: int | None = None, progress: Progress = silent
+    source: str,
+    *,
+    num_classes: int | None = None,
+    classes: Sequence[str] = (),
+    progress: Progress = silent,
 ) -> nn.Module:
     """A plain network with its weights, in eval mode.
 
@@ -89,6 +95,8 @@ def open_network(
             weights, ``torchvision:NAME=FILE`` or ``timm:NAME=FILE`` for a state_dict of your
             own (``torch.save`` or safetensors), with as many classes as it has.
         num_classes: refuse a network with another number of outputs; any when None.
+        classes: names of the classes to tell apart; where all are WordNet ids of ImageNet, a
+            network of its thousand classes keeps the outputs of these alone, in this order.
         progress: told about a download.
 
     Raises:
@@ -98,7 +106,9 @@ def open_network(
         FileFormatError: the file is damaged or of another network.
     """
     network = open_packaged(source) if source in PACKAGED else _of_library(source, progress)
-    found = network_classes(network)
+    _, classifier = _classifier(network)
+    narrow_classifier(classifier, classes)
+    found = classifier.out_features
     if num_classes is not None and found != num_classes:
         raise ConfigError(
             f"{source}: expected a network of {num_classes} classes, got {found}",

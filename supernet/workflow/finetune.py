@@ -173,6 +173,7 @@ def _train(
         seed=config.seed,
         device=device,
         progress=progress,
+        normalisation=(config.mean, config.std),
     )
 
 

@@ -1,5 +1,6 @@
 """What a supernet starts from: a published network, a run, or a checkpoint."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,11 +10,11 @@ from supernet.models import Supernet, Taken, load_pretrained, load_shared, open_
 from supernet.models.packaged import PACKAGED
 from supernet.models.published import Normalisation, is_published, normalisation_of
 from supernet.progress import Progress, silent
-from supernet.runs import find_run
+from supernet.runs import Run, find_run
 from supernet.train import Recipe
 from supernet.train.recipe import RUN_TEACHER
 
-__all__ = ["SPACES", "absolute_sources", "normalised_as", "start_from"]
+__all__ = ["SPACES", "absolute_sources", "normalisation_at", "normalised", "start_from"]
 
 SPACES = {
     **{name: packaged.space for name, packaged in PACKAGED.items()},
@@ -27,7 +28,9 @@ SPACES = {
 """The shipped spaces whose largest subnets are published networks."""
 
 
-def start_from(supernet: Supernet, source: str, progress: Progress = silent) -> Taken:
+def start_from(
+    supernet: Supernet, source: str, progress: Progress = silent, *, classes: Sequence[str] = ()
+) -> Taken:
     """Give a new supernet the weights that `source` names.
 
     Args:
@@ -37,6 +40,8 @@ def start_from(supernet: Supernet, source: str, progress: Progress = silent) -> 
             largest subnet), a run folder, or a weights file (both of the same space; the
             number of classes may differ).
         progress: told about a download, and what was taken.
+        classes: names of the supernet's classes; where all are WordNet ids of ImageNet, it also
+            takes their part of the classifier of a published network of all thousand.
 
     Raises:
         ConfigError: nothing was named, or a network or space that does not fit.
@@ -44,21 +49,17 @@ def start_from(supernet: Supernet, source: str, progress: Progress = silent) -> 
         DataError: the weights cannot be downloaded.
         FileFormatError: a file that is missing, damaged, or of another network or space.
     """
-    taken = _taken(supernet, source, progress)
+    taken = _taken(supernet, source, classes, progress)
     progress(1, 1, f"starting from {source} ({taken})")
     return taken
 
 
-def normalised_as(dataset: Dataset, source: str) -> Dataset:
-    """`dataset` with its images normalised as those that `source` was trained on.
+def normalised(dataset: Dataset, normalisation: Normalisation) -> Dataset:
+    """`dataset` with its images normalised by other numbers.
 
-    As it is where that is not known, or where grey images would need three normalisations.
-
-    Raises:
-        ConfigError: an unknown network, or a folder that is no run.
-        MissingPackageError: timm is not installed.
+    As it is where there are none, or where grey images would need three normalisations.
     """
-    mean, std = _normalisation(source)
+    mean, std = normalisation
     if dataset.in_channels == 1 and len({*zip(mean, std)}) == 1:
         mean, std = mean[:1], std[:1]
     if len(mean) != dataset.in_channels:
@@ -66,13 +67,24 @@ def normalised_as(dataset: Dataset, source: str) -> Dataset:
     return replace(dataset, views=replace(dataset.views, mean=mean, std=std))
 
 
-def _normalisation(source: str) -> Normalisation:
-    """Mean and standard deviation; empty where they are not known."""
+def normalisation_at(source: str) -> Normalisation:
+    """Mean and deviation that what `source` names was trained on; empty where it is not known.
+
+    Args:
+        source: as of `start_from`.
+
+    Raises:
+        ConfigError: an unknown network.
+        MissingPackageError: timm is not installed.
+    """
     if is_published(source):
         return normalisation_of(source)
-    if source and Path(source).is_dir():
-        config = find_run(Path(source)).config()
-        return config.mean, config.std
+    path = Path(source).resolve()
+    # of a run, or of one of its checkpoints: run/checkpoints/step-100/supernet.safetensors
+    for folder in (path, *path.parents[:3]) if source else ():
+        if (folder / "config.yaml").is_file():
+            config = Run(folder).config()
+            return config.mean, config.std
     return (), ()
 
 
@@ -92,7 +104,7 @@ def _absolute_published(source: str) -> str:
     return f"{name}={Path(file).resolve()}" if is_published(source) and file else source
 
 
-def _taken(supernet: Supernet, source: str, progress: Progress) -> Taken:
+def _taken(supernet: Supernet, source: str, classes: Sequence[str], progress: Progress) -> Taken:
     if source == "required":
         raise ConfigError(
             "this recipe starts from trained weights, and none were named",
@@ -100,7 +112,7 @@ def _taken(supernet: Supernet, source: str, progress: Progress) -> Taken:
             "or a weights file",
         )
     if is_published(source):
-        network = open_network(source, progress=progress)
+        network = open_network(source, classes=classes, progress=progress)
         try:
             return load_pretrained(supernet, network)
         except ConfigError as error:

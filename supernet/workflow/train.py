@@ -16,6 +16,7 @@ from supernet.evaluate import Evaluator
 from supernet.files import fill
 from supernet.latency import LatencyTable
 from supernet.models import Supernet
+from supernet.models.published import Normalisation
 from supernet.progress import Progress, silent
 from supernet.runs import Run, RunConfig, check_new, new_run_folder
 from supernet.space import Genes, Space, decode
@@ -39,7 +40,7 @@ from supernet.workflow.architecture import (
     prepared,
 )
 from supernet.workflow.report import report_run
-from supernet.workflow.start import absolute_sources, normalised_as, start_from
+from supernet.workflow.start import absolute_sources, normalisation_at, normalised, start_from
 
 __all__ = ["EachEpoch", "resume_training", "seeded_supernet", "train_supernet"]
 
@@ -62,6 +63,7 @@ def train_supernet(
     processes: Processes | None = None,
     progress: Progress = silent,
     each_epoch: EachEpoch | None = None,
+    normalisation: Normalisation | None = None,
 ) -> Run:
     """Train a supernet from the start; the run it made.
 
@@ -76,6 +78,7 @@ def train_supernet(
         processes: those that train together, and where (`supernet.train.joined_processes`).
         progress: told about every step.
         each_epoch: measures each epoch, in place of the accuracies after each phase.
+        normalisation: of the images; that of what the weights start from when not given.
 
     Raises:
         DataError: the images are missing or broken.
@@ -90,7 +93,7 @@ def train_supernet(
     recipe = processes.broadcast(at_precision(recipe, processes.device))
     with processes.one_a_machine_first():
         dataset = load_dataset(data, resolution=space.resolutions[-1], seed=seed, progress=progress)
-    dataset = normalised_as(dataset, recipe.init)
+    dataset = normalised(dataset, normalisation or normalisation_at(recipe.init))
     # refused before anything is fetched
     for images in (dataset.train, *(image_halves(dataset, seed) if recipe.searching else ())):
         steps_per_epoch(len(images), recipe.batch_size)
@@ -113,7 +116,7 @@ def train_supernet(
     )
     supernet = seeded_supernet(own, config.seed)
     if recipe.init:
-        start_from(supernet, recipe.init, progress)
+        start_from(supernet, recipe.init, progress, classes=config.classes)
     run = Run(folder)
     trainer = _trainer(
         run, supernet, config, dataset, recipe, tables, processes, progress, each_epoch
@@ -159,7 +162,7 @@ def resume_training(
     supernet = seeded_supernet(run.space(), config.seed)
     found = list_checkpoints(run.checkpoints)
     if not found and recipe.init:
-        start_from(supernet, recipe.init, progress)
+        start_from(supernet, recipe.init, progress, classes=config.classes)
     tables = kept_tables(run, recipe)
     trainer = _trainer(
         run, supernet, config, dataset, recipe, tables, processes, progress, each_epoch

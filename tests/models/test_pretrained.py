@@ -32,6 +32,7 @@ from supernet.models import (
     save_weights,
     sort_channels,
 )
+from supernet.models.imagenet import imagenet_outputs
 from supernet.models.packaged import PACKAGED, is_installed, weights_path
 from supernet.models.weights import load_tensors
 from supernet.space import (
@@ -51,7 +52,13 @@ from supernet.space import (
 )
 from supernet.space.layout import layout_of
 from supernet.train import Phase, Recipe
-from supernet.workflow.start import SPACES, absolute_sources, normalised_as, start_from
+from supernet.workflow.start import (
+    SPACES,
+    absolute_sources,
+    normalisation_at,
+    normalised,
+    start_from,
+)
 
 MakeSupernet = Callable[[Space], Supernet]
 
@@ -239,19 +246,39 @@ def test_other_weights_under_the_same_name_are_refused(
 
 def test_images_are_normalised_as_the_weights_were(grey_and_colour: tuple[Dataset, Dataset]):
     grey, colour = grey_and_colour
-    half = 127 / 255, 128 / 255  # (x - 127) / 128
-    views = normalised_as(colour, "efficientnet_lite0").views
-    assert (views.mean, views.std) == ((half[0],) * 3, (half[1],) * 3)
-    views = normalised_as(grey, "efficientnet_lite0").views
-    assert (views.mean, views.std) == ((half[0],), (half[1],))
-    views = normalised_as(colour, "torchvision:mobilenet_v2").views
-    assert views.mean == (0.485, 0.456, 0.406)
+
+    def seen(dataset: Dataset, source: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        views = normalised(dataset, normalisation_at(source)).views
+        return views.mean, views.std
+
+    mean, std = 127 / 255, 128 / 255  # (x - 127) / 128
+    assert seen(colour, "efficientnet_lite0") == ((mean,) * 3, (std,) * 3)
+    assert seen(grey, "efficientnet_lite0") == ((mean,), (std,))
+    imagenet = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    assert seen(colour, "torchvision:mobilenet_v2") == imagenet
     # three normalisations cannot be one: the data set's own stays
-    assert normalised_as(grey, "torchvision:mobilenet_v2").views == grey.views
-    assert normalised_as(colour, "").views == colour.views
+    assert seen(grey, "torchvision:mobilenet_v2") == ((0.3,), (0.2,))
+    assert seen(colour, "") == seen(colour, "no/such/file") == ((0.3,) * 3, (0.2,) * 3)
     pytest.importorskip("timm")
-    views = normalised_as(colour, "timm:tf_efficientnet_lite0=mine.pth").views
-    assert (views.mean, views.std) == ((0.5,) * 3, (0.5,) * 3)
+    assert seen(colour, "timm:tf_efficientnet_lite0=mine.pth") == ((0.5,) * 3, (0.5,) * 3)
+
+
+def test_a_classifier_of_imagenet_keeps_the_classes_that_are_named_by_wordnet(tmp_path: Path):
+    # numbers of three of Imagenette's classes: https://github.com/fastai/imagenette
+    ids = ("n03888257", "n01440764", "n03028079")
+    assert imagenet_outputs(ids) == [701, 0, 497]
+    network = shaken(models.mobilenet_v2())
+    torch.save(network.state_dict(), tmp_path / "a.pth")
+    source = f"torchvision:mobilenet_v2={tmp_path / 'a.pth'}"
+    space = replace(load_space("mobilenet_v2"), resolutions=(64,), num_classes=3)
+    supernet = Supernet(space).eval()
+    assert start_from(supernet, source, classes=ids).classifier
+    image = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        expected = network(image)[:, [701, 0, 497]]
+        torch.testing.assert_close(supernet(image), expected, rtol=1e-4, atol=1e-4)
+    for others in ((), ("tench", "gas pump", "church"), (*ids[:2], "church")):
+        assert not start_from(Supernet(space), source, classes=others).classifier
 
 
 @pytest.fixture
