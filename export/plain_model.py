@@ -66,9 +66,16 @@ class Residual(nn.Module):
 
 LAYERS: dict[str, Callable[..., nn.Module]] = {
     "pixels": Pixels,
-    "conv": lambda before, after, kernel, stride, groups, bias: nn.Conv2d(
-        before, after, kernel, stride, kernel // 2, groups=groups, bias=bias
+    "conv": lambda before, after, kernel, stride, groups, bias, padding=None: nn.Conv2d(
+        before,
+        after,
+        kernel,
+        stride,
+        kernel // 2 if padding is None else padding,
+        groups=groups,
+        bias=bias,
     ),
+    "pad": lambda *sides: nn.ZeroPad2d(sides),
     "norm": lambda channels, eps: nn.BatchNorm2d(channels, eps=eps),
     "relu": nn.ReLU,
     "relu6": nn.ReLU6,

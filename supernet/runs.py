@@ -346,7 +346,10 @@ class Run:
         resolution = resolution or load_space(self.folder / "space.yaml").resolutions[-1]
         dataset = dataset_of(self, data, resolution, reading, progress)
         check_fits(dataset, len(config.classes), config.in_channels)
-        return dataset
+        if len(config.mean) != config.in_channels:  # imported without images
+            return dataset
+        views = replace(dataset.views, mean=config.mean, std=config.std)
+        return replace(dataset, views=views)
 
 
 def check_fits(dataset: "Dataset", classes: int, channels: int) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,12 +106,14 @@ def mixed_space() -> Space:
     )  # fmt: skip
 
 
-@pytest.fixture(params=["tiny", "demo", "mixed"], scope="session")
+@pytest.fixture(params=["tiny", "demo", "mixed", "padded"], scope="session")
 def any_space(
     request: pytest.FixtureRequest, tiny_space: Space, demo_space: Space, mixed_space: Space
 ) -> Space:
-    """Each of the three in turn."""
-    return {"tiny": tiny_space, "demo": demo_space, "mixed": mixed_space}[request.param]
+    """Each of the three in turn, and one that pads even and odd sizes as TensorFlow does."""
+    padded = replace(mixed_space, name="padded", padding="same")
+    spaces = {"tiny": tiny_space, "demo": demo_space, "mixed": mixed_space, "padded": padded}
+    return spaces[request.param]
 
 
 @pytest.fixture

@@ -35,6 +35,7 @@ from supernet.models import (
     MBConv,
     Network,
     Pool,
+    SamePad,
     Shortcut,
     SqueezeExcite,
 )
@@ -175,7 +176,7 @@ def _steps(module: nn.Module | None) -> Iterator[Layer]:
         case MBConv() | Bottleneck() | ConvBlock():
             yield from _block(module)
         case ConvNorm():
-            for part in (module.conv, module.norm, module.act):
+            for part in (module.pad, module.conv, module.norm, module.act):
                 yield from _steps(part)
         case Shortcut():
             for other in (module.pool, module.conv, module.norm):
@@ -200,7 +201,7 @@ def _block(block: MBConv | Bottleneck | ConvBlock) -> Iterator[Layer]:
         case Bottleneck():
             parts = (block.reduce, block.conv, block.project)
         case ConvBlock():
-            parts = (block.conv, block.norm, block.act, block.se)
+            parts = (block.pad, block.conv, block.norm, block.act, block.se)
     main = [step for part in parts for step in _steps(part)]
     if block.shortcut is None:
         yield from main
@@ -214,8 +215,12 @@ def _leaf(module: nn.Module) -> Layer:
     match module:
         case nn.Conv2d():
             before, after, groups = module.in_channels, module.out_channels, module.groups
-            biased = module.bias is not None
-            return ["conv", before, after, module.kernel_size[0], module.stride[0], groups, biased]
+            kernel, padding = module.kernel_size[0], module.padding[0]
+            layer = ["conv", before, after, kernel, module.stride[0], groups]
+            layer.append(module.bias is not None)
+            return layer if padding == kernel // 2 else [*layer, padding]
+        case SamePad():
+            return ["pad", *module.sides]
         case nn.BatchNorm2d():
             return ["norm", module.num_features, module.eps]
         case nn.MaxPool2d():

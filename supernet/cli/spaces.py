@@ -161,6 +161,8 @@ def _facts(space: "Space", ranges: "SpaceRanges") -> Iterator[str]:
     yield (
         f"kernel_transform {space.kernel_transform}, dropout {space.head.dropout:g}, "
         f"bn_momentum {space.bn_momentum:g}, bn_eps {space.bn_eps:g}"
+        + ", padding same"
+        * (space.padding == "same")
     )
     yield f"hash {space.hash}"
 

@@ -65,8 +65,8 @@ _KEPT = ("data", "fit", "skip_broken", "space_name", "recipe_name", *_CHANGES, "
 )
 @click.option(
     "--init",
-    help="Weights to start from: torchvision:NAME, timm:NAME (=FILE for your own), a run "
-    "folder, or a weights file of the same space.",
+    help="Weights to start from: efficientnet_lite0 (1, 2), torchvision:NAME, timm:NAME (=FILE "
+    "for your own), a run folder, or a weights file of the same space.",
 )
 @click.option("--phases", help="Only these phases of the recipe, with commas between.")
 @click.option(

@@ -49,6 +49,11 @@ def ranked(importance: Tensor, widths: Sequence[int]) -> Tensor:
     return torch.cat(bands)
 
 
+def _pads_same(operators: Sequence[Operator]) -> bool:
+    """Whether any pads so; those with kernel 1, which need no padding, never do."""
+    return any(operator.padding == "same" for operator in operators)
+
+
 def _widest(operators: Sequence[Operator], field: str) -> int:
     return max(int(getattr(operator, field)) for operator in operators)
 
@@ -67,6 +72,7 @@ class ElasticConvBlock(ElasticResidual):
             after,
             kernels=[operator.kernel for operator in operators],
             stride=operators[0].stride,
+            same=_pads_same(operators),
             learned=learned,
         )
         self.norm = ElasticBatchNorm(after, momentum=momentum, eps=eps)
@@ -133,6 +139,7 @@ class ElasticMBConv(ElasticResidual):
             mid,
             kernels=[operator.kernel for operator in operators],
             stride=operators[0].stride,
+            same=_pads_same(operators),
             group_width=1,
             learned=learned,
         )
@@ -217,6 +224,7 @@ class ElasticBottleneck(ElasticResidual):
             mid,
             kernels=[operator.kernel for operator in operators],
             stride=operators[0].stride,
+            same=_pads_same(operators),
             group_width=operators[0].mid_channels // operators[0].groups if grouped else 0,
             learned=learned,
         )

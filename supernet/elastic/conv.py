@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from supernet.elastic.depthwise import depthwise_conv
 from supernet.elastic.form import Elastic
 from supernet.elastic.kernel import KernelTransform
+from supernet.elastic.padding import least_pad, padded
 from supernet.elastic.rounding import rounded_input, rounded_weight
 
 __all__ = ["ElasticConv"]
@@ -29,6 +30,8 @@ class ElasticConv(Elastic):
         group_width: channels of a group, which then has as many outputs as inputs; a
             narrower form has fewer groups. 1 is a depthwise convolution, 0 one group.
         bias: whether to add one.
+        same: whether to pad as `supernet.space.operator.same_pads` says, by half the kernel
+            otherwise.
         learned: whether smaller kernels have a learned transform.
     """
 
@@ -41,6 +44,7 @@ class ElasticConv(Elastic):
         stride: int = 1,
         group_width: int = 0,
         bias: bool = False,
+        same: bool = False,
         learned: bool = True,
     ) -> None:
         super().__init__()
@@ -53,6 +57,7 @@ class ElasticConv(Elastic):
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
         self.transforms = KernelTransform(kernels, learned=learned)
         self.stride, self.group_width, self.largest = stride, group_width, largest
+        self.same = same
         self.activate(in_channels, out_channels, largest)
 
     def activate(self, in_channels: int, out_channels: int, kernel: int = 1) -> None:
@@ -75,6 +80,9 @@ class ElasticConv(Elastic):
         weight = self.active_weight()
         if self.rounds:
             x, weight = rounded_input(x), rounded_weight(weight)
+        if self.same:
+            kernel = weight.shape[-1]
+            x, padding = padded(x, kernel, self.stride), least_pad(kernel, self.stride)
         if self.group_width == 1 and self.bias is None:
             return depthwise_conv(x, weight, self.stride, padding)
         bias = None if self.bias is None else self.bias[:outputs]

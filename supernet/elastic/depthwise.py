@@ -29,7 +29,7 @@ from supernet.places import can_write, user_folder
 
 __all__ = ["depthwise_conv", "has_kernel", "weight_gradient"]
 
-_PADDING, _PIXELS = 2, 4  # from 5x5 kernels on, and on maps of up to 2x2, ours is faster
+_KERNEL, _PIXELS = 5, 4  # from 5x5 kernels on, and on maps of up to 2x2, ours is faster
 _WORTH_A_THREAD = 2_000_000  # multiply-adds
 _CHANNELS_LAST = torch.channels_last
 _DTYPES = torch.float32, torch.bfloat16
@@ -65,7 +65,7 @@ def depthwise_conv(x: Tensor, weight: Tensor, stride: int, padding: int) -> Tens
         return x * weight.view(1, -1, 1, 1).to(x.dtype)
     if (
         x.device.type == "cpu"
-        and _has_slow_gradient(x.dtype, stride, padding, height * width)
+        and _has_slow_gradient(x.dtype, stride, weight.shape[-1], height * width)
         and weight.dtype in (torch.float32, x.dtype)
         and weight.requires_grad
         and torch.is_grad_enabled()
@@ -77,15 +77,15 @@ def depthwise_conv(x: Tensor, weight: Tensor, stride: int, padding: int) -> Tens
     return F.conv2d(x, weight, None, stride, padding, 1, len(weight))
 
 
-def _has_slow_gradient(dtype: torch.dtype, stride: int, padding: int, pixels: int) -> bool:
+def _has_slow_gradient(dtype: torch.dtype, stride: int, kernel: int, pixels: int) -> bool:
     """Whether one of oneDNN's gradients is slower than ours."""
     if dtype == torch.bfloat16 and stride > 1:
         return True
-    return dtype in _DTYPES and _has_slow_weight_gradient(padding, pixels)
+    return dtype in _DTYPES and _has_slow_weight_gradient(kernel, pixels)
 
 
-def _has_slow_weight_gradient(padding: int, pixels: int) -> bool:
-    return padding >= _PADDING or pixels <= _PIXELS
+def _has_slow_weight_gradient(kernel: int, pixels: int) -> bool:
+    return kernel >= _KERNEL or pixels <= _PIXELS
 
 
 class _Depthwise(torch.autograd.Function):
@@ -135,7 +135,7 @@ def weight_gradient(x: Tensor, gradient: Tensor, kernel: int, stride: int, paddi
         stride: of the convolution.
         padding: of the convolution.
     """
-    if not _has_slow_weight_gradient(padding, x.shape[2] * x.shape[3]):
+    if not _has_slow_weight_gradient(kernel, x.shape[2] * x.shape[3]):
         weight = x.new_empty(x.shape[1], 1, kernel, kernel)  # only its shape counts
         return _torchs(gradient, x, weight, stride, padding, 1).float()
     images, gradients = _bits(x), _bits(gradient)  # (N, H, W, C), (N, H', W', C)

@@ -70,7 +70,9 @@ class _Counter:
         self.add("far_io", max(0, elements - _FAR) / _MEGA)
 
     def depthwise(self, o: Operator) -> None:
-        taps = _taps(o.height, o) * _taps(o.width, o) * _up(o.mid_channels, _LANES) / _MEGA
+        top, left, _, _ = o.pads
+        taps = _taps(o.height, top, o) * _taps(o.width, left, o)
+        taps *= _up(o.mid_channels, _LANES) / _MEGA
         self.add("taps", taps)
         row = o.kernel * o.width * o.mid_channels
         self.add("taps_rows", taps * _doublings(row, 64 * 1024))
@@ -156,11 +158,10 @@ def _shortcut(counter: _Counter, o: Operator) -> None:
         counter.convolution(pixels, o.in_channels, o.out_channels)
 
 
-def _taps(size: int, o: Operator) -> int:
+def _taps(size: int, before: int, o: Operator) -> int:
     """Rows (or columns) of the kernel that lie inside the image, over all positions."""
-    reach = o.kernel // 2
     outputs = (size - 1) // o.stride + 1
-    starts = range(-reach, outputs * o.stride - reach, o.stride)
+    starts = range(-before, outputs * o.stride - before, o.stride)
     return sum(min(start + o.kernel, size) - max(start, 0) for start in starts)
 
 

@@ -8,6 +8,7 @@ from supernet.models.network import (
     MBConv,
     Network,
     Pool,
+    SamePad,
     Shortcut,
     SqueezeExcite,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "MBConv",
     "Network",
     "Pool",
+    "SamePad",
     "Shortcut",
     "SqueezeExcite",
     "Supernet",

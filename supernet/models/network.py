@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from supernet.elastic.activation import make_activation
+from supernet.elastic.padding import least_pad, missing_pads
 from supernet.elastic.pooling import global_mean
 from supernet.space import Operator
 
@@ -17,6 +19,7 @@ __all__ = [
     "MBConv",
     "Network",
     "Pool",
+    "SamePad",
     "Shortcut",
     "SqueezeExcite",
 ]
@@ -25,16 +28,54 @@ _Norm = Callable[[int], nn.BatchNorm2d]
 
 
 class ConvNorm(nn.Module):
-    """Convolution, batch norm, activation."""
+    """Zeros on some sides where the convolution's are not enough, convolution, norm, activation."""
 
-    def __init__(self, conv: nn.Conv2d, norm: nn.BatchNorm2d, act: nn.Module) -> None:
+    def __init__(
+        self,
+        conv: nn.Conv2d,
+        norm: nn.BatchNorm2d,
+        act: nn.Module,
+        pad: "SamePad | None" = None,
+    ) -> None:
         super().__init__()
-        self.conv, self.norm, self.act = conv, norm, act
+        self.conv, self.norm, self.act, self.pad = conv, norm, act, pad
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in, H, W)`` to ``(N, out, H / stride, W / stride)``."""
+        if self.pad is not None:
+            x = self.pad(x)
         out: Tensor = self.act(self.norm(self.conv(x)))
         return out
+
+
+class SamePad(nn.Module):
+    """The zeros that a convolution lacks to pad as TensorFlow does, whatever its input's size is.
+
+    Args:
+        operator: the convolution's.
+    """
+
+    def __init__(self, operator: Operator) -> None:
+        super().__init__()
+        self._sizes = operator.kernel, operator.stride
+        self.sides = missing_pads((operator.height, operator.width), *self._sizes)
+        """Zeros left, right, above and below at the operator's own size."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` to a little more of both."""
+        # a trace is of one size, and records numbers that were asked of a tensor
+        sides = self.sides if torch.jit.is_tracing() else missing_pads(x.shape[2:], *self._sizes)
+        return F.pad(x, sides)
+
+
+def _convolution(
+    operator: Operator, before: int, after: int, groups: int = 1
+) -> tuple[nn.Conv2d, SamePad | None]:
+    """The operator's convolution with a kernel and a stride, and what pads its input before."""
+    k, stride, same = operator.kernel, operator.stride, operator.padding == "same"
+    padding = least_pad(k, stride) if same else k // 2
+    conv = nn.Conv2d(before, after, k, stride, padding, groups=groups, bias=False)
+    return conv, SamePad(operator) if same else None
 
 
 class SqueezeExcite(nn.Module):
@@ -88,8 +129,8 @@ class ConvBlock(nn.Module):
 
     def __init__(self, operator: Operator, norm: _Norm) -> None:
         super().__init__()
-        before, after, k = operator.in_channels, operator.out_channels, operator.kernel
-        self.conv = nn.Conv2d(before, after, k, operator.stride, k // 2, bias=False)
+        after = operator.out_channels
+        self.conv, self.pad = _convolution(operator, operator.in_channels, after)
         self.norm = norm(after)
         self.act = make_activation(operator.act)
         self.se = SqueezeExcite(after, operator.se) if operator.se else None
@@ -97,7 +138,7 @@ class ConvBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in, H, W)`` to ``(N, out, H / stride, W / stride)``."""
-        y: Tensor = self.act(self.norm(self.conv(x)))
+        y: Tensor = self.act(self.norm(self.conv(x if self.pad is None else self.pad(x))))
         if self.se is not None:
             y = self.se(y)
         return y if self.shortcut is None else self.shortcut(x) + y
@@ -108,13 +149,13 @@ class MBConv(nn.Module):
 
     def __init__(self, operator: Operator, norm: _Norm) -> None:
         super().__init__()
-        mid, out, k = operator.mid_channels, operator.out_channels, operator.kernel
+        mid, out = operator.mid_channels, operator.out_channels
         self.expand = None
         if operator.op == "mbconv":
             conv = nn.Conv2d(operator.in_channels, mid, 1, bias=False)
             self.expand = ConvNorm(conv, norm(mid), make_activation(operator.act))
-        conv = nn.Conv2d(mid, mid, k, operator.stride, k // 2, groups=mid, bias=False)
-        self.depthwise = ConvNorm(conv, norm(mid), make_activation(operator.act))
+        conv, pad = _convolution(operator, mid, mid, groups=mid)
+        self.depthwise = ConvNorm(conv, norm(mid), make_activation(operator.act), pad)
         self.se = SqueezeExcite(mid, operator.se) if operator.se else None
         self.project = ConvNorm(nn.Conv2d(mid, out, 1, bias=False), norm(out), nn.Identity())
         self.shortcut = _shortcut(operator, norm)
@@ -134,12 +175,11 @@ class Bottleneck(nn.Module):
 
     def __init__(self, operator: Operator, norm: _Norm) -> None:
         super().__init__()
-        mid, out, k = operator.mid_channels, operator.out_channels, operator.kernel
+        mid, out = operator.mid_channels, operator.out_channels
         conv = nn.Conv2d(operator.in_channels, mid, 1, bias=False)
         self.reduce = ConvNorm(conv, norm(mid), make_activation(operator.act))
-        groups = operator.groups
-        conv = nn.Conv2d(mid, mid, k, operator.stride, k // 2, groups=groups, bias=False)
-        self.conv = ConvNorm(conv, norm(mid), make_activation(operator.act))
+        conv, pad = _convolution(operator, mid, mid, groups=operator.groups)
+        self.conv = ConvNorm(conv, norm(mid), make_activation(operator.act), pad)
         self.project = ConvNorm(nn.Conv2d(mid, out, 1, bias=False), norm(out), nn.Identity())
         self.shortcut = _shortcut(operator, norm)
         self.act = make_activation(operator.act)

@@ -5,7 +5,7 @@ norms and linear layers are taken over one by one, in the order in which they ru
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -77,9 +77,9 @@ def load_pretrained(supernet: Supernet, network: nn.Module) -> Taken:
     """
     device = next(supernet.parameters()).device
     source = network.to(device).eval()
-    target = extract(supernet, supernet.largest).eval()
-    space = supernet.space
-    image = _image(space.in_channels, min(space.resolutions), device)
+    space, size = supernet.space, min(supernet.space.resolutions)
+    target = extract(supernet, replace(supernet.largest, resolution=size)).eval()
+    image = _image(space.in_channels, size, device)
     greys = space.in_channels == 1 and network_channels(source) == 3
     shown = image.expand(-1, 3, -1, -1) if greys else image
     pairs = layer_pairs(_own_order(supernet, target, image), layer_order(source, shown))

@@ -1,23 +1,34 @@
-"""Networks of torchvision and timm by name, with published weights or with one's own.
+"""Networks of packages, torchvision and timm by name, with published weights or with one's own.
 
 Only tensors are read: torchvision's published files are fetched and checked like any
 other (`supernet.fetch`), timm's by timm itself, as safetensors.
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import Tensor, nn
 
 from supernet.errors import ConfigError, DataError, FileFormatError, MissingPackageError
 from supernet.fetch import fetch
 from supernet.files import nearest
+from supernet.models.imagenet import narrow_classifier
+from supernet.models.packaged import PACKAGED, open_packaged
 from supernet.models.weights import load_tensors
 from supernet.progress import Progress, silent
 
-__all__ = ["LIBRARIES", "is_published", "network_channels", "network_classes", "open_network"]
+__all__ = [
+    "LIBRARIES",
+    "Normalisation",
+    "is_published",
+    "network_channels",
+    "network_classes",
+    "normalisation_of",
+    "open_network",
+]
 
 _ONCE = re.compile(r"^(.*denselayer\d+\.(?:norm|conv))\.([12]\.\w+)$")
 """Names in torchvision's files of DenseNet, which are older than its code."""
@@ -25,50 +36,92 @@ _ONCE = re.compile(r"^(.*denselayer\d+\.(?:norm|conv))\.([12]\.\w+)$")
 LIBRARIES = ("torchvision", "timm")
 """Where networks come from: the part of a source before the colon."""
 
+Normalisation: TypeAlias = tuple[tuple[float, ...], tuple[float, ...]]
+"""Mean and standard deviation of each channel, of pixel values from 0 to 1."""
+
 
 def is_published(source: str) -> bool:
-    """Whether `source` names a network of one of `LIBRARIES`, not a file or a run."""
-    return source.partition(":")[0] in LIBRARIES and ":" in source
+    """Whether `source` names a network of `PACKAGED` or of one of `LIBRARIES`, no file or run."""
+    return source in PACKAGED or (source.partition(":")[0] in LIBRARIES and ":" in source)
 
 
-def open_network(
-    source: str, *, num_classes: int | None = None, progress: Progress = silent
-) -> nn.Module:
-    """A plain network with its weights, in eval mode.
+def normalisation_of(source: str) -> Normalisation:
+    """What a published network's images are normalised by.
 
     Args:
-        source: ``torchvision:NAME`` or ``timm:NAME`` for the published weights,
-            ``torchvision:NAME=FILE`` or ``timm:NAME=FILE`` for a state_dict of your own
-            (``torch.save`` or safetensors), with as many classes as it has.
-        num_classes: refuse a network with another number of outputs; any when None.
-        progress: told about a download.
+        source: as for `open_network`; a file of your own counts as normalised like the
+            published ones.
 
     Raises:
-        ConfigError: not such a source, an unknown network, or other classes.
+        ConfigError: not such a source, or an unknown network.
         MissingPackageError: timm is not installed.
-        DataError: the weights cannot be downloaded.
-        FileFormatError: the file is damaged or of another network.
     """
+    if source in PACKAGED:
+        return PACKAGED[source].mean, PACKAGED[source].std
+    library, name, _ = _parts(source)
+    _check_known(library, name)
+    if library == "timm":
+        told = _timm().get_pretrained_cfg(name)
+        return tuple(told.mean), tuple(told.std)
+    from torchvision import models
+
+    shown = models.get_model_weights(name).DEFAULT.transforms()
+    return tuple(shown.mean), tuple(shown.std)
+
+
+def _parts(source: str) -> tuple[str, str, str]:
+    """Library, name and file of a source of `LIBRARIES`."""
     library, _, rest = source.partition(":")
     name, _, file = rest.partition("=")
     if library not in LIBRARIES or not name or ("=" in rest and not file):
         raise ConfigError(
             f"{source!r}: expected torchvision:NAME or timm:NAME, with =FILE after it for "
-            "weights of your own"
+            f"weights of your own, or one of {', '.join(PACKAGED)}"
         )
-    if file:
-        network = _with_file(library, name, Path(file))
-    elif library == "timm":
-        network = _published_timm(name)
-    else:
-        network = _published_torchvision(name, progress)
-    found = network_classes(network)
+    return library, name, file
+
+
+def open_network(
+    source: str,
+    *,
+    num_classes: int | None = None,
+    classes: Sequence[str] = (),
+    progress: Progress = silent,
+) -> nn.Module:
+    """A plain network with its weights, in eval mode.
+
+    Args:
+        source: a name of `PACKAGED`, ``torchvision:NAME`` or ``timm:NAME`` for the published
+            weights, ``torchvision:NAME=FILE`` or ``timm:NAME=FILE`` for a state_dict of your
+            own (``torch.save`` or safetensors), with as many classes as it has.
+        num_classes: refuse a network with another number of outputs; any when None.
+        classes: names of the classes to tell apart; where all are WordNet ids of ImageNet, a
+            network of its thousand classes keeps the outputs of these alone, in this order.
+        progress: told about a download.
+
+    Raises:
+        ConfigError: not such a source, an unknown network, or other classes.
+        MissingPackageError: timm or the package of the weights is not installed.
+        DataError: the weights cannot be downloaded.
+        FileFormatError: the file is damaged or of another network.
+    """
+    network = open_packaged(source) if source in PACKAGED else _of_library(source, progress)
+    _, classifier = _classifier(network)
+    narrow_classifier(classifier, classes)
+    found = classifier.out_features
     if num_classes is not None and found != num_classes:
         raise ConfigError(
             f"{source}: expected a network of {num_classes} classes, got {found}",
-            hint=f"give weights of your own with {num_classes} classes: {library}:{name}=FILE",
+            hint=f"give weights of your own with {num_classes} classes: timm:NAME=FILE",
         )
     return network.eval()
+
+
+def _of_library(source: str, progress: Progress) -> nn.Module:
+    library, name, file = _parts(source)
+    if file:
+        return _with_file(library, name, Path(file))
+    return _published_timm(name) if library == "timm" else _published_torchvision(name, progress)
 
 
 def network_classes(network: nn.Module) -> int:

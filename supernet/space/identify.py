@@ -165,6 +165,7 @@ def fixed_space(name: str, operators: Sequence[Operator], *, bn_eps: float = 1e-
             act=next((operator.act for operator in (*last, *head[1:-1])), "relu"),
         ),
         bn_eps=bn_eps,
+        padding="same" if any(o.padding == "same" for o in operators) else "symmetric",
         in_channels=stem.in_channels,
         num_classes=operators[-1].out_channels,
     )

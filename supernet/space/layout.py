@@ -24,7 +24,7 @@ from supernet.space.dimensions import (
     Slot,
     StageDimensions,
 )
-from supernet.space.operator import Operator, Shortcut, round_channels
+from supernet.space.operator import Operator, Padding, Shortcut, round_channels
 from supernet.space.spec import EXPANDING, BlockKind, Space, Stage, Stem
 
 __all__ = [
@@ -173,7 +173,9 @@ def _stem(
     stem = space.stem
 
     def first(resolution: int, width: int) -> Operator:
-        return _stem_conv(stem, resolution, space.in_channels, width, stride=stem.stride)
+        padding = _padding(space, stem.kernel, stem.stride)
+        read = space.in_channels
+        return _stem_conv(stem, resolution, read, width, stride=stem.stride, padding=padding)
 
     def last(resolution: int, width: int, out: int) -> Operator:
         return _stem_conv(stem, _size(resolution, (stem.stride,)), width, out)
@@ -246,13 +248,15 @@ def _blocks(
             # a later block reads what its own stage writes: one width for both
             reads = (*dimensions, before) if b == 0 else dimensions
             place = Place("stage", s, b + 1)
-            yield Slot(str(place), place, reads, _block(stage, b, strides))
+            yield Slot(str(place), place, reads, _block(space, stage, b, strides))
             if b == 0:
                 strides = (*strides, stage.stride)
         before = own.width
 
 
-def _block(stage: Stage, b: int, strides: tuple[int, ...]) -> Callable[..., Operator | None]:
+def _block(
+    space: Space, stage: Stage, b: int, strides: tuple[int, ...]
+) -> Callable[..., Operator | None]:
     stride = stage.stride if b == 0 else 1
 
     def make(  # noqa: PLR0913, PLR0917  # one per dimension
@@ -286,6 +290,7 @@ def _block(stage: Stage, b: int, strides: tuple[int, ...]) -> Callable[..., Oper
             shortcut=_allowed(shortcut, stride, same=before == width),
             height=size,
             width=size,
+            padding=_padding(space, kernel, stride),
         )
 
     def _middle(block: BlockKind, before: int, width: int, expand: float) -> int:
@@ -297,6 +302,11 @@ def _block(stage: Stage, b: int, strides: tuple[int, ...]) -> Callable[..., Oper
         return round_channels(round(read * expand), stage.group_width or 8)
 
     return make
+
+
+def _padding(space: Space, kernel: int, stride: int) -> Padding:
+    """That of an operator, for which only some kernels and strides have a choice."""
+    return "symmetric" if 1 in (kernel, stride) else space.padding
 
 
 def _hidden(stage: Stage, se: float, before: int, gated: int) -> int:

@@ -17,8 +17,10 @@ __all__ = [
     "Activation",
     "Operator",
     "OperatorKind",
+    "Padding",
     "Shortcut",
     "round_channels",
+    "same_pads",
     "total_macs",
     "total_params",
 ]
@@ -26,10 +28,12 @@ __all__ = [
 OperatorKind = Literal["conv", "mbconv", "dsconv", "bottleneck", "maxpool", "pool", "linear"]
 Shortcut = Literal["none", "identity", "pool", "project", "project_norm"]
 Activation = Literal["none", "relu", "relu6", "hard_swish", "swish"]
+Padding = Literal["symmetric", "same"]
 
 _MAX_SIZE = 1 << 16
 _WITH_MIDDLE = ("mbconv", "dsconv", "bottleneck")
 _WITH_GATE = ("conv", "mbconv", "dsconv")
+_WITH_KERNEL = (*_WITH_MIDDLE, "conv")
 _KEYS: dict[Shortcut, str] = {
     "none": "",
     "identity": "shortcut",
@@ -46,6 +50,16 @@ def round_channels(value: float, divisor: int = 8) -> int:
     """
     rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * value else rounded
+
+
+def same_pads(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Zeros before and after `size` rows for ``ceil(size / stride)`` windows, as TensorFlow's.
+
+    Where their number is odd, one more stands after: at stride 2 for all even sizes.
+    """
+    windows = (size - 1) // stride + 1
+    total = max((windows - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +87,7 @@ class Operator:
     out_channels: int
     """Channels of the output."""
     kernel: int = 1
-    """Kernel size of the (middle) convolution, odd; padding is kernel // 2."""
+    """Kernel size of the (middle) convolution, odd."""
     stride: int = 1
     """Stride of the (middle) convolution."""
     groups: int = 1
@@ -94,6 +108,9 @@ class Operator:
     """Rows of the input."""
     width: int = 1
     """Columns of the input."""
+    padding: Padding = "symmetric"
+    """Zeros around what the (middle) convolution reads: ``symmetric``, kernel // 2 on each
+    side; ``same``, those of `same_pads`, which for stride 1 are no others."""
 
     def __post_init__(self) -> None:
         problems = [
@@ -125,6 +142,11 @@ class Operator:
             problems.append(f"groups: {groups} do not divide the {mid} middle channels")
         if self.se and op not in _WITH_GATE:
             problems.append(f"se: op {op!r} has no squeeze-excite")
+        if self.padding == "same":
+            if op not in _WITH_KERNEL:
+                problems.append(f"padding: op {op!r} has none")
+            elif 1 in (self.kernel, self.stride):
+                problems.append("padding: same with kernel or stride 1 is symmetric")
         return problems + self._unfit_shortcut()
 
     def _unfit_shortcut(self) -> list[str]:
@@ -141,6 +163,16 @@ class Operator:
         if self.shortcut == "project" and plain:
             return ["shortcut: project with stride 1 and the same channels is identity"]
         return []
+
+    @property
+    def pads(self) -> tuple[int, int, int, int]:
+        """Zeros above, left of, below and right of what the (middle) convolution reads."""
+        if self.padding == "symmetric":
+            half = self.kernel // 2
+            return half, half, half, half
+        top, bottom = same_pads(self.height, self.kernel, self.stride)
+        left, right = same_pads(self.width, self.kernel, self.stride)
+        return top, left, bottom, right
 
     @property
     def out_height(self) -> int:
@@ -200,13 +232,21 @@ class Operator:
         """The signature as one line, such as ``mbconv 16-48-24 k5 s2 relu se16 32x32``."""
         channels = [self.in_channels, self.mid_channels, self.out_channels]
         parts = [self.op, "-".join(str(c) for c in channels if c), f"k{self.kernel}"]
-        parts += [f"s{self.stride}", f"g{self.groups}" * (self.groups > 1), self.act]
+        parts += [
+            f"s{self.stride}",
+            "same" * (self.padding == "same"),
+            f"g{self.groups}" * (self.groups > 1),
+            self.act,
+        ]
         parts += [f"se{self.se}" * (self.se > 0), _KEYS[self.shortcut], "bias" * self.bias]
         return " ".join(part for part in [*parts, f"{self.height}x{self.width}"] if part)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, as written to JSON."""
-        return asdict(self)
+        """Plain values, as written to JSON; without a padding that is symmetric."""
+        plain = asdict(self)
+        if self.padding == "symmetric":  # as before there was another
+            del plain["padding"]
+        return plain
 
 
 _SIZES = tuple(field.name for field in fields(Operator) if field.type is int)

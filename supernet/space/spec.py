@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 from supernet.errors import ConfigError
-from supernet.space.operator import Activation, Shortcut
+from supernet.space.operator import Activation, Padding, Shortcut
 
 __all__ = ["EXPANDING", "BlockKind", "Head", "KernelTransform", "Space", "Stage", "Stem"]
 
@@ -21,7 +21,11 @@ _MAX_CHOICES = 64
 _MAX_BLOCKS = 64
 
 
-_LATER = (("stem", "residual", True), ("head", "features_bias", False))
+_LATER: tuple[tuple[tuple[str, ...], Any], ...] = (
+    (("stem", "residual"), True),
+    (("head", "features_bias"), False),
+    (("padding",), "symmetric"),
+)
 """Keys that came after files with hashes did: as they were before, they do not count."""
 
 
@@ -210,6 +214,10 @@ class Space:
     """Share of a new batch in the running statistics of batch norm."""
     bn_eps: float = 1e-5
     """Added to the variance in batch norm."""
+    padding: Padding = "symmetric"
+    """Zeros around what a convolution with a stride reads: ``symmetric``, kernel // 2 on each
+    side; ``same``, as TensorFlow pads: where the size is even, one more below and right than
+    above and left."""
     in_channels: int = 3
     """Channels of an image: 3 colour, 1 grey. The data set decides; not in the hash."""
     num_classes: int = 1000
@@ -236,9 +244,12 @@ class Space:
         content = asdict(self)
         for key in ("name", "about", "in_channels", "num_classes"):
             del content[key]
-        for part, key, usual in _LATER:
-            if content[part][key] == usual:
-                del content[part][key]
+        for (*parts, key), usual in _LATER:
+            holder = content
+            for part in parts:
+                holder = holder[part]
+            if holder[key] == usual:
+                del holder[key]
         return hashlib.sha256(json.dumps(_floats(content), sort_keys=True).encode()).hexdigest()[
             :12
         ]

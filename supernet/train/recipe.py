@@ -144,10 +144,10 @@ class Recipe:
     about: str = ""
     """One line for a reader, with the source of the recipe."""
     init: str = ""
-    """Where the weights of the largest subnet come from: ``torchvision:NAME``,
-    ``timm:NAME`` (``=FILE`` for weights of your own), a run folder, or a weights file of
-    the same space; empty for random weights. ``required`` stands for one of them, to be
-    given by ``--init``."""
+    """Where the weights of the largest subnet come from: ``efficientnet_lite0`` (1, 2) of
+    ``supernet[pretrained]``, ``torchvision:NAME``, ``timm:NAME`` (``=FILE`` for weights of
+    your own), a run folder, or a weights file of the same space; empty for random weights.
+    ``required`` stands for one of them, to be given by ``--init``."""
     batch_size: int = 128
     """Images a step, over all processes and all of its parts."""
     accumulate: int = 1

@@ -3,11 +3,17 @@
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from supernet.data.images import Views
 from supernet.errors import ConfigError, FileFormatError
 from supernet.models import Supernet, extract, load_weights
-from supernet.models.published import network_channels, open_network
+from supernet.models.published import (
+    Normalisation,
+    network_channels,
+    normalisation_of,
+    open_network,
+)
 from supernet.runs import Run
 from supernet.space import largest_subnet
 from supernet.train.recipe import RUN_TEACHER, Elastic, Phase, Recipe
@@ -22,10 +28,12 @@ class Teachers:
         supernet: whose largest subnet is kept.
         recipe: whose phases ask for teachers.
         folder: where the kept one lies, as ``teacher.safetensors``.
+        views: how the images of the training are normalised.
     """
 
-    def __init__(self, supernet: Supernet, recipe: Recipe, folder: Path) -> None:
-        self._supernet, self.path = supernet, folder / "teacher.safetensors"
+    def __init__(self, supernet: Supernet, recipe: Recipe, folder: Path, views: Views) -> None:
+        self._supernet, self._views = supernet, views
+        self.path = folder / "teacher.safetensors"
         first = recipe.phases[0].elastic
         self.at_start = bool(recipe.init) and first != Elastic(resolution=first.resolution)
         """Whether the largest subnet is kept before the first phase, not after it."""
@@ -66,7 +74,9 @@ class Teachers:
     def _open(self, source: str, device: torch.device) -> nn.Module:
         if source.startswith(RUN_TEACHER):
             run = Run(Path(source.removeprefix(RUN_TEACHER)))
-            return _teacher(run.evaluator(str(device)).network(largest_subnet(run.space())))
+            network = run.evaluator(str(device)).network(largest_subnet(run.space()))
+            config = run.config()
+            return self._reading(network, (config.mean, config.std))
         space = self._supernet.space
         network = open_network(source, num_classes=space.num_classes)
         channels = network_channels(network)
@@ -75,7 +85,33 @@ class Teachers:
                 f"teacher {source}: reads images of {channels} channels, the data have "
                 f"{space.in_channels}"
             )
-        return _teacher(network.to(device))
+        return self._reading(network.to(device), normalisation_of(source))
+
+    def _reading(self, network: nn.Module, own: Normalisation) -> nn.Module:
+        """The teacher that reads this training's images, trained on images normalised by `own`."""
+        views = self._views
+        if own == (views.mean, views.std) or len(own[0]) != len(views.mean):
+            return _teacher(network)
+        device = next(network.parameters()).device
+        return _teacher(_Renormalised(network, views, own).to(device))
+
+
+class _Renormalised(nn.Module):
+    """A network that reads what was normalised by other numbers than it was trained on."""
+
+    def __init__(self, network: nn.Module, views: Views, own: Normalisation) -> None:
+        super().__init__()
+        self.network = network
+        mean, std, own_mean, own_std = (
+            torch.tensor(values)[:, None, None] for values in (views.mean, views.std, *own)
+        )
+        self.scale = nn.Buffer(std / own_std, persistent=False)
+        self.shift = nn.Buffer((mean - own_mean) / own_std, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` to ``(N, classes)`` logits."""
+        logits: Tensor = self.network(x * self.scale + self.shift)
+        return logits
 
 
 def _teacher(network: nn.Module) -> nn.Module:

@@ -113,7 +113,7 @@ class Trainer:
         self._searched: dict[str, Any] = {}
         """State of the search of the phase that goes on, from a checkpoint."""
         self._wrapped = self._wrap()
-        self._teachers = Teachers(self.supernet, recipe, self._checkpoints)
+        self._teachers = Teachers(self.supernet, recipe, self._checkpoints, dataset.views)
         self._optimizer = self._new_optimizer()
         self._average = Average(self.supernet, recipe.ema) if recipe.ema else None
 

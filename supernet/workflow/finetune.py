@@ -172,7 +172,6 @@ def _train(
         folder=place.folder,
         seed=config.seed,
         device=device,
-        reading=config.reading,
         progress=progress,
         like=run,
     )

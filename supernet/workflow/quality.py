@@ -236,7 +236,6 @@ def _begin(
         folder=place.folder,
         seed=config.seed,
         device=device,
-        reading=config.reading,
         progress=progress,
         like=run,
     )
@@ -245,7 +244,7 @@ def _begin(
 def _start(run: Run, recipe: Recipe, space: Space, subnet: Subnet, progress: Progress) -> Supernet:
     """The subnet's slice of the weights that the supernet's training began with."""
     begun = seeded_supernet(run.space(), run.config().seed)
-    start_from(begun, recipe.init, progress)
+    start_from(begun, recipe.init, progress, classes=run.config().classes)
     standalone = Supernet(space)
     load_pretrained(standalone, extract(begun, subnet))
     return standalone

@@ -1,19 +1,24 @@
 """What a supernet starts from: a published network, a run, or a checkpoint."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from supernet.data import Dataset
 from supernet.errors import ConfigError
 from supernet.models import Supernet, Taken, load_pretrained, load_shared, open_network
-from supernet.models.published import is_published
+from supernet.models.packaged import PACKAGED
+from supernet.models.published import Normalisation, is_published, normalisation_of
 from supernet.progress import Progress, silent
-from supernet.runs import find_run
+from supernet.runs import Run, find_run
 from supernet.train import Recipe
 from supernet.train.recipe import RUN_TEACHER
 
-__all__ = ["SPACES", "absolute_sources", "start_from"]
+__all__ = ["SPACES", "absolute_sources", "normalisation_at", "normalised", "start_from"]
 
 SPACES = {
+    **{name: packaged.space for name, packaged in PACKAGED.items()},
+    **{f"timm:tf_{name}": packaged.space for name, packaged in PACKAGED.items()},
     "torchvision:mobilenet_v2": "mobilenet_v2",
     "timm:mobilenetv2_100": "mobilenet_v2",
     "torchvision:mobilenet_v3_large": "mobilenet_v3_large",
@@ -23,25 +28,64 @@ SPACES = {
 """The shipped spaces whose largest subnets are published networks."""
 
 
-def start_from(supernet: Supernet, source: str, progress: Progress = silent) -> Taken:
+def start_from(
+    supernet: Supernet, source: str, progress: Progress = silent, *, classes: Sequence[str] = ()
+) -> Taken:
     """Give a new supernet the weights that `source` names.
 
     Args:
         supernet: changed in place.
-        source: as in `supernet.train.Recipe.init`: ``torchvision:NAME``, ``timm:NAME``,
-            either with ``=FILE`` (the network becomes the largest subnet), a run folder, or
-            a weights file (both of the same space; the number of classes may differ).
+        source: as in `supernet.train.Recipe.init`: ``efficientnet_lite0`` (or 1, 2),
+            ``torchvision:NAME``, ``timm:NAME``, either with ``=FILE`` (the network becomes the
+            largest subnet), a run folder, or a weights file (both of the same space; the
+            number of classes may differ).
         progress: told about a download, and what was taken.
+        classes: names of the supernet's classes; where all are WordNet ids of ImageNet, it also
+            takes their part of the classifier of a published network of all thousand.
 
     Raises:
         ConfigError: nothing was named, or a network or space that does not fit.
-        MissingPackageError: timm is not installed.
+        MissingPackageError: timm or the package of the weights is not installed.
         DataError: the weights cannot be downloaded.
         FileFormatError: a file that is missing, damaged, or of another network or space.
     """
-    taken = _taken(supernet, source, progress)
+    taken = _taken(supernet, source, classes, progress)
     progress(1, 1, f"starting from {source} ({taken})")
     return taken
+
+
+def normalised(dataset: Dataset, normalisation: Normalisation) -> Dataset:
+    """`dataset` with its images normalised by other numbers.
+
+    As it is where there are none, or where grey images would need three normalisations.
+    """
+    mean, std = normalisation
+    if dataset.in_channels == 1 and len({*zip(mean, std)}) == 1:
+        mean, std = mean[:1], std[:1]
+    if len(mean) != dataset.in_channels:
+        return dataset
+    return replace(dataset, views=replace(dataset.views, mean=mean, std=std))
+
+
+def normalisation_at(source: str) -> Normalisation:
+    """Mean and deviation that what `source` names was trained on; empty where it is not known.
+
+    Args:
+        source: as of `start_from`.
+
+    Raises:
+        ConfigError: an unknown network.
+        MissingPackageError: timm is not installed.
+    """
+    if is_published(source):
+        return normalisation_of(source)
+    path = Path(source).resolve()
+    # of a run, or of one of its checkpoints: run/checkpoints/step-100/supernet.safetensors
+    for folder in (path, *path.parents[:3]) if source else ():
+        if (folder / "config.yaml").is_file():
+            config = Run(folder).config()
+            return config.mean, config.std
+    return (), ()
 
 
 def absolute_sources(recipe: Recipe) -> Recipe:
@@ -60,14 +104,15 @@ def _absolute_published(source: str) -> str:
     return f"{name}={Path(file).resolve()}" if is_published(source) and file else source
 
 
-def _taken(supernet: Supernet, source: str, progress: Progress) -> Taken:
+def _taken(supernet: Supernet, source: str, classes: Sequence[str], progress: Progress) -> Taken:
     if source == "required":
         raise ConfigError(
             "this recipe starts from trained weights, and none were named",
-            hint="give --init torchvision:NAME, timm:NAME, a run folder or a weights file",
+            hint=f"give --init {next(iter(PACKAGED))}, torchvision:NAME, timm:NAME, a run folder "
+            "or a weights file",
         )
     if is_published(source):
-        network = open_network(source, progress=progress)
+        network = open_network(source, classes=classes, progress=progress)
         try:
             return load_pretrained(supernet, network)
         except ConfigError as error:
@@ -79,6 +124,7 @@ def _taken(supernet: Supernet, source: str, progress: Progress) -> Taken:
     if not path.exists():
         raise ConfigError(
             f"{source}: no such run folder or weights file",
-            hint="networks of others are named as torchvision:NAME or timm:NAME",
+            hint="networks of others are named as torchvision:NAME or timm:NAME, those that "
+            f"come as packages {', '.join(PACKAGED)}",
         )
     return load_shared(supernet, find_run(path).weights() if path.is_dir() else path)

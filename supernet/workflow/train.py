@@ -43,7 +43,7 @@ from supernet.workflow.architecture import (
 )
 from supernet.workflow.claims import claimed_run, held_run
 from supernet.workflow.report import report_run
-from supernet.workflow.start import absolute_sources, start_from
+from supernet.workflow.start import absolute_sources, normalisation_at, normalised, start_from
 
 __all__ = ["EachEpoch", "resume_training", "seeded_supernet", "train_supernet"]
 
@@ -82,7 +82,8 @@ def train_supernet(
         reading: how picture files become pixels.
         progress: told about every step.
         each_epoch: measures each epoch, in place of the accuracies after each phase.
-        like: a run on the same data, whose hold-out and test images are kept apart here, too.
+        like: a run on the same data, whose images are read and used alike here; `data` and
+            `reading` are of no effect then.
 
     Raises:
         DataError: the images are missing or broken.
@@ -104,6 +105,7 @@ def train_supernet(
                 dataset = load_dataset(
                     data, resolution=size, seed=seed, reading=reading, progress=telling
                 )
+                dataset = normalised(dataset, normalisation_at(recipe.init))
         config = RunConfig(
             data=absolute_source(data),
             classes=dataset.classes,
@@ -142,7 +144,7 @@ def _begun(
     config = replace(config, recipe=asdict(absolute_sources(recipe)))
     supernet = seeded_supernet(own, config.seed)
     if recipe.init:
-        start_from(supernet, recipe.init, progress)
+        start_from(supernet, recipe.init, progress, classes=config.classes)
     trainer = _trainer(
         run, supernet, config, dataset, recipe, tables, processes, progress, each_epoch
     )
@@ -201,7 +203,7 @@ def _resumed(
     supernet = seeded_supernet(run.space(), config.seed)
     found = list_checkpoints(run.checkpoints)
     if not found and recipe.init:
-        start_from(supernet, recipe.init, progress)
+        start_from(supernet, recipe.init, progress, classes=config.classes)
     tables = kept_tables(run, recipe)
     trainer = _trainer(
         run, supernet, config, dataset, recipe, tables, processes, progress, each_epoch

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from supernet.elastic import ElasticConv
+from supernet.space.operator import same_pads
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +25,22 @@ def test_a_convolution_uses_the_leading_channels(kernel: int, stride: int) -> No
     plain = torch.nn.Conv2d(4, 5, kernel, stride, kernel // 2)
     plain.load_state_dict(conv.active_state())
     torch.testing.assert_close(conv(x), plain(x))
+
+
+@pytest.mark.parametrize("group_width", [0, 1])
+@pytest.mark.parametrize("kernel", [3, 5, 7])
+@pytest.mark.parametrize("size", [(8, 8), (9, 9), (8, 9), (2, 1)])
+def test_a_convolution_pads_as_tensorflow_does(
+    size: tuple[int, int], kernel: int, group_width: int
+) -> None:
+    conv = ElasticConv(4, 4, kernels=(3, 5, 7), stride=2, group_width=group_width, same=True)
+    conv.activate(4, 4, kernel)
+    x = torch.randn(2, 4, *size)
+    (top, bottom), (left, right) = (same_pads(length, kernel, 2) for length in size)
+    weight, groups = conv.active_weight(), 4 if group_width else 1
+    expected = F.conv2d(F.pad(x, (left, right, top, bottom)), weight, None, 2, 0, 1, groups)
+    assert expected.shape[2:] == tuple(-(-length // 2) for length in size)
+    torch.testing.assert_close(conv(x), expected)
 
 
 def test_a_convolution_is_made_in_its_largest_form() -> None:

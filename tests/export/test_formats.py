@@ -317,6 +317,30 @@ class Deployed(nn.Module):
         return out
 
 
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in FORMATS]
+)
+def test_zeros_on_some_sides_only_are_kept(name: str, source: Source, tmp_path: Path) -> None:
+    """Padding as TensorFlow's, by sizes that are even and odd."""
+    space = replace(load_space("efficientnet_lite0"), resolutions=(44,), num_classes=10)
+    torch.manual_seed(0)
+    subnet = decode(space, smallest(space))[0]
+    network = Network(operators(space, subnet), eps=space.bn_eps).eval()
+    given = replace(source, network=network, in_channels=3, resolution=44, preprocessing={})
+    made = found(name)
+    path = tmp_path / f"network{made.suffix}"
+    written(made, given, path)
+    if not made.runs_here:
+        return
+    images = torch.randn(4, 3, 44, 44)
+    with torch.inference_mode():
+        expected = network(images).numpy()
+    logits = made.open(path).logits([images])
+    np.testing.assert_allclose(logits, expected, atol=1e-4 * float(np.abs(expected).max()))
+    if name == "onnx":
+        assert "Pad" not in made.open(path).operators()
+
+
 @pytest.mark.parametrize("name", [name for name in FORMATS if name not in SLOW])
 def test_pixels_in_and_probabilities_out(name: str, source: Source, tmp_path: Path) -> None:
     made = found(name)

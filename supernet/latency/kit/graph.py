@@ -63,6 +63,7 @@ class _Builder:
         *,
         groups: int = 1,
         bias: bool = True,
+        pads: Sequence[int] = (0, 0, 0, 0),
     ) -> str:
         weights = [self.weight(after, before // groups, kernel, kernel)]
         weights += [self.weight(after)] if bias else []
@@ -71,7 +72,7 @@ class _Builder:
             [x, *weights],
             kernel_shape=[kernel, kernel],
             strides=[stride, stride],
-            pads=[kernel // 2] * 4,
+            pads=list(pads),
             group=groups,
         )
 
@@ -111,13 +112,15 @@ class _Builder:
     def body(self, x: str, o: Any) -> str:
         """Everything of a block but its shortcut."""
         if o.op == "conv":
-            y = self.act(self.conv(x, o.in_channels, o.out_channels, o.kernel, o.stride), o.act)
+            sizes = o.in_channels, o.out_channels, o.kernel, o.stride
+            y = self.act(self.conv(x, *sizes, pads=o.pads), o.act)
             return self.squeeze_excite(y, o.out_channels, o.se) if o.se else y
         y, mid = x, o.mid_channels
         if o.op != "dsconv":
             y = self.act(self.conv(y, o.in_channels, mid), o.act)
         groups = o.groups if o.op == "bottleneck" else mid
-        y = self.act(self.conv(y, mid, mid, o.kernel, o.stride, groups=groups), o.act)
+        y = self.conv(y, mid, mid, o.kernel, o.stride, groups=groups, pads=o.pads)
+        y = self.act(y, o.act)
         if o.se:
             y = self.squeeze_excite(y, mid, o.se)
         return self.conv(y, mid, o.out_channels)

@@ -55,7 +55,7 @@ class Plan(NamedTuple):
             "space": self.space,
             "space_hash": self.space_hash,
             "resolutions": list(self.resolutions),
-            "operators": [list(spec) for spec in self.operators],
+            "operators": [spec.row() for spec in self.operators],
             "networks": [
                 {"use": network.use, "operators": list(network.operators)}
                 for network in self.networks

@@ -1,0 +1,43 @@
+"""Zeros around what a convolution reads, as TensorFlow puts them (`same_pads`).
+
+torch's convolutions pad all sides alike. So they pad with what all sides have at any size, and
+what some sides have more is put there before.
+"""
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from supernet.space.operator import same_pads
+
+__all__ = ["least_pad", "missing_pads", "padded"]
+
+
+def least_pad(kernel: int, stride: int) -> int:
+    """Zeros that all sides have, whatever the size is."""
+    return max(kernel - stride, 0) // 2
+
+
+def missing_pads(size: Sequence[int], kernel: int, stride: int) -> tuple[int, int, int, int]:
+    """Zeros that are missing on the left, right, above and below.
+
+    Args:
+        size: rows and columns.
+        kernel: of the convolution.
+        stride: likewise.
+    """
+    least = least_pad(kernel, stride)
+    (top, bottom), (left, right) = (same_pads(count, kernel, stride) for count in size)
+    return left - least, right - least, top - least, bottom - least
+
+
+def padded(x: Tensor, kernel: int, stride: int) -> Tensor:
+    """An image with what a convolution that pads `least_pad` zeros lacks.
+
+    Args:
+        x: shape ``(N, C, H, W)``.
+        kernel: of the convolution.
+        stride: likewise.
+    """
+    return F.pad(x, missing_pads(x.shape[2:], kernel, stride))
