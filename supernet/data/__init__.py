@@ -4,6 +4,7 @@ from supernet.data.embedded import load_fashion_mnist
 from supernet.data.folder import load_folder
 from supernet.data.images import HOLDOUT_IMAGES, Augment, Dataset, ImageSet, Views, hold_out
 from supernet.data.load import EMBEDDED, absolute_source, load_dataset
+from supernet.data.look import Look, look_at
 from supernet.data.moving import moved
 from supernet.data.named import NAMED, load_named
 from supernet.data.views import Draws, draw_views, drawn_view, eval_view, train_view
@@ -16,6 +17,7 @@ __all__ = [
     "Dataset",
     "Draws",
     "ImageSet",
+    "Look",
     "Views",
     "absolute_source",
     "draw_views",
@@ -26,6 +28,7 @@ __all__ = [
     "load_fashion_mnist",
     "load_folder",
     "load_named",
+    "look_at",
     "moved",
     "train_view",
 ]
