@@ -40,7 +40,8 @@ EVENING_MINUTES = 180.0
 """What a training may take where nobody says how long."""
 
 _TIMING_SHARE, _LEAST_TIMING_S, _MOST_TIMING_S = 0.05, 2.0, 40.0
-_ROUGH_IMAGES = 8
+_GMACS, _ROUGH_GMACS = 3.0, 1.0
+"""10^9 multiply-adds of a step that is timed, on a CPU."""
 _ENOUGH = 0.5
 """Share of the epochs wanted for which a lighter network is not yet taken."""
 _STEPS = 500
@@ -263,7 +264,7 @@ class _Planner:
             family = candidate.space.stages, candidate.init
             if family not in speeds:
                 last = replace(recipe, init=recipe.init or "random", phases=recipe.phases[-1:])
-                speeds[family] = self._timed(candidate.space, last, 0.0, _ROUGH_IMAGES)
+                speeds[family] = self._timed(candidate.space, last, 0.0, _ROUGH_GMACS)
             if self._fixed:
                 enough = recipe
             else:
@@ -301,7 +302,7 @@ class _Planner:
                 return found
             recipe = at_batch_size(recipe, size)
 
-    def _timed(self, space: Space, recipe: Recipe, seconds: float, images: int = 32) -> Speed:
+    def _timed(self, space: Space, recipe: Recipe, seconds: float, gmacs: float = _GMACS) -> Speed:
         own = replace(space, num_classes=len(self._look.classes), in_channels=self._look.channels)
         supernet: Supernet = seeded_supernet(own, 0)
         return time_steps(
@@ -310,7 +311,7 @@ class _Planner:
             self._look,
             processes=self._processes,
             seconds=seconds,
-            images=images,
+            gmacs=gmacs,
             progress=self._progress,
         )
 

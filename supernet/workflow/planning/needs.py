@@ -9,8 +9,9 @@ import torch
 
 from supernet.data import Look
 from supernet.evaluate import CALIBRATION_IMAGES
+from supernet.evaluate.evaluator import images_at_once
 from supernet.memory import free_mib
-from supernet.space import Space
+from supernet.space import Space, largest_subnet, operators, peak_bytes
 from supernet.train import Recipe
 from supernet.workflow.planning.timing import Speed
 
@@ -21,6 +22,9 @@ _STEP_SHARE = 1.25
 activations, workspaces, what the allocator cannot use."""
 _VIEW_BYTES = 570 << 20
 """Views that an evaluator keeps at most."""
+_EVALUATED_SHARE = 3.0
+"""What an evaluation's batch takes at once, as a share of the largest tensors of its images: more
+than them, since memory that was freed in other sizes is not always used again."""
 _FREE_SHARE = 0.7
 """Of the free memory that a step may take."""
 _COPIES = 5
@@ -39,6 +43,7 @@ class Needs:
     mapped_mib: float
     """Decoded images, which may fill memory that nobody else wants."""
     free_memory_mib: float
+    """What this process already holds counts as free."""
     gpu_mib: float
     """Of the device's own memory; 0 on a CPU."""
     free_gpu_mib: float
@@ -84,25 +89,33 @@ def needs_of(
         before_mib: that this process held before anything was timed, see `own_mib`.
     """
     step = _step_mib(recipe.batch_size // (recipe.accumulate * processes), speed)
-    weights = speed.weight_bytes / 2**20
+    weights = _COPIES * speed.weight_bytes / 2**20
     evaluated = min(CALIBRATION_IMAGES, look.train_images) + look.holdout_images
     pixels = sum(size**2 for size in space.resolutions) * look.channels * 4
     views = min(_VIEW_BYTES, evaluated * pixels) / 2**20
     image = look.side(space.resolutions[-1]) ** 2 * look.channels / 2**20
     images = look.train_images + look.holdout_images + look.test_images
-    training = step + _COPIES * weights + views
+    measuring = views + _evaluated_mib(space)
     on_gpu = device.startswith("cuda")
+    # what timing took is kept by this process for the training
+    here = before_mib + max(own_mib() - before_mib, 0 if on_gpu else step + weights)
     copies = _CHECKPOINTS * _IN_CHECKPOINT * (1 + bool(recipe.ema))
     return Needs(
-        memory_mib=before_mib + (0 if on_gpu else training),
+        memory_mib=here + (0 if on_gpu else measuring),
         mapped_mib=images * image,
-        free_memory_mib=free_mib(),
-        gpu_mib=training if on_gpu else 0,
+        free_memory_mib=free_mib() + own_mib(),
+        gpu_mib=step + weights + measuring if on_gpu else 0,
         free_gpu_mib=_free_gpu_mib(device) if on_gpu else 0,
         cache_mib=look.images_to_decode(space.resolutions[-1]) * image,
-        run_mib=copies * weights,
+        run_mib=copies * speed.weight_bytes / 2**20,
         free_disk_mib=min(look.free_disk_bytes(), _free_here_bytes()) / 2**20,
     )
+
+
+def _evaluated_mib(space: Space) -> float:
+    """What a batch of the largest subnet takes in an evaluation."""
+    one = max(peak_bytes(operator) for operator in operators(space, largest_subnet(space)))
+    return _EVALUATED_SHARE * images_at_once(space.resolutions[-1]) * one / 2**20
 
 
 def _step_mib(images: int, speed: Speed) -> float:

@@ -55,9 +55,10 @@ def duration(
     training = validating = epochs = 0.0
     for stretch in plan(recipe.phases, per_epoch):
         rate = speed.step_s.get(kind_of(stretch.phase), usual)
-        work = _phase_work(space, stretch.phase) * recipe.batch_size
+        phase = _timeless(stretch.phase)
+        work = _mean_work(space, phase) * recipe.batch_size
         training += stretch.steps * work * rate / 1e9
-        validating += _validation_s(space, stretch.phase, look, speed)
+        validating += _validation_s(space, phase, look, speed)
         epochs += -(-stretch.steps // per_epoch)
     return Duration(
         preparing=preparing,
@@ -126,13 +127,22 @@ def _round(epochs: float) -> float:
     return round(epochs, 1) if epochs >= 1 else float(f"{epochs:.2g}")
 
 
-@lru_cache(maxsize=64)
-def _phase_work(space: Space, phase: Phase) -> float:
+@lru_cache(maxsize=256)
+def _mean_work(space: Space, phase: Phase) -> float:
     return phase_work(space, phase)
+
+
+@lru_cache(maxsize=256)
+def _validated_work(space: Space, phase: Phase) -> float:
+    return float(macs_of(space, validated_genes(space, phase, 0)).sum())
+
+
+def _timeless(phase: Phase) -> Phase:
+    """The phase as far as its subnets go, so that work is found once for all lengths."""
+    return replace(phase, epochs=1.0, warmup_epochs=0.0, lr=1.0, lr_end=0.0, search=None)
 
 
 def _validation_s(space: Space, phase: Phase, look: Look, speed: Speed) -> float:
     """Of five subnets: statistics from training images, accuracy on held-out ones."""
-    work = float(macs_of(space, validated_genes(space, replace(phase, search=None), 0)).sum())
     images = (min(CALIBRATION_IMAGES, look.train_images) + look.holdout_images) / 2
-    return work * images * speed.evaluation_s / 1e9
+    return _validated_work(space, phase) * images * speed.evaluation_s / 1e9

@@ -32,8 +32,8 @@ from supernet.workflow.planning.saved import saved_bytes
 
 __all__ = ["Speed", "kind_of", "phase_work", "time_steps"]
 
-_IMAGES = 32
-"""Of a timed step and a timed evaluation on a CPU, at most."""
+_IMAGES = 8, 500
+"""Of a timed step and a timed evaluation on a CPU, at least and at most."""
 _DRAWS = 200
 _MEAN, _STD = (0.5,) * 3, (0.25,) * 3
 
@@ -77,7 +77,7 @@ def time_steps(
     *,
     processes: Processes,
     seconds: float,
-    images: int = _IMAGES,
+    gmacs: float = 3.0,
     progress: Progress = silent,
 ) -> Speed:
     """Time steps of each kind, an evaluation and a checkpoint; the weights are of no use after.
@@ -88,7 +88,8 @@ def time_steps(
         look: at the images.
         processes: the device, and how many share a step's images.
         seconds: to spend on it, or a little more: two steps of each kind are made.
-        images: of a step, at most: those of more take in proportion longer on a CPU.
+        gmacs: 10^9 multiply-adds of a step, about, on a CPU: steps of more images take in
+            proportion longer, and in shorter ones other costs would show.
         progress: told about it.
     """
     since = time.perf_counter()
@@ -96,9 +97,11 @@ def time_steps(
         keep_freed_memory()  # as a training does
     recipe = at_precision(recipe, processes.device)
     share = max(1, recipe.batch_size // (recipe.accumulate * processes.count))
-    images = min(images, share) if processes.device == "cpu" else share
+    work = phase_work(supernet.space, recipe.phases[-1])
+    images = share if processes.device != "cpu" else min(share, _images(gmacs, work))
     alone = Processes(device=processes.device)
-    dataset = _random_images(look, supernet.space, images)
+    evaluated = _images(gmacs, work / len(recipe.phases[-1].subnets))
+    dataset = _random_images(look, supernet.space, images, evaluated)
     one = replace(recipe, batch_size=images, accumulate=1)
     supernet.to(torch.device(processes.device), memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs know it for tensors only
     saved = saved_bytes(supernet, one.precision)
@@ -125,18 +128,25 @@ def time_steps(
     )
 
 
-def _random_images(look: Look, space: Space, images: int) -> Dataset:
+def _images(gmacs: float, work: float) -> int:
+    least, most = _IMAGES
+    return max(least, min(most, round(gmacs * 1e9 / work)))
+
+
+def _random_images(look: Look, space: Space, trained: int, evaluated: int) -> Dataset:
     side = look.side(space.resolutions[-1])
     rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (4 * images, side, side, look.channels), dtype=np.uint8)
+    pixels = rng.integers(
+        0, 256, (max(4 * trained, evaluated), side, side, look.channels), dtype=np.uint8
+    )
     labels = np.arange(len(pixels)) % space.num_classes
     some = ImageSet(pixels, labels)
     return Dataset(
         name="random",
         classes=tuple(map(str, range(space.num_classes))),
         train=some,
-        holdout=some.take(slice(images)),
-        test=some.take(slice(images)),
+        holdout=some.take(slice(evaluated)),
+        test=some.take(slice(evaluated)),
         views=Views(mean=_MEAN[: look.channels], std=_STD[: look.channels]),
     )
 

@@ -163,6 +163,11 @@ def _time_notes(plan: "TrainingPlan") -> list[str]:
             f"more than {_number(plan.recipe.epochs)} epochs would be of little use, so it ends "
             "before the time is up"
         )
+    if plan.wishes.minutes and plan.duration.total > 1.1 * 60 * plan.wishes.minutes:
+        notes.append(
+            f"{plan.wishes.minutes:g} minutes are too few: the least that can be trained takes "
+            f"{in_words(plan.duration.total)}"
+        )
     if plan.recipe.searching:
         notes.append("the time is without what phases that search spend on their choices")
     return notes
