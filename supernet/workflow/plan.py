@@ -44,6 +44,8 @@ _GMACS, _ROUGH_GMACS = 3.0, 1.0
 """10^9 multiply-adds of a step that is timed, on a CPU."""
 _ENOUGH = 0.5
 """Share of the epochs wanted for which a lighter network is not yet taken."""
+_HOPELESS = 2.0
+"""Times the time: a space that would take so long by the speed of the lightest is not timed."""
 _STEPS = 500
 """Steps of a training, at least, before its batch is made smaller."""
 _LEAST_BATCH = 32
@@ -170,6 +172,10 @@ def write_plan(plan: TrainingPlan, folder: Path) -> tuple[Path, Path]:
     return paths
 
 
+def _family(candidate: Candidate) -> tuple[object, ...]:
+    return candidate.space.stages, candidate.init
+
+
 class _Planner:
     """One plan on its way.
 
@@ -256,22 +262,30 @@ class _Planner:
     def _affordable(self, some: Sequence[Candidate]) -> Candidate:
         """The first that gets epochs enough within the time; else the last.
 
-        Each family of sizes is timed once, a little, and its speed holds for its other sizes.
+        Each family of sizes is timed once, a little, and its speed holds for its other sizes; the
+        lightest first, by whose speed the hopeless are passed over.
         """
         speeds: dict[tuple[object, ...], Speed] = {}
+        usual = self._rough_speed(some[-1])
+        speeds[_family(some[-1])] = usual
         for candidate in some:
-            recipe = self._recipe(candidate)
-            family = candidate.space.stages, candidate.init
+            enough = self._recipe(candidate)
+            if not self._fixed:
+                enough = scaled(enough, _ENOUGH * epochs_wanted(self._look, candidate.init))
+            if self._duration(candidate.space, enough, usual).total > _HOPELESS * self._budget_s:
+                continue
+            family = _family(candidate)
             if family not in speeds:
-                last = replace(recipe, init=recipe.init or "random", phases=recipe.phases[-1:])
-                speeds[family] = self._timed(candidate.space, last, 0.0, _ROUGH_GMACS)
-            if self._fixed:
-                enough = recipe
-            else:
-                enough = scaled(recipe, _ENOUGH * epochs_wanted(self._look, candidate.init))
+                speeds[family] = self._rough_speed(candidate)
             if self._duration(candidate.space, enough, speeds[family]).total <= self._budget_s:
                 return candidate
         return some[-1]
+
+    def _rough_speed(self, candidate: Candidate) -> Speed:
+        """Of the steps of the last phase."""
+        recipe = self._recipe(candidate)
+        last = replace(recipe, init=recipe.init or "random", phases=recipe.phases[-1:])
+        return self._timed(candidate.space, last, 0.0, _ROUGH_GMACS)
 
     @property
     def _fixed(self) -> bool:

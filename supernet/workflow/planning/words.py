@@ -40,6 +40,8 @@ def in_words(seconds: float) -> str:
     if seconds < 90:
         return f"{math.ceil(seconds)} s"
     minutes = seconds / 60
+    if minutes < 10:
+        return f"{_number(round(minutes, 1))} min"
     return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
 
 
@@ -163,7 +165,7 @@ def _time_notes(plan: "TrainingPlan") -> list[str]:
             f"more than {_number(plan.recipe.epochs)} epochs would be of little use, so it ends "
             "before the time is up"
         )
-    if plan.wishes.minutes and plan.duration.total > 1.1 * 60 * plan.wishes.minutes:
+    if plan.wishes.minutes and plan.duration.total > 1.15 * 60 * plan.wishes.minutes:
         notes.append(
             f"{plan.wishes.minutes:g} minutes are too few: the least that can be trained takes "
             f"{in_words(plan.duration.total)}"
