@@ -63,6 +63,7 @@ _OPTIONS = (
         help="Weights to start from: torchvision:NAME, timm:NAME (=FILE for your own), a run "
         "folder, or a weights file of the same space.",
     ),
+    click.option("--phases", help="Only these phases of the recipe, with commas between."),
 )
 
 

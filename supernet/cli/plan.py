@@ -16,7 +16,6 @@ from supernet.cli.output import print_json, progress_bar
     "--recipe my/recipe.yaml"
 )
 @choices.options
-@click.option("--phases", help="Only these phases of the recipe, with commas between.")
 @click.option(
     "-o",
     "--output",

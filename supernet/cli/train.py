@@ -27,7 +27,6 @@ _KEPT = ("data", "space_name", "recipe_name", *_CHANGES, "minutes", "seed")
     "torchrun --nproc-per-node 4 -m supernet train --data photos"
 )
 @choices.options
-@click.option("--phases", help="Only these phases of the recipe, with commas between.")
 @click.option(
     "--target",
     help="Of a recipe that searches (proxylessnas, tunas): name or table (.json) of the device.",

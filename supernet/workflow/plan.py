@@ -29,15 +29,18 @@ from supernet.workflow.planning.choice import (
     epochs_wanted,
 )
 from supernet.workflow.planning.needs import Needs, needs_of, own_mib, parts_that_fit
-from supernet.workflow.planning.schedule import Duration, duration, fitted, total_steps
+from supernet.workflow.planning.schedule import (
+    EVENING_MINUTES,
+    Duration,
+    duration,
+    fitted,
+    total_steps,
+)
 from supernet.workflow.planning.timing import Speed, time_steps
 from supernet.workflow.planning.words import notes_of, plan_lines
 from supernet.workflow.train import check_device, seeded_supernet
 
-__all__ = ["EVENING_MINUTES", "TrainingPlan", "Wishes", "plan_training", "write_plan"]
-
-EVENING_MINUTES = 180.0
-"""What a training may take where nobody says how long."""
+__all__ = ["TrainingPlan", "Wishes", "plan_training", "write_plan"]
 
 _TIMING_SHARE, _LEAST_TIMING_S, _MOST_TIMING_S = 0.05, 2.0, 40.0
 _GMACS, _ROUGH_GMACS = 3.0, 1.0

@@ -12,7 +12,10 @@ from supernet.train.schedule import plan
 from supernet.workflow.planning.timing import Speed, kind_of, phase_work
 from supernet.workflow.train import validated_genes
 
-__all__ = ["Duration", "duration", "fitted", "total_steps"]
+__all__ = ["EVENING_MINUTES", "Duration", "duration", "fitted", "total_steps"]
+
+EVENING_MINUTES = 180.0
+"""What a training may take where nobody says how long."""
 
 _VALIDATION_SHARE = 0.2
 """Of the time, at most, that accuracies after the phases may take before phases are left out."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from supernet.workflow.planning.choice import is_photographic, top_size
 from supernet.workflow.planning.needs import Needs
+from supernet.workflow.planning.schedule import EVENING_MINUTES
 from supernet.workflow.planning.start import PRETRAINED_EXTRA, installed_start
 
 if TYPE_CHECKING:
@@ -68,8 +69,6 @@ def _network(plan: "TrainingPlan") -> str:
 
 
 def _budget(plan: "TrainingPlan") -> str:
-    from supernet.workflow.plan import EVENING_MINUTES
-
     minutes = plan.wishes.minutes
     return f"{minutes:g} minutes" if minutes else f"an evening's {EVENING_MINUTES:g} minutes"
 
