@@ -13,6 +13,7 @@ __all__ = ["main"]
 
 _COMMANDS = {
     "demo": "the whole loop on embedded images, in minutes",
+    "plan": "what would be trained on images, how long it takes",
     "train": "train a supernet",
     "tune": "find a better recipe and space by many trainings",
     "quality": "measure subnets, also against the same trained standalone",

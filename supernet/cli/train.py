@@ -1,74 +1,38 @@
 """`supernet train`: train a supernet."""
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from supernet.cli import options
+from supernet.cli import choices, options
 from supernet.cli.output import print_json, print_table, progress_bar
 from supernet.errors import ConfigError
 
 if TYPE_CHECKING:
     from supernet.runs import Run
-    from supernet.train import Recipe
 
 _CHANGES = (
     *("epochs", "batch_size", "precision", "augment", "init", "phases", "target"),
     "max_latency_ms",
 )
-_KEPT = ("data", "fit", "skip_broken", "space_name", "recipe_name", *_CHANGES, "seed")
+_KEPT = (
+    *("data", "fit", "skip_broken", "space_name", "recipe_name", *_CHANGES),
+    *("minutes", "seed"),
+)
 """What a run was started with and goes on with."""
 
 
 @click.command(
-    epilog="Examples:  supernet train  |  supernet train --data photos --epochs 30  |  "
+    epilog="Examples:  supernet train  |  supernet train --data photos  |  "
+    "supernet train --data photos --minutes 60  |  "
     "supernet train --data photos --space mobilenet_v2 --recipe from_pretrained "
     "--init torchvision:mobilenet_v2  |  supernet train --recipe proxylessnas "
     "--target this_machine --max-latency-ms 0.2  |  supernet train --resume  |  "
     "torchrun --nproc-per-node 4 -m supernet train --data photos"
 )
-@click.option(
-    "--data",
-    default="fashion_mnist",
-    show_default=True,
-    help="A folder of class folders (train/<class>/ and val/<class>/, or <class>/ alone), a "
-    "data set of torchvision such as "
-    "cifar10, or the embedded images.",
-)
-@click.option("--space", "space_name", default="demo", show_default=True, help="Name or YAML file.")
-@click.option(
-    "--recipe", "recipe_name", default="demo", show_default=True, help="Name or YAML file."
-)
-@click.option(
-    "--epochs",
-    type=click.FloatRange(0, 10000, min_open=True),
-    help="Epochs of all phases together, which keep their shares; as the recipe says when not "
-    "given.",
-)
-@click.option(
-    "--batch-size",
-    type=click.IntRange(1, 65536),
-    help="Images a step, over all processes; learning rates are scaled with it.",
-)
-@click.option(
-    "--precision",
-    type=click.Choice(["fp32", "bf16", "fp16", "auto"]),
-    help="Type to compute in; auto is bf16 where the device is faster with it. As the "
-    "recipe says (fp32) when not given.",
-)
-@click.option(
-    "--augment",
-    type=click.Choice(["none", "trivial", "rand", "auto"]),
-    help="Policy by which training images are varied beyond crops and mirroring; as the recipe "
-    "says when not given.",
-)
-@click.option(
-    "--init",
-    help="Weights to start from: efficientnet_lite0 (1, 2), torchvision:NAME, timm:NAME (=FILE "
-    "for your own), a run folder, or a weights file of the same space.",
-)
-@click.option("--phases", help="Only these phases of the recipe, with commas between.")
+@choices.options
 @click.option(
     "--target",
     help="Of a recipe that searches (proxylessnas, tunas): name or table (.json) of the device.",
@@ -99,8 +63,6 @@ def command(
     context: click.Context,
     /,
     data: str,
-    space_name: str,
-    recipe_name: str,
     fit: Any,
     skip_broken: bool,
     resume: bool,
@@ -108,15 +70,15 @@ def command(
     seed: int,
     device: str,
     as_json: bool,
-    **changes: Any,
+    **asked: Any,
 ) -> None:
     """Train a supernet on your own images or on the embedded ones."""
     if resume:
         _refuse_with_resume(context)
+    since = time.perf_counter()
     from supernet.evaluate import resolved_device
     from supernet.reading import Reading
     from supernet.runs import find_run
-    from supernet.space import load_space
     from supernet.train import joined_processes
     from supernet.workflow.train import resume_training, train_supernet
 
@@ -126,46 +88,11 @@ def command(
         if resume:
             run = resume_training(find_run(run_folder), **common)
         else:
-            recipe = _recipe(recipe_name, **changes)
-            space = load_space(space_name)
+            space, recipe = choices.chosen(data, since=since, **common, **asked)
             common["reading"] = Reading(fit=fit, skip_broken=skip_broken)
             run = train_supernet(space, recipe, data, folder=run_folder, seed=seed, **common)
     if processes.is_main:
         _report(run, as_json=as_json)
-
-
-def _recipe(
-    name: str,
-    *,
-    epochs: float | None,
-    batch_size: int | None,
-    precision: Any,
-    augment: Any,
-    init: str | None,
-    phases: str | None,
-    target: str | None,
-    max_latency_ms: float | None,
-) -> "Recipe":
-    """The named recipe with what was asked for otherwise."""
-    from dataclasses import replace
-
-    from supernet.data import Augment
-    from supernet.train import aimed, at_batch_size, load_recipe, only_phases, scaled
-
-    recipe = load_recipe(name)
-    if augment is not None:
-        recipe = replace(recipe, augment=replace(recipe.augment or Augment(), auto=augment))
-    if init is not None:
-        recipe = replace(recipe, init=init)
-    if phases is not None:
-        recipe = only_phases(recipe, [phase.strip() for phase in phases.split(",")])
-    if target is not None or max_latency_ms is not None:
-        recipe = aimed(recipe, target, max_latency_ms)
-    if epochs is not None:
-        recipe = scaled(recipe, epochs)
-    if batch_size is not None:
-        recipe = at_batch_size(recipe, batch_size)
-    return recipe if precision is None else replace(recipe, precision=precision)
 
 
 def _report(run: "Run", *, as_json: bool) -> None:

@@ -4,6 +4,7 @@ from supernet.data.embedded import load_fashion_mnist
 from supernet.data.folder import load_folder
 from supernet.data.images import HOLDOUT_IMAGES, Augment, Dataset, ImageSet, Views, hold_out
 from supernet.data.load import EMBEDDED, absolute_source, load_dataset, survey_source
+from supernet.data.look import Look, look_at
 from supernet.data.mixing import mixed
 from supernet.data.moving import moved
 from supernet.data.named import NAMED, load_named
@@ -22,6 +23,7 @@ __all__ = [
     "Draws",
     "ImageRecord",
     "ImageSet",
+    "Look",
     "PolicyName",
     "Views",
     "absolute_source",
@@ -36,6 +38,7 @@ __all__ = [
     "load_folder",
     "load_named",
     "load_record",
+    "look_at",
     "mixed",
     "moved",
     "survey_source",

@@ -26,7 +26,7 @@ from supernet.places import user_folder
 from supernet.progress import Progress, silent
 from supernet.reading import FRESH, Reading
 
-__all__ = ["NAMED", "load_named"]
+__all__ = ["NAMED", "is_kept", "load_named"]
 
 
 def load_named(
@@ -112,6 +112,11 @@ def _cache(info: NamedSet, square: Square | None, half: str) -> Path:
         asked = (str(square.side), square.fit != "crop" and square.fit, square.whole and "sides")
         kind = "-".join(filter(None, asked))
     return user_folder() / "images" / info.name / f"{half}-{kind}.npy"
+
+
+def is_kept(info: NamedSet, square: Square, half: str) -> bool:
+    """Whether a half of photographs lies decoded in the cache."""
+    return _cache(info, square, half).exists()
 
 
 def _kept(info: NamedSet, square: Square | None, half: str) -> _Stored | None:

@@ -18,7 +18,7 @@ from supernet.files import write_text
 from supernet.progress import Progress, note
 from supernet.reading import Reading
 
-__all__ = ["image_sets"]
+__all__ = ["image_sets", "is_stored"]
 
 _LONG = 2.0  # times as long as wide: a part worth a word is outside of the central square
 _WAY = "remove or replace them, or leave them out by --skip-broken; the rest is decoded and kept"
@@ -92,9 +92,7 @@ def _stored(
 ) -> Stored | None:
     """The decoded images; None where the disk has no room for them."""
     rows = Rows.of(paths)
-    asked = [str(place.resolve()), square.side, square.long, square.fit, square.levels]
-    prefix = hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
-    path = cache / f"{prefix}-{rows.listing}.npy"
+    path, prefix = _path(rows, place, square, cache)
     if not fits_on_disk(len(paths), square, path):
         return None
     others = [other for other in cache.glob(f"{prefix}-*.npy") if other != path]
@@ -102,6 +100,18 @@ def _stored(
     for other in others:
         _remove_superseded(other, store.rows)
     return store
+
+
+def is_stored(paths: Sequence[Path], place: Path, square: Square, cache: Path) -> bool:
+    """Whether these files lie decoded in the cache; those of `place` are stored together."""
+    return _path(Rows.of(paths), place, square, cache)[0].exists()
+
+
+def _path(rows: Rows, place: Path, square: Square, cache: Path) -> tuple[Path, str]:
+    """The file of the decoded images, and how the names of all those of this place begin."""
+    asked = [str(place.resolve()), square.side, square.long, square.fit, square.levels]
+    prefix = hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
+    return cache / f"{prefix}-{rows.listing}.npy", prefix
 
 
 def _remove_superseded(path: Path, rows: Rows) -> None:

@@ -15,6 +15,7 @@ from supernet.train.recipe import Elastic, Phase, Recipe
 from supernet.train.recipes import (
     aimed,
     at_batch_size,
+    augmented,
     list_recipes,
     load_recipe,
     only_phases,
@@ -37,6 +38,7 @@ __all__ = [
     "alpha_divergence",
     "at_batch_size",
     "at_precision",
+    "augmented",
     "check_norms",
     "distillation_loss",
     "event_writer",

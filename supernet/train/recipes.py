@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from supernet.data import Augment, PolicyName
 from supernet.errors import ConfigError
 from supernet.files import nearest, read_as, write_document
 from supernet.presets import list_presets, load_preset
@@ -13,6 +14,7 @@ from supernet.train.recipe import Recipe
 __all__ = [
     "aimed",
     "at_batch_size",
+    "augmented",
     "list_recipes",
     "load_recipe",
     "only_phases",
@@ -107,6 +109,11 @@ def aimed(recipe: Recipe, target: str | None = None, limit_ms: float | None = No
         replace(p, search=replace(p.search, **known)) if p.search else p for p in recipe.phases
     )
     return replace(recipe, phases=phases)
+
+
+def augmented(recipe: Recipe, policy: PolicyName) -> Recipe:
+    """The recipe with another policy by which training images are varied."""
+    return replace(recipe, augment=replace(recipe.augment or Augment(), auto=policy))
 
 
 def only_phases(recipe: Recipe, names: Sequence[str]) -> Recipe:

@@ -45,7 +45,13 @@ from supernet.workflow.claims import claimed_run, held_run
 from supernet.workflow.report import report_run
 from supernet.workflow.start import absolute_sources, normalisation_at, normalised, start_from
 
-__all__ = ["EachEpoch", "resume_training", "seeded_supernet", "train_supernet"]
+__all__ = [
+    "EachEpoch",
+    "resume_training",
+    "seeded_supernet",
+    "train_supernet",
+    "validated_genes",
+]
 
 EachEpoch: TypeAlias = Callable[[Evaluator, dict[str, Any]], dict[str, Any]]
 """Called with the record of an epoch; its values go to the metrics, what it raises ends the
@@ -286,7 +292,7 @@ def _validation(evaluator: Evaluator, space: Space, seed: int) -> Callable[[Phas
     """Accuracy on the held-out images of subnets that a phase has trained."""
 
     def validate(phase: Phase) -> dict[str, Any]:
-        genes = _validated(space, phase, seed)
+        genes = validated_genes(space, phase, seed)
         top1 = [evaluator.subnet_top1(subnet, "holdout") for subnet in decode(space, genes)]
         return {
             "top1_largest": top1[0],
@@ -297,8 +303,8 @@ def _validation(evaluator: Evaluator, space: Space, seed: int) -> Callable[[Phas
     return validate
 
 
-def _validated(space: Space, phase: Phase, seed: int) -> Genes:
-    """The largest, the smallest and some random subnets of a phase, at sizes of their own.
+def validated_genes(space: Space, phase: Phase, seed: int) -> Genes:
+    """The subnets measured after a phase: largest, smallest, some random, at sizes of their own.
 
     The subnets of a training step share one size; here the largest has the largest.
     """

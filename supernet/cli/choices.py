@@ -1,0 +1,181 @@
+"""What a training is made of, as options: those not given are chosen for the images."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from supernet.errors import ConfigError
+
+if TYPE_CHECKING:
+    from supernet.progress import Progress
+    from supernet.space import Space
+    from supernet.train import Processes, Recipe
+    from supernet.workflow.plan import Wishes
+
+__all__ = ["chosen", "options", "wishes_of"]
+
+_EMBEDDED_CHOICE = "demo"
+"""Space and recipe of the embedded images, for which both were made."""
+
+_OPTIONS = (
+    click.option(
+        "--data",
+        default="fashion_mnist",
+        show_default=True,
+        help="A folder of class folders (train/<class>/ and val/<class>/, or <class>/ alone), a "
+        "data set of torchvision such as cifar10, or the embedded images.",
+    ),
+    click.option(
+        "--space",
+        "space_name",
+        help="Name or YAML file; chosen for the images when not given (demo for the embedded).",
+    ),
+    click.option(
+        "--recipe",
+        "recipe_name",
+        help="Name or YAML file; chosen for the images when not given (demo for the embedded).",
+    ),
+    click.option(
+        "--minutes",
+        type=click.FloatRange(0, 1e6, min_open=True),
+        help="Time that all of it may take here: epochs, input sizes and batch are chosen for it.",
+    ),
+    click.option(
+        "--epochs",
+        type=click.FloatRange(0, 10000, min_open=True),
+        help="Epochs of all phases together, which keep their shares; as the recipe says when not "
+        "given.",
+    ),
+    click.option(
+        "--batch-size",
+        type=click.IntRange(1, 65536),
+        help="Images a step, over all processes; learning rates are scaled with it.",
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(["fp32", "bf16", "fp16", "auto"]),
+        help="Type to compute in; auto is bf16 where the device is faster with it. As the "
+        "recipe says (fp32) when not given.",
+    ),
+    click.option(
+        "--augment",
+        type=click.Choice(["none", "trivial", "rand", "auto"]),
+        help="Policy by which training images are varied beyond crops and mirroring; as the "
+        "recipe says when not given.",
+    ),
+    click.option(
+        "--init",
+        help="Weights to start from: efficientnet_lite0 (1, 2), torchvision:NAME, timm:NAME "
+        "(=FILE for your own), a run folder, or a weights file of the same space.",
+    ),
+    click.option("--phases", help="Only these phases of the recipe, with commas between."),
+)
+
+
+def options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--data``, ``--space``, ``--recipe``, and what may be changed about them."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def chosen(
+    data: str, *, since: float, processes: "Processes", progress: "Progress", **asked: Any
+) -> tuple["Space", "Recipe"]:
+    """The space and the recipe to train: as asked for, the rest chosen, and said on stderr."""
+    wishes = wishes_of(data, **asked)
+    if wishes.space and wishes.recipe and wishes.minutes is None:
+        return wishes.space, wishes.recipe
+    from supernet.workflow.plan import plan_training
+
+    plan = plan_training(wishes, processes=processes, progress=progress, since=since)
+    if processes.is_main:
+        for line in [*plan.lines, *(f"note: {note}" for note in plan.notes)]:
+            click.echo(line, err=True)
+    return plan.space, plan.recipe
+
+
+def wishes_of(
+    data: str,
+    *,
+    space_name: str | None,
+    recipe_name: str | None,
+    minutes: float | None,
+    **changes: Any,
+) -> "Wishes":
+    """What was asked for; the embedded images keep the space and the recipe made for them.
+
+    Raises:
+        ConfigError: options that exclude each other, or unknown names.
+    """
+    from supernet.data import EMBEDDED, absolute_source
+    from supernet.space import load_space
+    from supernet.workflow.plan import Wishes
+
+    if minutes is not None and changes["epochs"] is not None:
+        raise ConfigError(
+            "--minutes and --epochs both say how long to train", hint="give one of them"
+        )
+    if absolute_source(data) == EMBEDDED:
+        space_name, recipe_name = space_name or _EMBEDDED_CHOICE, recipe_name or _EMBEDDED_CHOICE
+    aims = changes.get("target") is not None or changes.get("max_latency_ms") is not None
+    if recipe_name is None and aims:
+        recipe_name = _EMBEDDED_CHOICE  # it has no target, which is said now
+    phases = changes["phases"]
+    return Wishes(
+        data=data,
+        space=load_space(space_name) if space_name else None,
+        recipe=_recipe(recipe_name, **changes) if recipe_name else None,
+        init=changes["init"],
+        epochs=changes["epochs"],
+        batch_size=changes["batch_size"],
+        precision=changes["precision"],
+        augment=changes["augment"],
+        phases=None if phases is None else _names(phases),
+        minutes=minutes,
+    )
+
+
+def _names(phases: str) -> tuple[str, ...]:
+    return tuple(phase.strip() for phase in phases.split(","))
+
+
+def _recipe(
+    name: str,
+    *,
+    epochs: float | None,
+    batch_size: int | None,
+    precision: Any,
+    augment: Any,
+    init: str | None,
+    phases: str | None,
+    target: str | None = None,
+    max_latency_ms: float | None = None,
+) -> "Recipe":
+    """The named recipe with what was asked for otherwise."""
+    from dataclasses import replace
+
+    from supernet.train import (
+        aimed,
+        at_batch_size,
+        augmented,
+        load_recipe,
+        only_phases,
+        scaled,
+    )
+
+    recipe = load_recipe(name)
+    if augment is not None:
+        recipe = augmented(recipe, augment)
+    if init is not None:
+        recipe = replace(recipe, init=init)
+    if phases is not None:
+        recipe = only_phases(recipe, _names(phases))
+    if target is not None or max_latency_ms is not None:
+        recipe = aimed(recipe, target, max_latency_ms)
+    if epochs is not None:
+        recipe = scaled(recipe, epochs)
+    if batch_size is not None:
+        recipe = at_batch_size(recipe, batch_size)
+    return recipe if precision is None else replace(recipe, precision=precision)

@@ -1,0 +1,191 @@
+"""A cheap look at images before any training: how many, of which classes, how large.
+
+Of files only names and some headers are read, and a few are decoded to see how long that takes.
+"""
+
+import shutil
+import tempfile
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from supernet.data._listing import Listing, list_files
+from supernet.data.decoding import Square
+from supernet.data.folder import stored_side
+from supernet.data.images import ImageSet
+from supernet.data.load import load_dataset
+from supernet.data.store import decoded
+from supernet.errors import DataError
+from supernet.places import user_folder
+from supernet.progress import Progress, silent
+
+__all__ = ["Look", "look_at"]
+
+_HEADERS = 200
+"""Files that are opened at most."""
+_DECODED = 64
+"""Files that are decoded at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What images are, as far as names and headers tell."""
+
+    name: str
+    """As given to ``--data``."""
+    classes: tuple[str, ...]
+    """Their names."""
+    train_counts: tuple[int, ...]
+    """Training images of each class, without those that will be held out."""
+    holdout_images: int
+    """Images that will be held out, within a few."""
+    test_counts: tuple[int, ...]
+    """Test images of each class."""
+    short_sides: tuple[int, int, int]
+    """Of the images, in pixels: a tenth are smaller than the first, half than the second, a
+    tenth larger than the third."""
+    long_share: float
+    """Long side over short side of the median image."""
+    channels: int
+    """Of what the network will see."""
+    pixels_side: int
+    """Side of the stored images in pixels where they are stored as such; 0 for files."""
+    listing: Listing | None
+    """Their files; None for pixels."""
+
+    @property
+    def train_images(self) -> int:
+        """Training images, without those that will be held out."""
+        return sum(self.train_counts)
+
+    @property
+    def test_images(self) -> int:
+        """Images that are only reported on."""
+        return sum(self.test_counts)
+
+    def side(self, resolution: int) -> int:
+        """Side of the decoded images where `resolution` is the largest input size."""
+        return self.pixels_side or stored_side(resolution)
+
+    def images_to_decode(self, resolution: int) -> int:
+        """Images that have to be decoded before a training at this size begins."""
+        if self.listing is None:
+            return 0
+        side = stored_side(resolution)
+        return sum(
+            len(paths)
+            for group, paths in enumerate(self.listing.groups)
+            if not self.listing.is_decoded(group, side)
+        )
+
+    def seconds_to_decode(self, resolution: int) -> float:
+        """Time that `images_to_decode` will take, by decoding some of them now."""
+        count = self.images_to_decode(resolution)
+        if not count or self.listing is None:
+            return 0.0
+        some = _some(self.listing.groups[0], _DECODED)
+        square = Square(side=stored_side(resolution))
+        with tempfile.TemporaryDirectory(prefix="supernet-look-") as folder:
+            since = time.perf_counter()
+            decoded(some, square, Path(folder) / "some.npy", silent)
+            return (time.perf_counter() - since) * count / len(some)
+
+    def free_disk_bytes(self) -> int:
+        """Free space where decoded images are kept."""
+        kept = user_folder() if self.listing else Path()
+        there = next(folder for folder in (kept, *kept.absolute().parents) if folder.exists())
+        return shutil.disk_usage(there).free
+
+
+def look_at(data: str, *, seed: int = 0, progress: Progress = silent) -> Look:
+    """Look at a data set; published ones are downloaded where they are not here.
+
+    Args:
+        data: as for `load_dataset`.
+        seed: of the hold-out.
+        progress: told about files that are read.
+
+    Raises:
+        DataError: the folder is missing or empty, or no image in it can be read.
+        MissingPackageError: the data set needs a package that is not there.
+    """
+    listing = list_files(data, seed, progress)
+    if listing is None:
+        return _of_pixels(data, seed)
+    sides = _sides(_some(listing.groups[0], _HEADERS))
+    return Look(
+        name=data,
+        classes=listing.classes,
+        train_counts=listing.train_counts,
+        holdout_images=listing.holdout_images,
+        test_counts=listing.test_counts,
+        short_sides=_tenths([min(side) for side in sides]),
+        long_share=float(np.median([max(side) / min(side) for side in sides])),
+        channels=3,
+        pixels_side=0,
+        listing=listing,
+    )
+
+
+def _of_pixels(data: str, seed: int) -> Look:
+    """The look at images that are stored as pixels, which loading them only maps."""
+    dataset = load_dataset(data, resolution=32, seed=seed)
+    count = len(dataset.classes)
+    side = min(dataset.train.size)
+    seen = round(side * dataset.views.frame)
+    return Look(
+        name=data,
+        classes=dataset.classes,
+        train_counts=_counts(dataset.train, count),
+        holdout_images=len(dataset.holdout),
+        test_counts=_counts(dataset.test, count),
+        short_sides=(seen, seen, seen),
+        long_share=max(dataset.train.size) / side,
+        channels=dataset.in_channels,
+        pixels_side=side,
+        listing=None,
+    )
+
+
+def _counts(images: ImageSet, classes: int) -> tuple[int, ...]:
+    return tuple(np.bincount(images.labels, minlength=classes).tolist())
+
+
+def _some(paths: Sequence[Path], count: int) -> list[Path]:
+    """At most so many, spread over all of them; always the same."""
+    rows = np.linspace(0, len(paths) - 1, min(count, len(paths))).round().astype(int)
+    return [paths[row] for row in rows]
+
+
+def _tenths(values: Sequence[int]) -> tuple[int, int, int]:
+    low, middle, high = np.percentile(values, [10, 50, 90]).round().astype(int).tolist()
+    return low, middle, high
+
+
+def _sides(paths: Sequence[Path]) -> list[tuple[int, int]]:
+    """Width and height of the images whose headers can be read.
+
+    Raises:
+        DataError: none can.
+    """
+    from PIL import Image
+
+    found = []
+    for path in paths:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of size: decoding will say what it makes of it
+                with Image.open(path) as image:
+                    found.append(image.size)
+        except Exception:  # noqa: BLE001, S112  # readers raise anything; decoding names it
+            continue
+    if not found:
+        raise DataError(
+            f"{paths[0].parents[1]}: none of {len(paths)} images that were opened can be read",
+            hint=f"the first is {paths[0]}",
+        )
+    return found

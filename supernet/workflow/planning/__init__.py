@@ -1,0 +1,1 @@
+"""How a training is chosen for images, a device and a time; put together in `workflow.plan`."""

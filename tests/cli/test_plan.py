@@ -1,0 +1,139 @@
+"""`supernet plan`, and `supernet train` on images without a space and a recipe."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from supernet.cli.choices import wishes_of
+from supernet.models import Supernet
+from supernet.space import load_space
+from supernet.train import Recipe, load_recipe
+from supernet.workflow.planning.timing import Speed, kind_of
+from tests.cli.conftest import Command
+
+pytestmark = pytest.mark.cli
+
+NOTHING: dict[str, Any] = dict.fromkeys(
+    ("space_name", "recipe_name", "minutes", "epochs", "batch_size", "precision", "init", "phases")
+)
+
+
+@pytest.fixture
+def pictures(tiny_yaml: Path) -> str:
+    """A folder of dark and light pictures of 24 x 30 pixels."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 40), ("val", 6)):
+        for index, name in enumerate(("dark", "light")):
+            folder = tiny_yaml / "pictures" / split / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = rng.integers(0, 100, (24, 30, 3)) + 120 * index
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png")
+    return "pictures"
+
+
+@pytest.fixture
+def timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device of known speed."""
+
+    def time_steps(supernet: Supernet, recipe: Recipe, *args: Any, **options: Any) -> Speed:
+        return Speed(
+            step_s={kind_of(phase): 0.1 for phase in recipe.phases},
+            evaluation_s=0.03,
+            checkpoint_s=0.01,
+            saved_bytes=1 << 20,
+            weight_bytes=1 << 20,
+            took_s=0.0,
+        )
+
+    monkeypatch.setattr("supernet.workflow.plan.time_steps", time_steps)
+
+
+@pytest.mark.usefixtures("timed")
+def test_a_plan_says_what_and_why_and_trains_nothing(
+    supernet: Command, pictures: str, tiny_yaml: Path
+) -> None:
+    planned = supernet("plan", "--data", pictures, "--minutes", 5, "--json")
+    assert planned.code == 0, planned.stderr
+    found = planned.json
+    assert planned.stdout.splitlines()[:5] == found["lines"]
+    assert found["images"] == {
+        "train": 72,
+        "holdout": 8,
+        "test": 12,
+        "classes": 2,
+        "short_sides": [24, 24, 24],
+    }
+    assert found["space"]["resolutions"] == [16, 20, 24]
+    assert found["seconds"]["total"] <= 303
+    assert found["needs"]["memory_mib"] > 100
+    assert not (tiny_yaml / "runs").exists()
+    assert not list(tiny_yaml.glob("home/images/*"))
+
+
+@pytest.mark.usefixtures("timed")
+def test_the_files_of_a_plan_train_what_it_says(
+    supernet: Command, pictures: str, tiny_yaml: Path
+) -> None:
+    planned = supernet("plan", "--data", pictures, "--epochs", 1, "-o", "my", "--json")
+    assert planned.code == 0, planned.stderr
+    assert load_space(tiny_yaml / "my/space.yaml").resolutions == (16, 20, 24)
+    assert load_recipe(tiny_yaml / "my/recipe.yaml").batch_size == 16
+    assert load_recipe(tiny_yaml / "my/recipe.yaml").epochs == pytest.approx(1)
+    again = supernet("plan", "--data", pictures, "--epochs", 1, "-o", "my")
+    assert again.code == 2
+    assert "there already" in again.stderr
+    trained = supernet(
+        *("train", "--data", pictures, "--space", "my/space.yaml"),
+        *("--recipe", "my/recipe.yaml", "--json"),
+    )
+    assert trained.code == 0, trained.stderr
+    assert len(trained.json["phases"]) == 5
+
+
+def test_training_on_pictures_needs_no_other_option(
+    supernet: Command, pictures: str, tiny_yaml: Path
+) -> None:
+    trained = supernet("train", "--data", pictures, "--epochs", 1, "--run", "mine", "--json")
+    assert trained.code == 0, trained.stderr
+    said = [line for line in trained.stderr.splitlines() if line.startswith("network ")]
+    assert "inputs of 16, 20, 24 px" in said[0]
+    assert load_space(tiny_yaml / "mine/space.yaml").resolutions == (16, 20, 24)
+
+
+def test_the_embedded_images_keep_their_space_and_recipe() -> None:
+    wishes = wishes_of("fashion_mnist", **NOTHING)
+    assert wishes.space == load_space("demo")
+    assert wishes.recipe == load_recipe("demo")
+    assert wishes.minutes is None
+
+
+@pytest.mark.usefixtures("timed")
+def test_time_on_the_embedded_images_changes_the_epochs_alone(supernet: Command) -> None:
+    planned = supernet(
+        *("plan", "--space", "tiny.yaml", "--recipe", "recipe.yaml", "--minutes", 1, "--json")
+    )
+    assert planned.code == 0, planned.stderr
+    recipe = planned.json["recipe"]
+    assert (recipe["name"], recipe["batch_size"], recipe["precision"]) == ("tiny", 64, "fp32")
+    assert planned.json["seconds"]["total"] <= 66
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--minutes", 3, "--epochs", 4), "--minutes and --epochs both say how long"),
+        (("--data", "nowhere"), "no such folder"),
+        (("--target", "this_machine", "--data", "stl10"), "has no phase that searches"),
+        (("--resume", "--minutes", 3), "--minutes cannot be given with --resume"),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    supernet: Command, arguments: tuple[object, ...], words: str
+) -> None:
+    refused = supernet("train", *arguments)
+    assert refused.code == 2
+    assert words in refused.stderr

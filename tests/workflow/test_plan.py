@@ -1,0 +1,286 @@
+"""What is chosen for which images, device and time, where speeds are known."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from supernet.data import Look
+from supernet.errors import ConfigError, DataError
+from supernet.models import Supernet
+from supernet.space import load_space
+from supernet.train import Processes, Recipe, load_recipe, scaled
+from supernet.workflow.plan import TrainingPlan, Wishes, plan_training
+from supernet.workflow.planning.choice import epochs_wanted, sizes_up_to
+from supernet.workflow.planning.saved import saved_bytes
+from supernet.workflow.planning.start import Start
+from supernet.workflow.planning.timing import Speed, kind_of
+
+Planned = Callable[..., TrainingPlan]
+
+
+def photos(**changes: Any) -> Look:
+    """10,000 photographs of 500 pixels in ten classes that lie decoded."""
+    usual: dict[str, Any] = {
+        "name": "photos",
+        "classes": tuple("abcdefghij"),
+        "train_counts": (900,) * 10,
+        "holdout_images": 1000,
+        "test_counts": (100,) * 10,
+        "short_sides": (400, 500, 600),
+        "long_share": 1.33,
+        "channels": 3,
+        "pixels_side": 0,
+        "listing": None,
+    }
+    return Look(**(usual | changes))
+
+
+@pytest.fixture
+def planned(monkeypatch: pytest.MonkeyPatch) -> Planned:
+    """A plan for a look, on a device of so many 10^9 multiply-adds of training a second."""
+
+    def plan(look: Look, gmacs_per_s: float = 30.0, **wishes: Any) -> TrainingPlan:
+        def timed(supernet: Supernet, recipe: Recipe, *args: Any, **options: Any) -> Speed:
+            return Speed(
+                step_s={kind_of(phase): 1 / gmacs_per_s for phase in recipe.phases},
+                evaluation_s=0.3 / gmacs_per_s,
+                checkpoint_s=0.1,
+                saved_bytes=30 << 20,
+                weight_bytes=20 << 20,
+                took_s=1.0,
+            )
+
+        monkeypatch.setattr("supernet.workflow.plan.look_at", lambda data: look)
+        monkeypatch.setattr("supernet.workflow.plan.time_steps", timed)
+        return plan_training(Wishes(data="photos", **wishes))
+
+    return plan
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> Start:
+    """Weights that photographs start from."""
+    start = Start(init="torchvision:mobilenet_v2", space="mobilenet_v2")
+    for module in ("choice", "words"):
+        monkeypatch.setattr(f"supernet.workflow.planning.{module}.installed_start", lambda: start)
+    return start
+
+
+@pytest.fixture
+def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("choice", "words"):
+        monkeypatch.setattr(f"supernet.workflow.planning.{module}.installed_start", lambda: None)
+
+
+pytestmark = pytest.mark.usefixtures("nothing_installed")
+
+
+def test_photographs_on_a_fast_device_are_seen_at_the_size_of_published_networks(
+    planned: Planned,
+) -> None:
+    plan = planned(photos(), 100_000)
+    assert plan.space.stages == load_space("mobilenet_v3").stages
+    assert plan.space.resolutions == (160, 192, 224)
+    assert plan.recipe.epochs == plan.epochs_wanted
+
+
+def test_a_slower_device_gets_smaller_inputs_then_a_lighter_network(planned: Planned) -> None:
+    tops = []
+    for speed in (100_000, 15, 8, 3, 0.3):
+        plan = planned(photos(), speed)
+        tops.append((plan.space.stages == load_space("mobilenet_v3").stages, plan.space))
+        assert plan.duration.total <= 1.01 * 180 * 60
+    heavy = [large for large, _ in tops]
+    sizes = [space.resolutions[-1] for large, space in tops if large]
+    assert heavy[0]
+    assert not heavy[-1]
+    assert heavy == sorted(heavy, reverse=True)
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] > sizes[-1]
+    assert tops[-1][1].resolutions[-1] == 64
+
+
+def test_inputs_are_never_larger_than_most_images(planned: Planned) -> None:
+    plan = planned(photos(short_sides=(120, 128, 140)), 100_000)
+    assert plan.space.resolutions == (96, 112, 128)
+    plan = planned(photos(short_sides=(60, 75, 90)), 100_000)
+    assert plan.space.resolutions[-1] == 72
+    assert plan.space.stages == load_space("small_photos").stages
+
+
+@pytest.mark.parametrize(("side", "sizes"), [(28, (20, 24, 28)), (32, (24, 28, 32))])
+def test_small_pictures_get_the_small_space(
+    planned: Planned, side: int, sizes: tuple[int, ...]
+) -> None:
+    plan = planned(photos(short_sides=(side,) * 3, pixels_side=side), 100_000)
+    assert plan.space.stages == load_space("demo").stages
+    assert plan.space.resolutions == sizes
+    assert not plan.notes
+
+
+def test_sizes_are_multiples_that_networks_can_halve() -> None:
+    assert sizes_up_to(224) == (160, 192, 224)
+    assert sizes_up_to(96) == (64, 80, 96)
+    assert sizes_up_to(64) == (48, 56, 64)
+
+
+@pytest.mark.parametrize("minutes", [3, 20, 60, 400])
+def test_minutes_are_used_and_not_exceeded(planned: Planned, minutes: float) -> None:
+    plan = planned(photos(), minutes=minutes)
+    assert 0.95 * minutes * 60 <= plan.duration.total <= 1.01 * minutes * 60
+
+
+def test_more_epochs_than_are_of_use_are_not_planned_however_long_there_is(
+    planned: Planned,
+) -> None:
+    few = photos(train_counts=(50,) * 10)
+    plan = planned(few, 10_000, minutes=600)
+    assert plan.recipe.epochs == pytest.approx(3 * epochs_wanted(few, ""))
+    assert any("before the time is up" in note for note in plan.notes)
+
+
+def test_phases_are_left_out_where_their_accuracies_would_take_the_time(planned: Planned) -> None:
+    short, long = (planned(photos(), 0.5, minutes=minutes).recipe for minutes in (3, 300))
+    assert [phase.name for phase in short.phases] == ["largest", "width"]
+    assert long.phases[1].name == "kernel"
+
+
+def test_few_images_get_small_batches_and_many_epochs(planned: Planned) -> None:
+    few, many = photos(train_counts=(60,) * 10), photos(train_counts=(3000,) * 10)
+    plans = [planned(look, 100_000) for look in (few, many)]
+    assert [plan.recipe.batch_size for plan in plans] == [16, 128]
+    assert plans[0].recipe.epochs > 2 * plans[1].recipe.epochs
+    lrs = [plan.recipe.phases[0].lr for plan in plans]
+    assert lrs[0] == pytest.approx(lrs[1] * 16 / 128)
+
+
+def test_a_step_that_does_not_fit_into_memory_is_cut_into_parts(
+    planned: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("supernet.workflow.planning.needs.free_mib", lambda: 2500.0)
+    plan = planned(photos(), 100_000)
+    assert (plan.recipe.batch_size, plan.recipe.accumulate) == (128, 4)  # 30 MiB an image
+    assert "in 4 parts for want of memory" in plan.lines[2]
+    monkeypatch.setattr("supernet.workflow.planning.needs.free_mib", lambda: 50_000.0)
+    whole = planned(photos(), 100_000)
+    assert whole.recipe.accumulate == 1
+    assert whole.needs.memory_mib > plan.needs.memory_mib + 3 / 4 * 128 * 30
+
+
+def test_installed_weights_are_the_start_of_photographs(planned: Planned, installed: Start) -> None:
+    plan = planned(photos(), 100_000)
+    assert plan.recipe.init == installed.init
+    assert plan.recipe.name == "from_pretrained"
+    assert plan.space.stages == load_space("mobilenet_v2").stages
+    assert plan.recipe.epochs < planned(photos(channels=1), 100_000).recipe.epochs
+    assert not plan.notes
+    assert planned(photos(short_sides=(32,) * 3)).recipe.init == ""
+
+
+def test_without_them_the_plan_says_what_would_be_better(planned: Planned) -> None:
+    assert "pip install 'supernet[pretrained]'" in planned(photos(), 100_000).notes[0]
+
+
+def test_weights_of_the_user_go_first(planned: Planned, installed: Start) -> None:
+    plan = planned(photos(), 100_000, init="torchvision:mobilenet_v3_large=mine.pth")
+    assert plan.recipe.init == "torchvision:mobilenet_v3_large=mine.pth"
+    assert plan.space.stages == load_space("mobilenet_v3_large").stages
+
+
+def test_weights_that_tell_no_space_are_asked_for_it(planned: Planned) -> None:
+    with pytest.raises(ConfigError, match="no shipped space is known") as caught:
+        planned(photos(), init="mine.safetensors")
+    assert "--space" in caught.value.hint
+    plan = planned(photos(), init="mine.safetensors", space=load_space("demo"))
+    assert plan.recipe.init == "mine.safetensors"
+
+
+def test_a_given_space_stays_and_the_rest_is_chosen(planned: Planned, installed: Start) -> None:
+    plan = planned(photos(), space=load_space("proxyless"), minutes=30)
+    assert plan.space == load_space("proxyless")
+    assert plan.recipe.name == "demo"
+    assert plan.duration.total == pytest.approx(1800, rel=0.05)
+
+
+def test_a_given_recipe_stays_and_a_space_is_chosen(planned: Planned, installed: Start) -> None:
+    recipe = scaled(load_recipe("single_path"), 3)
+    plan = planned(photos(), recipe=recipe)
+    assert plan.recipe == recipe
+    assert plan.space.stages == load_space("mobilenet_v3").stages
+    timed = planned(photos(), recipe=recipe, minutes=20)
+    assert timed.recipe.batch_size == recipe.batch_size
+    assert timed.duration.total == pytest.approx(1200, rel=0.05)
+
+
+def test_a_recipe_that_wants_weights_gets_those_installed(
+    planned: Planned, installed: Start
+) -> None:
+    plan = planned(photos(), recipe=load_recipe("from_pretrained"))
+    assert plan.recipe.init == installed.init
+    assert plan.space.stages == load_space(installed.space).stages
+
+
+def test_uneven_and_tiny_classes_are_told(planned: Planned) -> None:
+    plan = planned(photos(train_counts=(900,) * 8 + (40, 7)), 100_000)
+    assert any("1 classes have fewer than 10" in note and "j (7)" in note for note in plan.notes)
+    assert any("class a has 900 images, j only 7" in note for note in plan.notes)
+    assert not any("class" in note for note in planned(photos(), 100_000).notes)
+
+
+def test_long_images_are_told(planned: Planned) -> None:
+    notes = planned(photos(long_share=2.0), 100_000).notes
+    assert any("leaves out 50 % of them" in note for note in notes)
+
+
+def test_too_little_time_is_told_with_how_much_would_do(planned: Planned) -> None:
+    (note,) = [note for note in planned(photos(), minutes=2).notes if "epochs are few" in note]
+    enough = int(note.split("--minutes ")[1])
+    better = planned(photos(), minutes=enough)
+    assert not any("epochs are few" in note for note in better.notes)
+
+
+def test_a_time_in_which_nothing_can_be_trained_is_told(planned: Planned) -> None:
+    notes = planned(photos(), 0.01, minutes=1).notes
+    assert any("1 minutes are too few: the least" in note for note in notes)
+
+
+@dataclass(frozen=True)
+class _Follower(Processes):
+    """The second of two processes; `told` is what the first one sent."""
+
+    rank: int = 1
+    count: int = 2
+    told: Any = None
+
+    def broadcast(self, value: Any) -> Any:
+        assert value is None
+        return self.told
+
+
+def test_other_processes_take_the_plan_of_the_first(planned: Planned) -> None:
+    plan = planned(photos())
+    assert plan_training(Wishes(data="nowhere"), processes=_Follower(told=plan)) is plan
+    with pytest.raises(DataError, match="gone"):
+        plan_training(Wishes(data="photos"), processes=_Follower(told=DataError("gone")))
+
+
+def test_what_a_backward_pass_keeps_grows_with_the_pixels() -> None:
+    space = replace(load_space("demo"), num_classes=10)
+    found = []
+    for size in (32, 64):
+        supernet = Supernet(replace(space, resolutions=(size,)))
+        found.append(saved_bytes(supernet, "fp32"))
+    assert 3.6 < found[1] / found[0] < 4.2
+    # each block saves more than its output: all of the demo's outputs are 76,800 numbers
+    assert found[0] > 4 * 76_800
+
+
+def test_the_lines_are_five(planned: Planned, tmp_path: Path) -> None:
+    plan = planned(photos(), minutes=30)
+    assert len(plan.lines) == 5
+    assert "9,000 to train on (900 a class), 1,000 held out, 1,000 to test" in plan.lines[0]
+    assert "about 30 min" in plan.lines[3]
+    assert "supernet plan --data photos --minutes 30 -o my" in plan.lines[4]
