@@ -31,14 +31,10 @@ def new_folder(parent: Path, name: str) -> Path:
         ConfigError: there are too many.
         StorageError: it cannot be made.
     """
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise storage_error(parent, error) from error
     for number in range(1, _MOST_FOLDERS):
         folder = parent / (name if number == 1 else f"{name}-{number}")
         try:
-            folder.mkdir()
+            folder.mkdir(parents=True)  # another process may remove an empty parent meanwhile
         except FileExistsError:
             continue
         except OSError as error:

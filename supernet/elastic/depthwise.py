@@ -186,11 +186,12 @@ def _compiled() -> Callable[[Bits, Bits, int, int, Array], None]:
     import numba
 
     njit: Any = numba.njit  # its overloads say less than this
-    before = numba.config.CACHE_DIR
+    config: Any = numba.config  # a module that fills itself
+    before = config.CACHE_DIR
     kept = before or can_write(Path(__file__).parent / "__pycache__")
     try:
         if not kept:  # Numba would take a home folder, also where there is none
-            numba.config.CACHE_DIR = str(user_folder() / "numba")
+            config.CACHE_DIR = str(user_folder() / "numba")
         compiled: Callable[[Bits, Bits, int, int, Array], None] = njit(
             _accumulate,
             nogil=True,
@@ -199,7 +200,7 @@ def _compiled() -> Callable[[Bits, Bits, int, int, Array], None]:
             fastmath={"contract"},
         )
     finally:
-        numba.config.CACHE_DIR = before
+        config.CACHE_DIR = before
     return compiled
 
 

@@ -2,13 +2,14 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from supernet.errors import TrainingError
+from supernet.train.checkpoint import list_checkpoints
 
 __all__ = ["diverged", "first_not_finite"]
 
@@ -36,22 +37,23 @@ def first_not_finite(parts: Mapping[str, Iterable[Tensor]]) -> str | None:
 
 
 def diverged(
-    what: str, folder: Path, *, checkpoints: Sequence[Path], steps_per_epoch: int, precision: str
+    what: str, folder: Path, *, checkpoints: Path, steps_per_epoch: int, precision: str
 ) -> TrainingError:
     """The error that ends a training, with what is left of it and the way on.
 
     Args:
         what: went wrong, and where.
         folder: of the run.
-        checkpoints: that were made, the oldest first.
+        checkpoints: folder of those that were made.
         steps_per_epoch: of the training.
         precision: that it computes in.
     """
     good = "no checkpoint was made yet: start again"
-    if checkpoints:
-        epoch = int(checkpoints[-1].name[5:]) / steps_per_epoch
+    made = list_checkpoints(checkpoints)
+    if made:
+        epoch = int(made[-1].name[5:]) / steps_per_epoch
         good = (
-            f"the last good checkpoint is that of epoch {epoch:.4g}, {checkpoints[-1]}, which "
+            f"the last good checkpoint is that of epoch {epoch:.4g}, {made[-1]}, which "
             "search and export take; --resume would meet the same again: start from it by "
             f"--init {folder}"
         )

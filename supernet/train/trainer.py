@@ -25,12 +25,7 @@ from supernet.progress import Progress, silent
 from supernet.space import decode
 from supernet.train.architecture.phase import ArchitecturePhase
 from supernet.train.batches import Batches
-from supernet.train.checkpoint import (
-    Checkpoint,
-    list_checkpoints,
-    load_checkpoint,
-    save_checkpoint,
-)
+from supernet.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from supernet.train.events import event_writer
 from supernet.train.finite import diverged, first_not_finite
 from supernet.train.optimize import Average, Optimizer
@@ -353,7 +348,7 @@ class Trainer:
         return diverged(
             f"{what} not finite at step {step + 1}{subnet}",
             self.folder,
-            checkpoints=list_checkpoints(self._checkpoints),
+            checkpoints=self._checkpoints,
             steps_per_epoch=self.steps_per_epoch,
             precision=self.recipe.precision,
         )

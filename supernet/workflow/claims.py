@@ -35,10 +35,11 @@ def claimed_run(
     with contextlib.ExitStack() as held:
 
         def claim() -> Path:
-            new = folder is None or not folder.exists()
+            first = folder or RUNS
+            new = not first.exists()
             made = folder or new_folder(RUNS, f"{space.name}-{created:%Y%m%d-%H%M%S}")
-            if new:
-                held.callback(_remove_if_empty, made)
+            for one in dict.fromkeys([first] * new + [made] * (folder is None)):
+                held.callback(_remove_if_empty, one)  # the last one first
             held.enter_context(alone(made / LOCK))
             check_new(made)
             return made

@@ -126,4 +126,4 @@ def test_a_training_that_does_not_begin_leaves_no_folder(
         assert refused.code == 2
         assert "is more than the" in refused.stderr
     assert not (tiny_yaml / "mine").exists()
-    assert list((tiny_yaml / "runs").iterdir()) == []
+    assert not (tiny_yaml / "runs").exists()
