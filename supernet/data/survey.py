@@ -112,7 +112,13 @@ def survey(
     return Survey(tuple(read), record, tuple(notes))
 
 
-def _part(by_class: tuple[tuple[str, ...], ...], use: int, cache: Path, progress: Progress) -> Part:
+def _part(
+    name: str,
+    by_class: tuple[tuple[str, ...], ...],
+    use: int,
+    cache: Path,
+    progress: Progress,
+) -> Part:
     paths = [path for images in by_class for path in images]
     digests = digests_of(paths, listing_digest(paths), cache, progress)
     return Part(name, by_class, digests, np.full(len(paths), use, dtype=np.uint8))
