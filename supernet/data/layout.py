@@ -12,7 +12,7 @@ none of them                           every folder is a class; test images are 
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from supernet.data.walk import Walk
@@ -39,6 +39,9 @@ class Layout:
     """To choose subnets by; empty where they are cut from the training images."""
     test: tuple[tuple[str, ...], ...] = ()
     """To report on; empty where they are cut from the training images."""
+    folders: Mapping[str, str] = field(default_factory=dict)
+    """Names of the folders of these, by ``train``, ``holdout``, ``test``; empty for the folder
+    itself."""
     notes: tuple[str, ...] = ()
     """What a user should know of it, a line each."""
 
@@ -74,6 +77,7 @@ def find_layout(folder: Path) -> Layout:
         train=tuple(train.images),
         holdout=sets.get("holdout", ()),
         test=sets.get("test", ()),
+        folders={role: "" if at == folder else at.name for role, at in places.items()},
         notes=tuple(notes),
     )
 

@@ -29,6 +29,8 @@ _MOST = 5  # names that are told
 class Part:
     """The images of one split folder."""
 
+    name: str
+    """Of its folder; empty where it is the one that was given."""
     by_class: tuple[tuple[str, ...], ...]
     """Paths, in the order of the classes."""
     digests: npt.NDArray[np.uint64]
@@ -77,11 +79,11 @@ def survey(
     """
     layout = find_layout(folder)
     read = [
-        _part(by_class, use, cache, progress)
-        for by_class, use in (
-            (layout.train, _TRAIN),
-            (layout.holdout, _HOLDOUT),
-            (layout.test, _TEST),
+        _part(layout.folders[role], by_class, use, cache, progress)
+        for role, by_class, use in (
+            ("train", layout.train, _TRAIN),
+            ("holdout", layout.holdout, _HOLDOUT),
+            ("test", layout.test, _TEST),
         )
         if by_class
     ]
@@ -110,10 +112,16 @@ def survey(
     return Survey(tuple(read), record, tuple(notes))
 
 
-def _part(by_class: tuple[tuple[str, ...], ...], use: int, cache: Path, progress: Progress) -> Part:
+def _part(
+    name: str,
+    by_class: tuple[tuple[str, ...], ...],
+    use: int,
+    cache: Path,
+    progress: Progress,
+) -> Part:
     paths = [path for images in by_class for path in images]
     digests = digests_of(paths, listing_digest(paths), cache, progress)
-    return Part(by_class, digests, np.full(len(paths), use, dtype=np.uint8))
+    return Part(name, by_class, digests, np.full(len(paths), use, dtype=np.uint8))
 
 
 def _use(

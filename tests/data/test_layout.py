@@ -61,6 +61,7 @@ def test_without_split_folders_every_folder_is_a_class(folder: Path) -> None:
     found = find_layout(folder / "train")
     assert found.classes == ("ant", "bee")
     assert (counts(found.train), found.holdout, found.test) == ([5, 5], (), ())
+    assert found.folders == {"train": ""}
     assert found.notes == ("train: no train/ in it, so every folder is a class",)
 
 
