@@ -100,7 +100,11 @@ def _cache(info: NamedSet, square: Square | None, half: str) -> Path:
     """The pixels; labels and the rest lie beside them as ``.npz``."""
     kind = "whole"
     if square:
-        asked = (str(square.side), square.fit != "crop" and square.fit, square.whole and "sides")
+        asked = (
+            str(square.side),
+            "" if square.fit == "crop" else square.fit,
+            "sides" * square.whole,
+        )
         kind = "-".join(filter(None, asked))
     return user_folder() / "images" / info.name / f"{half}-{kind}.npy"
 

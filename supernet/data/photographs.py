@@ -182,9 +182,11 @@ def _tell_odd(
             continue
         size = store.rows.size
         odd = np.flatnonzero((store.rows.colour >= 0).all(axis=1))
-        flat += [(paths[split][row], tuple(store.rows.colour[row].tolist())) for row in odd]
+        flat += [
+            (paths[split][row], tuple(store.rows.colour[row].tolist())) for row in odd.tolist()
+        ]
         odd = np.flatnonzero(size.max(axis=1) > _LONG * np.maximum(1, size.min(axis=1)))
-        long += [(paths[split][row], tuple(size[row].tolist())) for row in odd]
+        long += [(paths[split][row], tuple(size[row].tolist())) for row in odd.tolist()]
     if flat:
         path, colour = flat[0]
         note(

@@ -105,7 +105,7 @@ class Batches:
         index = np.sort(order[position * size : (position + 1) * size])
         extents = self._images.extents(index)
         rng = step_rng(self._seed, "augment", step)
-        draws = draw_views(size, *extents.T, self._views, rng)
+        draws = draw_views(size, extents[:, 0], extents[:, 1], self._views, rng)
         start = (part * self._processes.count + self._processes.rank) * share
         rows = slice(start, start + share)
         pixels = torch.from_numpy(self._images.blocks(index[rows]))

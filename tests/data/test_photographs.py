@@ -40,7 +40,7 @@ class Notes:
         return "\n".join(self.lines)
 
     def __call__(self, done: int, total: int, text: str) -> None:
-        self.lines += [text] * (total == 0)
+        self.lines.extend([text] if total == 0 else [])
 
 
 @pytest.fixture
