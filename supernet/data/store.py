@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -183,7 +182,6 @@ def decoded(
             if not rows.state.any():
                 raise
             stopped = error
-        pixels.flush()
     rows.save(_beside(stored))
     if stopped:
         raise stopped
@@ -209,7 +207,7 @@ def _opened(stored: Path, square: Square) -> Stored | None:
     return Stored(pixels, rows) if pixels.shape == (len(rows.state), *square.shape) else None
 
 
-def _allocated(target: Path, shape: tuple[int, ...]) -> "np.memmap[Any, np.dtype[np.uint8]]":
+def _allocated(target: Path, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     array = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint8, shape=shape)
     if hasattr(os, "posix_fallocate"):  # pages without a place on the disk would kill us
         with target.open("rb+") as handle:

@@ -88,7 +88,7 @@ def test_what_is_decoded_is_told(folder: Path) -> None:
     told: list[tuple[int, int, str]] = []
     load(folder, progress=lambda *values: told.append(values))
     told = [values for values in told if values[1]]  # others are notes
-    assert told == [(k, n, "decoding images") for k, n in ((8, 10), (10, 10), (4, 4))]
+    assert told == [(k, n, "decoding images") for k, n in ((10, 10), (4, 4))]
 
 
 # ------------------------------------------------------------------ layout
@@ -282,7 +282,7 @@ def test_what_was_decoded_before_an_interruption_is_kept(
         load(folder, progress=interrupt)
     told: list[tuple[int, int]] = []
     dataset = load(folder, progress=lambda done, total, text: told.append((done, total)))
-    assert all(done > 8 for done, total in told if total == 10)
+    assert 10 not in [total for done, total in told]
     assert shown(dataset, "train") == shown(load(folder, cache=folder.parent / "new"), "train")
 
 
