@@ -54,8 +54,9 @@ def reading_told(facts: Mapping[str, Any], otherwise: Reading) -> Reading:
         facts: those in the file; other programs' may mean something else by these words.
         otherwise: where it does not say so.
     """
-    fit, levels = facts.get("fit"), facts.get("levels")
-    if fit not in get_args(Fit) or not isinstance(levels, dict):
+    told_fit, levels = facts.get("fit"), facts.get("levels")
+    fit: Fit | None = next((fit for fit in get_args(Fit) if fit == told_fit), None)
+    if fit is None or not isinstance(levels, dict):
         return otherwise
     told: dict[str, tuple[float, ...]] = {}
     for kind, pair in levels.items():

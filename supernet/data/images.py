@@ -103,8 +103,8 @@ class ImageSet:
 
     def is_upright(self, index: npt.NDArray[np.int64] | slice) -> npt.NDArray[np.bool_]:
         """Which of the pictures in blocks are higher than wide, shape ``(n,)``."""
-        height, width = self.extents(index).T
-        return height > width
+        extents = self.extents(index)
+        return np.greater(extents[:, 0], extents[:, 1])
 
     def take(self, index: npt.NDArray[np.int64] | slice) -> "ImageSet":
         """The selection of the images at `index`, in that order; no pixels are copied."""

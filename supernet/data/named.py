@@ -109,8 +109,8 @@ def _cache(info: NamedSet, square: Square | None, half: str) -> Path:
     """The pixels; labels and the rest lie beside them as ``.npz``."""
     kind = "whole"
     if square:
-        asked = (str(square.side), square.fit != "crop" and square.fit, square.whole and "sides")
-        kind = "-".join(filter(None, asked))
+        kind = f"{square.side}" if square.fit == "crop" else f"{square.side}-{square.fit}"
+        kind += "-sides" if square.whole else ""
     return user_folder() / "images" / info.name / f"{half}-{kind}.npy"
 
 

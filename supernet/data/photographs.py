@@ -191,16 +191,17 @@ def _tell_odd(
         if store is None:
             continue
         size = store.rows.size
-        odd = np.flatnonzero((store.rows.colour >= 0).all(axis=1))
-        flat += [(paths[split][row], tuple(store.rows.colour[row].tolist())) for row in odd]
+        colour = store.rows.colour
+        odd = np.flatnonzero((colour >= 0).all(axis=1))
+        flat += [(paths[split][row], tuple(colour[row].tolist())) for row in odd.tolist()]
         odd = np.flatnonzero(size.max(axis=1) > _LONG * np.maximum(1, size.min(axis=1)))
-        long += [(paths[split][row], tuple(size[row].tolist())) for row in odd]
+        long += [(paths[split][row], tuple(size[row].tolist())) for row in odd.tolist()]
     if flat:
-        path, colour = flat[0]
+        path, pixel = flat[0]
         note(
             progress,
             f"{len(flat):,} of {total:,} images come out of one colour, such as {path} "
-            f"(red, green, blue: {', '.join(map(str, colour))})",
+            f"(red, green, blue: {', '.join(map(str, pixel))})",
         )
     if long and square.fit == "crop":
         path, (width, height) = long[0]

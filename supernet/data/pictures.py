@@ -97,7 +97,7 @@ def _read_as(content: bytes, raw: str) -> Any:
     """The bytes that Pillow finds under this name, as 16-bit integers."""
     with Image.open(io.BytesIO(content)) as image:
         image.tile = [
-            tile._replace(args=raw if isinstance(tile.args, str) else (raw, *tile.args[1:]))
+            tile._replace(args=(raw, *tile.args[1:]) if isinstance(tile.args, tuple) else raw)
             for tile in image.tile
         ]
         return np.asarray(image).astype(np.uint16)

@@ -118,7 +118,8 @@ class Batches:
         size, share = self._batch_size, self._share
         index = order[position * size : (position + 1) * size]
         extents = self._images.extents(np.sort(index))
-        draws = draw_views(size, *extents.T, self._views, step_rng(self._seed, "augment", step))
+        rng = step_rng(self._seed, "augment", step)
+        draws = draw_views(size, extents[:, 0], extents[:, 1], self._views, rng)
         start = (part * self._processes.count + self._processes.rank) * share
         # files are read in their order, and shares are drawn from all classes alike
         ranks = index.argsort().argsort()[start : start + share]

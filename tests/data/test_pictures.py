@@ -181,7 +181,7 @@ def test_what_is_clear_is_white(tmp_path: Path, kind: str) -> None:
         image.convert("LA").save(path)
     else:
         path = tmp_path / f"a.{ {'rgba': 'png'}.get(kind, kind) }"
-        image.save(path, **({"lossless": True} if kind == "webp" else {}))
+        image.save(path, lossless=kind == "webp")
     found = seen(path)
     assert found[4, 2].tolist() == [255, 255, 255]
     assert found[4, 12].tolist() == ([67, 67, 67] if kind == "grey" else list(RED))

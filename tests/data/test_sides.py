@@ -87,7 +87,7 @@ def test_crops_range_over_the_whole_picture(folder: Path) -> None:
     for row, (width, height) in enumerate(SIZES[:3]):
         index = np.full(400, row)
         extents = test.extents(index)
-        draws = draw_views(400, *extents.T, views, np.random.default_rng(0))
+        draws = draw_views(400, extents[:, 0], extents[:, 1], views, np.random.default_rng(0))
         blocks = torch.from_numpy(test.blocks(index))
         seen = drawn_from_blocks(blocks, extents, 16, views, draws)
         assert float(seen[:, 2, 1:-1, 1:-1].min()) > 58  # never the black beside a picture
@@ -107,7 +107,8 @@ def test_square_pictures_are_cropped_as_without_sides(folder: Path) -> None:
     square, wide = load(folder, whole=False).test, load(folder, whole=True).test
     index = np.array([2, 10])
     draws = draw_views(2, 32, 32, views, np.random.default_rng(5))
-    again = draw_views(2, *wide.extents(index).T, views, np.random.default_rng(5))
+    height, width = wide.extents(index).T
+    again = draw_views(2, height, width, views, np.random.default_rng(5))
     np.testing.assert_array_equal(draws.centre, again.centre)
     np.testing.assert_array_equal(draws.half, again.half)
     blocks = torch.from_numpy(wide.blocks(index))

@@ -1,0 +1,62 @@
+"""The script in an exported folder sees pictures as evaluation does."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from supernet.export.handover import _predict_script, write_predict_script
+
+from supernet.data import eval_view
+from supernet.data.decoding import Square
+from supernet.data.folder import photograph_views
+from supernet.reading import Fit, Reading
+
+SIZE = 32
+
+
+def prepared(image: Image.Image, **facts: Any) -> Any:
+    """The pixels that the network would be given, ``(size, size, 3)``."""
+    classifier = object.__new__(_predict_script().Classifier)
+    classifier.facts = {"fit": "crop", "frame": 0.875, "levels": {}, "pixels": True} | facts
+    classifier.input = SimpleNamespace(shape=[1, 3, SIZE, SIZE])
+    return classifier.prepare(image)[0].transpose(1, 2, 0).astype(float)
+
+
+def smooth(width: int, height: int) -> Any:
+    x, y = np.meshgrid(np.linspace(0, 3, width), np.linspace(0, 2, height))
+    return np.stack([np.sin(x + y), np.cos(2 * x - y), np.sin(x * y)], axis=-1) / 2 + 0.5
+
+
+@pytest.mark.parametrize("fit", ["crop", "pad", "squash"])
+@pytest.mark.parametrize("size", [(300, 200), (200, 300), (256, 256)])
+def test_it_is_what_evaluation_sees(tmp_path: Path, fit: Fit, size: tuple[int, int]) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(np.round(smooth(*size) * 255).astype(np.uint8)).save(path)
+    views = photograph_views(Reading(fit=fit))
+    stored = torch.from_numpy(Square(side=74, fit=fit).decoded(path).pixels.copy())
+    seen = eval_view(stored[None], SIZE, views)[0]
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (views.mean, views.std))
+    expected = ((seen * std + mean) * 255).permute(1, 2, 0).numpy()
+    with Image.open(path) as image:
+        found = prepared(image, fit=fit, frame=views.frame)
+    assert np.abs(found - expected).mean() < 0.7
+    assert np.abs(found - expected).max() < (30 if fit == "pad" else 3)  # the edge of the black
+
+
+def test_deep_pictures_are_scaled_as_in_training(tmp_path: Path) -> None:
+    values = smooth(80, 60)[..., 0]
+    Image.fromarray(np.round(values * 255).astype(np.uint8)).save(tmp_path / "plain.png")
+    Image.fromarray(np.round(values * 1000).astype(np.uint16)).save(tmp_path / "deep.png")
+    with Image.open(tmp_path / "plain.png") as plain, Image.open(tmp_path / "deep.png") as deep:
+        expected, found = prepared(plain), prepared(deep, levels={"integer": [0, 4095]})
+    assert np.abs(found - expected * 1000 / 4095).max() <= 1.5  # rounded twice
+
+
+def test_what_it_needs_lies_beside_it(tmp_path: Path) -> None:
+    write_predict_script(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"pictures.py", "predict.py"}
+    assert "supernet" not in (tmp_path / "pictures.py").read_text()
