@@ -71,8 +71,8 @@ class _Counter:
 
     def depthwise(self, o: Operator) -> None:
         top, left, _, _ = o.pads
-        taps = _taps(o.height, top, o) * _taps(o.width, left, o)
-        taps *= _up(o.mid_channels, _LANES) / _MEGA
+        positions = _taps(o.height, top, o) * _taps(o.width, left, o)
+        taps = positions * _up(o.mid_channels, _LANES) / _MEGA
         self.add("taps", taps)
         row = o.kernel * o.width * o.mid_channels
         self.add("taps_rows", taps * _doublings(row, 64 * 1024))

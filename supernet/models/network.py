@@ -64,8 +64,8 @@ class SamePad(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` to a little more of both."""
         # a trace is of one size, and records numbers that were asked of a tensor
-        sides = self.sides if torch.jit.is_tracing() else missing_pads(x.shape[2:], *self._sizes)
-        return F.pad(x, sides)
+        traced: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]  # untyped in torch
+        return F.pad(x, self.sides if traced else missing_pads(x.shape[2:], *self._sizes))
 
 
 def _convolution(

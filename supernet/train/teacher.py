@@ -74,9 +74,9 @@ class Teachers:
     def _open(self, source: str, device: torch.device) -> nn.Module:
         if source.startswith(RUN_TEACHER):
             run = Run(Path(source.removeprefix(RUN_TEACHER)))
-            network = run.evaluator(str(device)).network(largest_subnet(run.space()))
+            largest = run.evaluator(str(device)).network(largest_subnet(run.space()))
             config = run.config()
-            return self._reading(network, (config.mean, config.std))
+            return self._reading(largest, (config.mean, config.std))
         space = self._supernet.space
         network = open_network(source, num_classes=space.num_classes)
         channels = network_channels(network)
