@@ -187,7 +187,8 @@ class _Phase:
 
     def speed(self, seconds: float) -> float:
         """Seconds for 10^9 multiply-adds: the median over at least two steps after a first."""
-        found, until = [], time.perf_counter() + seconds
+        found: list[float] = []
+        until = time.perf_counter() + seconds
         try:
             self._one(0)
             while len(found) < 2 or (time.perf_counter() < until and len(found) < _DRAWS):
