@@ -222,12 +222,8 @@ def _evaluation_speed(supernet: Supernet, dataset: Dataset, device: str) -> floa
     since = time.perf_counter()
     for _ in range(2):  # about as often views are made as they are there already
         evaluator.subnet_top1(subnet, "holdout")
-    return (
-        (time.perf_counter() - since)
-        / 2
-        / (float(macs_of(supernet.space, genes)[0]) * images)
-        * 1e9
-    )
+    seconds = (time.perf_counter() - since) / 2
+    return seconds / (float(macs_of(supernet.space, genes)[0]) * images / 1e9)
 
 
 def _checkpoint_time(supernet: Supernet, recipe: Recipe, folder: Path) -> float:
