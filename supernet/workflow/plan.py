@@ -230,7 +230,7 @@ class _Planner:
         return TrainingPlan(
             space=candidate.space,
             recipe=recipe,
-            look=look,
+            look=replace(look, listing=None),  # paths of all files, for nobody any more
             duration=self._duration(candidate.space, recipe, speed),
             needs=needs_of(
                 candidate.space,

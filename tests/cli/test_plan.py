@@ -1,5 +1,6 @@
 """`supernet plan`, and `supernet train` on images without a space and a recipe."""
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from supernet.cli.choices import wishes_of
 from supernet.models import Supernet
 from supernet.space import load_space
 from supernet.train import Recipe, load_recipe
+from supernet.workflow.plan import Wishes, plan_training
 from supernet.workflow.planning.timing import Speed, kind_of
 from tests.cli.conftest import Command
 
@@ -72,6 +74,12 @@ def test_a_plan_says_what_and_why_and_trains_nothing(
     assert found["needs"]["memory_mib"] > 100
     assert not (tiny_yaml / "runs").exists()
     assert not list(tiny_yaml.glob("home/images/*"))
+
+
+@pytest.mark.usefixtures("timed", "supernet")
+def test_a_plan_for_a_folder_can_be_sent_to_other_processes(pictures: str) -> None:
+    plan = plan_training(Wishes(data=pictures))
+    assert pickle.loads(pickle.dumps(plan)) == plan
 
 
 @pytest.mark.usefixtures("timed")

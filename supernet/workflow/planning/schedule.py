@@ -37,7 +37,8 @@ class Duration:
     @property
     def total(self) -> float:
         """All of it."""
-        return sum(asdict(self).values())
+        seconds: dict[str, float] = asdict(self)
+        return sum(seconds.values())
 
 
 def duration(
