@@ -66,7 +66,7 @@ def _of_folder(folder: Path, seed: int, progress: Progress) -> Listing:
     )
 
     def is_decoded(group: int, side: int) -> bool:
-        return is_stored(groups[group], folder / str(group), Square(side=side), cache)
+        return is_stored(groups[group], folder / found.parts[group].name, Square(side=side), cache)
 
     return Listing(
         classes=classes,

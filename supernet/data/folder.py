@@ -55,10 +55,7 @@ def load_folder(
             note(progress, text)
     by_part, reading = image_sets(
         folder,
-        {
-            str(number): [list(map(Path, images)) for images in part.by_class]
-            for number, part in enumerate(found.parts)
-        },
+        {part.name: [list(map(Path, images)) for images in part.by_class] for part in found.parts},
         side=stored_side(resolution),
         cache=cache,
         reading=reading,
