@@ -13,7 +13,14 @@ if TYPE_CHECKING:  # torch is loaded with `supernet.data`
     from supernet.data import Dataset, ImageRecord
     from supernet.runs import Run, RunConfig
 
-__all__ = ["RECORD", "check_unchanged", "dataset_of", "fingerprint_of", "tell_changes"]
+__all__ = [
+    "RECORD",
+    "check_fits",
+    "check_unchanged",
+    "dataset_of",
+    "fingerprint_of",
+    "tell_changes",
+]
 
 RECORD = "images.npz"
 """The file of a run's record of its images."""
@@ -70,6 +77,24 @@ def dataset_of(
     if config.data:
         _check_classes(data or config.data, dataset.classes, config.classes)
     return dataset
+
+
+def check_fits(dataset: "Dataset", classes: int, channels: int) -> None:
+    """Refuse images that a network cannot be asked about.
+
+    Raises:
+        ConfigError: another number of classes or of channels.
+    """
+    if len(dataset.classes) != classes:
+        raise ConfigError(
+            f"{dataset.name}: has {len(dataset.classes)} classes, the network {classes}",
+            hint="its class folders must be those that the network was trained on",
+        )
+    if dataset.in_channels != channels:
+        raise ConfigError(
+            f"{dataset.name}: images have {dataset.in_channels} channels, the network reads "
+            f"{channels}"
+        )
 
 
 def tell_changes(run: "Run", progress: Progress) -> None:

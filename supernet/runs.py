@@ -32,7 +32,7 @@ from supernet.evaluate import CALIBRATION_IMAGES, Condition, Split, resolved_dev
 from supernet.files import read_as, sha256, write_document
 from supernet.progress import Progress, silent
 from supernet.reading import Reading
-from supernet.run_images import RECORD, dataset_of, fingerprint_of
+from supernet.run_images import RECORD, check_fits, dataset_of, fingerprint_of
 from supernet.space import Precision, Space, load_space, save_space
 
 if TYPE_CHECKING:  # torch is loaded by what needs weights or images
@@ -44,7 +44,6 @@ __all__ = [
     "RUNS",
     "Run",
     "RunConfig",
-    "check_fits",
     "check_new",
     "find_run",
 ]
@@ -350,24 +349,6 @@ class Run:
             return dataset
         views = replace(dataset.views, mean=config.mean, std=config.std)
         return replace(dataset, views=views)
-
-
-def check_fits(dataset: "Dataset", classes: int, channels: int) -> None:
-    """Refuse images that a network cannot be asked about.
-
-    Raises:
-        ConfigError: another number of classes or of channels.
-    """
-    if len(dataset.classes) != classes:
-        raise ConfigError(
-            f"{dataset.name}: has {len(dataset.classes)} classes, the network {classes}",
-            hint="its class folders must be those that the network was trained on",
-        )
-    if dataset.in_channels != channels:
-        raise ConfigError(
-            f"{dataset.name}: images have {dataset.in_channels} channels, the network reads "
-            f"{channels}"
-        )
 
 
 def check_new(folder: Path) -> None:

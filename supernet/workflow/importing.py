@@ -20,7 +20,8 @@ from supernet.predict import MLPPredictor
 from supernet.predict.ofa import from_ofa
 from supernet.progress import Progress, silent
 from supernet.reading import FRESH
-from supernet.runs import Run, RunConfig, check_fits
+from supernet.run_images import check_fits
+from supernet.runs import Run, RunConfig
 from supernet.space import Operator, Space, SubnetFile, list_spaces, load_space, save_space
 from supernet.space.identify import find_subnet, fixed_space
 from supernet.space.net_config import read_bn_eps, read_net_config, read_run_config

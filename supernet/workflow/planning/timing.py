@@ -106,7 +106,7 @@ def time_steps(
     saved = saved_bytes(supernet, one.precision)
     phases = {kind_of(phase): phase for phase in one.phases}  # the last of each kind
     with tempfile.TemporaryDirectory(prefix="supernet-plan-") as folder:
-        teachers = Teachers(supernet, one, Path(folder))
+        teachers = Teachers(supernet, one, Path(folder), dataset.views)
         if any(phase.distill and phase.teacher == "frozen" for phase in phases.values()):
             teachers.keep()
         step_s = {}
