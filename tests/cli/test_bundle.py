@@ -69,7 +69,7 @@ def test_the_folder_answers_to_a_stranger(bundled: tuple[Path, list[Path], Resul
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
         return done.stdout
 
-    assert ran("-I", "predict.py", "--check").count(": ok") == 4
+    assert ran("-E", "-s", "predict.py", "--check").count(": ok") == 4
     sample = next((folder / "samples").glob("1_*.png"))
     assert ran("adaptive.py", sample, sample, "--ms", 1e6).count("network 2 of 2") == 2
     # the fastest where none is in time; the first frame is the most accurate one's

@@ -32,7 +32,7 @@ def test_the_folder_answers_to_a_stranger(exported: Any):
     """`predict.py` runs where this library is not: only the folder is its path."""
     folder, _ = exported
     done = subprocess.run(
-        [sys.executable, "-I", "predict.py", "--check"],
+        [sys.executable, "-E", "-s", "predict.py", "--check"],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -42,14 +42,15 @@ def test_the_folder_answers_to_a_stranger(exported: Any):
     assert done.stdout.count(": ok") + done.stdout.count(" ok\n") >= 4
     sample = next((folder / "samples").glob("1_*.png"))
     done = subprocess.run(
-        [sys.executable, "-I", folder / "predict.py", sample],
+        [sys.executable, "-E", "-s", folder / "predict.py", sample],
         cwd=folder.parent,
         capture_output=True,
         text=True,
         check=True,
     )
     assert " %" in done.stdout
-    assert "supernet" not in (folder / "predict.py").read_text()
+    for script in ("predict.py", "pictures.py"):
+        assert "supernet" not in (folder / script).read_text()
 
 
 def test_pixels_go_in_and_probabilities_come_out(exported: Any):

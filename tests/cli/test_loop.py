@@ -44,6 +44,7 @@ def test_train_search_and_export_follow_each_other_without_paths(
         "subnet.json",
         "README.md",
         "labels.txt",
+        "pictures.py",
         "predict.py",
         "samples",
     }
