@@ -225,7 +225,9 @@ def test_a_recipe_that_wants_weights_gets_those_installed(
 
 def test_uneven_and_tiny_classes_are_told(planned: Planned) -> None:
     plan = planned(photos(train_counts=(900,) * 8 + (40, 7)), 100_000)
-    assert any("1 classes have fewer than 10" in note and "j (7)" in note for note in plan.notes)
+    assert any(
+        "fewer than 10 images to train on" in note and "j (7)" in note for note in plan.notes
+    )
     assert any("class a has 900 images, j only 7" in note for note in plan.notes)
     assert not any("class" in note for note in planned(photos(), 100_000).notes)
 

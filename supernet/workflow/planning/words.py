@@ -131,7 +131,7 @@ def _class_notes(look: "Look") -> list[str]:
         named = ", ".join(f"{name} ({counts[name]})" for name in few[:_NAMED])
         more = f" and {len(few) - _NAMED} more" * (len(few) > _NAMED)
         notes.append(
-            f"{len(few)} classes have fewer than {_FEW} images to train on: {named}{more}; "
+            f"classes with fewer than {_FEW} images to train on: {named}{more}; "
             "collect more, or leave them out"
         )
     least, most = min(counts, key=lambda n: counts[n]), max(counts, key=lambda n: counts[n])
