@@ -149,13 +149,14 @@ def test_a_damaged_cache_is_made_anew(home: Path, suffix: str, spoil: Any):
 
 def test_another_size_of_photographs_is_decoded_beside_the_first(home: Path):
     made("imagenette", home)
-    told: list[str] = []
+    told: list[tuple[int, int, str]] = []
     for resolution in (14, 28, 14):
         dataset = load_named(
-            "imagenette", resolution=resolution, progress=lambda *step: told.append(step[2])
+            "imagenette", resolution=resolution, progress=lambda *step: told.append(step)
         )
         assert dataset.train.pixels(slice(1)).shape[1:] == (resolution * 8 // 7,) * 2 + (3,)
-    assert told == ["decoding images"] * 2 * (TRAIN + TEST) * CLASSES
+    ends = [total for done, total, text in told if text == "decoding images" and done == total]
+    assert ends == [TRAIN * CLASSES, TEST * CLASSES] * 2
     assert dataset.classes == ("tench", "English springer", "cassette player")
 
 
