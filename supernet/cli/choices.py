@@ -147,9 +147,9 @@ def _recipe(
     epochs: float | None,
     batch_size: int | None,
     precision: Any,
-    augment: Any,
     init: str | None,
     phases: str | None,
+    augment: Any = None,
     target: str | None = None,
     max_latency_ms: float | None = None,
 ) -> "Recipe":

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 
 from supernet.errors import ConfigError, ExportError
@@ -128,9 +129,10 @@ def _files(what: str, run_folder: Path | None) -> tuple[list[Level], Run]:
 
 
 def _spread(saved: SavedResult) -> dict[str, int]:
-    """Three subnets of a front: the chosen one, one of half its latency, one between them.
+    """Subnets of a front: the chosen one, one of half its latency, and one between them.
 
-    Where the front begins above half of it, the fastest one is taken.
+    Where the front begins above half of it, the fastest one is taken; where it has nothing
+    between the two, these alone.
     """
     result = saved.result
     name, front, best = _cost(result), result.front, result.problem.axes[0]
@@ -138,18 +140,23 @@ def _spread(saved: SavedResult) -> dict[str, int]:
     quality = result.columns[best.name][front] * (1 if best.maximise else -1)
     most = float(result.columns[name][saved.chosen])
     least = max(float(costs.min()), _FASTEST * most)
-    found = {}
-    for level, bound in {"fast": least, "balanced": (least * most) ** 0.5}.items():
-        within = np.flatnonzero(costs <= bound)
-        found[level] = int(front[within[np.argmax(quality[within])]])
-    found["accurate"] = saved.chosen
-    if len(set(found.values())) < len(found):
+
+    def best_of(some: npt.NDArray[np.bool_]) -> int:
+        rows = np.flatnonzero(some)
+        return int(rows[np.argmax(quality[rows])])
+
+    fast = best_of(costs <= least)
+    if not costs[fast] < most:
         raise ConfigError(
-            f"{saved.folder}: its front has no three subnets of different {name} up to the chosen "
-            "one's",
+            f"{saved.folder}: its front has one subnet up to the {name} of the chosen one",
             hint="give files with commas between; `supernet results show --pick` writes them",
         )
-    return found
+    found = {"fast": int(front[fast])}
+    between = (costs > costs[fast]) & (costs < most)
+    if between.any():
+        bound = max(float(costs[between].min()), (least * most) ** 0.5)
+        found["balanced"] = int(front[best_of(between & (costs <= bound))])
+    return {**found, "accurate": saved.chosen}
 
 
 def _cost(result: SearchResult) -> str:

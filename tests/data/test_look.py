@@ -25,7 +25,10 @@ def photos(tmp_path: Path, home: Path) -> Path:
 def test_a_look_counts_and_measures(photos: Path) -> None:
     look = look_at(str(photos))
     assert look.classes == ("ant", "bee")
-    assert look.train_counts == (27, 11)
+    ants, bees = look.train_counts
+    assert look.train_images + look.holdout_images == 42
+    assert 15 < ants < 30
+    assert 3 < bees < 12
     assert look.test_counts == (4, 4)
     assert look.short_sides == (40, 40, 40)
     assert look.long_share == 1.5
@@ -52,7 +55,7 @@ def test_images_that_lie_decoded_are_not_counted_again(photos: Path) -> None:
 def test_a_broken_header_is_passed_over(photos: Path) -> None:
     (photos / "train" / "ant" / "0.png").write_bytes(b"no image")
     look = look_at(str(photos))
-    assert look.train_counts == (27, 11)
+    assert look.train_images + look.holdout_images == 42
     assert look.seconds_to_decode(28) > 0
 
 

@@ -100,8 +100,8 @@ def test_times_that_are_no_numbers_are_refused(
         (lambda d: d["plan"].update(space=[1]), r"plan\.space: expected text, found \[1\]"),
         (lambda d: d["plan"].update(resolutions=["a"]), r"resolutions\[0\]: expected a whole num"),
         (
-            lambda d: d["plan"]["operators"][0].append(1),
-            r"plan\.operators\[0\]: expected 4 to 13 values, found 14",
+            lambda d: d["plan"]["operators"][0].extend((1, 1)),
+            r"plan\.operators\[0\]: expected 4 to 14 values, found 15",
         ),
         (lambda d: d["plan"]["operators"].insert(1, "x"), r"operators\[1\]: expected a list, fou"),
         (lambda d: d["plan"]["networks"].insert(0, []), r"networks\[0\]: expected a mapping"),

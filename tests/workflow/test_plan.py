@@ -53,7 +53,7 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> Planned:
                 took_s=1.0,
             )
 
-        monkeypatch.setattr("supernet.workflow.plan.look_at", lambda data: look)
+        monkeypatch.setattr("supernet.workflow.plan.look_at", lambda data, progress: look)
         monkeypatch.setattr("supernet.workflow.plan.time_steps", timed)
         return plan_training(Wishes(data="photos", **wishes))
 
