@@ -54,7 +54,7 @@ def at_once(commands: Sequence[Sequence[str]], folder: Path) -> list[tuple[int, 
 TRAIN = ("train", "--space", "tiny.yaml", "--recipe", "recipe.yaml", "--epochs", "0.1", "--json")
 
 
-@pytest.mark.parametrize("count", [3, pytest.param(8, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [2, pytest.param(8, marks=pytest.mark.slow)])
 def test_trainings_of_one_second_get_a_whole_run_each(
     count: int, supernet: Command, tiny_yaml: Path
 ) -> None:

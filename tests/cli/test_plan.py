@@ -113,6 +113,7 @@ def test_the_files_of_a_plan_train_what_it_says(
     assert len(trained.json["phases"]) == 5
 
 
+@pytest.mark.slow
 def test_training_on_pictures_needs_no_other_option(
     supernet: Command, pictures: str, tiny_yaml: Path
 ) -> None:
