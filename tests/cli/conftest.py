@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from supernet.cli.main import main
 
@@ -84,6 +86,20 @@ def supernet(tiny_yaml: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     monkeypatch.setenv("SUPERNET_HOME", str(tiny_yaml / "home"))
     monkeypatch.chdir(tiny_yaml)
     return run_command
+
+
+@pytest.fixture
+def pictures(tiny_yaml: Path) -> str:
+    """A folder of dark and light pictures of 24 x 30 pixels."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 40), ("val", 6)):
+        for index, name in enumerate(("dark", "light")):
+            folder = tiny_yaml / "pictures" / split / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = rng.integers(0, 100, (24, 30, 3)) + 120 * index
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png")
+    return "pictures"
 
 
 @pytest.fixture(scope="session")

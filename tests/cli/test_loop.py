@@ -143,21 +143,11 @@ def test_an_impossible_limit_is_answered_with_the_fastest_subnet(in_trained: Com
     assert in_trained("search", "--max-latency-ms", limit, *options).code == 0
 
 
-def test_own_images_in_class_folders_are_trained_on(supernet: Command, tmp_path: Path):
-    from PIL import Image
-
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 40), ("val", 6)):
-        for index, name in enumerate(("dark", "light")):
-            folder = tmp_path / "photos" / split / name
-            folder.mkdir(parents=True)
-            for number in range(count):
-                pixels = rng.integers(0, 100, (24, 30, 3)) + 120 * index
-                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png")
+def test_own_images_in_class_folders_are_trained_on(supernet: Command, pictures: str):
     trained = supernet(
         "train",
         "--data",
-        "photos",
+        pictures,
         "--space",
         "tiny.yaml",
         "--recipe",
