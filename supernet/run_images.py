@@ -62,7 +62,7 @@ def dataset_of(
             resolution=resolution,
             seed=config.seed,
             known=known,
-            seeded=known is None and not config.imported,
+            seeded=known is None,
             reading=own,
             progress=progress,
         )

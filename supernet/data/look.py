@@ -1,6 +1,7 @@
 """A cheap look at images before any training: how many, of which classes, how large.
 
-Of files only names and some headers are read, and a few are decoded to see how long that takes.
+Of files names and some headers are read, and of each some KiB once, by which the training splits
+them too; a few are decoded to see how long that takes.
 """
 
 import shutil

@@ -64,15 +64,23 @@ def image_sets(
     total = sum(map(len, paths.values()))
     if first:
         _tell_odd(paths, stores, square, total, progress)
+        if None in stores.values():
+            note(
+                progress,
+                f"{cache}: no room for the decoded images, so each batch decodes its own, which is "
+                "slower; broken files are found only then",
+            )
         reading = _without_broken(root, reading, broken, total, cache, progress)
     else:
         fresh = {name: why for name, why in broken.items() if name not in reading.left_out}
-        _refuse(root, fresh, total, cache, "put them back as they were")
+        _refuse(root, fresh, total, cache, "put back what was there, or remove them")
     out = set(reading.left_out)
     sets = {}
     for split, by_class in splits.items():
         labels = np.repeat(np.arange(len(by_class)), [len(images) for images in by_class])
-        rows = np.array([k for k, p in enumerate(paths[split]) if _name(p, root) not in out], int)
+        rows = np.arange(len(labels))
+        if out:
+            rows = np.array([k for k in rows if _name(paths[split][k], root) not in out], int)
         _check_classes(by_class, labels[rows])
         store = stores[split]
         if store:

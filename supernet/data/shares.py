@@ -52,8 +52,6 @@ def cut(
             chosen[members] = own == own.min()
         if chosen[members].all() and not whole:
             chosen[members] = own < own.max()
-        if len(members) > 1 and not chosen[members].any():  # copies of one image
-            chosen[members[0]] = True
     return chosen
 
 

@@ -72,8 +72,6 @@ class Rows:
         """What another store knows of the same file."""
         for name in ("state", "size", "extent", "colour"):
             getattr(self, name)[row] = getattr(other, name)[its_row]
-        if its_row in other.why:
-            self.why[row] = other.why[its_row]
 
     def save(self, path: Path) -> None:
         """Write them beside their pixels."""
@@ -133,8 +131,9 @@ def _real(folder: Path) -> str:
 
 
 def fits_on_disk(count: int, square: Square, stored: Path) -> bool:
-    """Whether the pixels of so many images are in `stored`, or there is room for them."""
-    if stored.exists():
+    """Whether the pixels of so many images are all in `stored`, or there is room for them."""
+    known = _opened(stored, square)
+    if known and known.is_whole:
         return True
     folder = next(folder for folder in stored.absolute().parents if folder.exists())
     room = shutil.disk_usage(folder).free * (1 - _FREE_AFTERWARDS)
@@ -169,7 +168,12 @@ def decoded(
     """
     rows = rows or Rows.of(paths)
     known = _opened(stored, square)
-    if known and known.is_whole and np.array_equal(known.rows.digest, rows.digest):
+    if (
+        known
+        and known.is_whole
+        and np.array_equal(known.rows.digest, rows.digest)
+        and not any(_decodes(paths[row], square) for row in known.rows.why)
+    ):
         return known
     before = [known, *(_opened(path, square) for path in earlier)]
     stopped: BaseException | None = None
@@ -189,6 +193,15 @@ def decoded(
     if made is None:
         raise StorageError(f"{stored}: cannot be read back after it was written")
     return made
+
+
+def _decodes(path: Path, square: Square) -> bool:
+    """Whether a file that could not be decoded can be now: a right or a disk may be back."""
+    try:
+        square.decoded(path)
+    except Exception:  # noqa: BLE001  # a decoder may raise anything on damage
+        return False
+    return True
 
 
 def _beside(stored: Path) -> Path:
@@ -222,7 +235,7 @@ def _copy(pixels: npt.NDArray[np.uint8], rows: Rows, stores: Sequence[Stored]) -
         pairs = [
             (row, its_row)
             for its_row, digest in enumerate(store.rows.digest)
-            if store.rows.state[its_row] != UNDONE
+            if store.rows.state[its_row] == DONE
             and (row := wanted.get(digest.tobytes())) is not None
             and rows.state[row] == UNDONE
         ]

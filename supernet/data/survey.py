@@ -1,6 +1,7 @@
 """What a folder of images holds and what each is used for, before any is decoded."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,7 +91,8 @@ def survey(
     notes = list(layout.notes)
     train = read[0]
     if not layout.test:
-        _use(train, _TEST, TEST_SHARE, "test images", known, most=len(train.digests))
+        whole = len(train.digests)
+        _use(train, layout.classes, _TEST, TEST_SHARE, "test images", known, most=whole)
         count = int((train.splits == _TEST).sum())
         notes.append(
             f"{folder.name}: has no test images, so {count:,} of its {len(train.digests):,} are "
@@ -100,7 +102,8 @@ def survey(
         spare = ~cut(read[1].digests, read[1].labels, 1.0, f"hold-out {seed}")
         read[1].splits[spare] = _UNUSED
     else:
-        _use(train, _HOLDOUT, holdout_share, f"hold-out {seed}", known, most=HOLDOUT_IMAGES)
+        salt = f"hold-out {seed}"
+        _use(train, layout.classes, _HOLDOUT, holdout_share, salt, known, most=HOLDOUT_IMAGES)
     record = ImageRecord(
         classes=layout.classes,
         digests=np.concatenate([part.digests for part in read]),
@@ -125,15 +128,38 @@ def _part(
 
 
 def _use(
-    part: Part, use: int, share: float, salt: str, known: ImageRecord | None, *, most: int
+    part: Part,
+    classes: Sequence[str],
+    use: int,
+    share: float,
+    salt: str,
+    known: ImageRecord | None,
+    *,
+    most: int,
 ) -> None:
-    """Cut a share of a part's training images; those that are known keep their use."""
+    """Cut a share of a part's training images; those that are known keep their use.
+
+    An image that is known in its class has the use that it has there, and one that is known in
+    others only the use that it has in any.
+    """
     rows = np.flatnonzero(part.splits == _TRAIN)
     chosen = cut(part.digests[rows], part.labels[rows], share, salt, most=most)
     if known is not None:
-        decided = np.isin(part.digests[rows], known.digests[known.splits != _UNUSED])
-        chosen[decided] = np.isin(part.digests[rows], known.digests[known.splits == use])[decided]
+        used, there = known.splits != _UNUSED, known.splits == use
+        own = _in_class(part.digests[rows], part.labels[rows], classes)
+        theirs = _in_class(known.digests, known.labels, known.classes)
+        for mine, others in ((part.digests[rows], known.digests), (own, theirs)):
+            decided = np.isin(mine, others[used])
+            chosen[decided] = np.isin(mine, others[there])[decided]
     part.splits[rows[chosen]] = use
+
+
+def _in_class(
+    digests: npt.NDArray[np.uint64], labels: npt.NDArray[np.int64], classes: Sequence[str]
+) -> npt.NDArray[np.uint64]:
+    """Numbers of images in their classes, ``(N,)``."""
+    named = [hashlib.blake2b(name.encode(), digest_size=8).digest() for name in classes]
+    return digests ^ np.frombuffer(b"".join(named), dtype="<u8").astype(np.uint64)[labels]
 
 
 def _check(folder: Path, record: ImageRecord) -> None:

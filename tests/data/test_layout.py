@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from supernet.data.layout import find_layout
+from supernet.data.survey import survey
 from supernet.errors import DataError
 from tests.data.painted import insects, paint
 
@@ -179,3 +181,19 @@ def test_a_folder_around_the_folder_is_noticed(folder: Path) -> None:
     with pytest.raises(DataError) as caught:
         find_layout(outer)
     assert caught.value.hint == f"give {outer / 'insects'}, which has train/"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_is_known_is_used_as_before_also_where_there_are_copies(
+    tmp_path: Path, seed: int
+) -> None:
+    """Copies within a class, across classes, and in the test folder."""
+    for name, values in {"a": (*range(30), 100), "b": range(100, 104), "c": (7, 7)}.items():
+        for split, some in (("train", values), ("val", list(values)[:2])):
+            folder = tmp_path / split / name
+            folder.mkdir(parents=True)
+            for number, value in enumerate(some):
+                Image.new("RGB", (8, 8), (value, 0, 0)).save(folder / f"{number}.png")
+    found = survey(tmp_path, tmp_path / "cache", seed=seed).record
+    again = survey(tmp_path, tmp_path / "cache", seed=seed, known=found).record
+    assert again.fingerprints() == found.fingerprints()

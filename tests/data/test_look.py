@@ -60,8 +60,8 @@ def test_a_broken_header_is_passed_over(photos: Path) -> None:
 
 
 def test_images_of_which_none_can_be_read_are_refused(photos: Path) -> None:
-    for path in (photos / "train").rglob("*.png"):
-        path.write_bytes(b"no image")
+    for number, path in enumerate((photos / "train").rglob("*.png")):
+        path.write_bytes(f"no image {number}".encode())
     with pytest.raises(DataError, match="none of 42 images that were opened can be read"):
         look_at(str(photos))
 
