@@ -61,7 +61,12 @@ def normalisation_of(source: str) -> Normalisation:
     library, name, _ = _parts(source)
     _check_known(library, name)
     if library == "timm":
-        told = _timm().get_pretrained_cfg(name)
+        try:
+            told = _timm().get_pretrained_cfg(name)
+        except RuntimeError as error:
+            raise ConfigError(
+                f"timm:{name}: {error}", hint="leave out what stands after the dot"
+            ) from None
         return tuple(told.mean), tuple(told.std)
     from torchvision import models
 
@@ -245,7 +250,8 @@ def _check_known(library: str, name: str) -> None:
         from torchvision import models
 
         known = models.list_models(module=models)
-    if name not in known and name.partition(".")[0] not in known:
+    plain = name.partition(".")[0] if library == "timm" else name  # a tag names its weights
+    if plain not in known:
         close = nearest(name, known) if len(known) < 200 else _close(name, known)
         raise ConfigError(f"{library} has no classification network {name!r}; {close}")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from supernet.data import Look, PolicyName, look_at
-from supernet.errors import ConfigError, SupernetError
+from supernet.errors import ConfigError
 from supernet.models import Supernet
 from supernet.progress import Progress, silent
 from supernet.space import Space, save_space
@@ -18,6 +18,7 @@ from supernet.train import (
     at_batch_size,
     at_precision,
     augmented,
+    check_norms,
     only_phases,
     save_recipe,
     scaled,
@@ -39,6 +40,7 @@ from supernet.workflow.planning.schedule import (
 )
 from supernet.workflow.planning.timing import Speed, time_steps
 from supernet.workflow.planning.words import notes_of, plan_lines
+from supernet.workflow.start import no_weights_named
 from supernet.workflow.train import check_device, seeded_supernet
 
 __all__ = ["TrainingPlan", "Wishes", "plan_training", "write_plan"]
@@ -146,19 +148,8 @@ def plan_training(
     """
     processes = processes or Processes()
     check_device(processes.device)
-    found: TrainingPlan | SupernetError | None = None
-    if processes.is_main:
-        try:
-            found = _Planner(wishes, processes, progress, since or time.perf_counter()).plan()
-        except SupernetError as error:
-            if processes.count == 1:
-                raise
-            found = error
-    found = processes.broadcast(found)
-    if isinstance(found, SupernetError):
-        raise found
-    assert found is not None
-    return found
+    begun = since or time.perf_counter()
+    return processes.from_main(lambda: _Planner(wishes, processes, progress, begun).plan())
 
 
 def write_plan(plan: TrainingPlan, folder: Path) -> tuple[Path, Path]:
@@ -196,7 +187,7 @@ class _Planner:
     ) -> None:
         self._wishes, self._processes = wishes, processes
         self._progress, self._since = progress, since
-        self._before_mib = own_mib()
+        self._before_mib, self._decode_s = own_mib(), dict[int, float]()
         self._budget_s = 60 * (wishes.minutes or EVENING_MINUTES)
         timing = max(_LEAST_TIMING_S, _TIMING_SHARE * self._budget_s)
         self._timing_s = min(timing, _MOST_TIMING_S)
@@ -205,10 +196,6 @@ class _Planner:
     def _look(self) -> Look:
         return look_at(self._wishes.data, progress=self._progress)
 
-    @cached_property
-    def _decode_s(self) -> dict[int, float]:
-        return {}
-
     def plan(self) -> TrainingPlan:
         """Look, choose, time, fit."""
         wishes, look = self._wishes, self._look
@@ -216,6 +203,8 @@ class _Planner:
         if init == "required":
             init = None
         some = candidates(look, space=wishes.space, init=init)
+        if wishes.recipe and wishes.recipe.init == "required" and not some[0].init:
+            raise no_weights_named()
         if wishes.recipe and not wishes.recipe.init:
             some = [replace(one, init="") for one in some]
         candidate = some[0] if len(some) == 1 else self._affordable(some)
@@ -324,6 +313,7 @@ class _Planner:
             recipe = at_batch_size(recipe, size)
 
     def _timed(self, space: Space, recipe: Recipe, seconds: float, gmacs: float = _GMACS) -> Speed:
+        check_norms(space, recipe, self._processes)
         own = replace(space, num_classes=len(self._look.classes), in_channels=self._look.channels)
         supernet: Supernet = seeded_supernet(own, 0)
         return time_steps(

@@ -14,7 +14,14 @@ from supernet.runs import Run, find_run
 from supernet.train import Recipe
 from supernet.train.recipe import RUN_TEACHER
 
-__all__ = ["SPACES", "absolute_sources", "normalisation_at", "normalised", "start_from"]
+__all__ = [
+    "SPACES",
+    "absolute_sources",
+    "no_weights_named",
+    "normalisation_at",
+    "normalised",
+    "start_from",
+]
 
 SPACES = {
     **{name: packaged.space for name, packaged in PACKAGED.items()},
@@ -80,12 +87,21 @@ def normalisation_at(source: str) -> Normalisation:
     if is_published(source):
         return normalisation_of(source)
     path = Path(source).resolve()
-    # of a run, or of one of its checkpoints: run/checkpoints/step-100/supernet.safetensors
-    for folder in (path, *path.parents[:3]) if source else ():
-        if (folder / "config.yaml").is_file():
-            config = Run(folder).config()
-            return config.mean, config.std
+    # a run, or one of its checkpoints: run/checkpoints/step-100/supernet.safetensors
+    folder = path.parents[2] if path.parent.parent.name == "checkpoints" else path
+    if source and (folder / "config.yaml").is_file():
+        config = Run(folder).config()
+        return config.mean, config.std
     return (), ()
+
+
+def no_weights_named() -> ConfigError:
+    """That a recipe starts from weights, and none were given."""
+    return ConfigError(
+        "this recipe starts from trained weights, and none were named",
+        hint=f"give --init {next(iter(PACKAGED))}, torchvision:NAME, timm:NAME, a run folder "
+        "or a weights file",
+    )
 
 
 def absolute_sources(recipe: Recipe) -> Recipe:
@@ -106,11 +122,7 @@ def _absolute_published(source: str) -> str:
 
 def _taken(supernet: Supernet, source: str, classes: Sequence[str], progress: Progress) -> Taken:
     if source == "required":
-        raise ConfigError(
-            "this recipe starts from trained weights, and none were named",
-            hint=f"give --init {next(iter(PACKAGED))}, torchvision:NAME, timm:NAME, a run folder "
-            "or a weights file",
-        )
+        raise no_weights_named()
     if is_published(source):
         network = open_network(source, classes=classes, progress=progress)
         try:

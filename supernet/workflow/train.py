@@ -98,18 +98,19 @@ def train_supernet(
     """
     processes = processes or Processes(device=device)
     check_device(processes.device)
+    progress = progress if processes.is_main else silent
     now = datetime.datetime.now(datetime.UTC)
     with claimed_run(folder, space, now, processes) as run:
         check_norms(space, recipe, processes)
         recipe = processes.broadcast(at_precision(recipe, processes.device))
-        size, telling = space.resolutions[-1], progress if processes.is_main else silent
+        size = space.resolutions[-1]
         reading = replace(reading, whole=bool(recipe.augment and recipe.augment.whole))
         with processes.one_a_machine_first():
             if like is not None:
-                dataset = like.dataset(telling, resolution=size)
+                dataset = like.dataset(progress, resolution=size)
             else:
                 dataset = load_dataset(
-                    data, resolution=size, seed=seed, reading=reading, progress=telling
+                    data, resolution=size, seed=seed, reading=reading, progress=progress
                 )
                 dataset = normalised(dataset, normalisation_at(recipe.init))
         config = RunConfig(
@@ -146,7 +147,7 @@ def _begun(
         steps_per_epoch(len(images), recipe.batch_size)
     own = _of_images(space, dataset.classes, dataset.in_channels)
     with processes.one_a_machine_first():
-        recipe, tables = prepared(own, recipe, progress if processes.is_main else silent)
+        recipe, tables = prepared(own, recipe, progress)
     config = replace(config, recipe=asdict(absolute_sources(recipe)))
     supernet = seeded_supernet(own, config.seed)
     if recipe.init:
@@ -176,6 +177,7 @@ def resume_training(
     """
     processes = processes or Processes(device=device)
     check_device(processes.device)
+    progress = progress if processes.is_main else silent
     config = run.config()
     if config.imported:
         raise ConfigError(
@@ -260,7 +262,7 @@ def _trainer(
         seed=config.seed,
         processes=processes,
         latencies={phase: table.predictor(supernet.space) for phase, table in tables.items()},
-        progress=progress if processes.is_main else silent,
+        progress=progress,
         after_phase=None if each_epoch else _validation(evaluator, supernet.space, config.seed),
         after_epoch=partial(each_epoch, evaluator) if each_epoch else None,
     )

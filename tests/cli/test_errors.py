@@ -37,6 +37,11 @@ def _one_line(stderr: str) -> str:
         (["recipes", "demo"], 2, "to show a recipe: supernet recipes show demo"),
         (["recipes", "show", "dmo"], 2, "did you mean 'demo'"),
         (
+            ["plan", "--recipe", "from_pretrained", "--epochs", "1"],
+            2,
+            "give --init efficientnet_lite0, torchvision:NAME",
+        ),
+        (
             ["train", "--recipe", "from_pretrained"],
             2,
             "give --init efficientnet_lite0, torchvision:NAME",

@@ -552,3 +552,23 @@ def test_a_run_keeps_sources_that_are_found_from_any_folder(
         kept = absolute_sources(recipe)
         assert kept.init == wanted
         assert kept.phases[0].teacher == (wanted if ":" in init else "frozen")
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("timm:resnet18.nonsense", "Invalid pretrained tag"),
+        ("torchvision:resnet18.foo", "no classification network 'resnet18.foo'"),
+    ],
+)
+def test_an_unknown_tag_is_one_line(source: str, text: str) -> None:
+    with pytest.raises(ConfigError, match=text):
+        normalisation_at(source)
+
+
+def test_a_configuration_of_something_else_beside_weights_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("hydra: {}")
+    file = tmp_path / "weights" / "w.safetensors"
+    file.parent.mkdir()
+    file.touch()
+    assert normalisation_at(str(file)) == ((), ())

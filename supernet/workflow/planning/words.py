@@ -1,6 +1,7 @@
 """What a plan says: five lines, and notes."""
 
 import math
+import shlex
 from typing import TYPE_CHECKING
 
 from supernet.workflow.planning.choice import is_photographic, top_size
@@ -107,7 +108,7 @@ def _gib(mib: float) -> str:
 def _command(plan: "TrainingPlan") -> str:
     wishes = plan.wishes
     minutes = f" --minutes {wishes.minutes:g}" if wishes.minutes else ""
-    data = f"--data {wishes.data}"
+    data = f"--data {shlex.quote(wishes.data)}"
     return (
         f"supernet plan {data}{minutes} -o my; then supernet train {data} --space my/space.yaml "
         "--recipe my/recipe.yaml"
