@@ -258,15 +258,15 @@ class _Follower(Processes):
     told: Any = None
 
     def broadcast(self, value: Any) -> Any:
-        assert value is None
+        assert value == (None, None)
         return self.told
 
 
 def test_other_processes_take_the_plan_of_the_first(planned: Planned) -> None:
     plan = planned(photos())
-    assert plan_training(Wishes(data="nowhere"), processes=_Follower(told=plan)) is plan
+    assert plan_training(Wishes(data="nowhere"), processes=_Follower(told=(plan, None))) is plan
     with pytest.raises(DataError, match="gone"):
-        plan_training(Wishes(data="photos"), processes=_Follower(told=DataError("gone")))
+        plan_training(Wishes(data="photos"), processes=_Follower(told=(None, DataError("gone"))))
 
 
 def test_what_a_backward_pass_keeps_grows_with_the_pixels() -> None:
