@@ -1,8 +1,8 @@
 """Elastic operators: each holds the weights of several `Operator` and becomes any of them.
 
 Beside `activate`, `forward` and `active_state`, each says how its channels are ordered:
-``importance`` of the channels that it reads, ``permute_input``, ``permute_output`` and
-``sort_inner`` for those that only it knows (`supernet.models.sorting`).
+how much it ``reads`` of each, how much each ``varies`` that it writes, ``permute_input``,
+``permute_output`` and ``sort_inner`` for those that only it knows (`supernet.models.sorting`).
 """
 
 import itertools
@@ -96,9 +96,13 @@ class ElasticConvBlock(ElasticResidual):
         own = prefixed(conv=self.conv.active_state(), norm=self.norm.active_state())
         return own | self.ends_state()
 
-    def importance(self) -> Tensor:
-        """Of the channels that it reads."""
-        return _with_shortcut(self.conv.importance(), self)
+    def reads(self) -> Tensor:
+        """Squared weights of the channels that it reads."""
+        return _with_shortcut(self.conv.reads(), self)
+
+    def varies(self) -> Tensor:
+        """Variance of the channels that it writes."""
+        return self.norm.varies(self.act)
 
     def permute_input(self, order: Tensor) -> None:
         """Read the channels in another order."""
@@ -172,9 +176,13 @@ class ElasticMBConv(ElasticResidual):
         )
         return own | self.ends_state()
 
-    def importance(self) -> Tensor:
-        """Of the channels that it reads; without an expansion by the projection behind."""
-        return _with_shortcut((self.expand or self.project).importance(), self)
+    def reads(self) -> Tensor:
+        """As `ElasticConv.reads`; without an expansion of the projection behind."""
+        return _with_shortcut((self.expand or self.project).reads(), self)
+
+    def varies(self) -> Tensor:
+        """Variance of the channels that it writes."""
+        return self.project.varies()
 
     def permute_input(self, order: Tensor) -> None:
         """Read the channels in another order."""
@@ -192,7 +200,8 @@ class ElasticMBConv(ElasticResidual):
     def sort_inner(self, trained: int = 1) -> None:
         """Order the middle channels, if this block makes them, and those of the gate."""
         if self.expand is not None:
-            order = ranked(self.project.importance(), self.widths[:trained])
+            importance = self.depthwise.varies() * self.project.reads()
+            order = ranked(importance, self.widths[:trained])
             self.expand.permute_output(order)
             self._permute_middle(order)
         if self.se is not None:
@@ -257,9 +266,13 @@ class ElasticBottleneck(ElasticResidual):
         )
         return own | self.ends_state()
 
-    def importance(self) -> Tensor:
-        """Of the channels that it reads."""
-        return _with_shortcut(self.reduce.importance(), self)
+    def reads(self) -> Tensor:
+        """Squared weights of the channels that it reads."""
+        return _with_shortcut(self.reduce.reads(), self)
+
+    def varies(self) -> Tensor:
+        """Variance of the channels that it writes."""
+        return self.project.varies()
 
     def permute_input(self, order: Tensor) -> None:
         """Read the channels in another order."""
@@ -274,18 +287,19 @@ class ElasticBottleneck(ElasticResidual):
     def sort_inner(self, trained: int = 1) -> None:
         """Order the channels on both sides of the middle convolution."""
         widths, group_width = self.widths[:trained], self.conv.conv.group_width
+        after = self.conv.varies() * self.project.reads()
         if group_width:  # whole groups move, on both sides alike
-            summed = self.project.importance().view(-1, group_width).sum(1)
+            summed = after.view(-1, group_width).sum(1)
             groups = ranked(summed, [width // group_width for width in widths])
             order = (groups[:, None] * group_width + torch.arange(group_width)).flatten()
             self.conv.permute_output(order)
             self.project.permute_input(order)
             self.reduce.permute_output(order)
             return
-        order = ranked(self.project.importance(), widths)
+        order = ranked(after, widths)
         self.conv.permute_output(order)
         self.project.permute_input(order)
-        order = ranked(self.conv.importance(), widths)
+        order = ranked(self.reduce.varies() * self.conv.reads(), widths)
         self.reduce.permute_output(order)
         self.conv.permute_input(order)
 
@@ -326,9 +340,13 @@ class ElasticLinear(Elastic):
             state["linear.bias"] = self.bias[:outputs]
         return state
 
-    def importance(self) -> Tensor:
-        """Of the channels that it reads."""
-        return self.weight.abs().sum(0)
+    def reads(self) -> Tensor:
+        """As `ElasticConv.reads`."""
+        return self.weight.square().sum(0)
+
+    def varies(self) -> Tensor:
+        """Of the channels that it writes, where those that it reads vary alike."""
+        return self.weight.square().sum(1)
 
     def permute_input(self, order: Tensor) -> None:
         """Read the channels in another order."""
@@ -359,11 +377,11 @@ def _middle_widths(operators: Sequence[Operator]) -> list[int]:
     return sorted({operator.mid_channels for operator in of_ends}, reverse=True)
 
 
-def _with_shortcut(importance: Tensor, block: ElasticResidual) -> Tensor:
+def _with_shortcut(reads: Tensor, block: ElasticResidual) -> Tensor:
     """A shortcut with a convolution reads the same channels."""
     if block.shortcut is None or block.shortcut.conv is None:
-        return importance
-    return importance + block.shortcut.conv.importance()
+        return reads
+    return reads + block.shortcut.conv.reads()
 
 
 def _permute_shortcut_input(block: ElasticResidual, order: Tensor) -> None:

@@ -99,9 +99,9 @@ class ElasticConv(Elastic):
             state["bias"] = self.bias[: self.form[1]]
         return state
 
-    def importance(self) -> Tensor:
-        """L1 norm of the weights that read each input channel of a group, shape ``(in,)``."""
-        return self.weight.abs().sum((0, 2, 3))
+    def reads(self) -> Tensor:
+        """Sum of the squared weights that read each input channel of a group, ``(in,)``."""
+        return self.weight.square().sum((0, 2, 3))
 
     def permute_input(self, order: Tensor) -> None:
         """Read the channels in another order."""

@@ -9,6 +9,9 @@ from supernet.elastic.sync import shared_batch_norm
 
 __all__ = ["ElasticBatchNorm"]
 
+_STEPS = 512
+"""Equally probable values by which a distribution is summed up."""
+
 
 class ElasticBatchNorm(Elastic):
     """Batch norm of which the leading channels are used.
@@ -51,6 +54,29 @@ class ElasticBatchNorm(Elastic):
             self.momentum,
             self.eps,
         )
+
+    @torch.no_grad()
+    def adopt(self, mean: Tensor, variance: Tensor) -> None:
+        """Take other statistics and compute the same, shapes ``(C,)``."""
+        before = (self.running_var + self.eps).rsqrt()
+        self.bias.add_(self.weight * (mean - self.running_mean) * before)
+        self.weight.mul_((variance + self.eps).sqrt() * before)
+        self.running_mean.copy_(mean)
+        self.running_var.copy_(variance)
+
+    @torch.no_grad()
+    def varies(self, act: nn.Module) -> Tensor:
+        """Variance of each channel behind the norm and `act`, shape ``(C,)``.
+
+        As of normally distributed values, which are nearly what a convolution sums up. A
+        channel of no variance beside `eps` has none here either, whatever its weight is.
+        """
+        kept = self.running_var / (self.running_var + self.eps)
+        scale = self.weight * kept.sqrt()
+        steps = (torch.arange(_STEPS, device=scale.device) + 0.5) / _STEPS
+        normal = torch.special.ndtri(steps)[:, None]
+        values: Tensor = act(self.bias + scale * normal)
+        return values.var(0, correction=0)
 
     @torch.no_grad()
     def mend(self) -> None:

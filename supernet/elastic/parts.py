@@ -41,9 +41,13 @@ class ElasticConvNorm(nn.Module):
         """State of the active form, named as in `supernet.models.ConvNorm`."""
         return prefixed(conv=self.conv.active_state(), norm=self.norm.active_state())
 
-    def importance(self) -> Tensor:
-        """As `ElasticConv.importance`."""
-        return self.conv.importance()
+    def reads(self) -> Tensor:
+        """As `ElasticConv.reads`."""
+        return self.conv.reads()
+
+    def varies(self) -> Tensor:
+        """As `ElasticBatchNorm.varies`, behind the activation."""
+        return self.norm.varies(self.act)
 
     def permute_input(self, order: Tensor) -> None:
         """Read the channels in another order."""
@@ -84,7 +88,7 @@ class ElasticSqueezeExcite(nn.Module):
 
     def sort(self) -> None:
         """Order the hidden channels by importance."""
-        order = self.expand.importance().argsort(descending=True)
+        order = self.expand.reads().argsort(descending=True)
         self.reduce.permute_output(order)
         self.expand.permute_input(order)
 

@@ -21,6 +21,7 @@ from supernet.evaluate.task import (
 )
 
 if TYPE_CHECKING:
+    from supernet.evaluate.adapt import adapt_norms
     from supernet.evaluate.evaluator import Evaluator, Score, percent
     from supernet.evaluate.norms import recalibrate
 
@@ -40,6 +41,7 @@ __all__ = [
     "Score",
     "Split",
     "Workers",
+    "adapt_norms",
     "evaluate_all",
     "failed",
     "percent",
@@ -49,6 +51,7 @@ __all__ = [
 ]
 
 _WHERE = {
+    "adapt_norms": "adapt",
     "Evaluator": "evaluator",
     "Score": "evaluator",
     "percent": "evaluator",

@@ -67,7 +67,7 @@ class Evaluator:
         if self._device.type == "cpu":
             keep_freed_memory()
         self.device = device
-        self._calibration = some_images(dataset.train, calibration_images)
+        self._calibration = mixed_images(dataset.train, calibration_images)
         self._cache = ViewCache(kept_bytes)
 
     def network(self, subnet: Subnet, *, calibration_images: int = 0) -> Network:
@@ -214,5 +214,13 @@ def some_images(images: ImageSet, count: int) -> ImageSet:
 
     A larger count holds those of a smaller one.
     """
-    order = np.random.default_rng(_SEED).permutation(len(images))
-    return images.take(np.sort(order[:count]))
+    return images.take(np.sort(_order(images)[:count]))
+
+
+def mixed_images(images: ImageSet, count: int) -> ImageSet:
+    """As `some_images`, in random order, so that each batch has its share of every class."""
+    return images.take(_order(images)[:count])
+
+
+def _order(images: ImageSet) -> npt.NDArray[np.int64]:
+    return np.random.default_rng(_SEED).permutation(len(images))

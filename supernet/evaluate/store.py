@@ -26,8 +26,9 @@ Values = npt.NDArray[np.float64]
 
 # SQLite's user_version; goes up when scores change, too. 1 did not set it; since 3 batches of
 # large images are smaller, since 4 those of small ones larger, since 5 conditions have a
-# fingerprint.
-_VERSION = 5
+# fingerprint, since 6 calibration images are in random order.
+_VERSION = 6
+_WITH_FINGERPRINT, _MIXED = 5, 6  # versions that began something
 _WAIT_S = 60.0  # for another process that writes
 _CHUNK = 500  # keys in one query; SQLite takes 999 at least
 _REMEASURE = "remove the file; accuracies are measured again"
@@ -52,7 +53,13 @@ _ADD_FINGERPRINT = (
     "DROP TABLE conditions",
     "ALTER TABLE conditions_new RENAME TO conditions",
 )
-"""What makes a database of versions 2 to 4 one of this version: nothing is lost."""
+"""What makes a database of versions 2 to 4 one of version 5: nothing is lost."""
+_OF_FOLDERS = (
+    "DELETE FROM evaluations WHERE condition IN (SELECT id FROM conditions "
+    "WHERE fingerprint != '' OR data LIKE '/%')"
+)
+"""Of versions before 6, what is measured again: folders lie in the order of their classes, so that
+a batch of calibration images had few of them, and the statistics were those of no mixture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,9 +215,11 @@ class Evidence:
                 "accuracies were measured",
                 hint=_REMEASURE,
             )
-        if "conditions" in tables and version < _VERSION:
+        if "conditions" in tables and version < _WITH_FINGERPRINT:
             for statement in _ADD_FINGERPRINT:
                 database.execute(statement)
+        if "conditions" in tables and version < _MIXED:
+            database.execute(_OF_FOLDERS)
         for statement in _SCHEMA:
             database.execute(statement)
         database.execute(f"PRAGMA user_version = {_VERSION}")

@@ -1,8 +1,10 @@
 """Channel sorting: the most important channels first, the function unchanged.
 
 Smaller widths keep the leading channels, so before widths become elastic the
-channels are ordered by importance (Once-for-All, section 3.3): the L1 norm of the
-weights that read a channel.
+channels are ordered by importance (Once-for-All, section 3.3, which takes the L1 norm
+of the weights that read a channel). Here it is what would be lost without the channel:
+its variance, which the batch norm that wrote it tells, times the squared weights that
+read it. The mean that is lost with it is what recalibration gives back.
 """
 
 from collections.abc import Iterator
@@ -42,10 +44,10 @@ def sort_channels(supernet: Supernet, *, trained_expand: int = 1, trained_width:
     _check_plain(supernet)
     for stream in _streams(supernet):
         if not stream.tied:
-            order = sum(reader.importance() for reader in stream.readers)
-            assert isinstance(order, torch.Tensor)
+            reads = torch.stack([reader.reads() for reader in stream.readers]).sum(0)
+            varies = torch.stack([writer.varies() for writer in stream.writers]).sum(0)
             widths = sorted(stream.widths, reverse=True)
-            order = ranked(order, widths[: trained_width or None])
+            order = ranked(reads * varies, widths[: trained_width or None])
             for writer in stream.writers:
                 writer.permute_output(order)
             for reader in stream.readers:

@@ -2,7 +2,7 @@
 
 import datetime
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar, cast
@@ -53,6 +53,12 @@ class Processes:
         box = [value]
         dist.broadcast_object_list(box)
         return box[0]
+
+    def copy_from_main(self, tensors: Iterable[Tensor]) -> None:
+        """Fill `tensors` with what the first process has in them."""
+        if self.count > 1:
+            for tensor in tensors:
+                dist.broadcast(tensor, 0)
 
     def from_main(self, make: Callable[[], T]) -> T:
         """What the first process makes, in all of them; or the error that it met."""

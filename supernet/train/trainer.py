@@ -245,6 +245,8 @@ class Trainer:
             evaluator = Evaluator(self.supernet, self._dataset, device=self._processes.device)
             self._keep_teacher(evaluator.network(self.supernet.largest))
         if stretch.phase.sort_channels:
+            if not self.recipe.sync_norm:  # each process has seen other images
+                self._processes.copy_from_main(self.supernet.buffers())
             # but for the channels of widths that the phases before trained
             before = [s.phase.elastic for s in self._stretches if s.start < stretch.start]
             sort_channels(

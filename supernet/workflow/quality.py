@@ -24,7 +24,7 @@ from supernet.workflow.quality_file import (
     write_quality,
 )
 from supernet.workflow.report import report_run
-from supernet.workflow.start import start_from
+from supernet.workflow.start import begin_from
 from supernet.workflow.train import resume_training, seeded_supernet, train_supernet
 
 __all__ = ["measure_quality", "standalone_recipe", "standalone_space"]
@@ -227,7 +227,7 @@ def _begin(
     init = ""
     if recipe.init:
         path = place.folder.resolve() / "start.safetensors"
-        save_weights(path, _start(run, recipe, space, subnet, progress).state_dict())
+        save_weights(path, _start(run, recipe, space, subnet, device, progress).state_dict())
         init = str(path)
     train_supernet(
         space,
@@ -241,10 +241,12 @@ def _begin(
     )
 
 
-def _start(run: Run, recipe: Recipe, space: Space, subnet: Subnet, progress: Progress) -> Supernet:
+def _start(
+    run: Run, recipe: Recipe, space: Space, subnet: Subnet, device: str, progress: Progress
+) -> Supernet:
     """The subnet's slice of the weights that the supernet's training began with."""
     begun = seeded_supernet(run.space(), run.config().seed)
-    start_from(begun, recipe.init, progress, classes=run.config().classes)
+    begin_from(begun, recipe.init, run.dataset(progress), device=device, progress=progress)
     standalone = Supernet(space)
     load_pretrained(standalone, extract(begun, subnet))
     return standalone

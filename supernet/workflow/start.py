@@ -6,6 +6,7 @@ from pathlib import Path
 
 from supernet.data import Dataset
 from supernet.errors import ConfigError
+from supernet.evaluate import Evaluator, adapt_norms
 from supernet.models import Supernet, Taken, load_pretrained, load_shared, open_network
 from supernet.models.packaged import PACKAGED
 from supernet.models.published import Normalisation, is_published, normalisation_of
@@ -17,6 +18,7 @@ from supernet.train.recipe import RUN_TEACHER
 __all__ = [
     "SPACES",
     "absolute_sources",
+    "begin_from",
     "no_weights_named",
     "normalisation_at",
     "normalised",
@@ -58,6 +60,32 @@ def start_from(
     """
     taken = _taken(supernet, source, classes, progress)
     progress(1, 1, f"starting from {source} ({taken})")
+    return taken
+
+
+def begin_from(
+    supernet: Supernet,
+    source: str,
+    dataset: Dataset,
+    *,
+    device: str = "cpu",
+    progress: Progress = silent,
+) -> Taken:
+    """As `start_from`; the norms of a published network are then adapted to the images.
+
+    Args:
+        supernet: changed in place, and moved to `device`.
+        source: as of `start_from`.
+        dataset: the training images.
+        device: where they are run.
+        progress: told about a download, and what was taken.
+
+    Raises:
+        SupernetError: as `start_from`.
+    """
+    taken = start_from(supernet, source, progress, classes=dataset.classes)
+    if is_published(source):  # the statistics of a supernet of ours belong to no subnet
+        adapt_norms(Evaluator(supernet.to(device), dataset, device=device))
     return taken
 
 

@@ -43,7 +43,7 @@ from supernet.workflow.architecture import (
 )
 from supernet.workflow.claims import claimed_run, held_run
 from supernet.workflow.report import report_run
-from supernet.workflow.start import absolute_sources, normalisation_at, normalised, start_from
+from supernet.workflow.start import absolute_sources, begin_from, normalisation_at, normalised
 
 __all__ = [
     "EachEpoch",
@@ -151,7 +151,7 @@ def _begun(
     config = replace(config, recipe=asdict(absolute_sources(recipe)))
     supernet = seeded_supernet(own, config.seed)
     if recipe.init:
-        start_from(supernet, recipe.init, progress, classes=config.classes)
+        begin_from(supernet, recipe.init, dataset, device=processes.device, progress=progress)
     trainer = _trainer(
         run, supernet, config, dataset, recipe, tables, processes, progress, each_epoch
     )
@@ -211,7 +211,7 @@ def _resumed(
     supernet = seeded_supernet(run.space(), config.seed)
     found = list_checkpoints(run.checkpoints)
     if not found and recipe.init:
-        start_from(supernet, recipe.init, progress, classes=config.classes)
+        begin_from(supernet, recipe.init, dataset, device=processes.device, progress=progress)
     tables = kept_tables(run, recipe)
     trainer = _trainer(
         run, supernet, config, dataset, recipe, tables, processes, progress, each_epoch

@@ -42,3 +42,24 @@ def test_statistics_of_channels_that_are_not_active_stay(norm: ElasticBatchNorm)
     for old, new in zip(before, (norm.running_mean, norm.running_var)):
         assert (old[:4] != new[:4]).all()
         assert (old[4:] == new[4:]).all()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("act", [torch.nn.Identity(), torch.nn.ReLU(), torch.nn.Hardswish()])
+def test_the_variance_behind_it_is_that_of_normal_values(
+    norm: ElasticBatchNorm, act: torch.nn.Module
+) -> None:
+    x = norm.running_mean + norm.running_var.sqrt() * torch.randn(100_000, 6)
+    seen = act(norm.eval()(x[..., None, None]))[..., 0, 0].var(0)
+    torch.testing.assert_close(norm.varies(act), seen, rtol=0.03, atol=1e-4)
+
+
+@torch.no_grad()
+def test_other_statistics_change_nothing_that_it_computes(norm: ElasticBatchNorm) -> None:
+    x = torch.randn(3, 6, 5, 5)
+    expected = norm.eval()(x)
+    mean, variance = torch.randn(6), torch.tensor([0.0, 0.1, 1.0, 2.0, 5.0, 100.0])
+    norm.adopt(mean, variance)
+    torch.testing.assert_close(norm(x), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(norm.running_mean, mean)
+    torch.testing.assert_close(norm.running_var, variance)

@@ -155,7 +155,7 @@ def test_a_file_of_a_newer_version_is_refused(path: Path) -> None:
     database = sqlite3.connect(path)
     database.execute("PRAGMA user_version = 99")
     database.close()
-    with pytest.raises(FileFormatError, match="version 99 of evaluations, this supernet reads 5"):
+    with pytest.raises(FileFormatError, match="version 99 of evaluations, this supernet reads 6"):
         Evidence(path)
 
 
@@ -214,14 +214,18 @@ def test_what_a_version_without_fingerprints_measured_is_kept(path: Path) -> Non
             seconds REAL NOT NULL, PRIMARY KEY (condition, subnet));
             INSERT INTO conditions VALUES (7, 'abc', 'noise', 'holdout', 100, 100, 'fp32');
             INSERT INTO evaluations VALUES (7, 'a', x'0001', 51.5, 1.0, 0.5);
+            INSERT INTO conditions VALUES (8, 'abc', '/photos', 'holdout', 100, 100, 'fp32');
+            INSERT INTO evaluations VALUES (8, 'a', x'0001', 61.5, 1.0, 0.5);
             PRAGMA user_version = 4;
             """
         )
     known = Evidence(path)
     assert known.lookup(condition(), ["a"]).top1.tolist() == [51.5]
+    # of a folder: with statistics of batches of few classes
+    assert math.isnan(known.lookup(condition(data="/photos"), ["a"]).top1[0])
     other = condition(fingerprint="of other images")
     assert math.isnan(known.lookup(other, ["a"]).top1[0])
     known.add(other, [row("a", 33.0)])
-    assert known.conditions() == [condition(), other]
+    assert known.conditions() == [condition(), condition(data="/photos"), other]
     assert Evidence(path).lookup(condition(), ["a"]).top1.tolist() == [51.5]
     assert Evidence(path).lookup(other, ["a"]).top1.tolist() == [33.0]

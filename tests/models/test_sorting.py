@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from supernet.elastic import ElasticMBConv
+from supernet.elastic import ElasticConvBlock, ElasticMBConv
 from supernet.models import Supernet, sort_channels
 from supernet.space import Head, Space, Stage, Stem, Subnet, decode, sample, smallest
 
@@ -63,17 +63,39 @@ def test_the_most_important_channels_come_first(
     any_space: Space, make_supernet: MakeSupernet
 ) -> None:
     supernet = make_supernet(any_space)
-    before = [block.project.conv.weight.clone() for block in blocks(supernet)]
+    before = [caused(block) for block in blocks(supernet)]
     sort_channels(supernet)
     for block, old in zip(blocks(supernet), before):
-        importance = block.project.conv.weight.abs().sum((0, 2, 3))
+        importance = caused(block)
         assert (importance.diff() <= 1e-6).all()
-        old_importance = old.abs().sum((0, 2, 3))
-        assert (old_importance.diff() > 0).any()  # it was not sorted
-        torch.testing.assert_close(importance, old_importance.sort(descending=True).values)
+        assert (old.diff() > 0).any()  # it was not sorted
+        torch.testing.assert_close(importance, old.sort(descending=True).values)
         if block.se is not None:
-            hidden = block.se.expand.weight.abs().sum((0, 2, 3))
+            hidden = block.se.expand.weight.square().sum((0, 2, 3))
             assert (hidden.diff() <= 1e-6).all()
+
+
+@torch.no_grad()
+def caused(block: ElasticMBConv) -> torch.Tensor:
+    """Variance of what each middle channel adds to what the block projects."""
+    return block.depthwise.varies() * block.project.conv.weight.square().sum((0, 2, 3))
+
+
+@torch.no_grad()
+def test_channels_that_do_not_vary_come_last_whatever_reads_them(
+    tiny_space: Space, make_supernet: MakeSupernet
+) -> None:
+    supernet = make_supernet(tiny_space)
+    block = blocks(supernet)[0]
+    norm, reads = block.depthwise.norm, block.project.conv.weight
+    reads[:, :3] *= 100
+    norm.weight[0] = 0.0  # constant
+    norm.weight[1], norm.bias[1] = 0.1, -10.0  # cut off by the activation
+    norm.running_var[2] = 0.0  # dead: what it normalises is always the same
+    sizes = reads.square().sum((0, 2, 3))[:3]
+    sort_channels(supernet)
+    last = reads.square().sum((0, 2, 3))[-3:]
+    torch.testing.assert_close(last.sort().values, sizes.sort().values)
 
 
 def test_the_channels_between_stages_are_sorted_by_all_that_read_them(
@@ -85,14 +107,21 @@ def test_the_channels_between_stages_are_sorted_by_all_that_read_them(
     for stage, blocks in ((1, 1), (2, demo_space.stages[1].max_depth)):
         inner = [f"stage{stage}_block{b}" for b in range(2, blocks + 1)]
         readers[f"stage{stage}"] = [*inner, f"stage{stage + 1}_block1"]
-    for names in readers.values():
-        importance = torch.zeros(())
+    for written, names in readers.items():
+        reads = torch.zeros(())
         for name in names:
             block = supernet.slots[name]
             assert isinstance(block, ElasticMBConv)
             assert block.expand is not None
-            importance = importance + block.expand.conv.weight.abs().sum((0, 2, 3))
-        assert (importance.diff() <= 1e-5).all()
+            reads = reads + block.expand.conv.weight.square().sum((0, 2, 3))
+        writers = [name for name in supernet.slots if name.startswith(written)]
+        varies = sum(varies_of(supernet.slots[name]) for name in writers)
+        assert ((reads * varies).diff() <= 1e-5).all()
+
+
+def varies_of(block: torch.nn.Module) -> torch.Tensor:
+    assert isinstance(block, ElasticMBConv | ElasticConvBlock)
+    return block.varies()
 
 
 def test_sorting_twice_changes_nothing_more(tiny_space: Space, make_supernet: MakeSupernet) -> None:
