@@ -1,19 +1,22 @@
 """What a training is made of, as options: those not given are chosen for the images."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from supernet.errors import ConfigError
 
 if TYPE_CHECKING:
     from supernet.progress import Progress
+    from supernet.reading import Reading
     from supernet.space import Space
     from supernet.train import Processes, Recipe
     from supernet.workflow.plan import Wishes
 
-__all__ = ["chosen", "options", "wishes_of"]
+__all__ = ["chosen", "options", "reading_of", "wishes_of"]
 
 _EMBEDDED_CHOICE = "demo"
 """Space and recipe of the embedded images, for which both were made."""
@@ -70,6 +73,19 @@ _OPTIONS = (
         "(=FILE for your own), a run folder, or a weights file of the same space.",
     ),
     click.option("--phases", help="Only these phases of the recipe, with commas between."),
+    click.option(
+        "--fit",
+        type=click.Choice(["crop", "pad", "squash"]),
+        default="crop",
+        show_default=True,
+        help="How a photograph becomes a square: by its centre, whole with black around it, or "
+        "whole and out of proportion.",
+    ),
+    click.option(
+        "--skip-broken",
+        is_flag=True,
+        help="Go on without images that cannot be decoded; list them.",
+    ),
 )
 
 
@@ -81,10 +97,16 @@ def options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def chosen(
-    data: str, *, since: float, processes: "Processes", progress: "Progress", **asked: Any
+    data: str,
+    *,
+    reading: "Reading",
+    since: float,
+    processes: "Processes",
+    progress: "Progress",
+    **asked: Any,
 ) -> tuple["Space", "Recipe"]:
     """The space and the recipe to train: as asked for, the rest chosen, and said on stderr."""
-    wishes = wishes_of(data, **asked)
+    wishes = wishes_of(data, reading=reading, **asked)
     if wishes.space and wishes.recipe and wishes.minutes is None:
         return wishes.space, wishes.recipe
     from supernet.workflow.plan import plan_training
@@ -102,6 +124,7 @@ def wishes_of(
     space_name: str | None,
     recipe_name: str | None,
     minutes: float | None,
+    reading: "Reading",
     **changes: Any,
 ) -> "Wishes":
     """What was asked for; the embedded images keep the space and the recipe made for them.
@@ -125,6 +148,8 @@ def wishes_of(
     phases = changes["phases"]
     return Wishes(
         data=data,
+        reading=reading,
+        command=_given(),
         space=load_space(space_name) if space_name else None,
         recipe=_recipe(recipe_name, **changes) if recipe_name else None,
         init=changes["init"],
@@ -135,6 +160,35 @@ def wishes_of(
         phases=None if phases is None else _names(phases),
         minutes=minutes,
     )
+
+
+def reading_of(fit: Any, skip_broken: bool) -> "Reading":
+    """What the options say of how files become pixels."""
+    from supernet.reading import Reading
+
+    return Reading(fit=fit, skip_broken=skip_broken)
+
+
+def _given() -> tuple[str, ...]:
+    """The options of this module that the command at work was given, as they are typed."""
+    context = click.get_current_context(silent=True)
+    if context is None:
+        return ()
+    words: list[str] = []
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        given = context.get_parameter_source(name) is not ParameterSource.DEFAULT
+        if name == "data" or (given and name in _told()):
+            value = context.params[name]
+            words += [parameter.opts[-1]] if value is True else [parameter.opts[-1], f"{value}"]
+    return tuple(words)
+
+
+@cache
+def _told() -> frozenset[str]:
+    """Parameters of `options`, and the device."""
+    made = click.command()(options(lambda: None))
+    return frozenset(parameter.name or "" for parameter in made.params) | {"device"}
 
 
 def _names(phases: str) -> tuple[str, ...]:

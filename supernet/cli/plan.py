@@ -25,7 +25,15 @@ from supernet.cli.output import print_json, progress_bar
 )
 @options.device
 @options.common
-def command(data: str, folder: Path | None, device: str, as_json: bool, **asked: Any) -> None:
+def command(  # one parameter for each option
+    data: str,
+    folder: Path | None,
+    fit: Any,
+    skip_broken: bool,
+    device: str,
+    as_json: bool,
+    **asked: Any,
+) -> None:
     """Look at images, time a few steps, and say what `supernet train` would choose."""
     since = time.perf_counter()
     from supernet.evaluate import resolved_device
@@ -33,10 +41,10 @@ def command(data: str, folder: Path | None, device: str, as_json: bool, **asked:
     from supernet.workflow.plan import plan_training, write_plan
 
     processes = Processes(device=resolved_device(device))
+    reading = choices.reading_of(fit, skip_broken)
     with progress_bar() as progress:
-        plan = plan_training(
-            choices.wishes_of(data, **asked), processes=processes, progress=progress, since=since
-        )
+        wishes = choices.wishes_of(data, reading=reading, **asked)
+        plan = plan_training(wishes, processes=processes, progress=progress, since=since)
     for line in [*plan.lines, *(f"note: {note}" for note in plan.notes)]:
         click.echo(line)
     written = write_plan(plan, folder) if folder else ()

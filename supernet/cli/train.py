@@ -42,17 +42,6 @@ _KEPT = (
     type=click.FloatRange(0, 1e7, min_open=True),
     help="Of a recipe that searches: the latency of the subnet that it ends with.",
 )
-@click.option(
-    "--fit",
-    type=click.Choice(["crop", "pad", "squash"]),
-    default="crop",
-    show_default=True,
-    help="How a photograph becomes a square: by its centre, whole with black around it, or whole "
-    "and out of proportion.",
-)
-@click.option(
-    "--skip-broken", is_flag=True, help="Go on without images that cannot be decoded; list them."
-)
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
 @options.run("Run folder to make, or with --resume to go on with.")
 @options.seed
@@ -77,19 +66,19 @@ def command(
         _refuse_with_resume(context)
     since = time.perf_counter()
     from supernet.evaluate import resolved_device
-    from supernet.reading import Reading
     from supernet.runs import find_run
     from supernet.train import joined_processes
     from supernet.workflow.train import resume_training, train_supernet
 
+    reading = choices.reading_of(fit, skip_broken)
     joined = joined_processes(resolved_device(device))
     with progress_bar() as progress, joined as processes:
         common: Any = {"processes": processes, "progress": progress}
         if resume:
             run = resume_training(find_run(run_folder), **common)
         else:
+            common["reading"] = reading
             space, recipe = choices.chosen(data, since=since, **common, **asked)
-            common["reading"] = Reading(fit=fit, skip_broken=skip_broken)
             run = train_supernet(space, recipe, data, folder=run_folder, seed=seed, **common)
     if processes.is_main:
         _report(run, as_json=as_json)

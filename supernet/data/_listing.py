@@ -38,8 +38,8 @@ class Listing:
     """That will be held out."""
     test_counts: tuple[int, ...]
     """Of each class."""
-    is_decoded: Callable[[int, int], bool]
-    """Whether a group lies decoded at a side in pixels."""
+    is_decoded: Callable[[int, Square], bool]
+    """Whether a group lies decoded so."""
 
 
 def list_files(data: str, seed: int, progress: Progress) -> Listing | None:
@@ -65,8 +65,8 @@ def _of_folder(folder: Path, seed: int, progress: Progress) -> Listing:
         tuple(Path(path) for images in part.by_class for path in images) for part in found.parts
     )
 
-    def is_decoded(group: int, side: int) -> bool:
-        return is_stored(groups[group], folder / found.parts[group].name, Square(side=side), cache)
+    def is_decoded(group: int, square: Square) -> bool:
+        return is_stored(groups[group], folder / found.parts[group].name, square, cache)
 
     return Listing(
         classes=classes,
@@ -90,7 +90,7 @@ def _of_named(info: NamedSet) -> Listing:
         train_counts=tuple(count - given for count, given in zip(counts, held)),
         holdout_images=sum(held),
         test_counts=test_counts,
-        is_decoded=lambda group, side: is_kept(info, Square(side=side), _HALVES[group]),
+        is_decoded=lambda group, square: is_kept(info, square, _HALVES[group]),
     )
 
 

@@ -13,8 +13,9 @@ from PIL import Image, ImageOps
 
 from supernet.data.pictures import Levels, fitted, upright
 from supernet.errors import DataError
+from supernet.reading import Reading
 
-__all__ = ["DecodedOnDemand", "Picture", "Square"]
+__all__ = ["DecodedOnDemand", "Picture", "Square", "square_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,11 @@ class Square:
         extent = (self.side + beside, self.side) if is_upright else (self.side, self.side + beside)
         pixels = block if is_upright else block.transpose(1, 0, 2)
         return Picture(pixels.reshape(self.shape), image.size, extent)
+
+
+def square_of(side: int, reading: Reading) -> Square:
+    """What a picture becomes, so many pixels high and wide."""
+    return Square(side=side, fit=reading.fit, levels=reading.levels, whole=reading.whole)
 
 
 class DecodedOnDemand:

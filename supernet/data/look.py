@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from supernet.data._listing import Listing, list_files
-from supernet.data.decoding import Square
+from supernet.data.decoding import Square, square_of
 from supernet.data.folder import stored_side
 from supernet.data.images import ImageSet
 from supernet.data.load import load_dataset
@@ -23,6 +23,7 @@ from supernet.data.store import decoded
 from supernet.errors import DataError
 from supernet.places import user_folder
 from supernet.progress import Progress, silent
+from supernet.reading import FRESH, Reading
 
 __all__ = ["Look", "look_at"]
 
@@ -55,6 +56,8 @@ class Look:
     """Of what the network will see."""
     pixels_side: int
     """Side of the stored images in pixels where they are stored as such; 0 for files."""
+    reading: Reading
+    """How files become pixels."""
     listing: Listing | None
     """Their files; None for pixels."""
 
@@ -72,15 +75,18 @@ class Look:
         """Side of the decoded images where `resolution` is the largest input size."""
         return self.pixels_side or stored_side(resolution)
 
+    def _square(self, resolution: int) -> Square:
+        return square_of(stored_side(resolution), self.reading)
+
     def images_to_decode(self, resolution: int) -> int:
         """Images that have to be decoded before a training at this size begins."""
         if self.listing is None:
             return 0
-        side = stored_side(resolution)
+        square = self._square(resolution)
         return sum(
             len(paths)
             for group, paths in enumerate(self.listing.groups)
-            if not self.listing.is_decoded(group, side)
+            if not self.listing.is_decoded(group, square)
         )
 
     def seconds_to_decode(self, resolution: int) -> float:
@@ -89,7 +95,7 @@ class Look:
         if not count or self.listing is None:
             return 0.0
         some = _some(self.listing.groups[0], _DECODED)
-        square = Square(side=stored_side(resolution))
+        square = self._square(resolution)
         with tempfile.TemporaryDirectory(prefix="supernet-look-") as folder:
             since = time.perf_counter()
             decoded(some, square, Path(folder) / "some.npy", silent)
@@ -102,12 +108,15 @@ class Look:
         return shutil.disk_usage(there).free
 
 
-def look_at(data: str, *, seed: int = 0, progress: Progress = silent) -> Look:
+def look_at(
+    data: str, *, seed: int = 0, reading: Reading = FRESH, progress: Progress = silent
+) -> Look:
     """Look at a data set; published ones are downloaded where they are not here.
 
     Args:
         data: as for `load_dataset`.
         seed: of the hold-out.
+        reading: how files become pixels.
         progress: told about files that are read.
 
     Raises:
@@ -128,6 +137,7 @@ def look_at(data: str, *, seed: int = 0, progress: Progress = silent) -> Look:
         long_share=float(np.median([max(side) / min(side) for side in sides])),
         channels=3,
         pixels_side=0,
+        reading=reading,
         listing=listing,
     )
 
@@ -148,6 +158,7 @@ def _of_pixels(data: str, seed: int) -> Look:
         long_share=max(dataset.train.size) / side,
         channels=dataset.in_channels,
         pixels_side=side,
+        reading=FRESH,
         listing=None,
     )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from supernet.data.decoding import DecodedOnDemand, Square
+from supernet.data.decoding import DecodedOnDemand, Square, square_of
 from supernet.data.images import ImageSet
 from supernet.data.looking import looked_at
 from supernet.data.store import Rows, Stored, decoded, fits_on_disk
@@ -51,7 +51,7 @@ def image_sets(
     paths = {split: [p for some in by_class for p in some] for split, by_class in splits.items()}
     if first:
         reading = looked_at([path for some in paths.values() for path in some], reading, progress)
-    square = Square(side=side, fit=reading.fit, levels=reading.levels, whole=reading.whole)
+    square = square_of(side, reading)
     stores = {
         split: _stored(some, root / split, square, cache, progress) for split, some in paths.items()
     }

@@ -14,6 +14,7 @@ from supernet.elastic.blocks import (
 )
 from supernet.elastic.conv import ElasticConv
 from supernet.elastic.form import Elastic
+from supernet.elastic.importance import Importance, importance
 from supernet.elastic.kernel import KernelTransform
 from supernet.elastic.norm import ElasticBatchNorm
 from supernet.elastic.parts import (
@@ -36,7 +37,9 @@ __all__ = [
     "ElasticResidual",
     "ElasticShortcut",
     "ElasticSqueezeExcite",
+    "Importance",
     "KernelTransform",
+    "importance",
     "make_activation",
     "ranked",
 ]

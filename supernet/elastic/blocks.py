@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from supernet.elastic.activation import make_activation
 from supernet.elastic.conv import ElasticConv
 from supernet.elastic.form import Elastic
+from supernet.elastic.importance import Importance, importance
 from supernet.elastic.norm import ElasticBatchNorm
 from supernet.elastic.parts import (
     ElasticConvNorm,
@@ -35,16 +36,15 @@ __all__ = [
 ]
 
 
-def ranked(importance: Tensor, widths: Sequence[int]) -> Tensor:
+def ranked(worth: Tensor, widths: Sequence[int]) -> Tensor:
     """Channels by falling importance within the bands that `widths` cut, shape ``(C,)``.
 
     The first ``widths[-1]`` channels stay among themselves, and so do those up to the
     next larger width: what subnets of these widths compute does not change.
     """
-    cuts = sorted({0, len(importance), *(w for w in widths if w < len(importance))})
+    cuts = sorted({0, len(worth), *(w for w in widths if w < len(worth))})
     bands = [
-        start + importance[start:end].argsort(descending=True)
-        for start, end in itertools.pairwise(cuts)
+        start + worth[start:end].argsort(descending=True) for start, end in itertools.pairwise(cuts)
     ]
     return torch.cat(bands)
 
@@ -96,9 +96,9 @@ class ElasticConvBlock(ElasticResidual):
         own = prefixed(conv=self.conv.active_state(), norm=self.norm.active_state())
         return own | self.ends_state()
 
-    def reads(self) -> Tensor:
-        """Squared weights of the channels that it reads."""
-        return _with_shortcut(self.conv.reads(), self)
+    def reads(self, power: int = 1) -> Tensor:
+        """As `ElasticConv.reads`, of all that reads the channels."""
+        return _read_by_all(self.conv, self, power)
 
     def varies(self) -> Tensor:
         """Variance of the channels that it writes."""
@@ -117,7 +117,7 @@ class ElasticConvBlock(ElasticResidual):
             self.se.permute(order)
         _permute_shortcut_output(self, order)
 
-    def sort_inner(self, trained: int = 1) -> None:  # noqa: ARG002  # one width only
+    def sort_inner(self, by: Importance, trained: int = 1) -> None:  # noqa: ARG002  # one width only
         """Order the hidden channels of the gate."""
         if self.se is not None:
             self.se.sort()
@@ -176,9 +176,9 @@ class ElasticMBConv(ElasticResidual):
         )
         return own | self.ends_state()
 
-    def reads(self) -> Tensor:
-        """As `ElasticConv.reads`; without an expansion of the projection behind."""
-        return _with_shortcut((self.expand or self.project).reads(), self)
+    def reads(self, power: int = 1) -> Tensor:
+        """As `ElasticConv.reads`, of all; without an expansion of the projection behind."""
+        return _read_by_all(self.expand or self.project, self, power)
 
     def varies(self) -> Tensor:
         """Variance of the channels that it writes."""
@@ -197,11 +197,11 @@ class ElasticMBConv(ElasticResidual):
         self.project.permute_output(order)
         _permute_shortcut_output(self, order)
 
-    def sort_inner(self, trained: int = 1) -> None:
+    def sort_inner(self, by: Importance, trained: int = 1) -> None:
         """Order the middle channels, if this block makes them, and those of the gate."""
         if self.expand is not None:
-            importance = self.depthwise.varies() * self.project.reads()
-            order = ranked(importance, self.widths[:trained])
+            worth = importance(self.project, self.depthwise, by)
+            order = ranked(worth, self.widths[:trained])
             self.expand.permute_output(order)
             self._permute_middle(order)
         if self.se is not None:
@@ -266,9 +266,9 @@ class ElasticBottleneck(ElasticResidual):
         )
         return own | self.ends_state()
 
-    def reads(self) -> Tensor:
-        """Squared weights of the channels that it reads."""
-        return _with_shortcut(self.reduce.reads(), self)
+    def reads(self, power: int = 1) -> Tensor:
+        """As `ElasticConv.reads`, of all that reads the channels."""
+        return _read_by_all(self.reduce, self, power)
 
     def varies(self) -> Tensor:
         """Variance of the channels that it writes."""
@@ -284,10 +284,10 @@ class ElasticBottleneck(ElasticResidual):
         self.project.permute_output(order)
         _permute_shortcut_output(self, order)
 
-    def sort_inner(self, trained: int = 1) -> None:
+    def sort_inner(self, by: Importance, trained: int = 1) -> None:
         """Order the channels on both sides of the middle convolution."""
         widths, group_width = self.widths[:trained], self.conv.conv.group_width
-        after = self.conv.varies() * self.project.reads()
+        after = importance(self.project, self.conv, by)
         if group_width:  # whole groups move, on both sides alike
             summed = after.view(-1, group_width).sum(1)
             groups = ranked(summed, [width // group_width for width in widths])
@@ -299,7 +299,7 @@ class ElasticBottleneck(ElasticResidual):
         order = ranked(after, widths)
         self.conv.permute_output(order)
         self.project.permute_input(order)
-        order = ranked(self.reduce.varies() * self.conv.reads(), widths)
+        order = ranked(importance(self.conv, self.reduce, by), widths)
         self.reduce.permute_output(order)
         self.conv.permute_input(order)
 
@@ -340,9 +340,9 @@ class ElasticLinear(Elastic):
             state["linear.bias"] = self.bias[:outputs]
         return state
 
-    def reads(self) -> Tensor:
+    def reads(self, power: int = 1) -> Tensor:
         """As `ElasticConv.reads`."""
-        return self.weight.square().sum(0)
+        return self.weight.abs().pow(power).sum(0)
 
     def varies(self) -> Tensor:
         """Of the channels that it writes, where those that it reads vary alike."""
@@ -358,7 +358,7 @@ class ElasticLinear(Elastic):
         if self.bias is not None:
             self.bias.copy_(self.bias[order])
 
-    def sort_inner(self, trained: int = 1) -> None:
+    def sort_inner(self, by: Importance, trained: int = 1) -> None:
         """Nothing to order inside."""
 
 
@@ -377,11 +377,14 @@ def _middle_widths(operators: Sequence[Operator]) -> list[int]:
     return sorted({operator.mid_channels for operator in of_ends}, reverse=True)
 
 
-def _with_shortcut(reads: Tensor, block: ElasticResidual) -> Tensor:
-    """A shortcut with a convolution reads the same channels."""
+def _read_by_all(
+    first: ElasticConv | ElasticConvNorm, block: ElasticResidual, power: int
+) -> Tensor:
+    """A shortcut with a convolution reads the same channels as the first layer."""
+    reads = first.reads(power)
     if block.shortcut is None or block.shortcut.conv is None:
         return reads
-    return reads + block.shortcut.conv.reads()
+    return reads + block.shortcut.conv.reads(power)
 
 
 def _permute_shortcut_input(block: ElasticResidual, order: Tensor) -> None:

@@ -99,9 +99,9 @@ class ElasticConv(Elastic):
             state["bias"] = self.bias[: self.form[1]]
         return state
 
-    def reads(self) -> Tensor:
-        """Sum of the squared weights that read each input channel of a group, ``(in,)``."""
-        return self.weight.square().sum((0, 2, 3))
+    def reads(self, power: int = 1) -> Tensor:
+        """Sum of the sizes, to a power, of the weights that read each input, ``(in,)``."""
+        return self.weight.abs().pow(power).sum((0, 2, 3))
 
     def permute_input(self, order: Tensor) -> None:
         """Read the channels in another order."""

@@ -41,9 +41,9 @@ class ElasticConvNorm(nn.Module):
         """State of the active form, named as in `supernet.models.ConvNorm`."""
         return prefixed(conv=self.conv.active_state(), norm=self.norm.active_state())
 
-    def reads(self) -> Tensor:
+    def reads(self, power: int = 1) -> Tensor:
         """As `ElasticConv.reads`."""
-        return self.conv.reads()
+        return self.conv.reads(power)
 
     def varies(self) -> Tensor:
         """As `ElasticBatchNorm.varies`, behind the activation."""
@@ -87,7 +87,7 @@ class ElasticSqueezeExcite(nn.Module):
         self.expand.permute_output(order)
 
     def sort(self) -> None:
-        """Order the hidden channels by importance."""
+        """Order the hidden channels by the weights that read them."""
         order = self.expand.reads().argsort(descending=True)
         self.reduce.permute_output(order)
         self.expand.permute_input(order)

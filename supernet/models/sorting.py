@@ -1,10 +1,7 @@
 """Channel sorting: the most important channels first, the function unchanged.
 
 Smaller widths keep the leading channels, so before widths become elastic the
-channels are ordered by importance (Once-for-All, section 3.3, which takes the L1 norm
-of the weights that read a channel). Here it is what would be lost without the channel:
-its variance, which the batch norm that wrote it tells, times the squared weights that
-read it. The mean that is lost with it is what recalibration gives back.
+channels are ordered by `Importance` (Once-for-All, section 3.3).
 """
 
 from collections.abc import Iterator
@@ -14,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrize import ParametrizationList
 
-from supernet.elastic import ElasticBlock, ranked
+from supernet.elastic import ElasticBlock, Importance, importance, ranked
 from supernet.errors import ConfigError
 from supernet.models.supernet import Supernet
 from supernet.space import Operator
@@ -23,7 +20,13 @@ __all__ = ["sort_channels"]
 
 
 @torch.no_grad()
-def sort_channels(supernet: Supernet, *, trained_expand: int = 1, trained_width: int = 1) -> None:
+def sort_channels(
+    supernet: Supernet,
+    *,
+    by: Importance = "weights",
+    trained_expand: int = 1,
+    trained_width: int = 1,
+) -> None:
     """Order the channels between stages, inside blocks, and inside their gates.
 
     The function computed by the largest subnet does not change. Channels that a
@@ -34,6 +37,7 @@ def sort_channels(supernet: Supernet, *, trained_expand: int = 1, trained_width:
 
     Args:
         supernet: changed in place.
+        by: what is important.
         trained_expand: how many of the largest expand ratios subnets were trained with, 1
             for the largest alone, 0 for all.
         trained_width: the same of the widths of stages, stem and head.
@@ -44,17 +48,15 @@ def sort_channels(supernet: Supernet, *, trained_expand: int = 1, trained_width:
     _check_plain(supernet)
     for stream in _streams(supernet):
         if not stream.tied:
-            reads = torch.stack([reader.reads() for reader in stream.readers]).sum(0)
-            varies = torch.stack([writer.varies() for writer in stream.writers]).sum(0)
             widths = sorted(stream.widths, reverse=True)
-            order = ranked(reads * varies, widths[: trained_width or None])
+            order = ranked(importance(stream, stream, by), widths[: trained_width or None])
             for writer in stream.writers:
                 writer.permute_output(order)
             for reader in stream.readers:
                 reader.permute_input(order)
     if trained_expand:
         for block in _blocks(supernet.slots):
-            block.sort_inner(trained_expand)
+            block.sort_inner(by, trained_expand)
 
 
 def _check_plain(supernet: Supernet) -> None:
@@ -77,6 +79,14 @@ class _Stream:
     widths: set[int] = field(default_factory=set)
     tied: bool = False
     """Whether a shortcut carries the channels to or from another stream."""
+
+    def reads(self, power: int = 1) -> torch.Tensor:
+        """As `supernet.elastic.ElasticConv.reads`, of all readers together."""
+        return torch.stack([reader.reads(power) for reader in self.readers]).sum(0)
+
+    def varies(self) -> torch.Tensor:
+        """Variance of what all writers add up."""
+        return torch.stack([writer.varies() for writer in self.writers]).sum(0)
 
 
 def _blocks(module: nn.Module) -> Iterator[ElasticBlock]:

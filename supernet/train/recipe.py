@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal, TypeAlias
 
 from supernet.data import Augment
+from supernet.elastic import Importance
 from supernet.errors import ConfigError
 from supernet.models.published import is_published
 from supernet.train.search_phase import SearchPhase
@@ -81,6 +82,10 @@ class Phase:
     rounded, gradients are not (arXiv:1806.08342)."""
     sort_channels: bool = False
     """Whether channels are sorted by importance before this phase."""
+    sort_by: Importance = "weights"
+    """What is important: ``weights``, the L1 norm of those that read a channel, as
+    Once-for-All takes it (arXiv:1908.09791, section 3.3); ``variance``, what the channel causes
+    of it in what reads it, as its batch norm and the squared weights tell."""
     search: SearchPhase | None = None
     """Whether and how the phase searches by gradient; its random subnets are then drawn from
     what it learns."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from supernet.data.images import Views
+from supernet.data.images import Dataset, Views
 from supernet.errors import ConfigError, FileFormatError
 from supernet.models import Supernet, extract, load_weights
 from supernet.models.published import (
@@ -28,11 +28,12 @@ class Teachers:
         supernet: whose largest subnet is kept.
         recipe: whose phases ask for teachers.
         folder: where the kept one lies, as ``teacher.safetensors``.
-        views: how the images of the training are normalised.
+        dataset: whose images are learned: how they are normalised, and the names of classes,
+            where they tell which of a teacher's outputs these are.
     """
 
-    def __init__(self, supernet: Supernet, recipe: Recipe, folder: Path, views: Views) -> None:
-        self._supernet, self._views = supernet, views
+    def __init__(self, supernet: Supernet, recipe: Recipe, folder: Path, dataset: Dataset) -> None:
+        self._supernet, self._views, self._classes = supernet, dataset.views, dataset.classes
         self.path = folder / "teacher.safetensors"
         first = recipe.phases[0].elastic
         self.at_start = bool(recipe.init) and first != Elastic(resolution=first.resolution)
@@ -78,7 +79,7 @@ class Teachers:
             config = run.config()
             return self._reading(largest, (config.mean, config.std))
         space = self._supernet.space
-        network = open_network(source, num_classes=space.num_classes)
+        network = open_network(source, num_classes=space.num_classes, classes=self._classes)
         channels = network_channels(network)
         if channels != space.in_channels:
             raise ConfigError(

@@ -108,7 +108,7 @@ class Trainer:
         self._searched: dict[str, Any] = {}
         """State of the search of the phase that goes on, from a checkpoint."""
         self._wrapped = self._wrap()
-        self._teachers = Teachers(self.supernet, recipe, self._checkpoints, dataset.views)
+        self._teachers = Teachers(self.supernet, recipe, self._checkpoints, dataset)
         self._optimizer = self._new_optimizer()
         self._average = Average(self.supernet, recipe.ema) if recipe.ema else None
 
@@ -251,6 +251,7 @@ class Trainer:
             before = [s.phase.elastic for s in self._stretches if s.start < stretch.start]
             sort_channels(
                 self.supernet,
+                by=stretch.phase.sort_by,
                 trained_expand=_most([elastic.expand for elastic in before]),
                 trained_width=_most([elastic.width for elastic in before]),
             )

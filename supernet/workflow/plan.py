@@ -11,6 +11,7 @@ from supernet.data import Look, PolicyName, look_at
 from supernet.errors import ConfigError
 from supernet.models import Supernet
 from supernet.progress import Progress, silent
+from supernet.reading import FRESH, Reading
 from supernet.space import Space, save_space
 from supernet.train import (
     Processes,
@@ -46,8 +47,9 @@ from supernet.workflow.train import check_device, seeded_supernet
 __all__ = ["TrainingPlan", "Wishes", "plan_training", "write_plan"]
 
 _TIMING_SHARE, _LEAST_TIMING_S, _MOST_TIMING_S = 0.05, 2.0, 40.0
-_GMACS, _ROUGH_GMACS = 3.0, 1.0
-"""10^9 multiply-adds of a step that is timed, on a CPU."""
+_GMACS, _GMACS_A_SECOND = 3.0, 0.4
+"""10^9 multiply-adds of a step that is timed on a CPU, at least, and for a second of timing: what
+a step costs whatever its batch is, such as the optimiser's work, would count too much in less."""
 _ENOUGH = 0.5
 """Share of the epochs wanted for which a lighter network is not yet taken."""
 _HOPELESS = 2.0
@@ -65,6 +67,10 @@ class Wishes:
 
     data: str
     """As for `supernet.data.load_dataset`."""
+    reading: Reading = FRESH
+    """How its files become pixels."""
+    command: tuple[str, ...] = ()
+    """All of this as options of the command line, to be told there."""
     space: Space | None = None
     recipe: Recipe | None = None
     """With everything that was asked otherwise about it, the batch and the epochs included."""
@@ -194,7 +200,8 @@ class _Planner:
 
     @cached_property
     def _look(self) -> Look:
-        return look_at(self._wishes.data, progress=self._progress)
+        wishes = self._wishes
+        return look_at(wishes.data, reading=wishes.reading, progress=self._progress)
 
     def plan(self) -> TrainingPlan:
         """Look, choose, time, fit."""
@@ -281,7 +288,7 @@ class _Planner:
         """Of the steps of the last phase."""
         recipe = self._recipe(candidate)
         last = replace(recipe, init=recipe.init or "random", phases=recipe.phases[-1:])
-        return self._timed(candidate.space, last, 0.0, _ROUGH_GMACS)
+        return self._timed(candidate.space, last, 0.0)
 
     @property
     def _fixed(self) -> bool:
@@ -312,7 +319,7 @@ class _Planner:
                 return found
             recipe = at_batch_size(recipe, size)
 
-    def _timed(self, space: Space, recipe: Recipe, seconds: float, gmacs: float = _GMACS) -> Speed:
+    def _timed(self, space: Space, recipe: Recipe, seconds: float) -> Speed:
         check_norms(space, recipe, self._processes)
         own = replace(space, num_classes=len(self._look.classes), in_channels=self._look.channels)
         supernet: Supernet = seeded_supernet(own, 0)
@@ -322,7 +329,7 @@ class _Planner:
             self._look,
             processes=self._processes,
             seconds=seconds,
-            gmacs=gmacs,
+            gmacs=max(_GMACS, _GMACS_A_SECOND * seconds),
             progress=self._progress,
         )
 

@@ -1,6 +1,7 @@
 """`supernet plan`, and `supernet train` on images without a space and a recipe."""
 
 import pickle
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from supernet.cli.choices import wishes_of
 from supernet.models import Supernet
+from supernet.reading import FRESH
 from supernet.space import load_space
 from supernet.train import Recipe, load_recipe
 from supernet.workflow.plan import Wishes, plan_training
@@ -71,6 +73,24 @@ def test_a_plan_says_what_and_why_and_trains_nothing(
     assert not list(tiny_yaml.glob("home/images/*.npy"))
 
 
+@pytest.mark.usefixtures("timed")
+def test_the_command_to_edit_by_is_the_one_that_was_given(supernet: Command, pictures: str) -> None:
+    asked = ("--epochs", 2, "--augment", "trivial", "--fit", "pad", "--skip-broken")
+    planned = supernet("plan", "--data", pictures, *asked, "--device", "cpu", "--json")
+    assert planned.code == 0, planned.stderr
+    told = planned.json["lines"][4].removeprefix("to edit").strip()
+    before, after = told.split(" -o my; then ")
+    plan, train = shlex.split(before), shlex.split(after)
+    assert plan[:4] == ["supernet", "plan", "--data", pictures]
+    again = supernet(*plan[1:], "--json")
+    assert again.code == 0, again.stderr
+    assert again.json["recipe"] == planned.json["recipe"]
+    assert again.json["lines"][4] == planned.json["lines"][4]
+    made = ["--space", "my/space.yaml", "--recipe", "my/recipe.yaml"]
+    read = ["--fit", "pad", "--skip-broken"]
+    assert train == ["supernet", "train", "--data", pictures, *read, *made]
+
+
 @pytest.mark.usefixtures("timed", "supernet")
 def test_a_plan_for_a_folder_can_be_sent_to_other_processes(pictures: str) -> None:
     plan = plan_training(Wishes(data=pictures))
@@ -109,7 +129,7 @@ def test_training_on_pictures_needs_no_other_option(
 
 
 def test_the_embedded_images_keep_their_space_and_recipe() -> None:
-    wishes = wishes_of("fashion_mnist", **NOTHING)
+    wishes = wishes_of("fashion_mnist", reading=FRESH, **NOTHING)
     assert wishes.space == load_space("demo")
     assert wishes.recipe == load_recipe("demo")
     assert wishes.minutes is None

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from supernet.elastic import ElasticConvBlock, ElasticMBConv
+from supernet.elastic import ElasticConvBlock, ElasticMBConv, Importance
 from supernet.models import Supernet, sort_channels
 from supernet.space import Head, Space, Stage, Stem, Subnet, decode, sample, smallest
 
@@ -44,12 +44,13 @@ def images(space: Space) -> torch.Tensor:
     return torch.randn(8, space.in_channels, size, size)
 
 
+@pytest.mark.parametrize("by", ["weights", "variance"])
 @pytest.mark.parametrize("training", [True, False])
 def test_the_largest_subnet_computes_the_same(
-    space: Space, make_supernet: MakeSupernet, training: bool
+    space: Space, make_supernet: MakeSupernet, training: bool, by: Importance
 ) -> None:
     supernet, other = make_supernet(space), make_supernet(space)
-    sort_channels(supernet)
+    sort_channels(supernet, by=by)
     x = images(space)
     with torch.no_grad():
         found, expected = supernet.train(training)(x), other.train(training)(x)
@@ -59,26 +60,30 @@ def test_the_largest_subnet_computes_the_same(
         assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 
+@pytest.mark.parametrize("by", ["weights", "variance"])
 def test_the_most_important_channels_come_first(
-    any_space: Space, make_supernet: MakeSupernet
+    any_space: Space, make_supernet: MakeSupernet, by: Importance
 ) -> None:
     supernet = make_supernet(any_space)
-    before = [caused(block) for block in blocks(supernet)]
-    sort_channels(supernet)
+    before = [worth(block, by) for block in blocks(supernet)]
+    sort_channels(supernet, by=by)
     for block, old in zip(blocks(supernet), before):
-        importance = caused(block)
-        assert (importance.diff() <= 1e-6).all()
+        found = worth(block, by)
+        assert (found.diff() <= 1e-6).all()
         assert (old.diff() > 0).any()  # it was not sorted
-        torch.testing.assert_close(importance, old.sort(descending=True).values)
+        torch.testing.assert_close(found, old.sort(descending=True).values)
         if block.se is not None:
-            hidden = block.se.expand.weight.square().sum((0, 2, 3))
+            hidden = block.se.expand.weight.abs().sum((0, 2, 3))
             assert (hidden.diff() <= 1e-6).all()
 
 
 @torch.no_grad()
-def caused(block: ElasticMBConv) -> torch.Tensor:
-    """Variance of what each middle channel adds to what the block projects."""
-    return block.depthwise.varies() * block.project.conv.weight.square().sum((0, 2, 3))
+def worth(block: ElasticMBConv, by: Importance) -> torch.Tensor:
+    """L1 norms that read each middle channel, or the variance of what it adds to the result."""
+    weights = block.project.conv.weight
+    if by == "weights":
+        return weights.abs().sum((0, 2, 3))
+    return block.depthwise.varies() * weights.square().sum((0, 2, 3))
 
 
 @torch.no_grad()
@@ -93,19 +98,21 @@ def test_channels_that_do_not_vary_come_last_whatever_reads_them(
     norm.weight[1], norm.bias[1] = 0.1, -10.0  # cut off by the activation
     norm.running_var[2] = 0.0  # dead: what it normalises is always the same
     sizes = reads.square().sum((0, 2, 3))[:3]
-    sort_channels(supernet)
+    sort_channels(supernet, by="variance")
     last = reads.square().sum((0, 2, 3))[-3:]
     torch.testing.assert_close(last.sort().values, sizes.sort().values)
 
 
-def test_the_channels_between_stages_are_sorted_by_all_that_read_them(
-    demo_space: Space, make_supernet: MakeSupernet
+@torch.no_grad()
+@pytest.mark.parametrize("by", ["weights", "variance"])
+def test_the_channels_between_stages_are_sorted_by_all_that_read_and_write_them(
+    demo_space: Space, make_supernet: MakeSupernet, by: Importance
 ) -> None:
     supernet = make_supernet(demo_space)
-    sort_channels(supernet)
+    sort_channels(supernet, by=by)
     readers = {"stem": ["stage1_block1"]}
-    for stage, blocks in ((1, 1), (2, demo_space.stages[1].max_depth)):
-        inner = [f"stage{stage}_block{b}" for b in range(2, blocks + 1)]
+    for stage, count in ((1, 1), (2, demo_space.stages[1].max_depth)):
+        inner = [f"stage{stage}_block{b}" for b in range(2, count + 1)]
         readers[f"stage{stage}"] = [*inner, f"stage{stage + 1}_block1"]
     for written, names in readers.items():
         reads = torch.zeros(())
@@ -113,22 +120,23 @@ def test_the_channels_between_stages_are_sorted_by_all_that_read_them(
             block = supernet.slots[name]
             assert isinstance(block, ElasticMBConv)
             assert block.expand is not None
-            reads = reads + block.expand.conv.weight.square().sum((0, 2, 3))
-        writers = [name for name in supernet.slots if name.startswith(written)]
-        varies = sum(varies_of(supernet.slots[name]) for name in writers)
-        assert ((reads * varies).diff() <= 1e-5).all()
+            weights = block.expand.conv.weight
+            reads = reads + (weights.abs() if by == "weights" else weights.square()).sum((0, 2, 3))
+        if by == "variance":
+            writers = [supernet.slots[name] for name in supernet.slots if name.startswith(written)]
+            blocks = [b for b in writers if isinstance(b, ElasticMBConv | ElasticConvBlock)]
+            reads = reads * torch.stack([block.varies() for block in blocks]).sum(0)
+        assert (reads.diff() <= 1e-5).all()
 
 
-def varies_of(block: torch.nn.Module) -> torch.Tensor:
-    assert isinstance(block, ElasticMBConv | ElasticConvBlock)
-    return block.varies()
-
-
-def test_sorting_twice_changes_nothing_more(tiny_space: Space, make_supernet: MakeSupernet) -> None:
+@pytest.mark.parametrize("by", ["weights", "variance"])
+def test_sorting_twice_changes_nothing_more(
+    tiny_space: Space, make_supernet: MakeSupernet, by: Importance
+) -> None:
     supernet = make_supernet(tiny_space)
-    sort_channels(supernet)
+    sort_channels(supernet, by=by)
     once = {name: values.clone() for name, values in supernet.state_dict().items()}
-    sort_channels(supernet)
+    sort_channels(supernet, by=by)
     assert all((values == once[name]).all() for name, values in supernet.state_dict().items())
 
 
@@ -143,12 +151,13 @@ def test_narrow_subnets_are_computed_from_other_channels_afterwards(
     assert (supernet(images(tiny_space)) - other(images(tiny_space))).abs().max() > 1e-3
 
 
+@pytest.mark.parametrize("by", ["weights", "variance"])
 def test_widths_that_were_trained_keep_their_channels(
-    any_space: Space, make_supernet: MakeSupernet
+    any_space: Space, make_supernet: MakeSupernet, by: Importance
 ) -> None:
     """Sorting again after all widths were trained changes no subnet at all."""
     supernet, other = make_supernet(any_space).eval(), make_supernet(any_space).eval()
-    sort_channels(supernet, trained_expand=0, trained_width=0)
+    sort_channels(supernet, by=by, trained_expand=0, trained_width=0)
     genes = sample(any_space, 6, np.random.default_rng(0))
     for subnet in decode(any_space, np.concatenate([smallest(any_space), genes])):
         assert difference(any_space, supernet, other, subnet) <= 1e-5

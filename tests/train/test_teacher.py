@@ -58,7 +58,7 @@ def test_a_teacher_reads_images_normalised_as_its_own(
     source = resnet(tmp_path / "teacher.pth", 10)
     recipe, device = taught_by(source), torch.device("cpu")
     supernet = Supernet(replace(space, in_channels=3))
-    teacher = Teachers(supernet, recipe, tmp_path, colour.views).get(recipe.phases[0], device)
+    teacher = Teachers(supernet, recipe, tmp_path, colour).get(recipe.phases[0], device)
     assert teacher is not None
     pixels = torch.rand(2, 3, 64, 64)
     mean, std = (  # ImageNet's, which torchvision's networks are trained with
@@ -68,6 +68,24 @@ def test_a_teacher_reads_images_normalised_as_its_own(
     with torch.inference_mode():
         expected = open_network(source)((pixels - mean) / std)
         torch.testing.assert_close(teacher((pixels - 0.5) / 0.2), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_of_imagenets_thousand_outputs_a_teacher_keeps_those_that_the_classes_name(
+    tmp_path: Path, space: Space, colour: Dataset
+):
+    # https://github.com/fastai/imagenette
+    numbers = {"n01440764": 0, "n02102040": 217, "n03028079": 497, "n03888257": 701}
+    source = resnet(tmp_path / "teacher.pth", 1000)
+    recipe, device = taught_by(source), torch.device("cpu")
+    supernet = Supernet(replace(space, in_channels=3, num_classes=4))
+    views = replace(colour.views, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    named = replace(colour, classes=tuple(numbers), views=views)
+    teacher = Teachers(supernet, recipe, tmp_path, named).get(recipe.phases[0], device)
+    assert teacher is not None
+    images = torch.rand(2, 3, 64, 64)
+    with torch.inference_mode():
+        expected = open_network(source)(images)[:, list(numbers.values())]
+        torch.testing.assert_close(teacher(images), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(("classes", "channels"), [(7, 3), (10, 1)])

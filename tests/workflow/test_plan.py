@@ -10,6 +10,7 @@ import pytest
 from supernet.data import Look
 from supernet.errors import ConfigError, DataError
 from supernet.models import Supernet
+from supernet.reading import FRESH
 from supernet.space import load_space
 from supernet.train import Processes, Recipe, load_recipe, scaled
 from supernet.workflow.plan import TrainingPlan, Wishes, plan_training
@@ -33,6 +34,7 @@ def photos(**changes: Any) -> Look:
         "long_share": 1.33,
         "channels": 3,
         "pixels_side": 0,
+        "reading": FRESH,
         "listing": None,
     }
     return Look(**(usual | changes))
@@ -53,7 +55,7 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> Planned:
                 took_s=1.0,
             )
 
-        monkeypatch.setattr("supernet.workflow.plan.look_at", lambda data, progress: look)
+        monkeypatch.setattr("supernet.workflow.plan.look_at", lambda data, reading, progress: look)
         monkeypatch.setattr("supernet.workflow.plan.time_steps", timed)
         return plan_training(Wishes(data="photos", **wishes))
 

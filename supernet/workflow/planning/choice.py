@@ -37,7 +37,7 @@ _SHARES = (1.0, 0.875, 0.75, 0.625, 0.5)
 _LOWER = (0.7, 0.85)
 _STEPS = 50
 """Of an epoch, at least, before the batch is made smaller."""
-_BATCH, _LEAST_BATCH = 128, 16
+_LEAST_BATCH = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,14 +107,14 @@ def sizes_up_to(top: int) -> tuple[int, ...]:
 
 def epochs_wanted(look: Look, init: str) -> float:
     """Epochs after which more are of little use: fewer for more images, and from weights."""
-    at_ten_thousand, low, high = (12.0, 4.0, 40.0) if init else (60.0, 20.0, 200.0)
+    at_ten_thousand, low, high = (6.0, 2.0, 20.0) if init else (60.0, 20.0, 200.0)
     wanted = at_ten_thousand * (10_000 / max(1, look.train_images)) ** 0.3
     return float(round(min(high, max(low, wanted))))
 
 
 def batch_size_for(look: Look, recipe: Recipe, processes: int) -> Recipe:
     """The recipe with a batch that leaves steps enough in an epoch of few images."""
-    size, images = _BATCH, look.train_images
+    size, images = recipe.batch_size, look.train_images
     while size > _LEAST_BATCH and images // size < _STEPS:
         size //= 2
     size = min(size * processes, max(1, images) // processes * processes)

@@ -106,7 +106,7 @@ def time_steps(
     saved = saved_bytes(supernet, one.precision)
     phases = {kind_of(phase): phase for phase in one.phases}  # the last of each kind
     with tempfile.TemporaryDirectory(prefix="supernet-plan-") as folder:
-        teachers = Teachers(supernet, one, Path(folder), dataset.views)
+        teachers = Teachers(supernet, one, Path(folder), dataset)
         if any(phase.distill and phase.teacher == "frozen" for phase in phases.values()):
             teachers.keep()
         step_s = {}
@@ -142,7 +142,7 @@ def _random_images(look: Look, space: Space, trained: int, evaluated: int) -> Da
     some = ImageSet(pixels, labels)
     return Dataset(
         name="random",
-        classes=tuple(map(str, range(space.num_classes))),
+        classes=look.classes,
         train=some,
         holdout=some.take(slice(evaluated)),
         test=some.take(slice(evaluated)),

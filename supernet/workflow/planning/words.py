@@ -4,6 +4,7 @@ import math
 import shlex
 from typing import TYPE_CHECKING
 
+from supernet.reading import FRESH
 from supernet.workflow.planning.choice import is_photographic, top_size
 from supernet.workflow.planning.needs import Needs
 from supernet.workflow.planning.schedule import EVENING_MINUTES
@@ -106,12 +107,16 @@ def _gib(mib: float) -> str:
 
 
 def _command(plan: "TrainingPlan") -> str:
-    wishes = plan.wishes
-    minutes = f" --minutes {wishes.minutes:g}" if wishes.minutes else ""
-    data = f"--data {shlex.quote(wishes.data)}"
+    wishes, reading = plan.wishes, plan.wishes.reading
+    data = ["--data", wishes.data]
+    minutes = ["--minutes", f"{wishes.minutes:g}"] if wishes.minutes else []
+    asked = wishes.command or [*data, *minutes]
+    read = ["--fit", reading.fit] * (reading.fit != FRESH.fit)
+    read += ["--skip-broken"] * reading.skip_broken
+    made = ["--space", "my/space.yaml", "--recipe", "my/recipe.yaml"]
     return (
-        f"supernet plan {data}{minutes} -o my; then supernet train {data} --space my/space.yaml "
-        "--recipe my/recipe.yaml"
+        f"supernet plan {shlex.join(asked)} -o my; "
+        f"then supernet train {shlex.join([*data, *read, *made])}"
     )
 
 
