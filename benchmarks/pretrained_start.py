@@ -6,8 +6,8 @@ FOLDER holds a folder of pictures for each class. EfficientNet-Lite0 is put into
 input sizes. Accuracies are of held-out pictures, recalibrated: the largest subnet at the
 largest size, the smallest at the smallest, and the mean of random ones, always the same. Rows:
 as published, with channels sorted, with norms adapted, then sorted by weights as well, and with
-both (sorted by variance, which is what a training begins with);
-and after so many epochs of the recipe `from_pretrained`, with its seconds, then also of the test
+both (sorted by variance, which is what a training begins with); and after so many epochs of the
+recipe `from_pretrained`, with its seconds, then also of the test
 pictures, if the folder has some.
 
 Writes `benchmarks/results/pretrained_start_<hardware>_<date>.json`.

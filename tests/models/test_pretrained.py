@@ -20,6 +20,7 @@ from torchvision import models
 from supernet.data import Dataset, ImageSet
 from supernet.data.images import Views
 from supernet.errors import ConfigError, DataError, FileFormatError, MissingPackageError
+from supernet.evaluate import Evaluator
 from supernet.models import (
     Supernet,
     extract,
@@ -55,6 +56,7 @@ from supernet.train import Phase, Recipe
 from supernet.workflow.start import (
     SPACES,
     absolute_sources,
+    begin_from,
     normalisation_at,
     normalised,
     start_from,
@@ -279,6 +281,34 @@ def test_a_classifier_of_imagenet_keeps_the_classes_that_are_named_by_wordnet(tm
         torch.testing.assert_close(supernet(image), expected, rtol=1e-4, atol=1e-4)
     for others in ((), ("tench", "gas pump", "church"), (*ids[:2], "church")):
         assert not start_from(Supernet(space), source, classes=others).classifier
+
+
+def test_a_training_begins_with_the_network_that_was_published(tmp_path: Path):
+    """Recalibrated, as every subnet is; its statistics were those of other images."""
+    network = shaken(models.mobilenet_v2(num_classes=3))
+    torch.save(network.state_dict(), tmp_path / "a.pth")
+    source = f"torchvision:mobilenet_v2={tmp_path / 'a.pth'}"
+    pixels = np.random.default_rng(0).integers(0, 255, (60, 64, 64, 3), dtype=np.uint8)
+    images = ImageSet(pixels, np.arange(60) % 3)
+    views = Views(mean=(0.5,) * 3, std=(0.2,) * 3)
+    dataset = Dataset(
+        name="a", classes=tuple("abc"), train=images, holdout=images, test=images, views=views
+    )
+    space = replace(load_space("mobilenet_v2"), resolutions=(64,), num_classes=3)
+    found = {}
+    for begin in (start_from, begin_from):
+        supernet = Supernet(space)
+        if begin is start_from:
+            start_from(supernet, source)
+        else:
+            begin_from(supernet, source, dataset)
+        evaluator = Evaluator(supernet, dataset)
+        largest = evaluator.network(supernet.largest)
+        found[begin] = evaluator.logits(largest, 64, "holdout")
+    expected = evaluator.logits(network, 64, "holdout")
+    size = expected.abs().max()
+    assert (found[start_from] - expected).abs().max() > 0.1 * size
+    assert (found[begin_from] - expected).abs().max() < 1e-3 * size
 
 
 @pytest.fixture
