@@ -36,8 +36,12 @@ class Teachers:
         self._supernet, self._views, self._classes = supernet, dataset.views, dataset.classes
         self.path = folder / "teacher.safetensors"
         first = recipe.phases[0].elastic
-        self.at_start = bool(recipe.init) and first != Elastic(resolution=first.resolution)
-        """Whether the largest subnet is kept before the first phase, not after it."""
+        wanted = any(phase.distill and phase.teacher == "frozen" for phase in recipe.phases)
+        trained_first = not recipe.init or first == Elastic(resolution=first.resolution)
+        self.at_start = wanted and not trained_first
+        """Whether the largest subnet is kept before the first phase."""
+        self.after_first = wanted and trained_first
+        """Whether it is kept after the first phase."""
         self._frozen: nn.Module | None = None
         self._foreign: dict[str, nn.Module] = {}
 
@@ -53,7 +57,7 @@ class Teachers:
         Raises:
             FileFormatError: it is gone or damaged.
         """
-        if past_first_phase or self.at_start:
+        if self.at_start or (self.after_first and past_first_phase):
             load_weights(self.path, self.keep())
 
     def get(self, phase: Phase, device: torch.device) -> nn.Module | None:

@@ -295,7 +295,7 @@ class Trainer:
             raw = {name: value.clone() for name, value in self.supernet.state_dict().items()}
         with self._average.in_place() if self._average else nullcontext():
             if self.step == stretch.end:
-                if stretch.start == 0 and not self._teachers.at_start:
+                if stretch.start == 0 and self._teachers.after_first:
                     self._keep_teacher()
                 if self._processes.is_main:
                     record |= self._after_phase(stretch.phase)

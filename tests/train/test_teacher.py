@@ -126,3 +126,19 @@ def test_with_weights_to_start_from_the_frozen_teacher_is_their_largest_subnet(
             assert torch.equal(value, expected[name]), name
     resumed = Trainer(Supernet(space), dataset, recipe, folder=tmp_path)
     resumed.resume(list_checkpoints(tmp_path / "checkpoints")[-1])
+
+
+@pytest.mark.parametrize("init", ["", "somewhere"])
+def test_no_teacher_is_kept_where_no_phase_has_a_frozen_one(
+    tmp_path: Path, space: Space, dataset: Dataset, init: str
+):
+    phase = replace(
+        taught_by("frozen", "somewhere").phases[0],
+        teacher="in_place",
+        subnets=("largest", "random"),
+    )
+    recipe = Recipe(name="own", batch_size=32, phases=(phase,), init=init)
+    Trainer(Supernet(space), dataset, recipe, folder=tmp_path).train()
+    (checkpoint,) = list_checkpoints(tmp_path / "checkpoints")
+    assert not (tmp_path / "checkpoints" / "teacher.safetensors").exists()
+    Trainer(Supernet(space), dataset, recipe, folder=tmp_path).resume(checkpoint)
