@@ -7,6 +7,8 @@ import torch
 from supernet.export.contract import Logits, OpenedModel, Sample
 from torch import nn
 
+from supernet.metrics import percent_true
+
 __all__ = ["Verification", "compared", "torch_logits", "verify"]
 
 _USUAL = 10.0  # logits of a trained network
@@ -74,7 +76,7 @@ def compared(found: Logits, expected: Logits, sample: Sample) -> Verification:
         images=len(sample.labels),
         max_abs_diff=difference,
         largest=float(np.abs(expected).max()),
-        top1=100 * float((best == sample.labels).mean()),
-        torch_top1=100 * float((wanted == sample.labels).mean()),
-        agreement=100 * float((best == wanted).mean()),
+        top1=percent_true(best == sample.labels),
+        torch_top1=percent_true(wanted == sample.labels),
+        agreement=percent_true(best == wanted),
     )

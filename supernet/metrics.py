@@ -1,9 +1,14 @@
-"""How well predictions agree with measurements."""
+"""How well predictions agree with measurements, and shares in percent."""
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["kendall_tau", "mean_absolute_percentage_error", "root_mean_square_error"]
+__all__ = [
+    "kendall_tau",
+    "mean_absolute_percentage_error",
+    "percent_true",
+    "root_mean_square_error",
+]
 
 Values = npt.NDArray[np.float64]
 
@@ -18,6 +23,11 @@ def kendall_tau(first: Values, second: Values) -> float:
     b = np.sign(np.subtract.outer(second, second))[upper]
     scale = np.sqrt(float((a != 0).sum()) * float((b != 0).sum()))
     return float((a * b).sum() / scale) if scale else 0.0
+
+
+def percent_true(values: npt.NDArray[np.bool_]) -> float:
+    """Share of the true ones in percent: 339 of 1,000 are 33.9, not 33.900000000000006."""
+    return 100.0 * int(np.count_nonzero(values)) / len(values)
 
 
 def mean_absolute_percentage_error(predicted: Values, measured: Values) -> float:

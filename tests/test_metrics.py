@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from supernet.metrics import (
     kendall_tau,
     mean_absolute_percentage_error,
+    percent_true,
     root_mean_square_error,
 )
 
@@ -49,3 +50,8 @@ def test_errors_worked_out_by_hand() -> None:
     predicted, measured = np.array([1.1, 1.8]), np.array([1.0, 2.0])
     assert mean_absolute_percentage_error(predicted, measured) == pytest.approx(10.0)
     assert root_mean_square_error(predicted, measured) == pytest.approx(math.sqrt(0.025))
+
+
+def test_a_share_in_percent_is_rounded_once() -> None:
+    assert percent_true(np.arange(1000) < 339) == 33.9
+    assert percent_true(np.array([True, False, False])) == 100 / 3

@@ -15,6 +15,7 @@ from supernet.export.int8.graphs import layers_of
 from supernet.export.int8.quantised import quantised
 from supernet.export.int8.ranges import METHODS, Ranges, measured_ranges
 
+from supernet.metrics import percent_true
 from supernet.progress import Progress, silent
 
 __all__ = ["Chooser", "Int8Report", "Trial", "Way"]
@@ -226,7 +227,7 @@ class Chooser:
 
     def _top1(self, logits: Logits) -> float:
         labels = self._expected.argmax(axis=1) if self._labels is None else self._labels
-        return 100 * float((logits.argmax(axis=1) == labels).mean())
+        return percent_true(logits.argmax(axis=1) == labels)
 
 
 def _divergence(trial: Trial) -> float:

@@ -10,13 +10,12 @@ from supernet.elastic.blocks import (
     ElasticConvBlock,
     ElasticLinear,
     ElasticMBConv,
-    ranked,
 )
 from supernet.elastic.conv import ElasticConv
 from supernet.elastic.form import Elastic
-from supernet.elastic.importance import Importance, importance
 from supernet.elastic.kernel import KernelTransform
 from supernet.elastic.norm import ElasticBatchNorm
+from supernet.elastic.ordering import Importance, importance, ranked
 from supernet.elastic.parts import (
     ElasticConvNorm,
     ElasticResidual,

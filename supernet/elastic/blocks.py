@@ -5,7 +5,6 @@ how much it ``reads`` of each, how much each ``varies`` that it writes, ``permut
 ``permute_output`` and ``sort_inner`` for those that only it knows (`supernet.models.sorting`).
 """
 
-import itertools
 from collections.abc import Callable, Sequence
 
 import torch
@@ -15,8 +14,8 @@ from torch import Tensor, nn
 from supernet.elastic.activation import make_activation
 from supernet.elastic.conv import ElasticConv
 from supernet.elastic.form import Elastic
-from supernet.elastic.importance import Importance, importance
 from supernet.elastic.norm import ElasticBatchNorm
+from supernet.elastic.ordering import Importance, importance, ranked
 from supernet.elastic.parts import (
     ElasticConvNorm,
     ElasticResidual,
@@ -32,21 +31,7 @@ __all__ = [
     "ElasticConvBlock",
     "ElasticLinear",
     "ElasticMBConv",
-    "ranked",
 ]
-
-
-def ranked(worth: Tensor, widths: Sequence[int]) -> Tensor:
-    """Channels by falling importance within the bands that `widths` cut, shape ``(C,)``.
-
-    The first ``widths[-1]`` channels stay among themselves, and so do those up to the
-    next larger width: what subnets of these widths compute does not change.
-    """
-    cuts = sorted({0, len(worth), *(w for w in widths if w < len(worth))})
-    bands = [
-        start + worth[start:end].argsort(descending=True) for start, end in itertools.pairwise(cuts)
-    ]
-    return torch.cat(bands)
 
 
 def _pads_same(operators: Sequence[Operator]) -> bool:

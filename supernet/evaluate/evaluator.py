@@ -15,6 +15,7 @@ from supernet.evaluate.fold import fold_norms
 from supernet.evaluate.norms import recalibrate
 from supernet.evaluate.task import CALIBRATION_IMAGES, Evaluation, EvaluationTask, Split
 from supernet.memory import keep_freed_memory
+from supernet.metrics import percent_true
 from supernet.models import Network, Supernet, extract
 from supernet.space import Subnet
 
@@ -200,8 +201,7 @@ class Evaluator:
 
 def percent(logits: Tensor, labels: npt.NDArray[np.int64]) -> float:
     """Share of images whose largest logit is at their label, in percent."""
-    hits = logits.argmax(dim=1).numpy() == labels
-    return 100.0 * float(hits.mean())
+    return percent_true(logits.argmax(dim=1).numpy() == labels)
 
 
 def images_at_once(resolution: int, most: int = _BATCH_SIZE) -> int:

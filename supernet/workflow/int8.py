@@ -10,6 +10,7 @@ from supernet.export.int8.choosing import divergence
 from supernet.export.int8.graphs import prepared
 from supernet.export.int8.quantised import quantised
 from supernet.export.int8.ranges import images_of, measured_ranges
+from supernet.metrics import percent_true
 from supernet.space import Subnet, operators
 
 __all__ = ["int8_score"]
@@ -57,4 +58,4 @@ def _score(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> Sc
     shifted = logits - logits.max(axis=1, keepdims=True)
     logs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     loss = -logs[np.arange(len(labels)), labels].mean()
-    return Score(100 * float((logits.argmax(axis=1) == labels).mean()), float(loss))
+    return Score(percent_true(logits.argmax(axis=1) == labels), float(loss))

@@ -18,6 +18,8 @@ def evaluator(supernet: Supernet, dataset: Dataset) -> Evaluator:
 def test_percent_counts_hits() -> None:
     logits = torch.tensor([[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]])
     assert percent(logits, np.array([1, 1, 1])) == pytest.approx(200 / 3)
+    labels = np.arange(1000) % 3  # all of class 0, of which there are 334
+    assert percent(torch.eye(3)[np.zeros(1000, int)], labels) == 33.4
 
 
 def test_a_network_is_recalibrated_on_whole_batches_of_training_images(
