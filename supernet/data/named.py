@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from supernet.data._torchvision import open_half
 from supernet.data.catalogue import NAMED, NamedSet
-from supernet.data.decoding import Square
+from supernet.data.decoding import Square, square_of
 from supernet.data.folder import PHOTOGRAPHS, photograph_views, stored_side
 from supernet.data.images import Dataset, ImageSet, Views, hold_out
 from supernet.data.store import Stored, decoded
@@ -57,7 +57,7 @@ def load_named(
         StorageError: the disk refuses it.
     """
     info = NAMED[name]
-    square = None if info.pixels else _square(resolution, reading)
+    square = None if info.pixels else square_of(stored_side(resolution), reading)
     train, test = (_half(info, square, half, progress) for half in ("train", "test"))
     rest, held = hold_out(train.images, holdout_share, seed)
     return Dataset(
@@ -69,11 +69,6 @@ def load_named(
         views=_views(info, train, reading),
         reading=replace(reading, looked=True),
     )
-
-
-def _square(resolution: int, reading: Reading) -> Square:
-    """Of photographs."""
-    return Square(side=stored_side(resolution), fit=reading.fit, whole=reading.whole)
 
 
 @dataclass(frozen=True, slots=True)

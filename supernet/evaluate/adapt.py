@@ -20,8 +20,8 @@ def adapt_norms(evaluator: Evaluator) -> None:
     network that was trained.
 
     Args:
-        evaluator: of the supernet, which is changed in place, and of the images. Sizes are as
-            far apart as the statistics that they have, so the middle one is taken.
+        evaluator: of the supernet, which is changed in place, and of the images. Statistics
+            differ between input sizes; those at the middle one are taken.
     """
     supernet = evaluator.supernet
     sizes = supernet.space.resolutions
