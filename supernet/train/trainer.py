@@ -1,7 +1,5 @@
 """The training engine: phases of a recipe, step by step, resumable at any checkpoint."""
 
-import json
-import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +15,6 @@ from supernet.data import Dataset
 from supernet.elastic import ElasticBatchNorm
 from supernet.errors import ConfigError, TrainingError
 from supernet.evaluate import Evaluator
-from supernet.files import append_line, write_text
 from supernet.latency import LatencyPredictor
 from supernet.memory import keep_freed_memory
 from supernet.models import Network, Supernet, load_weights, save_weights, sort_channels
@@ -26,12 +23,12 @@ from supernet.space import decode
 from supernet.train.architecture.phase import ArchitecturePhase
 from supernet.train.batches import Batches
 from supernet.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from supernet.train.events import event_writer
 from supernet.train.finite import diverged, first_not_finite
 from supernet.train.optimize import Average, Optimizer
 from supernet.train.precision import at_precision
 from supernet.train.processes import Processes
 from supernet.train.recipe import Phase, Recipe
+from supernet.train.records import Records
 from supernet.train.sampling import phase_genes
 from supernet.train.schedule import Stretch, plan
 from supernet.train.step import Step
@@ -41,7 +38,6 @@ __all__ = ["Trainer"]
 
 _CHECK_EVERY = 20  # steps between looks at the loss, each of which waits for the device
 _MOST_SKIPPED = 50  # steps in a row
-_METRICS, _ARCHITECTURE = "metrics.jsonl", "architecture.jsonl"
 
 
 class Trainer:
@@ -92,7 +88,7 @@ class Trainer:
         self._progress = progress
         self._after_phase = after_phase or (lambda phase: {})
         self._after_epoch = after_epoch or (lambda record: {})
-        self._write_events = event_writer(folder)
+        self._records = Records(folder)
         self.batches = Batches(
             dataset,
             batch_size=recipe.batch_size,
@@ -163,8 +159,7 @@ class Trainer:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         if self._processes.is_main:
-            for name in (_METRICS, _ARCHITECTURE):
-                self._trim(name)
+            self._records.trim(self.step)
         try:
             with _repeatable():
                 for stretch in self._stretches:
@@ -303,11 +298,7 @@ class Trainer:
                 record |= self._after_epoch(record)
             self.supernet.train()
             if self._processes.is_main:
-                append_line(self.folder / _METRICS, json.dumps(record))
-                if search:
-                    learned = {"step": self.step, "epoch": record["epoch"], **search.record()}
-                    append_line(self.folder / _ARCHITECTURE, json.dumps(learned))
-                self._write_events(record)
+                self._records.add(record, search.record() if search else None)
                 state = Checkpoint(
                     step=self.step,
                     weights=self.supernet.state_dict(),
@@ -360,27 +351,11 @@ class Trainer:
         genes = phase_genes(self.supernet.space, stretch.phase, self.seed, step)
         return f", subnet {decode(self.supernet.space, genes)[0]}"
 
-    def _trim(self, name: str) -> None:
-        """Remove what was noted after the checkpoint, or before there was one."""
-        path = self.folder / name
-        if not path.exists():
-            return
-        lines = path.read_text().splitlines()
-        kept = [line for line in lines if _step_of(line) <= self.step]
-        write_text(path, "".join(line + "\n" for line in kept))
-
 
 def _finite_mean(losses: Tensor) -> float | None:
     """The mean of those that are finite; None where none is."""
     finite = losses[torch.isfinite(losses)]
     return float(finite.mean()) if len(finite) else None
-
-
-def _step_of(line: str) -> float:
-    try:
-        return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):  # a line cut short by a crash
-        return math.inf
 
 
 def _most(counts: Sequence[int]) -> int:
