@@ -1,5 +1,6 @@
 """ImageNet's thousand classes: networks trained on them know classes that are named alike."""
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
@@ -17,14 +18,32 @@ def _numbers() -> dict[str, int]:
     return {name: number for number, name in enumerate(text.split())}
 
 
+@cache
+def _words() -> dict[str, int]:
+    """The words of the classes, as torchvision has them, where a word is of one class alone."""
+    from torchvision.models import MobileNet_V2_Weights  # a second to import
+
+    words = [_plain(word) for word in MobileNet_V2_Weights.IMAGENET1K_V1.meta["categories"]]
+    times = Counter(words)
+    return {word: number for number, word in enumerate(words) if times[word] == 1}
+
+
+def _plain(word: str) -> str:
+    return " ".join(word.lower().replace("_", " ").replace("-", " ").split())
+
+
 def imagenet_outputs(classes: Sequence[str]) -> list[int]:
     """The outputs of a network of all thousand that are these classes.
 
     Args:
-        classes: names; empty is returned unless all of them are WordNet ids of ImageNet.
+        classes: names. Empty is returned unless all of them are WordNet ids of ImageNet, or all
+            are words for its classes, such as ``golf ball`` (``Golf_ball`` is the same).
     """
     known = _numbers()
-    return [known[name] for name in classes] if all(name in known for name in classes) else []
+    if not all(name in known for name in classes):
+        known, classes = _words(), [_plain(name) for name in classes]
+    outputs = [known[name] for name in classes if name in known]
+    return outputs if len(set(outputs)) == len(classes) else []
 
 
 @torch.no_grad()

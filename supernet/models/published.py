@@ -100,7 +100,7 @@ def open_network(
             weights, ``torchvision:NAME=FILE`` or ``timm:NAME=FILE`` for a state_dict of your
             own (``torch.save`` or safetensors), with as many classes as it has.
         num_classes: refuse a network with another number of outputs; any when None.
-        classes: names of the classes to tell apart; where all are WordNet ids of ImageNet, a
+        classes: names of the classes to tell apart; where all are ImageNet's, a
             network of its thousand classes keeps the outputs of these alone, in this order.
         progress: told about a download.
 

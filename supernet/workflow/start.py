@@ -49,7 +49,7 @@ def start_from(
             largest subnet), a run folder, or a weights file (both of the same space; the
             number of classes may differ).
         progress: told about a download, and what was taken.
-        classes: names of the supernet's classes; where all are WordNet ids of ImageNet, it also
+        classes: names of the supernet's classes; where all are ImageNet's, it also
             takes their part of the classifier of a published network of all thousand.
 
     Raises:

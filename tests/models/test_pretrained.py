@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
-from torchvision import models
+from torchvision import datasets, models
 
 from supernet.data import Dataset, ImageSet
 from supernet.data.images import Views
@@ -279,8 +279,21 @@ def test_a_classifier_of_imagenet_keeps_the_classes_that_are_named_by_wordnet(tm
     with torch.inference_mode():
         expected = network(image)[:, [701, 0, 497]]
         torch.testing.assert_close(supernet(image), expected, rtol=1e-4, atol=1e-4)
-    for others in ((), ("tench", "gas pump", "church"), (*ids[:2], "church")):
+    for others in (
+        (),
+        ("tench", "dog", "church"),
+        (*ids[:2], "church"),
+        ("tench", "Tench", "church"),
+    ):
         assert not start_from(Supernet(space), source, classes=others).classifier
+
+
+def test_classes_of_imagenet_are_known_by_their_words_too():
+    # 574 and 566: https://github.com/fastai/imagenette
+    ids, words = zip(*datasets.Imagenette._WNID_TO_CLASS.items())
+    assert imagenet_outputs([word[0] for word in words]) == imagenet_outputs(ids)
+    assert imagenet_outputs(["Golf_ball", "french-horn"]) == [574, 566]
+    assert imagenet_outputs(["cardigan", "tench"]) == []  # a jacket, and a dog
 
 
 def test_a_training_begins_with_the_network_that_was_published(tmp_path: Path):
