@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from supernet.blocks import parts_of, same_pads
 from supernet.errors import ConfigError
 from supernet.latency.kit.spec import Spec
 from supernet.space import Operator, Space, operators_of, total_macs, total_params
-from supernet.space.operator import round_channels, same_pads
+from supernet.space.operator import round_channels
 
 MBCONV: dict[str, Any] = {
     "op": "mbconv",
@@ -83,15 +84,14 @@ def test_the_padding_is_tensorflows(
 
 
 def test_an_operator_pads_each_direction_by_its_own_size() -> None:
-    assert Operator(**MBCONV).pads == (2, 2, 2, 2)
     same = Operator(**MBCONV, padding="same")
     assert (same.height, same.width) == (31, 32)
-    assert same.pads == (2, 1, 2, 2)
     assert (same.macs, same.params) == (Operator(**MBCONV).macs, Operator(**MBCONV).params)
     assert "padding" not in Operator(**MBCONV).as_dict()  # as in files from before
     assert Operator(**same.as_dict()) == same
-    assert Spec.of(same).pads == list(same.pads)
-    assert Spec.of(Operator(**MBCONV)).pads == [2, 2, 2, 2]
+    for made in (same, Spec.of(same)):
+        assert [part.pads for part in parts_of(made)] == [(0,) * 4, (2, 1, 2, 2), (0,) * 4]
+    assert parts_of(Operator(**MBCONV))[1].pads == (2, 2, 2, 2)
 
 
 def test_different_operators_have_different_signatures(any_space: Space) -> None:

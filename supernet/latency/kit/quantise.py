@@ -19,10 +19,10 @@ from supernet.latency.kit.proto import Graph, Node
 __all__ = ["quantised"]
 
 _INTEGER = {"Conv", "Gemm", "Add", "Mul", "Sigmoid", "AveragePool", "MaxPool"}
-_INTEGER |= {"HardSwish", "HardSigmoid", "ReduceMean"}
+_INTEGER |= {"HardSwish", "HardSigmoid", "ReduceMean", "Flatten"}
 _GATES = {"HardSwish", "HardSigmoid"}
 _IN_RANGE = {"Relu", "Clip"}  # become the lower and upper end of a range
-_SAME_SCALE = {"AveragePool", "MaxPool"}
+_SAME_SCALE = {"AveragePool", "MaxPool", "Flatten"}
 _WITH_WEIGHTS = {"Conv", "Gemm"}
 _GATE = {
     "gate_three": np.array(255, np.uint8),

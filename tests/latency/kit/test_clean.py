@@ -23,8 +23,8 @@ SHIPPED = [
     ROOT / "supernet/errors.py",
     *(
         path
-        for folder in ("backends", "kit")
-        for path in sorted((ROOT / "supernet/latency" / folder).glob("*.py"))
+        for folder in ("blocks", "latency/backends", "latency/kit")
+        for path in sorted((ROOT / "supernet" / folder).glob("*.py"))
         if path.name != "torch.py"
     ),
 ]
