@@ -111,12 +111,14 @@ class Operator:
         ]
         if not problems and min(self.in_channels, self.out_channels, self.stride) < 1:
             problems.append("in_channels, out_channels and stride must be at least 1")
-        if not problems and self.op not in OPERATOR_KINDS:
-            known = ", ".join(OPERATOR_KINDS)
-            problems.append(f"op: must be one of {known}; found {self.op!r}")
         if not problems and (not self._kernels_fit() or self.height < 1 or self.width < 1):
             problems.append("kernel must be odd, height and width at least 1")
-        problems = problems or [*self._unfit(), *self._unfit_shortcut()]
+        if self.op in OPERATOR_KINDS:
+            problems += [*self._unfit(), *self._unfit_shortcut()]
+        else:
+            known = ", ".join(OPERATOR_KINDS)
+            problems.append(f"op: must be one of {known}; found {self.op!r}")
+        problems = problems or self._unfit_parts()
         if problems:
             raise ConfigError(problems)
 
@@ -144,7 +146,7 @@ class Operator:
             problems.append(f"se: op {op!r} has no squeeze-excite")
         if self.padding == "same" and kind is None:
             problems.append(f"padding: op {op!r} has none")
-        return problems or self._unfit_parts()
+        return problems
 
     def _unfit_parts(self) -> list[str]:
         """What its convolutions cannot do."""

@@ -30,6 +30,9 @@ CONV = replace(LARGE, op="conv", mid_channels=0, kernel=3, act="relu6")
 STEM = replace(CONV, in_channels=3, stride=2, se=0, shortcut="none", height=9, width=9)
 BOTTLENECK = replace(LARGE, op="bottleneck", se=0, act="relu", height=7, width=7)
 GROUPED = replace(BOTTLENECK, groups=6)
+UIB = replace(LARGE, op="uib", start=5, act="relu")
+FUSED = replace(LARGE, op="fused", act="relu")
+TWICE = replace(FUSED, op="fused_act")
 NARROW: dict[str, Any] = {"in_channels": 8, "out_channels": 8}
 # operators that one block becomes in turn
 FAMILIES: dict[str, list[Operator]] = {
@@ -60,6 +63,23 @@ FAMILIES: dict[str, list[Operator]] = {
         replace(BOTTLENECK, stride=2, out_channels=8, mid_channels=24, shortcut="project_norm"),
     ],
     "groups": [GROUPED, replace(GROUPED, mid_channels=24, groups=3, kernel=3)],
+    "universal bottleneck": [
+        UIB,
+        replace(UIB, start=5, kernel=0, se=8),
+        replace(UIB, start=0, mid_channels=32, se=0),
+        replace(UIB, start=0, kernel=0, shortcut="none", **NARROW),
+        replace(UIB, start=3, in_channels=8, shortcut="none"),
+    ],
+    "universal bottleneck of stride 2": [
+        replace(UIB, stride=2, shortcut="none", height=7),
+        replace(UIB, stride=2, start=0, kernel=3, shortcut="none", height=7),
+    ],
+    "universal bottleneck whose first convolution has the stride": [
+        replace(UIB, stride=2, shortcut="none", kernel=0),
+        replace(UIB, stride=2, shortcut="none", kernel=0, start=3),
+    ],
+    "fused": [FUSED, replace(FUSED, stride=1, kernel=3, mid_channels=24, se=8, **NARROW)],
+    "fused, activated twice": [TWICE, replace(TWICE, se=0)],
 }
 
 

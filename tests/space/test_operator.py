@@ -10,7 +10,7 @@ from supernet.blocks import parts_of, same_pads
 from supernet.errors import ConfigError
 from supernet.latency.kit.spec import Spec
 from supernet.space import Operator, Space, operators_of, total_macs, total_params
-from supernet.space.operator import round_channels
+from supernet.space.operator import OPERATOR_KINDS, round_channels
 
 MBCONV: dict[str, Any] = {
     "op": "mbconv",
@@ -123,6 +123,13 @@ def test_different_operators_have_different_signatures(any_space: Space) -> None
         (
             {"op": "bottleneck", "se": 0, "groups": 5},
             "groups: 5 do not divide the 48 middle channels",
+        ),
+        ({"op": "mbcon"}, f"op: must be one of {', '.join(OPERATOR_KINDS)}; found 'mbcon'"),
+        ({"start": 3}, "kernel must be odd, height and width at least 1"),
+        ({"kernel": 0}, "kernel must be odd, height and width at least 1"),
+        (
+            {"op": "uib", "kernel": 0},
+            "stride: 2 needs a convolution to stand in (kernel 0, start 0)",
         ),
         ({"groups": 2}, "groups: 2 does not fit op 'mbconv'"),
         ({"op": "bottleneck"}, "se: op 'bottleneck' has no squeeze-excite"),
