@@ -168,10 +168,10 @@ class Stage:
 
     def __post_init__(self) -> None:
         problems = _kind_problems("block", self.block, tuple(KINDS))
-        known, optional = not problems, set(self.block) <= set(STARTING)
+        known = not problems
         problems += _choice_problems("width", self.width, 1, 4096)
         problems += _choice_problems("depth", self.depth, 1, 32)
-        problems += _choice_problems("kernel", self.kernel, 0 if optional else 1, 15, odd=True)
+        problems += _choice_problems("kernel", self.kernel, 0, 15, odd=True)
         problems += _choice_problems("start", self.start, 0, 15, odd=True)
         problems += _choice_problems("expand", self.expand, 0.01, 16)
         problems += _choice_problems("stride", [self.stride], 1, 4)
@@ -200,8 +200,10 @@ class Stage:
         return problems
 
     def _unfit_start(self) -> list[str]:
+        kinds = " or ".join(STARTING)
+        if 0 in self.kernel and not set(self.block) <= set(STARTING):
+            return [f"kernel: 0 needs block {kinds} alone, found {list(self.block)}"]
         if self.start != (0,) and not set(self.block) & set(STARTING):
-            kinds = " or ".join(STARTING)
             return [f"start: needs block {kinds}, found {list(self.block)}"]
         if self.stride > 1 and not any((*self.kernel, *self.start)):
             return [
