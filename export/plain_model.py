@@ -31,11 +31,15 @@ class Pixels(nn.Module):
 
 
 class GlobalMean(nn.Module):
-    """The mean over rows and columns."""
+    """The mean over rows and columns, as a single pixel where it is kept."""
+
+    def __init__(self, keep: bool = False) -> None:
+        super().__init__()
+        self.keep = keep
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` to ``(N, C)``."""
-        return x.mean((2, 3))
+        return x.mean((2, 3), keepdim=self.keep)
 
 
 class Gate(nn.Module):
@@ -88,6 +92,7 @@ LAYERS: dict[str, Callable[..., nn.Module]] = {
         kernel, stride, padding, ceil_mode=ceil, count_include_pad=False
     ),
     "mean": GlobalMean,
+    "flatten": nn.Flatten,
     "linear": nn.Linear,
     "softmax": lambda: nn.Softmax(1),
 }

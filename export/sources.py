@@ -78,8 +78,13 @@ class _Gate(nn.Module):
 
 
 class _Mean(nn.Module):
+    def __init__(self, keep: bool) -> None:
+        super().__init__()
+        self.keep = keep
+
     def forward(self, x: Tensor) -> Tensor:
-        return x.mean((2, 3), keepdim=True).flatten(1)
+        pixel = x.mean((2, 3), keepdim=True)
+        return pixel if self.keep else pixel.flatten(1)
 
 
 def spelled_out(source: Source) -> Source:
@@ -90,5 +95,5 @@ def spelled_out(source: Source) -> Source:
             if isinstance(child, SqueezeExcite):
                 setattr(parent, name, _Gate(child))
             elif isinstance(child, Pool):
-                setattr(parent, name, _Mean())
+                setattr(parent, name, _Mean(child.keep))
     return replace(source, network=network)

@@ -99,8 +99,16 @@ def mixed_space() -> Space:
                 block=("bottleneck",), width=(32,), depth=(1, 2), kernel=(3, 5),
                 expand=(0.5, 1.0), group_width=8, shortcut=("none", "project"),
             ),
+            Stage(
+                block=("fused", "fused_act", "uib"), width=(24, 32), depth=(1, 2),
+                kernel=(3, 5), start=(0, 3), expand=(1.5, 2.0), se=(0.0, 0.25),
+            ),
+            Stage(
+                block=("uib",), width=(24, 32), depth=(1, 2), kernel=(0, 3, 5), start=(0, 3),
+                expand=(1.0, 2.0), stride=2, act="hard_swish",
+            ),
         ),
-        head=Head(expand=1.5, features=(16, 24), act="hard_swish"),
+        head=Head(expand=1.5, features=(16, 24), features_norm=True, act="hard_swish"),
         kernel_transform="crop",
         num_classes=5,
     )  # fmt: skip

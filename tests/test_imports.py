@@ -24,6 +24,7 @@ LEVELS = (
     ("elastic",),
     ("space",),
     (
+        "blocks",
         "children",
         "errors",
         "fetch",

@@ -28,11 +28,10 @@ from torch import nn
 
 from supernet.errors import ExportError, FileFormatError
 from supernet.models import (
-    Bottleneck,
+    Chain,
     ConvBlock,
     ConvNorm,
     Linear,
-    MBConv,
     Network,
     Pool,
     SamePad,
@@ -173,7 +172,7 @@ def _steps(module: nn.Module | None) -> Iterator[Layer]:
     match module:
         case None | nn.Identity():
             return
-        case MBConv() | Bottleneck() | ConvBlock():
+        case Chain() | ConvBlock():
             yield from _block(module)
         case ConvNorm():
             for part in (module.pad, module.conv, module.norm, module.act):
@@ -184,30 +183,29 @@ def _steps(module: nn.Module | None) -> Iterator[Layer]:
         case SqueezeExcite():
             yield ["gate", module.reduce.in_channels, module.reduce.out_channels]
         case Pool():
-            yield ["mean"]
+            yield ["mean", *[True] * module.keep]
         case Linear():
             linear = module.linear
+            yield from [["flatten"]] * module.flattens
             yield ["linear", linear.in_features, linear.out_features, linear.bias is not None]
             yield from _steps(module.act)
         case _:
             yield _leaf(module)
 
 
-def _block(block: MBConv | Bottleneck | ConvBlock) -> Iterator[Layer]:
+def _block(block: Chain | ConvBlock) -> Iterator[Layer]:
     parts: tuple[nn.Module | None, ...]
-    match block:
-        case MBConv():
-            parts = (block.expand, block.depthwise, block.se, block.project)
-        case Bottleneck():
-            parts = (block.reduce, block.conv, block.project)
-        case ConvBlock():
-            parts = (block.pad, block.conv, block.norm, block.act, block.se)
+    if isinstance(block, ConvBlock):
+        parts = (block.pad, block.conv, block.norm, block.act, block.se)
+    else:
+        *body, last = (block.get_submodule(name) for name in block.names)
+        parts = (*body, block.se, last)
     main = [step for part in parts for step in _steps(part)]
     if block.shortcut is None:
         yield from main
     else:
         yield ["residual", main, list(_steps(block.shortcut))]
-    if isinstance(block, Bottleneck):
+    if isinstance(block, Chain):
         yield from _steps(block.act)
 
 

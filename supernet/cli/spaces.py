@@ -14,7 +14,7 @@ from supernet.cli.output import print_json, print_table
 if TYPE_CHECKING:
     from supernet.space import Space, SpaceRanges, Stage, Stem
 
-_NUMBERS = ("width", "depth", "kernel", "expand", "stride")
+_NUMBERS = ("width", "depth", "start", "kernel", "expand", "stride")
 _KINDS = ("block", "act", "se", "shortcut", "shared", "group_width")
 _Cells = dict[str, str]
 """A row of the table by column; ``""`` is what the row is about."""
@@ -113,6 +113,7 @@ def _stages(stages: Sequence["Stage"]) -> Iterator[_Cells]:
             "": f"stage {number}",
             "width": _choices(stage.width),
             "depth": _choices(stage.depth),
+            "start": _choices(stage.start) if any(stage.start) else "",
             "kernel": _choices(stage.kernel),
             "expand": _choices(stage.expand) if set(stage.block) & set(EXPANDING) else "",
             "stride": str(stage.stride),

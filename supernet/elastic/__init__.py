@@ -6,10 +6,9 @@
 from supernet.elastic.activation import make_activation
 from supernet.elastic.blocks import (
     ElasticBlock,
-    ElasticBottleneck,
+    ElasticChain,
     ElasticConvBlock,
     ElasticLinear,
-    ElasticMBConv,
 )
 from supernet.elastic.conv import ElasticConv
 from supernet.elastic.form import Elastic
@@ -27,12 +26,11 @@ __all__ = [
     "Elastic",
     "ElasticBatchNorm",
     "ElasticBlock",
-    "ElasticBottleneck",
+    "ElasticChain",
     "ElasticConv",
     "ElasticConvBlock",
     "ElasticConvNorm",
     "ElasticLinear",
-    "ElasticMBConv",
     "ElasticResidual",
     "ElasticShortcut",
     "ElasticSqueezeExcite",

@@ -2,8 +2,6 @@
 
 from torch import nn
 
-from supernet.space.operator import Activation
-
 __all__ = ["make_activation"]
 
 _MODULES: dict[str, type[nn.Module]] = {
@@ -14,6 +12,6 @@ _MODULES: dict[str, type[nn.Module]] = {
 }
 
 
-def make_activation(name: Activation) -> nn.Module:
+def make_activation(name: str) -> nn.Module:
     """The module of an activation; in place, since its input is never used again."""
     return nn.Identity() if name == "none" else _MODULES[name](inplace=True)

@@ -5,12 +5,14 @@ how much it ``reads`` of each, how much each ``varies`` that it writes, ``permut
 ``permute_output`` and ``sort_inner`` for those that only it knows (`supernet.models.sorting`).
 """
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from supernet.blocks import KINDS, Part, parts_of
 from supernet.elastic.activation import make_activation
 from supernet.elastic.conv import ElasticConv
 from supernet.elastic.form import Elastic
@@ -27,16 +29,10 @@ from supernet.space import Operator
 
 __all__ = [
     "ElasticBlock",
-    "ElasticBottleneck",
+    "ElasticChain",
     "ElasticConvBlock",
     "ElasticLinear",
-    "ElasticMBConv",
 ]
-
-
-def _pads_same(operators: Sequence[Operator]) -> bool:
-    """Whether any pads so; those with kernel 1, which need no padding, never do."""
-    return any(operator.padding == "same" for operator in operators)
 
 
 def _widest(operators: Sequence[Operator], field: str) -> int:
@@ -57,7 +53,7 @@ class ElasticConvBlock(ElasticResidual):
             after,
             kernels=[operator.kernel for operator in operators],
             stride=operators[0].stride,
-            same=_pads_same(operators),
+            same=any(operator.padding == "same" for operator in operators),
             learned=learned,
         )
         self.norm = ElasticBatchNorm(after, momentum=momentum, eps=eps)
@@ -108,193 +104,119 @@ class ElasticConvBlock(ElasticResidual):
             self.se.sort()
 
 
-class ElasticMBConv(ElasticResidual):
-    """Inverted bottleneck (arXiv:1801.04381) of elastic widths, kernel, squeeze-excite."""
+class ElasticChain(ElasticResidual):
+    """A block of several convolutions, as its kind says (`supernet.blocks`)."""
 
     def __init__(
         self, operators: Sequence[Operator], *, momentum: float, eps: float, learned: bool = True
     ) -> None:
-        """Hold the weights of all `operators` (of one op, ``mbconv`` or ``dsconv``)."""
+        """Hold the weights of all `operators` (of one kind of block)."""
         super().__init__()
-        before, after = _widest(operators, "in_channels"), _widest(operators, "out_channels")
-        mid, act = _widest(operators, "mid_channels"), operators[0].act
-        self.widths = _middle_widths(operators)
-        norm = _norms(momentum, eps)
-        self.expand = None
-        if operators[0].op == "mbconv":
-            self.expand = ElasticConvNorm(ElasticConv(before, mid), norm(mid), make_activation(act))
-        depthwise = ElasticConv(
-            mid,
-            mid,
-            kernels=[operator.kernel for operator in operators],
-            stride=operators[0].stride,
-            same=_pads_same(operators),
-            group_width=1,
-            learned=learned,
-        )
-        self.depthwise = ElasticConvNorm(depthwise, norm(mid), make_activation(act))
+        kind = KINDS[operators[0].op]
+        found = [part for operator in operators for part in parts_of(operator)]
+        names = [part.name for part in kind.parts(operators[0])]
+        self.forms = {n: forms for n in names if (forms := [p for p in found if p.name == n])}
+        *_, last = self.forms
         hidden = _widest(operators, "se")
-        self.se = ElasticSqueezeExcite(mid, hidden) if hidden else None
-        self.project = ElasticConvNorm(ElasticConv(mid, after), norm(after), nn.Identity())
+        self.se: ElasticSqueezeExcite | None = None
+        for name, forms in self.forms.items():
+            if name == last and hidden:
+                self.se = ElasticSqueezeExcite(_most(forms, "reads"), hidden)
+            setattr(self, name, _conv_norm(forms, momentum=momentum, eps=eps, learned=learned))
+        self.widths = _middle_widths(operators)
         self.make_shortcut(operators, momentum=momentum, eps=eps)
+        self.act = make_activation(operators[0].act) if kind.ends_in_act else None
+
+    def part(self, name: str) -> ElasticConvNorm:
+        """One of its convolutions."""
+        found: ElasticConvNorm = getattr(self, name)
+        return found
 
     def activate(self, operator: Operator) -> None:
         """Become `operator`."""
-        mid = operator.mid_channels
-        if self.expand is not None:
-            self.expand.activate(operator.in_channels, mid)
-        self.depthwise.activate(mid, mid, operator.kernel)
-        self.project.activate(mid, operator.out_channels)
+        parts = parts_of(operator)
+        for part in parts:
+            self.part(part.name).activate(part.reads, part.writes, part.kernel)
         self.activate_ends(operator)
+        self.form.append(tuple(part.name for part in parts))
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in, H, W)`` to ``(N, out, H / stride, W / stride)``."""
-        y = x if self.expand is None else self.expand(x)
-        return self.add_shortcut(x, self.project(self.gate(self.depthwise(y))))
+        y = x
+        *body, last = self.form[3]
+        for name in body:
+            y = getattr(self, name)(y)
+        y = self.add_shortcut(x, getattr(self, last)(self.gate(y)))
+        return y if self.act is None else self.act(y)
 
     def active_state(self) -> dict[str, Tensor]:
-        """State of the active form, named as in `supernet.models.MBConv`."""
-        own = prefixed(
-            expand=self.expand.active_state() if self.expand else {},
-            depthwise=self.depthwise.active_state(),
-            project=self.project.active_state(),
-        )
-        return own | self.ends_state()
+        """State of the active form, named as in `supernet.models.Chain`."""
+        own = {name: self.part(name).active_state() for name in self.form[3]}
+        return prefixed(**own) | self.ends_state()
 
     def reads(self, power: int = 1) -> Tensor:
-        """As `ElasticConv.reads`, of all; without an expansion of the projection behind."""
-        return _read_by_all(self.expand or self.project, self, power)
+        """As `ElasticConv.reads`, of all; of the first that mixes the channels."""
+        return _read_by_all(self.part(self._mixing[0]), self, power)
 
     def varies(self) -> Tensor:
         """Variance of the channels that it writes."""
-        return self.project.varies()
+        return self.part(self._mixing[-1]).varies()
 
     def permute_input(self, order: Tensor) -> None:
         """Read the channels in another order."""
-        if self.expand is not None:
-            self.expand.permute_input(order)
-        else:
-            self._permute_middle(order)
+        self._hand_on(None, self._mixing[0], order)
         _permute_shortcut_input(self, order)
 
     def permute_output(self, order: Tensor) -> None:
         """Write the channels in another order."""
-        self.project.permute_output(order)
+        self.part(self._mixing[-1]).permute_output(order)
         _permute_shortcut_output(self, order)
 
     def sort_inner(self, by: Importance, trained: int = 1) -> None:
-        """Order the middle channels, if this block makes them, and those of the gate."""
-        if self.expand is not None:
-            worth = importance(self.project, self.depthwise, by)
-            order = ranked(worth, self.widths[:trained])
-            self.expand.permute_output(order)
-            self._permute_middle(order)
+        """Order the channels between two convolutions that mix them, and those of the gate."""
+        names, widths = list(self.forms), self.widths[:trained]
+        for writer, reader in reversed([*itertools.pairwise(self._mixing)]):
+            before = names[names.index(reader) - 1]
+            worth = importance(self.part(reader), self.part(before), by)
+            unit = max(part.group_width for part in self.forms[before])
+            if unit > 1:  # whole groups move
+                groups = ranked(worth.view(-1, unit).sum(1), [width // unit for width in widths])
+                order = (groups[:, None] * unit + torch.arange(unit)).flatten()
+            else:
+                order = ranked(worth, widths)
+            self.part(writer).permute_output(order)
+            self._hand_on(writer, reader, order)
         if self.se is not None:
             self.se.sort()
 
-    def _permute_middle(self, order: Tensor) -> None:
-        self.depthwise.permute_output(order)
-        self.project.permute_input(order)
-        if self.se is not None:
+    @property
+    def _mixing(self) -> list[str]:
+        """Its convolutions whose outputs are made from all channels."""
+        return [name for name, forms in self.forms.items() if not any(p.group_width for p in forms)]
+
+    def _hand_on(self, writer: str | None, reader: str, order: Tensor) -> None:
+        """Another order of the channels behind `writer`, or of the input, up to `reader`."""
+        names = list(self.forms)
+        start = 0 if writer is None else names.index(writer) + 1
+        for name in names[start : names.index(reader)]:
+            self.part(name).permute_output(order)
+        self.part(reader).permute_input(order)
+        if self.se is not None and reader == names[-1]:
             self.se.permute(order)
-
-
-class ElasticBottleneck(ElasticResidual):
-    """Bottleneck of ResNet (arXiv:1512.03385) of elastic widths and kernel."""
-
-    def __init__(
-        self, operators: Sequence[Operator], *, momentum: float, eps: float, learned: bool = True
-    ) -> None:
-        """Hold the weights of all `operators` (of op ``bottleneck``)."""
-        super().__init__()
-        before, after = _widest(operators, "in_channels"), _widest(operators, "out_channels")
-        mid, act = _widest(operators, "mid_channels"), operators[0].act
-        self.widths = _middle_widths(operators)
-        grouped = _widest(operators, "groups") > 1
-        norm = _norms(momentum, eps)
-        self.reduce = ElasticConvNorm(ElasticConv(before, mid), norm(mid), make_activation(act))
-        middle = ElasticConv(
-            mid,
-            mid,
-            kernels=[operator.kernel for operator in operators],
-            stride=operators[0].stride,
-            same=_pads_same(operators),
-            group_width=operators[0].mid_channels // operators[0].groups if grouped else 0,
-            learned=learned,
-        )
-        self.conv = ElasticConvNorm(middle, norm(mid), make_activation(act))
-        self.se = None
-        self.project = ElasticConvNorm(ElasticConv(mid, after), norm(after), nn.Identity())
-        self.act = make_activation(act)
-        self.make_shortcut(operators, momentum=momentum, eps=eps)
-
-    def activate(self, operator: Operator) -> None:
-        """Become `operator`."""
-        mid = operator.mid_channels
-        self.reduce.activate(operator.in_channels, mid)
-        self.conv.activate(mid, mid, operator.kernel)
-        self.project.activate(mid, operator.out_channels)
-        self.activate_ends(operator)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(N, in, H, W)`` to ``(N, out, H / stride, W / stride)``."""
-        y = self.project(self.conv(self.reduce(x)))
-        out: Tensor = self.act(self.add_shortcut(x, y))
-        return out
-
-    def active_state(self) -> dict[str, Tensor]:
-        """State of the active form, named as in `supernet.models.Bottleneck`."""
-        own = prefixed(
-            reduce=self.reduce.active_state(),
-            conv=self.conv.active_state(),
-            project=self.project.active_state(),
-        )
-        return own | self.ends_state()
-
-    def reads(self, power: int = 1) -> Tensor:
-        """As `ElasticConv.reads`, of all that reads the channels."""
-        return _read_by_all(self.reduce, self, power)
-
-    def varies(self) -> Tensor:
-        """Variance of the channels that it writes."""
-        return self.project.varies()
-
-    def permute_input(self, order: Tensor) -> None:
-        """Read the channels in another order."""
-        self.reduce.permute_input(order)
-        _permute_shortcut_input(self, order)
-
-    def permute_output(self, order: Tensor) -> None:
-        """Write the channels in another order."""
-        self.project.permute_output(order)
-        _permute_shortcut_output(self, order)
-
-    def sort_inner(self, by: Importance, trained: int = 1) -> None:
-        """Order the channels on both sides of the middle convolution."""
-        widths, group_width = self.widths[:trained], self.conv.conv.group_width
-        after = importance(self.project, self.conv, by)
-        if group_width:  # whole groups move, on both sides alike
-            summed = after.view(-1, group_width).sum(1)
-            groups = ranked(summed, [width // group_width for width in widths])
-            order = (groups[:, None] * group_width + torch.arange(group_width)).flatten()
-            self.conv.permute_output(order)
-            self.project.permute_input(order)
-            self.reduce.permute_output(order)
-            return
-        order = ranked(after, widths)
-        self.conv.permute_output(order)
-        self.project.permute_input(order)
-        order = ranked(importance(self.conv, self.reduce, by), widths)
-        self.reduce.permute_output(order)
-        self.conv.permute_input(order)
 
 
 class ElasticLinear(Elastic):
     """A linear layer of which the leading inputs and outputs are used, with its activation."""
 
-    def __init__(self, operators: Sequence[Operator]) -> None:
-        """Hold the weights of all `operators` (of op ``linear``)."""
+    def __init__(self, operators: Sequence[Operator], *, flattens: bool = False) -> None:
+        """Hold the weights of all `operators` (of op ``linear``).
+
+        Args:
+            operators: that it becomes.
+            flattens: whether it reads single pixels, ``(N, in, 1, 1)``.
+        """
         super().__init__()
+        self.flattens = flattens
         before, after = _widest(operators, "in_channels"), _widest(operators, "out_channels")
         bias = operators[0].bias
         self.weight = nn.Parameter(torch.empty(after, before))
@@ -310,6 +232,7 @@ class ElasticLinear(Elastic):
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in)`` to ``(N, out)``."""
         inputs, outputs = self.form
+        x = x.flatten(1) if self.flattens else x
         bias = None if self.bias is None else self.bias[:outputs]
         weight = self.weight[:outputs, :inputs]
         if self.rounds:
@@ -347,12 +270,30 @@ class ElasticLinear(Elastic):
         """Nothing to order inside."""
 
 
-ElasticBlock = ElasticConvBlock | ElasticMBConv | ElasticBottleneck | ElasticLinear
+ElasticBlock = ElasticConvBlock | ElasticChain | ElasticLinear
 """What stands in a slot."""
 
 
-def _norms(momentum: float, eps: float) -> Callable[[int], ElasticBatchNorm]:
-    return lambda channels: ElasticBatchNorm(channels, momentum=momentum, eps=eps)
+def _conv_norm(
+    forms: Sequence[Part], *, momentum: float, eps: float, learned: bool
+) -> ElasticConvNorm:
+    """One convolution of a block, which holds the weights of all its forms."""
+    after = _most(forms, "writes")
+    conv = ElasticConv(
+        _most(forms, "reads"),
+        after,
+        kernels=[part.kernel for part in forms],
+        stride=forms[0].stride,
+        same=any(part.padding == "same" for part in forms),
+        group_width=_most(forms, "group_width"),
+        learned=learned,
+    )
+    norm = ElasticBatchNorm(after, momentum=momentum, eps=eps)
+    return ElasticConvNorm(conv, norm, make_activation(forms[0].act))
+
+
+def _most(forms: Sequence[Part], field: str) -> int:
+    return max(int(getattr(part, field)) for part in forms)
 
 
 def _middle_widths(operators: Sequence[Operator]) -> list[int]:

@@ -30,7 +30,7 @@ class ElasticConv(Elastic):
         group_width: channels of a group, which then has as many outputs as inputs; a
             narrower form has fewer groups. 1 is a depthwise convolution, 0 one group.
         bias: whether to add one.
-        same: whether to pad as `supernet.space.operator.same_pads` says, by half the kernel
+        same: whether to pad as `supernet.blocks.same_pads` says, by half the kernel
             otherwise.
         learned: whether smaller kernels have a learned transform.
     """

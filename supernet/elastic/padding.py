@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor
 
-from supernet.space.operator import same_pads
+from supernet.blocks import same_pads
 
 __all__ = ["least_pad", "missing_pads", "padded"]
 

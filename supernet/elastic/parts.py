@@ -171,7 +171,7 @@ class ElasticResidual(Elastic):
         self.form[:] = [operator.se > 0, identity, changes]
         if operator.se:
             assert self.se is not None
-            self.se.activate(operator.mid_channels or operator.out_channels, operator.se)
+            self.se.activate(operator.gated_channels, operator.se)
         if changes:
             assert self.shortcut is not None
             self.shortcut.activate(operator)
@@ -182,7 +182,7 @@ class ElasticResidual(Elastic):
 
     def add_shortcut(self, x: Tensor, y: Tensor) -> Tensor:
         """`y`, plus what the shortcut makes of `x`."""
-        _, identity, changes = self.form
+        _, identity, changes = self.form[:3]
         if self.drop_path and self.training and (identity or changes):
             kept = torch.rand(len(y), 1, 1, 1, device=y.device) >= self.drop_path
             y = y * (kept / (1 - self.drop_path)).to(y.dtype)
@@ -192,7 +192,7 @@ class ElasticResidual(Elastic):
 
     def ends_state(self) -> dict[str, Tensor]:
         """State of the active gate and shortcut."""
-        gated, _, changes = self.form
+        gated, _, changes = self.form[:3]
         return prefixed(
             se=self.se.active_state() if self.se and gated else {},
             shortcut=self.shortcut.active_state() if self.shortcut and changes else {},

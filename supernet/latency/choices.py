@@ -45,7 +45,7 @@ def choice_terms(operator: Operator) -> Iterator[Term]:
     family += f" s{o.stride} {o.act}" + " se" * (o.se > 0) + f" {o.shortcut}"
     family += f" g{o.groups}" * (o.groups > 1)
     pixels = o.out_height * o.out_width / _PIXELS
-    kernel, middle = f"{family} k{o.kernel}", f"{family} m{o.mid_channels}"
+    kernel, middle = f"{family} {o.kernels}", f"{family} m{o.mid_channels}"
     for name in (family, kernel, middle):
         yield Term(name, 1.0)
         yield Term(f"{name} *p", pixels, order=2)

@@ -122,9 +122,9 @@ def files_of(plan: Plan) -> list[tuple[str, str]]:
         ("supernet/latency/__init__.py", ""),
         ("supernet/latency/kit/plan.json", json.dumps(plan.document())),
     ]
-    for package in ("backends", "kit"):
-        folder = library / "latency" / package
-        files += [(f"supernet/latency/{package}/{f.name}", _text(f)) for f in _modules(folder)]
+    for place in ("blocks", "latency/backends", "latency/kit"):
+        folder = library.joinpath(*place.split("/"))
+        files += [(f"supernet/{place}/{f.name}", _text(f)) for f in _modules(folder)]
     return files
 
 

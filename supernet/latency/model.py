@@ -32,7 +32,7 @@ _FAR = 4.0  # times smaller or larger than anything measured
 
 def kind_of(operator: Operator) -> str:
     """Such as ``mbconv k5``."""
-    return f"{operator.op} k{operator.kernel}"
+    return f"{operator.op} {operator.kernels}"
 
 
 def size_of(operator: Operator) -> float:

@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from supernet.blocks import KINDS, Part, parts_of
 from supernet.space import Operator
 
 __all__ = ["WORK_TERMS", "work_terms"]
@@ -53,6 +54,17 @@ class _Counter:
     def add(self, name: str, amount: float) -> None:
         self.amounts[name] = self.amounts.get(name, 0.0) + amount
 
+    def part(self, part: Part, *, last: bool) -> None:
+        """A convolution and its activation; `last` of several in a block."""
+        pixels = part.out_height * part.out_width
+        if part.group_width == 1:
+            self.depthwise(part)
+        else:
+            self.convolution(pixels, part.window, part.writes, groups=part.groups, last=last)
+        if part.kernel > 1 and part.group_width != 1:
+            self.add("window", pixels * part.kernel**2 * part.reads / _MEGA)
+        self.activation(part.act, pixels * part.writes)
+
     def convolution(
         self, pixels: int, window: int, channels: int, *, groups: int = 1, last: bool = False
     ) -> None:
@@ -69,16 +81,16 @@ class _Counter:
     def result(self, elements: int) -> None:
         self.add("far_io", max(0, elements - _FAR) / _MEGA)
 
-    def depthwise(self, o: Operator) -> None:
-        top, left, _, _ = o.pads
-        positions = _taps(o.height, top, o) * _taps(o.width, left, o)
-        taps = positions * _up(o.mid_channels, _LANES) / _MEGA
+    def depthwise(self, part: Part) -> None:
+        top, left, _, _ = part.pads
+        positions = _taps(part.height, top, part) * _taps(part.width, left, part)
+        taps = positions * _up(part.writes, _LANES) / _MEGA
         self.add("taps", taps)
-        row = o.kernel * o.width * o.mid_channels
+        row = part.kernel * part.width * part.writes
         self.add("taps_rows", taps * _doublings(row, 64 * 1024))
-        pixels = o.height * o.width + o.out_height * o.out_width
-        self.add("depthwise_io", pixels * o.mid_channels / _MEGA)
-        self.result(o.out_height * o.out_width * o.mid_channels)
+        pixels = part.height * part.width + part.out_height * part.out_width
+        self.add("depthwise_io", pixels * part.writes / _MEGA)
+        self.result(part.out_height * part.out_width * part.writes)
 
     def activation(self, name: str, elements: int) -> None:
         if name in ("relu", "relu6"):
@@ -110,40 +122,20 @@ def _count(counter: _Counter, o: Operator) -> None:
     elif o.op == "linear":
         counter.add("linear_weights", o.in_channels * o.out_channels / _MEGA)
         counter.activation(o.act, o.out_channels)
-    elif o.op == "conv":
-        _dense(counter, o, o.in_channels, o.out_channels, 1)
-        counter.activation(o.act, out_pixels * o.out_channels)
-        if o.se:
-            counter.squeeze_excite(out_pixels, o.out_channels, o.se)
-        _shortcut(counter, o)
     else:
-        _block(counter, o, pixels, out_pixels)
+        _block(counter, o)
         _shortcut(counter, o)
 
 
-def _block(counter: _Counter, o: Operator, pixels: int, out_pixels: int) -> None:
-    mid = o.mid_channels
-    if o.op != "dsconv":
-        counter.convolution(pixels, o.in_channels, mid)
-        counter.activation(o.act, pixels * mid)
-    if o.op == "bottleneck":
-        _dense(counter, o, mid, mid, o.groups)
-    else:
-        counter.depthwise(o)
-    counter.activation(o.act, out_pixels * mid)
-    if o.se:
-        counter.squeeze_excite(out_pixels, mid, o.se)
-    counter.convolution(out_pixels, mid, o.out_channels, last=True)
-    if o.op == "bottleneck":
-        counter.activation(o.act, out_pixels * o.out_channels)
-
-
-def _dense(counter: _Counter, o: Operator, before: int, after: int, groups: int) -> None:
-    """The convolution with the operator's kernel, stride and groups."""
-    pixels, window = o.out_height * o.out_width, o.kernel**2 * before
-    counter.convolution(pixels, window // groups, after, groups=groups)
-    if o.kernel > 1:
-        counter.add("window", pixels * window / _MEGA)
+def _block(counter: _Counter, o: Operator) -> None:
+    """All but its shortcut."""
+    parts = parts_of(o)
+    for part in parts:
+        counter.part(part, last=len(parts) > 1 and part is parts[-1])
+        if o.se and part.gated:
+            counter.squeeze_excite(part.out_height * part.out_width, part.writes, o.se)
+    if KINDS[o.op].ends_in_act:
+        counter.activation(o.act, o.out_height * o.out_width * o.out_channels)
 
 
 def _shortcut(counter: _Counter, o: Operator) -> None:
@@ -158,11 +150,11 @@ def _shortcut(counter: _Counter, o: Operator) -> None:
         counter.convolution(pixels, o.in_channels, o.out_channels)
 
 
-def _taps(size: int, before: int, o: Operator) -> int:
+def _taps(size: int, before: int, part: Part) -> int:
     """Rows (or columns) of the kernel that lie inside the image, over all positions."""
-    outputs = (size - 1) // o.stride + 1
-    starts = range(-before, outputs * o.stride - before, o.stride)
-    return sum(min(start + o.kernel, size) - max(start, 0) for start in starts)
+    outputs = (size - 1) // part.stride + 1
+    starts = range(-before, outputs * part.stride - before, part.stride)
+    return sum(min(start + part.kernel, size) - max(start, 0) for start in starts)
 
 
 def _up(value: int, step: int) -> int:

@@ -1,11 +1,10 @@
 """The supernet, and the plain networks extracted from it."""
 
 from supernet.models.network import (
-    Bottleneck,
+    Chain,
     ConvBlock,
     ConvNorm,
     Linear,
-    MBConv,
     Network,
     Pool,
     SamePad,
@@ -19,11 +18,10 @@ from supernet.models.supernet import Supernet, extract
 from supernet.models.weights import load_weights, save_weights
 
 __all__ = [
-    "Bottleneck",
+    "Chain",
     "ConvBlock",
     "ConvNorm",
     "Linear",
-    "MBConv",
     "Network",
     "Pool",
     "SamePad",

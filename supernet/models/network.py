@@ -6,17 +6,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from supernet.blocks import KINDS, Part, parts_of
 from supernet.elastic.activation import make_activation
 from supernet.elastic.padding import least_pad, missing_pads
 from supernet.elastic.pooling import global_mean
 from supernet.space import Operator
 
 __all__ = [
-    "Bottleneck",
+    "Chain",
     "ConvBlock",
     "ConvNorm",
     "Linear",
-    "MBConv",
     "Network",
     "Pool",
     "SamePad",
@@ -52,14 +52,14 @@ class SamePad(nn.Module):
     """The zeros that a convolution lacks to pad as TensorFlow does, whatever its input's size is.
 
     Args:
-        operator: the convolution's.
+        part: the convolution.
     """
 
-    def __init__(self, operator: Operator) -> None:
+    def __init__(self, part: Part) -> None:
         super().__init__()
-        self._sizes = operator.kernel, operator.stride
-        self.sides = missing_pads((operator.height, operator.width), *self._sizes)
-        """Zeros left, right, above and below at the operator's own size."""
+        self._sizes = part.kernel, part.stride
+        self.sides = missing_pads((part.height, part.width), *self._sizes)
+        """Zeros left, right, above and below at the convolution's own size."""
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` to a little more of both."""
@@ -68,14 +68,12 @@ class SamePad(nn.Module):
         return F.pad(x, self.sides if traced else missing_pads(x.shape[2:], *self._sizes))
 
 
-def _convolution(
-    operator: Operator, before: int, after: int, groups: int = 1
-) -> tuple[nn.Conv2d, SamePad | None]:
-    """The operator's convolution with a kernel and a stride, and what pads its input before."""
-    k, stride, same = operator.kernel, operator.stride, operator.padding == "same"
+def _convolution(part: Part) -> tuple[nn.Conv2d, SamePad | None]:
+    """A convolution of a block, and what pads its input before."""
+    k, stride, same = part.kernel, part.stride, part.padding == "same"
     padding = least_pad(k, stride) if same else k // 2
-    conv = nn.Conv2d(before, after, k, stride, padding, groups=groups, bias=False)
-    return conv, SamePad(operator) if same else None
+    conv = nn.Conv2d(part.reads, part.writes, k, stride, padding, groups=part.groups, bias=False)
+    return conv, SamePad(part) if same else None
 
 
 class SqueezeExcite(nn.Module):
@@ -130,7 +128,7 @@ class ConvBlock(nn.Module):
     def __init__(self, operator: Operator, norm: _Norm) -> None:
         super().__init__()
         after = operator.out_channels
-        self.conv, self.pad = _convolution(operator, operator.in_channels, after)
+        self.conv, self.pad = _convolution(parts_of(operator)[0])
         self.norm = norm(after)
         self.act = make_activation(operator.act)
         self.se = SqueezeExcite(after, operator.se) if operator.se else None
@@ -144,72 +142,73 @@ class ConvBlock(nn.Module):
         return y if self.shortcut is None else self.shortcut(x) + y
 
 
-class MBConv(nn.Module):
-    """Inverted bottleneck with optional expansion, squeeze-excite and shortcut."""
+class Chain(nn.Module):
+    """A block of several convolutions, as its kind says (`supernet.blocks`)."""
 
     def __init__(self, operator: Operator, norm: _Norm) -> None:
         super().__init__()
-        mid, out = operator.mid_channels, operator.out_channels
-        self.expand = None
-        if operator.op == "mbconv":
-            conv = nn.Conv2d(operator.in_channels, mid, 1, bias=False)
-            self.expand = ConvNorm(conv, norm(mid), make_activation(operator.act))
-        conv, pad = _convolution(operator, mid, mid, groups=mid)
-        self.depthwise = ConvNorm(conv, norm(mid), make_activation(operator.act), pad)
-        self.se = SqueezeExcite(mid, operator.se) if operator.se else None
-        self.project = ConvNorm(nn.Conv2d(mid, out, 1, bias=False), norm(out), nn.Identity())
+        self.se: SqueezeExcite | None = None
+        parts = parts_of(operator)
+        for part in parts:
+            setattr(self, part.name, _conv_norm(part, norm))
+            if part.gated and operator.se:
+                self.se = SqueezeExcite(part.writes, operator.se)
+        self.names = tuple(part.name for part in parts)
         self.shortcut = _shortcut(operator, norm)
+        ends = KINDS[operator.op].ends_in_act
+        self.act = make_activation(operator.act) if ends else None
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in, H, W)`` to ``(N, out, H / stride, W / stride)``."""
-        y: Tensor = x if self.expand is None else self.expand(x)
-        y = self.depthwise(y)
+        y = x
+        *body, last = self.names
+        for name in body:
+            y = getattr(self, name)(y)
         if self.se is not None:
             y = self.se(y)
-        y = self.project(y)
-        return y if self.shortcut is None else self.shortcut(x) + y
+        y = getattr(self, last)(y)
+        out: Tensor = y if self.shortcut is None else self.shortcut(x) + y
+        return out if self.act is None else self.act(out)
 
 
-class Bottleneck(nn.Module):
-    """Bottleneck of ResNet: the activation comes after the shortcut."""
-
-    def __init__(self, operator: Operator, norm: _Norm) -> None:
-        super().__init__()
-        mid, out = operator.mid_channels, operator.out_channels
-        conv = nn.Conv2d(operator.in_channels, mid, 1, bias=False)
-        self.reduce = ConvNorm(conv, norm(mid), make_activation(operator.act))
-        conv, pad = _convolution(operator, mid, mid, groups=operator.groups)
-        self.conv = ConvNorm(conv, norm(mid), make_activation(operator.act), pad)
-        self.project = ConvNorm(nn.Conv2d(mid, out, 1, bias=False), norm(out), nn.Identity())
-        self.shortcut = _shortcut(operator, norm)
-        self.act = make_activation(operator.act)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(N, in, H, W)`` to ``(N, out, H / stride, W / stride)``."""
-        y: Tensor = self.project(self.conv(self.reduce(x)))
-        out: Tensor = self.act(y if self.shortcut is None else self.shortcut(x) + y)
-        return out
+def _conv_norm(part: Part, norm: _Norm) -> ConvNorm:
+    conv, pad = _convolution(part)
+    return ConvNorm(conv, norm(part.writes), make_activation(part.act), pad)
 
 
 class Pool(nn.Module):
-    """Global average."""
+    """Global average.
+
+    Args:
+        keep: whether a single pixel is left, ``(N, C, 1, 1)``: a convolution reads it.
+    """
+
+    def __init__(self, *, keep: bool = False) -> None:
+        super().__init__()
+        self.keep = keep
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` to ``(N, C)``."""
-        return global_mean(x, keep=False, training=self.training)
+        return global_mean(x, keep=self.keep, training=self.training)
 
 
 class Linear(nn.Module):
-    """A linear layer with its activation."""
+    """A linear layer with its activation.
 
-    def __init__(self, operator: Operator) -> None:
+    Args:
+        operator: it.
+        flattens: whether it reads single pixels, ``(N, in, 1, 1)``.
+    """
+
+    def __init__(self, operator: Operator, *, flattens: bool = False) -> None:
         super().__init__()
+        self.flattens = flattens
         self.linear = nn.Linear(operator.in_channels, operator.out_channels, bias=operator.bias)
         self.act = make_activation(operator.act)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in)`` to ``(N, out)``."""
-        out: Tensor = self.act(self.linear(x))
+        out: Tensor = self.act(self.linear(x.flatten(1) if self.flattens else x))
         return out
 
 
@@ -236,7 +235,11 @@ class Network(nn.Module):
         def norm(channels: int) -> nn.BatchNorm2d:
             return nn.BatchNorm2d(channels, eps=eps, momentum=momentum)
 
-        self.layers = nn.ModuleList(_layer(operator, norm) for operator in operators)
+        kinds = ["", *(operator.op for operator in operators), ""]
+        self.layers = nn.ModuleList(
+            _layer(operator, norm, before=before, after=after)
+            for operator, before, after in zip(operators, kinds, kinds[2:])
+        )
         self.dropout = dropout
 
     def forward(self, x: Tensor) -> Tensor:
@@ -250,13 +253,12 @@ class Network(nn.Module):
         return logits
 
 
-def _layer(operator: Operator, norm: _Norm) -> nn.Module:
+def _layer(operator: Operator, norm: _Norm, *, before: str, after: str) -> nn.Module:
+    """The layer of an operator between two of some kinds."""
     if operator.op == "pool":
-        return Pool()
+        return Pool(keep=after == "conv")
     if operator.op == "maxpool":
         return nn.MaxPool2d(operator.kernel, operator.stride, operator.kernel // 2)
     if operator.op == "linear":
-        return Linear(operator)
-    if operator.op == "bottleneck":
-        return Bottleneck(operator, norm)
-    return ConvBlock(operator, norm) if operator.op == "conv" else MBConv(operator, norm)
+        return Linear(operator, flattens=before == "conv")
+    return ConvBlock(operator, norm) if operator.op == "conv" else Chain(operator, norm)

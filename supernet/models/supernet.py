@@ -13,10 +13,9 @@ from torch.overrides import TorchFunctionMode
 from supernet.elastic import (
     Elastic,
     ElasticBlock,
-    ElasticBottleneck,
+    ElasticChain,
     ElasticConvBlock,
     ElasticLinear,
-    ElasticMBConv,
     ElasticResidual,
 )
 from supernet.models.network import Network, Pool
@@ -173,12 +172,12 @@ _Active: TypeAlias = tuple[_Where, list[tuple[list[Any], list[Any]]]]
 def _elastic(space: Space, found: Sequence[Operator]) -> nn.Module:
     op = found[0].op
     if op == "pool":
-        return Pool()
+        return Pool(keep=space.head.features_norm)
     if op == "maxpool":
         return nn.MaxPool2d(found[0].kernel, found[0].stride, found[0].kernel // 2)
     if op == "linear":
-        return ElasticLinear(found)
-    block = {"conv": ElasticConvBlock, "bottleneck": ElasticBottleneck}.get(op, ElasticMBConv)
+        return ElasticLinear(found, flattens=space.head.features_norm)
+    block = ElasticConvBlock if op == "conv" else ElasticChain
     learned = space.kernel_transform == "learned"
     made: nn.Module = block(found, momentum=space.bn_momentum, eps=space.bn_eps, learned=learned)
     return made

@@ -59,6 +59,8 @@ class _Describer:
         self._of_stage = _Choices([getattr(stage, kind) for stage in own for kind in _OF_STAGE])
         self._kernels = _Choices([kernel for stage in own for kernel in stage.kernel])
         self._expands = _Choices([expand for stage in own for expand in stage.expand])
+        starting = any(len(stage.start) > 1 for stage in space.stages)
+        self._starts = [_Choices([s for stage in own for s in stage.start])] * starting
         plain = [[float(k not in EXPANDING) for k in s.block] for s in space.stages]
         never = [stage.block.column < 0 for stage in own]
         plain = [[0.0] * len(row) if no else row for row, no in zip(plain, never)]
@@ -74,27 +76,28 @@ class _Describer:
         plain = self._plain(genes)[:, self._stage] > 0
         kernels = np.where(there, self._kernels(genes), 0)
         expands = np.where(there, np.where(plain, 1.0, self._expands(genes)), 0)
-        means = [blocks @ self._means / depth for blocks in (kernels, expands)]
+        starts = [np.where(there, choices(genes), 0) for choices in self._starts]
+        of_blocks = [kernels, expands, *starts]
+        means = [blocks @ self._means / depth for blocks in of_blocks]
         whole[:, 0] = np.log(whole[:, 0])  # the resolution
-        found = np.concatenate(
-            [*costs, whole, self._of_stage(genes), *means, kernels, expands], axis=1
-        )
+        found = np.concatenate([*costs, whole, self._of_stage(genes), *means, *of_blocks], axis=1)
         features: Values = found[:, self._order]
         return features
 
     def _in_network_order(self) -> list[int]:
         """The columns: of the whole, then stage by stage."""
         stages, blocks = len(self._space.stages), len(self._stage)
-        starts = np.cumsum([0, stages + 1, stages + 1, 5, len(_OF_STAGE) * stages, stages, stages])
-        macs, params, whole, choices, mean_kernel, mean_expand, kernel = starts.tolist()
-        expand = kernel + blocks
+        kinds = range(2 + len(self._starts))  # kernels, expand ratios, starts
+        firsts = np.cumsum([0, stages + 1, stages + 1, 5, len(_OF_STAGE) * stages])
+        macs, params, whole, choices, mean = firsts.tolist()
+        block = mean + len(kinds) * stages
         order = [macs, params, *range(whole, whole + 5)]
         for number, stage in enumerate(self._space.stages):
             order += [macs + 1 + number, params + 1 + number]
             order += [choices + len(_OF_STAGE) * number + i for i in range(len(_OF_STAGE))]
             own = [] if stage.shared else np.flatnonzero(self._stage == number).tolist()
-            order += [mean_kernel + number, *(kernel + i for i in own)]
-            order += [mean_expand + number, *(expand + i for i in own)]
+            for kind in kinds:
+                order += [mean + kind * stages + number, *(block + kind * blocks + i for i in own)]
         return order
 
 

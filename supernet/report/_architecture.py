@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from supernet.blocks import KINDS, parts_of
 from supernet.report._figure import figure, key, picture, tip
 from supernet.report._markup import Markup, clip, compact, escape, join, significant, tag
 from supernet.report.views import MACS, OperatorRow
@@ -22,7 +23,6 @@ _MIDDLE = _HEAD + _BODY / 2
 _HEIGHT = _HEAD + _BODY + _TEXT + _BARS
 _TIMES = "\N{MULTIPLICATION SIGN}"
 _KERNELS = (1, 3, 5, 7)
-_WITHOUT_KERNEL = ("pool", "maxpool", "linear")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +125,15 @@ def _size(operator: Operator) -> str:
 
 def operator_colour(operator: Operator) -> str:
     """The class of its box."""
-    if operator.op in _WITHOUT_KERNEL:
+    kernel = _largest_kernel(operator)
+    if not kernel:
         return "kernel-none"
-    return f"kernel{operator.kernel}" if operator.kernel in _KERNELS else "kernel-other"
+    return f"kernel{kernel}" if kernel in _KERNELS else "kernel-other"
+
+
+def _largest_kernel(operator: Operator) -> int:
+    """Of its convolutions; 0 where it has none."""
+    return max((part.kernel for part in parts_of(operator)), default=0)
 
 
 def _column(row: OperatorRow, x: float, extent: _Extent) -> Markup:
@@ -166,14 +172,13 @@ def _arc(x: float, height: float, reach: float) -> Markup:
 
 def operator_lines(operator: Operator) -> tuple[str, str, str]:
     """Three short lines under its box."""
-    second = f"k{operator.kernel}"
-    if operator.op == "mbconv":
+    second = operator.kernels if operator.op in KINDS else operator.op
+    middle = KINDS[operator.op].middle if operator.op in KINDS else ""
+    if middle == "in":
         expand = operator.mid_channels / operator.in_channels
         second += f" e{expand:.1f}".removesuffix(".0")
-    elif operator.op == "bottleneck":
+    elif middle == "out":
         second += f" m{operator.mid_channels}"
-    elif operator.op in _WITHOUT_KERNEL:
-        second = operator.op
     third = f"s{operator.stride}" if operator.stride > 1 else ""
     return f"{operator.out_channels}", second, f"{third} {'SE' if operator.se else ''}".strip()
 
@@ -208,14 +213,14 @@ def _tip(row: OperatorRow, extent: _Extent) -> str:
 
 
 def _legend(rows: Sequence[OperatorRow], cost: str) -> list[Markup]:
-    with_kernel = [row.operator for row in rows if row.operator.op not in _WITHOUT_KERNEL]
-    found = sorted({operator.kernel for operator in with_kernel})
+    kernels = [_largest_kernel(row.operator) for row in rows]
+    found = sorted({*kernels} - {0})
     entries = []
     for kernel in found:
         kind = f"kernel{kernel}" if kernel in _KERNELS else "kernel-other"
         mark = tag("rect", class_=kind, x=2, y=1, width=12, height=12, rx=2)
         entries.append(key(mark, f"{kernel}{_TIMES}{kernel} kernel"))
-    if len(with_kernel) < len(rows):
+    if 0 in kernels:
         mark = tag("rect", class_="kernel-none", x=2, y=1, width=12, height=12, rx=2)
         entries.append(key(mark, "pooling, linear"))
     if any(row.operator.shortcut != "none" for row in rows):

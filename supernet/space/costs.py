@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Literal, TypeAlias
 
+from supernet.blocks import KINDS, parts_of
 from supernet.space.operator import Operator
 
 __all__ = ["Precision", "file_bytes", "peak_bytes", "weight_bytes"]
@@ -43,22 +44,11 @@ def weight_bytes(operator: Operator, precision: Precision = "fp32") -> float:
 def _products(operator: Operator) -> Iterator[tuple[int, int, int]]:
     """Weights, output channels and biases of each convolution and linear layer."""
     o = operator
-    before, mid, after = o.in_channels, o.mid_channels, o.out_channels
-    if o.op in ("pool", "maxpool"):
-        return
+    before, after, gated = o.in_channels, o.out_channels, o.gated_channels
     if o.op == "linear":
         yield before * after, after, after * o.bias
-        return
-    gated = after
-    if o.op == "conv":
-        yield o.kernel**2 * before * after, after, after
-    else:
-        gated = mid
-        if o.op != "dsconv":
-            yield before * mid, mid, mid
-        per_output = mid // o.groups if o.op == "bottleneck" else 1
-        yield o.kernel**2 * per_output * mid, mid, mid
-        yield mid * after, after, after
+    for part in parts_of(o):
+        yield part.weights, part.writes, part.writes
     if o.se:
         yield gated * o.se, o.se, o.se
         yield o.se * gated, gated, gated
@@ -97,14 +87,13 @@ class _Nodes:
         self.steps.append((size, read))
         return len(self.steps)
 
-    def act(self, size: int, x: int) -> int:
-        kind = self._operator.act
+    def act(self, kind: str, size: int, x: int) -> int:
         if kind == "none":
             return x
         return self.add(size, x, self.add(size, x)) if kind == "swish" else self.add(size, x)
 
-    def gate(self, channels: int, size: int, x: int) -> int:
-        hidden = self._operator.se
+    def gate(self, size: int, x: int) -> int:
+        hidden, channels = self._operator.se, self._operator.gated_channels
         if not hidden:
             return x
         pooled = self.add(channels, x)
@@ -124,23 +113,19 @@ class _Nodes:
 
 def _steps(operator: Operator) -> Sequence[_Step]:
     o, nodes = operator, _Nodes(operator)
-    out_area = o.out_height * o.out_width
-    out, wide, mid = (
-        o.out_channels * out_area,
-        o.mid_channels * o.height * o.width,
-        o.mid_channels * out_area,
-    )
-    if o.op in ("pool", "maxpool", "linear"):
+    out = o.out_channels * o.out_height * o.out_width
+    if o.op not in KINDS:
         y = nodes.add(out, 0)
         if o.op == "linear":
-            nodes.act(out, y)
-    elif o.op == "conv":
-        y = nodes.gate(o.out_channels, out, nodes.act(out, nodes.add(out, 0)))
-        nodes.shortcut(out, y)
-    else:
-        x = 0 if o.op == "dsconv" else nodes.act(wide, nodes.add(wide, 0))
-        y = nodes.gate(o.mid_channels, mid, nodes.act(mid, nodes.add(mid, x)))
-        y = nodes.shortcut(out, nodes.add(out, y))
-        if o.op == "bottleneck":
-            nodes.act(out, y)
+            nodes.act(o.act, out, y)
+        return nodes.steps
+    y = 0
+    for part in parts_of(o):
+        size = part.writes * part.out_height * part.out_width
+        y = nodes.act(part.act, size, nodes.add(size, y))
+        if part.gated:
+            y = nodes.gate(size, y)
+    y = nodes.shortcut(out, y)
+    if KINDS[o.op].ends_in_act:
+        nodes.act(o.act, out, y)
     return nodes.steps

@@ -87,8 +87,10 @@ class StageDimensions:
     """Per block; one and the same where the stage shares it."""
     expand: tuple[Dimension, ...]
     """Per block; one and the same where the stage shares it."""
+    start: tuple[Dimension, ...]
+    """Per block; one and the same where the stage shares it."""
 
     @property
     def shared(self) -> bool:
-        """Whether all blocks have one kernel and one expand ratio."""
+        """Whether all blocks have one kernel, one start and one expand ratio."""
         return len(self.kernel) > 1 and self.kernel[0] is self.kernel[1]

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from supernet.space.layout import Choice, Dimension, Genes, StageDimensions, layout_of
-from supernet.space.spec import EXPANDING, Space
+from supernet.space.spec import EXPANDING, STARTING, Space
 from supernet.space.subnet import Block, StageChoice, Subnet, subnet_values
 
 __all__ = [
@@ -58,11 +58,11 @@ def count_subnets(space: Space, allowed: Sequence[Sequence[int]] | None = None) 
 def _count_blocks(
     own: StageDimensions, kind: Choice, left: Callable[[Dimension], Sequence[int]]
 ) -> int:
-    """Choices of depth, kernels and expand ratios in a stage of one kind of block."""
-    expands = kind in EXPANDING
+    """Choices of depth, kernels, starts and expand ratios in a stage of one kind of block."""
+    expands, starts = kind in EXPANDING, kind in STARTING
     per_block = [
-        len(left(kernel)) * (len(left(expand)) if expands else 1)
-        for kernel, expand in zip(own.kernel, own.expand)
+        len(left(kernel)) * (len(left(expand)) if expands else 1) * (len(left(s)) if starts else 1)
+        for kernel, expand, s in zip(own.kernel, own.expand, own.start)
     ]
     depths = [int(own.depth.choices[i]) for i in left(own.depth)]
     if own.shared:
@@ -144,9 +144,9 @@ def decode(space: Space, genes: Genes) -> list[Subnet]:
                 se=chosen(own.se),
                 shortcut=chosen(own.shortcut),
                 blocks=tuple(
-                    Block(kernel=chosen(kernel), expand=chosen(expand))
-                    for kernel, expand in zip(
-                        own.kernel[: chosen(own.depth)], own.expand[: chosen(own.depth)]
+                    Block(kernel=chosen(kernel), expand=chosen(expand), start=chosen(start))
+                    for _, kernel, expand, start in zip(
+                        range(chosen(own.depth)), own.kernel, own.expand, own.start
                     )
                 ),
             )

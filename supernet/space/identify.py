@@ -4,12 +4,13 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any
 
+from supernet.blocks import KINDS
 from supernet.errors import ConfigError
 from supernet.space.layout import Layout, Slot, layout_of
 from supernet.space.operator import Activation, Operator
-from supernet.space.spec import EXPANDING, BlockKind, Head, Space, Stage, Stem
+from supernet.space.spec import EXPANDING, Head, Space, Stage, Stem
 from supernet.space.subnet import Block, StageChoice, Subnet
 
 __all__ = ["find_subnet", "fixed_space"]
@@ -99,8 +100,14 @@ def _subnet(space: Space, layout: Layout, values: _Values) -> Subnet:
             se=values[own.se.name],
             shortcut=values[own.shortcut.name],
             blocks=tuple(
-                Block(kernel=values[kernel.name], expand=values[expand.name])
-                for kernel, expand in list(zip(own.kernel, own.expand))[: values[own.depth.name]]
+                Block(
+                    kernel=values[kernel.name],
+                    expand=values[expand.name],
+                    start=values[start.name],
+                )
+                for _, kernel, expand, start in zip(
+                    range(values[own.depth.name]), own.kernel, own.expand, own.start
+                )
             ),
         )
         for own in layout.stages
@@ -162,6 +169,7 @@ def fixed_space(name: str, operators: Sequence[Operator], *, bn_eps: float = 1e-
             width=last[0].out_channels if last else 0,
             features=tuple(operator.out_channels for operator in head[1:-1]),
             features_bias=any(operator.bias for operator in head[1:-1]),
+            features_norm=any(operator.op == "conv" for operator in head[1:-1]),
             act=next((operator.act for operator in (*last, *head[1:-1])), "relu"),
         ),
         bn_eps=bn_eps,
@@ -190,17 +198,18 @@ def _deepens_stem(operator: Operator, stem: Operator) -> bool:
 
 
 def _stage(operator: Operator) -> Stage:
-    if operator.op not in get_args(BlockKind):
+    if operator.op not in KINDS:
         raise ConfigError(f"{operator.key!r} cannot stand between blocks")
-    read = operator.out_channels if operator.op == "bottleneck" else operator.in_channels
-    expands = operator.op in EXPANDING
-    gated = operator.mid_channels or operator.out_channels
+    of_output = KINDS[operator.op].middle == "out"
+    read = operator.out_channels if of_output else operator.in_channels
+    expands, gated = operator.op in EXPANDING, operator.gated_channels
     rounded = operator.se % 8 == 0
     return Stage(
-        block=(operator.op,),  # type: ignore[arg-type]  # checked above
+        block=(operator.op,),
         width=(operator.out_channels,),
         depth=(1,),
         kernel=(operator.kernel,),
+        start=(operator.start,),
         expand=(operator.mid_channels / read if expands else 6.0,),
         stride=operator.stride,
         group_width=operator.mid_channels // operator.groups if operator.groups > 1 else 0,

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from supernet.blocks import KINDS, Kind
 from supernet.space.dimensions import (
     Choice,
     Dimension,
@@ -25,7 +26,7 @@ from supernet.space.dimensions import (
     StageDimensions,
 )
 from supernet.space.operator import Operator, Padding, Shortcut, round_channels
-from supernet.space.spec import EXPANDING, BlockKind, Space, Stage, Stem
+from supernet.space.spec import EXPANDING, STARTING, BlockKind, Space, Stage, Stem
 
 __all__ = [
     "Choice",
@@ -88,11 +89,12 @@ class _Columns:
         return dimension
 
     def per_block(self, stage: Stage, place: Place, kind: str) -> tuple[Dimension, ...]:
-        choices: tuple[Choice, ...] = getattr(stage, kind)
         if stage.shared:
-            return (self.add(place, kind, choices),) * stage.max_depth
-        blocks = range(1, stage.max_depth + 1)
-        return tuple(self.add(replace(place, block=b), kind, choices) for b in blocks)
+            return (self.add(place, kind, stage.block_choices(kind, 0)),) * stage.max_depth
+        return tuple(
+            self.add(replace(place, block=b + 1), kind, stage.block_choices(kind, b))
+            for b in range(stage.max_depth)
+        )
 
 
 @lru_cache(maxsize=32)
@@ -111,10 +113,11 @@ def layout_of(space: Space) -> Layout:
     shortcut = [columns.add(place, "shortcut", stage.shortcut) for place, stage in staged]
     kernel = [columns.per_block(stage, place, "kernel") for place, stage in staged]
     expand = [columns.per_block(stage, place, "expand") for place, stage in staged]
+    start = [columns.per_block(stage, place, "start") for place, stage in staged]
     features = columns.add(_HEAD, "features", space.head.features or (0,))
     stages = tuple(
         StageDimensions(*dimensions)
-        for dimensions in zip(block, width, depth, se, shortcut, kernel, expand)
+        for dimensions in zip(block, width, depth, se, shortcut, kernel, expand, start)
     )
     slots = [
         *_stem(space, resolution, stem_width, stem_depth, stem_out),
@@ -145,14 +148,15 @@ def _conditions(
     for stage, own in zip(space.stages, stages):
         for b in range(stage.depth[0], stage.max_depth):
             needed = next(i for i, blocks in enumerate(stage.depth) if blocks > b)
-            for gene in (own.kernel[b], own.expand[b]):
+            for gene in (own.kernel[b], own.expand[b], own.start[b]):
                 if gene.column >= 0 and not stage.shared:
                     by_depth.append((gene.column, own.depth.column, needed))
         if own.block.column >= 0:
-            kinds = enumerate(stage.block)
-            first = next((i for i, kind in kinds if kind in EXPANDING), len(stage.block))
-            for column in {gene.column for gene in own.expand} - {-1}:
-                by_kind.append((column, own.block.column, first))
+            for genes, having in ((own.expand, EXPANDING), (own.start, STARTING)):
+                kinds = enumerate(stage.block)
+                first = next((i for i, kind in kinds if kind in having), len(stage.block))
+                for column in {gene.column for gene in genes} - {-1}:
+                    by_kind.append((column, own.block.column, first))
     tables = [np.array(rows, dtype=np.int64).reshape(-1, 3) for rows in (by_depth, by_kind)]
     return tuple(table for table in tables if len(table))
 
@@ -244,6 +248,7 @@ def _blocks(
                 own.block,
                 own.se,
                 own.shortcut,
+                own.start[b],
             )
             # a later block reads what its own stage writes: one width for both
             reads = (*dimensions, before) if b == 0 else dimensions
@@ -268,17 +273,17 @@ def _block(
         block: BlockKind,
         se: float,
         shortcut: Shortcut,
+        start: int,
         before: int = 0,
     ) -> Operator | None:
         if b >= depth:
             return None
         before = before or width
-        if block == "mbconv" and expand == 1:
-            block = "dsconv"
-        mid = _middle(block, before, width, expand)
+        kind = _kind(block, expand)
+        mid = _middle(kind, before, width, expand)
         size = _size(resolution, strides)
         return Operator(
-            op=block,
+            op=kind.name,
             in_channels=before,
             mid_channels=mid,
             out_channels=width,
@@ -290,18 +295,23 @@ def _block(
             shortcut=_allowed(shortcut, stride, same=before == width),
             height=size,
             width=size,
-            padding=_padding(space, kernel, stride),
+            padding=_padding(space, kernel or start, stride),
+            start=start if kind.starts else 0,
         )
 
-    def _middle(block: BlockKind, before: int, width: int, expand: float) -> int:
-        if block == "conv":
-            return 0
-        if block == "dsconv":
-            return before
-        read = width if block == "bottleneck" else before
+    def _middle(kind: Kind, before: int, width: int, expand: float) -> int:
+        if not kind.expands:
+            return before if kind.middle else 0
+        read = width if kind.middle == "out" else before
         return round_channels(round(read * expand), stage.group_width or 8)
 
     return make
+
+
+def _kind(block: BlockKind, expand: float) -> Kind:
+    """What a block is at an expand ratio."""
+    kind = KINDS[block]
+    return KINDS[kind.unexpanded] if kind.unexpanded and expand == 1 else kind
 
 
 def _padding(space: Space, kernel: int, stride: int) -> Padding:
@@ -351,6 +361,10 @@ def _head(
         return Operator(op="pool", in_channels=count, out_channels=count, height=size, width=size)
 
     def mix(width: int, features: int) -> Operator:
+        if head.features_norm:
+            return Operator(
+                op="conv", in_channels=channels(width), out_channels=features, act=head.act
+            )
         return Operator(
             op="linear",
             in_channels=channels(width),

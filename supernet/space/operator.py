@@ -2,38 +2,41 @@
 
 An operator knows its shapes and nothing of any space, so one measurement, one
 cost formula and one torch module serve every space that uses the same operator.
+Blocks are made of convolutions as `supernet.blocks` says.
 
 MACs are the multiply-adds of convolutions and linear layers; normalisation,
 activation and pooling are not counted (the convention of Once-for-All and timm).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
+from supernet.blocks import KINDS, parts_of
 from supernet.errors import ConfigError
 
 __all__ = [
+    "OPERATOR_KINDS",
     "Activation",
     "Operator",
     "OperatorKind",
     "Padding",
     "Shortcut",
     "round_channels",
-    "same_pads",
     "total_macs",
     "total_params",
 ]
 
-OperatorKind = Literal["conv", "mbconv", "dsconv", "bottleneck", "maxpool", "pool", "linear"]
+OperatorKind: TypeAlias = str
 Shortcut = Literal["none", "identity", "pool", "project", "project_norm"]
 Activation = Literal["none", "relu", "relu6", "hard_swish", "swish"]
 Padding = Literal["symmetric", "same"]
 
+OPERATOR_KINDS: tuple[OperatorKind, ...] = (*KINDS, "maxpool", "pool", "linear")
+"""The kinds of block, and what else there is."""
+
 _MAX_SIZE = 1 << 16
-_WITH_MIDDLE = ("mbconv", "dsconv", "bottleneck")
-_WITH_GATE = ("conv", "mbconv", "dsconv")
-_WITH_KERNEL = (*_WITH_MIDDLE, "conv")
 _KEYS: dict[Shortcut, str] = {
     "none": "",
     "identity": "shortcut",
@@ -52,42 +55,28 @@ def round_channels(value: float, divisor: int = 8) -> int:
     return rounded + divisor if rounded < 0.9 * value else rounded
 
 
-def same_pads(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Zeros before and after `size` rows for ``ceil(size / stride)`` windows, as TensorFlow's.
-
-    Where their number is odd, one more stands after: at stride 2 for all even sizes.
-    """
-    windows = (size - 1) // stride + 1
-    total = max((windows - 1) * stride + kernel - size, 0)
-    return total // 2, total - total // 2
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operator:
     """One operator with fixed shapes; hashable, the key of every latency table.
 
-    ============== ==========================================================
-    ``conv``       convolution, batch norm, activation, squeeze-excite
-    ``mbconv``     1x1 expansion, depthwise, squeeze-excite, 1x1 projection
-                   (arXiv:1801.04381)
-    ``dsconv``     the same without the expansion
-    ``bottleneck`` 1x1 reduction, convolution, 1x1 expansion, activation after
-                   the shortcut (ResNet, arXiv:1512.03385)
-    ``maxpool``    maximum over kernel x kernel pixels
-    ``pool``       global average
-    ``linear``     linear layer, activation
-    ============== ==========================================================
+    A kind of block (`supernet.blocks.KINDS`), or one of these:
+
+    =========== ========================================
+    ``maxpool`` maximum over kernel x kernel pixels
+    ``pool``    global average
+    ``linear``  linear layer, activation
+    =========== ========================================
     """
 
     op: OperatorKind
     in_channels: int
     """Channels of the input."""
     mid_channels: int = 0
-    """Channels of the middle (depthwise) convolution; 0 where there is none."""
+    """Channels between its convolutions; 0 where there are none."""
     out_channels: int
     """Channels of the output."""
     kernel: int = 1
-    """Kernel size of the (middle) convolution, odd."""
+    """Kernel size of the (middle) convolution, odd; 0 for none, where there may be none."""
     stride: int = 1
     """Stride of the (middle) convolution."""
     groups: int = 1
@@ -109,8 +98,10 @@ class Operator:
     width: int = 1
     """Columns of the input."""
     padding: Padding = "symmetric"
-    """Zeros around what the (middle) convolution reads: ``symmetric``, kernel // 2 on each
-    side; ``same``, those of `same_pads`, which for stride 1 are no others."""
+    """Zeros around what the convolution with the stride reads: ``symmetric``, kernel // 2 on
+    each side; ``same``, those of `supernet.blocks.same_pads`, which for stride 1 are no others."""
+    start: int = 0
+    """Kernel size of a depthwise convolution before the expansion, odd; 0 for none."""
 
     def __post_init__(self) -> None:
         problems = [
@@ -120,41 +111,61 @@ class Operator:
         ]
         if not problems and min(self.in_channels, self.out_channels, self.stride) < 1:
             problems.append("in_channels, out_channels and stride must be at least 1")
-        if not problems and (self.kernel % 2 == 0 or self.height < 1 or self.width < 1):
+        if not problems and (not self._kernels_fit() or self.height < 1 or self.width < 1):
             problems.append("kernel must be odd, height and width at least 1")
-        problems += self._unfit()
+        if self.op in OPERATOR_KINDS:
+            problems += [*self._unfit(), *self._unfit_shortcut()]
+        else:
+            known = ", ".join(OPERATOR_KINDS)
+            problems.append(f"op: must be one of {known}; found {self.op!r}")
+        problems = problems or self._unfit_parts()
         if problems:
             raise ConfigError(problems)
 
+    def _kernels_fit(self) -> bool:
+        """Whether they are odd, and 0 only where there may be none."""
+        optional = self.op in KINDS and KINDS[self.op].starts
+        fits = self.kernel % 2 == 1 or (optional and self.kernel == 0)
+        return fits and (self.start == 0 or (optional and self.start % 2 == 1))
+
     def _unfit(self) -> list[str]:
         """Fields that do not fit the kind of operator or each other."""
-        op, mid, groups = self.op, self.mid_channels, self.groups
+        op, mid, groups, kind = self.op, self.mid_channels, self.groups, KINDS.get(self.op)
         problems = []
-        if (op in _WITH_MIDDLE) != (mid > 0):
+        if (kind is not None and kind.middle != "") != (mid > 0):
             problems.append(f"mid_channels: {mid} does not fit op {op!r}")
-        if op == "dsconv" and mid != self.in_channels:
-            problems.append("mid_channels: must equal in_channels for op 'dsconv'")
+        if kind is not None and kind.middle == "as_read" and mid != self.in_channels:
+            problems.append(f"mid_channels: must equal in_channels for op {op!r}")
         if op in ("pool", "maxpool") and self.in_channels != self.out_channels:
             problems.append(f"out_channels: must equal in_channels for op {op!r}")
-        if groups < 1 or (groups > 1 and op != "bottleneck"):
+        if groups < 1 or (groups > 1 and not (kind and kind.grouped)):
             problems.append(f"groups: {groups} does not fit op {op!r}")
         elif mid % groups:
             problems.append(f"groups: {groups} do not divide the {mid} middle channels")
-        if self.se and op not in _WITH_GATE:
+        if self.se and not (kind and kind.gated):
             problems.append(f"se: op {op!r} has no squeeze-excite")
-        if self.padding == "same":
-            if op not in _WITH_KERNEL:
-                problems.append(f"padding: op {op!r} has none")
-            elif 1 in (self.kernel, self.stride):
-                problems.append("padding: same with kernel or stride 1 is symmetric")
-        return problems + self._unfit_shortcut()
+        if self.padding == "same" and kind is None:
+            problems.append(f"padding: op {op!r} has none")
+        return problems
+
+    def _unfit_parts(self) -> list[str]:
+        """What its convolutions cannot do."""
+        if self.op not in KINDS:
+            return []
+        problems, parts = [], parts_of(self)
+        if math.prod(part.stride for part in parts) != self.stride:
+            kernels = f"kernel {self.kernel}, start {self.start}"
+            problems.append(f"stride: {self.stride} needs a convolution to stand in ({kernels})")
+        if self.padding == "same" and all(part.padding == "symmetric" for part in parts):
+            problems.append("padding: same with kernel or stride 1 is symmetric")
+        return problems
 
     def _unfit_shortcut(self) -> list[str]:
         same = self.in_channels == self.out_channels
         plain = same and self.stride == 1
         if self.shortcut == "none":
             return []
-        if self.op not in (*_WITH_MIDDLE, "conv"):
+        if self.op not in KINDS:
             return [f"shortcut: op {self.op!r} has none"]
         if self.shortcut == "identity" and not plain:
             return ["shortcut: identity needs stride 1 and in_channels = out_channels"]
@@ -163,16 +174,6 @@ class Operator:
         if self.shortcut == "project" and plain:
             return ["shortcut: project with stride 1 and the same channels is identity"]
         return []
-
-    @property
-    def pads(self) -> tuple[int, int, int, int]:
-        """Zeros above, left of, below and right of what the (middle) convolution reads."""
-        if self.padding == "symmetric":
-            half = self.kernel // 2
-            return half, half, half, half
-        top, bottom = same_pads(self.height, self.kernel, self.stride)
-        left, right = same_pads(self.width, self.kernel, self.stride)
-        return top, left, bottom, right
 
     @property
     def out_height(self) -> int:
@@ -191,47 +192,48 @@ class Operator:
         return self.shortcut == "project_norm" or (self.shortcut == "project" and differ)
 
     @property
+    def gated_channels(self) -> int:
+        """Channels that squeeze-excite gates, where there is one."""
+        return self.mid_channels or self.out_channels
+
+    @property
     def macs(self) -> int:
         """Multiply-adds for one image."""
-        area, out_area = self.height * self.width, self.out_height * self.out_width
-        before, mid, after = self.in_channels, self.mid_channels, self.out_channels
-        if self.op in ("pool", "maxpool"):
-            return 0
         if self.op == "linear":
-            return before * after
-        shortcut = before * after * out_area if self.shortcut_convolves else 0
-        if self.op == "conv":
-            squeeze_excite = 2 * after * self.se
-            return self.kernel**2 * before * after * out_area + squeeze_excite + shortcut
-        first = 0 if self.op == "dsconv" else before * mid * area
-        per_output = mid // self.groups if self.op == "bottleneck" else 1
-        middle = self.kernel**2 * per_output * mid * out_area
-        return first + middle + 2 * mid * self.se + mid * after * out_area + shortcut
+            return self.in_channels * self.out_channels
+        squeeze_excite = 2 * self.gated_channels * self.se
+        return sum(part.macs for part in parts_of(self)) + squeeze_excite + self._shortcut_macs
+
+    @property
+    def _shortcut_macs(self) -> int:
+        if not self.shortcut_convolves:
+            return 0
+        return self.in_channels * self.out_channels * self.out_height * self.out_width
 
     @property
     def params(self) -> int:
         """Learned values: weights, biases and the two of each batch norm channel."""
-        before, mid, after = self.in_channels, self.mid_channels, self.out_channels
-        if self.op in ("pool", "maxpool"):
-            return 0
+        before, after = self.in_channels, self.out_channels
         if self.op == "linear":
             return before * after + self.bias * after
         shortcut = before * after if self.shortcut_convolves else 0
         shortcut += 2 * after if self.shortcut == "project_norm" else 0
-        gated = after if self.op == "conv" else mid
+        gated = self.gated_channels
         squeeze_excite = (2 * gated * self.se + self.se + gated) * (self.se > 0)
-        if self.op == "conv":
-            return (self.kernel**2 * before + 2) * after + squeeze_excite + shortcut
-        first = 0 if self.op == "dsconv" else (before + 2) * mid
-        per_output = mid // self.groups if self.op == "bottleneck" else 1
-        middle = (self.kernel**2 * per_output + 2) * mid
-        return first + middle + squeeze_excite + (mid + 2) * after + shortcut
+        own = sum(part.weights + 2 * part.writes for part in parts_of(self))
+        return own + squeeze_excite + shortcut
+
+    @property
+    def kernels(self) -> str:
+        """Its kernel sizes in a word: ``k5``, or ``k3-5`` of a kind that has two."""
+        starts = self.op in KINDS and KINDS[self.op].starts
+        return f"k{self.start}-{self.kernel}" if starts else f"k{self.kernel}"
 
     @property
     def key(self) -> str:
         """The signature as one line, such as ``mbconv 16-48-24 k5 s2 relu se16 32x32``."""
         channels = [self.in_channels, self.mid_channels, self.out_channels]
-        parts = [self.op, "-".join(str(c) for c in channels if c), f"k{self.kernel}"]
+        parts = [self.op, "-".join(str(c) for c in channels if c), self.kernels]
         parts += [
             f"s{self.stride}",
             "same" * (self.padding == "same"),
@@ -242,13 +244,15 @@ class Operator:
         return " ".join(part for part in [*parts, f"{self.height}x{self.width}"] if part)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, as written to JSON; without a padding that is symmetric."""
+        """Plain values, as written to JSON; without what came later and is as it was before."""
         plain = asdict(self)
-        if self.padding == "symmetric":  # as before there was another
-            del plain["padding"]
+        for name, before in _LATER.items():
+            if plain[name] == before:
+                del plain[name]
         return plain
 
 
+_LATER = {"padding": "symmetric", "start": 0}
 _SIZES = tuple(field.name for field in fields(Operator) if field.type is int)
 
 

@@ -2,20 +2,34 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
+from supernet.blocks import KINDS
 from supernet.errors import ConfigError
 from supernet.space.operator import Activation, Padding, Shortcut
 
-__all__ = ["EXPANDING", "BlockKind", "Head", "KernelTransform", "Space", "Stage", "Stem"]
+__all__ = [
+    "EXPANDING",
+    "STARTING",
+    "BlockKind",
+    "Head",
+    "KernelTransform",
+    "Space",
+    "Stage",
+    "Stem",
+]
 
-BlockKind: TypeAlias = Literal["conv", "dsconv", "mbconv", "bottleneck"]
+BlockKind: TypeAlias = str
+"""One of `supernet.blocks.KINDS`."""
 KernelTransform: TypeAlias = Literal["learned", "crop"]
 
-EXPANDING: tuple[BlockKind, ...] = ("mbconv", "bottleneck")
+EXPANDING: tuple[BlockKind, ...] = tuple(kind.name for kind in KINDS.values() if kind.expands)
 """The kinds of block on which an expand ratio has an effect: last among all kinds."""
+
+STARTING: tuple[BlockKind, ...] = tuple(kind.name for kind in KINDS.values() if kind.starts)
+"""Those with a depthwise convolution before the expansion: last among these."""
 
 _MAX_CHOICES = 64
 _MAX_BLOCKS = 64
@@ -24,20 +38,41 @@ _MAX_BLOCKS = 64
 _LATER: tuple[tuple[tuple[str, ...], Any], ...] = (
     (("stem", "residual"), True),
     (("head", "features_bias"), False),
+    (("head", "features_norm"), False),
+    (("stages", "start"), (0,)),
     (("padding",), "symmetric"),
 )
 """Keys that came after files with hashes did: as they were before, they do not count."""
 
 
+def _holders(content: Any, parts: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """What has a key of `_LATER`; of stages each of them."""
+    if isinstance(content, list | tuple):
+        for item in content:
+            yield from _holders(item, parts)
+    elif parts:
+        yield from _holders(content[parts[0]], parts[1:])
+    else:
+        yield content
+
+
 def _choice_problems(
-    name: str, values: Sequence[float], low: float, high: float, *, odd: bool = False
+    name: str,
+    values: Sequence[float],
+    low: float,
+    high: float,
+    *,
+    odd: bool = False,
+    none: bool = False,
 ) -> list[str]:
+    """What breaks a rule; `none`: 0 is a choice, too."""
     if not 1 <= len(values) <= _MAX_CHOICES:
         return [f"{name}: needs 1 to {_MAX_CHOICES} choices, found {len(values)}"]
     problems = []
     if list(values) != sorted(set(values)):
         problems.append(f"{name}: choices must ascend without repeats, found {list(values)}")
-    wrong = [value for value in values if not low <= value <= high or (odd and value % 2 == 0)]
+    own = [value for value in values if value or not none]
+    wrong = [v for v in own if not low <= v <= high or (odd and v % 2 == 0)]
     if wrong:
         rule = f"{'odd and ' if odd else ''}from {low} to {high}"
         problems.append(f"{name}: choices must be {rule}, found {wrong}")
@@ -45,6 +80,9 @@ def _choice_problems(
 
 
 def _kind_problems(name: str, values: Sequence[str], known: Sequence[str]) -> list[str]:
+    unknown = [value for value in values if value not in known]
+    if unknown:
+        return [f"{name}: must be one of {', '.join(known)}; found {unknown[0]!r}"]
     if values and list(values) == sorted(set(values), key=known.index):
         return []
     return [
@@ -99,21 +137,25 @@ class Stage:
     """Blocks of one output width; the first of them has the stride."""
 
     block: tuple[BlockKind, ...] = ("mbconv",)
-    """Choices of the kind of block, one for the whole stage, in this order: ``conv``
-    (plain convolution), ``dsconv`` (depthwise separable), ``mbconv`` (inverted
-    bottleneck, arXiv:1801.04381), ``bottleneck`` (of ResNet, arXiv:1512.03385)."""
+    """Choices of the kind of block, one for the whole stage, in the order of
+    `supernet.blocks.KINDS`."""
     width: tuple[int, ...]
     """Choices of output channels, one for the whole stage."""
     depth: tuple[int, ...]
     """Choices of the number of blocks; the first ones of the stage are kept."""
     kernel: tuple[int, ...] = (3,)
-    """Choices of the size of the (middle) convolution, one per block."""
+    """Choices of the size of the (middle) convolution, one per block; 0 for none, where the
+    kind has a `start`."""
+    start: tuple[int, ...] = (0,)
+    """Choices of the size of a depthwise convolution before the expansion, one per block; 0 for
+    none. Only for ``uib``. A stride stands in the middle convolution: in the block that has the
+    stride that is never left out, if the stage has one."""
     expand: tuple[float, ...] = (6,)
-    """Choices of middle / input channels (``mbconv``) or middle / output channels
-    (``bottleneck``), one per block; without effect on other kinds. 1 means no expansion
-    convolution in an ``mbconv`` and cannot be mixed with other ratios there."""
+    """Choices of middle / input channels (``bottleneck``: middle / output channels), one per
+    block; without effect on ``conv`` and ``dsconv``. 1 means no expansion convolution in an
+    ``mbconv`` and cannot be mixed with other ratios there."""
     shared: bool = False
-    """Whether all blocks of the stage have one kernel and one expand."""
+    """Whether all blocks of the stage have one kernel, one start and one expand."""
     stride: int = 1
     """Stride of the first block."""
     group_width: int = 0
@@ -132,25 +174,61 @@ class Stage:
     ``project_norm``, everywhere (see `Operator.shortcut`)."""
 
     def __post_init__(self) -> None:
-        problems = _kind_problems("block", self.block, get_args(BlockKind))
+        problems = _kind_problems("block", self.block, tuple(KINDS))
+        known = not problems
         problems += _choice_problems("width", self.width, 1, 4096)
         problems += _choice_problems("depth", self.depth, 1, 32)
-        problems += _choice_problems("kernel", self.kernel, 1, 15, odd=True)
+        problems += _choice_problems("kernel", self.kernel, 1, 15, odd=True, none=True)
+        problems += _choice_problems("start", self.start, 1, 15, odd=True, none=True)
         problems += _choice_problems("expand", self.expand, 0.01, 16)
         problems += _choice_problems("stride", [self.stride], 1, 4)
         problems += _choice_problems("group_width", [self.group_width], 0, 4096)
         problems += _choice_problems("se", self.se, 0, 1)
         problems += _kind_problems("shortcut", self.shortcut, get_args(Shortcut))
-        if 1 in self.expand and len(self.expand) > 1 and "mbconv" in self.block:
+        problems += [*self._unfit(), *self._unfit_start()] if known else []
+        if problems:
+            raise ConfigError(problems)
+
+    def _unfit(self) -> list[str]:
+        """Choices that do not fit the kinds of block."""
+        problems = []
+        changing = any(KINDS[kind].unexpanded for kind in self.block)
+        if 1 in self.expand and len(self.expand) > 1 and changing:
             problems.append(f"expand: 1 cannot be mixed with others, found {list(self.expand)}")
         if len(self.expand) > 1 and not set(self.block) & set(EXPANDING):
             problems.append(f"expand: has no effect on {', '.join(self.block)}; give one value")
-        if self.group_width and self.block != ("bottleneck",):
-            problems.append(f"group_width: needs block bottleneck, found {list(self.block)}")
-        if any(self.se) and "bottleneck" in self.block:
-            problems.append("se: a bottleneck has no squeeze-excite")
-        if problems:
-            raise ConfigError(problems)
+        grouped = [name for name, kind in KINDS.items() if kind.grouped]
+        if self.group_width and not set(self.block) <= set(grouped):
+            found = list(self.block)
+            problems.append(f"group_width: needs block {' or '.join(grouped)}, found {found}")
+        ungated = [kind for kind in self.block if not KINDS[kind].gated]
+        if any(self.se) and ungated:
+            problems.append(f"se: a {ungated[0]} has no squeeze-excite")
+        return problems
+
+    def _unfit_start(self) -> list[str]:
+        kinds = " or ".join(STARTING)
+        if 0 in self.kernel and not set(self.block) <= set(STARTING):
+            return [f"kernel: 0 needs block {kinds} alone, found {list(self.block)}"]
+        if self.start != (0,) and not set(self.block) & set(STARTING):
+            return [f"start: needs block {kinds}, found {list(self.block)}"]
+        if self.stride > 1 and not any((*self.kernel, *self.start)):
+            return [
+                f"kernel 0 with start 0 makes no block of stride {self.stride}: no convolution "
+                "is left for it; give kernel or start another choice"
+            ]
+        return []
+
+    def block_choices(self, kind: str, block: int) -> tuple[float, ...]:
+        """Choices of ``kernel``, ``start`` or ``expand`` in a block, counted from 0.
+
+        The stride stands in one convolution: in the block that has it, that is always there.
+        """
+        choices: tuple[float, ...] = getattr(self, kind)
+        strided = self.stride > 1 and (self.shared or block == 0)
+        if strided and kind == ("kernel" if any(self.kernel) else "start"):
+            return tuple(choice for choice in choices if choice)
+        return choices
 
     @property
     def max_depth(self) -> int:
@@ -171,6 +249,9 @@ class Head:
     none."""
     features_bias: bool = False
     """Whether that linear layer has a bias, as in torchvision's and timm's MobileNetV3."""
+    features_norm: bool = False
+    """Whether batch norm follows that layer, which is then a 1x1 convolution of the pooled
+    channels, as in MobileNetV4."""
     act: Activation = "relu"
     """Activation of both."""
     dropout: float = 0.0
@@ -181,8 +262,11 @@ class Head:
         problems += _choice_problems("features", self.features, 1, 16384) if self.features else []
         if not 0 <= self.expand <= 16:
             problems.append(f"expand: must be from 0 to 16, found {self.expand}")
-        if self.features_bias and not self.features:
-            problems.append("features_bias: needs features")
+        if (self.features_bias or self.features_norm) and not self.features:
+            name = "features_bias" if self.features_bias else "features_norm"
+            problems.append(f"{name}: needs features")
+        if self.features_bias and self.features_norm:
+            problems.append("features_bias and features_norm: batch norm has a bias; give one")
         if self.width and self.expand:
             problems.append("width and expand: give one of them")
         if not 0 <= self.dropout < 1:
@@ -245,11 +329,9 @@ class Space:
         for key in ("name", "about", "in_channels", "num_classes"):
             del content[key]
         for (*parts, key), usual in _LATER:
-            holder = content
-            for part in parts:
-                holder = holder[part]
-            if holder[key] == usual:
-                del holder[key]
+            for holder in _holders(content, parts):
+                if holder[key] == usual:
+                    del holder[key]
         return hashlib.sha256(json.dumps(_floats(content), sort_keys=True).encode()).hexdigest()[
             :12
         ]

@@ -12,7 +12,7 @@ from supernet.errors import ConfigError, FileFormatError
 from supernet.files import read_as, write_document
 from supernet.space.layout import Choice, Dimension, Layout, Slot, layout_of
 from supernet.space.operator import Operator, Shortcut, total_macs, total_params
-from supernet.space.spec import EXPANDING, BlockKind, Space
+from supernet.space.spec import EXPANDING, STARTING, BlockKind, Space
 
 __all__ = [
     "Block",
@@ -35,6 +35,8 @@ class Block:
 
     kernel: int
     expand: float
+    start: int = 0
+    """Kernel of a depthwise convolution before the expansion; 0 where there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,17 +93,22 @@ class Subnet:
 
 
 def _plain(stage: StageChoice) -> list[Any]:
-    """The choices of a stage for `Subnet.key`; expand ratios only where blocks expand."""
-    expands = stage.block in EXPANDING
-    blocks = [[b.kernel, float(b.expand) if expands else 0.0] for b in stage.blocks]
+    """The choices of a stage for `Subnet.key`; ratios and starts only where blocks have them."""
+    expands, starts = stage.block in EXPANDING, stage.block in STARTING
+    blocks = [
+        [b.kernel, float(b.expand) if expands else 0.0, *[b.start] * starts] for b in stage.blocks
+    ]
     return [stage.width, stage.block, float(stage.se), stage.shortcut, blocks]
 
 
 def _line(stage: StageChoice) -> str:
     """A stage in a few words: what is usual is left out."""
-    expands = stage.block in EXPANDING
+    expands, starts = stage.block in EXPANDING, stage.block in STARTING
     words: list[str] = [] if stage.block == "mbconv" else [stage.block]
-    words += [f"k{b.kernel}" + f"e{b.expand:g}" * expands for b in stage.blocks]
+    words += [
+        "k" + f"{b.start}-" * starts + f"{b.kernel}" + f"e{b.expand:g}" * expands
+        for b in stage.blocks
+    ]
     words += [f"se{stage.se:g}"] * (stage.se > 0)
     words += [f"shortcut-{stage.shortcut}"] * (stage.shortcut != "identity")
     return f"{stage.width}: {' '.join(words)}"
@@ -163,6 +170,7 @@ def subnet_values(layout: Layout, subnet: Subnet) -> dict[str, Choice]:
         chosen += [(own.se, stage.se), (own.shortcut, stage.shortcut)]
         chosen += [(kernel, block.kernel) for kernel, block in zip(own.kernel, blocks)]
         chosen += [(expand, block.expand) for expand, block in zip(own.expand, blocks)]
+        chosen += [(start, block.start) for start, block in zip(own.start, blocks)]
     values: dict[str, Choice] = {}
     problems: list[str] = []
     for dimension, value in chosen:
@@ -181,7 +189,7 @@ def subnet_values(layout: Layout, subnet: Subnet) -> dict[str, Choice]:
     if problems:
         raise ConfigError(problems)
     for own in layout.stages:
-        for dimension in (*own.kernel, *own.expand):
+        for dimension in (*own.kernel, *own.expand, *own.start):
             values.setdefault(dimension.name, dimension.choices[0])
     return values
 
@@ -227,7 +235,11 @@ class SubnetFile:
                     "block": stage.block,
                     "se": stage.se,
                     "shortcut": stage.shortcut,
-                    "blocks": [{"kernel": b.kernel, "expand": b.expand} for b in stage.blocks],
+                    "blocks": [
+                        {"kernel": b.kernel, "expand": b.expand}
+                        | ({"start": b.start} if b.start else {})
+                        for b in stage.blocks
+                    ],
                 }
                 for stage in subnet.stages
             ],

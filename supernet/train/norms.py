@@ -1,5 +1,6 @@
 """What a batch norm sees at least in a training."""
 
+from supernet.blocks import KINDS
 from supernet.errors import ConfigError
 from supernet.space import decode, operators
 from supernet.space.spec import Space
@@ -8,8 +9,6 @@ from supernet.train.recipe import Recipe
 from supernet.train.sampling import phase_domain
 
 __all__ = ["check_norms"]
-
-_WITH_NORM = ("conv", "mbconv", "dsconv", "bottleneck")
 
 
 def check_norms(space: Space, recipe: Recipe, processes: Processes) -> None:
@@ -27,7 +26,7 @@ def check_norms(space: Space, recipe: Recipe, processes: Processes) -> None:
     for phase in recipe.phases:
         subnet = decode(space, phase_domain(space, phase).smallest())[0]
         for operator in operators(space, subnet):
-            if operator.op in _WITH_NORM and operator.out_height * operator.out_width == 1:
+            if operator.op in KINDS and operator.out_height * operator.out_width == 1:
                 cut = f"accumulate {recipe.accumulate}, processes {processes.count}"
                 raise ConfigError(
                     f"batch_size: {recipe.batch_size} ({cut}) gives batch norm one image at a "

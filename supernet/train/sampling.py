@@ -28,6 +28,7 @@ def lowest_allowed(space: Space, elastic: Elastic) -> npt.NDArray[np.int64]:
         "resolution": elastic.resolution,
         "kernel": elastic.kernel,
         "depth": elastic.depth,
+        "start": elastic.kernel,
         "expand": elastic.expand,
         "width": elastic.width,
         "out": elastic.width,

@@ -33,6 +33,9 @@ SPACES = {
     "torchvision:mobilenet_v3_large": "mobilenet_v3_large",
     "timm:mobilenetv3_large_100": "mobilenet_v3_large",
     "timm:resnet50d": "resnet50d",
+    "timm:mobilenetv4_conv_small": "mobilenet_v4_small",
+    "timm:mobilenetv4_conv_medium": "mobilenet_v4_medium",
+    "timm:mobilenetv4_conv_large": "mobilenet_v4_large",
 }
 """The shipped spaces whose largest subnets are published networks."""
 

@@ -1,6 +1,5 @@
 """Every elastic block, activated as an operator, is the plain layer of that operator."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -11,10 +10,9 @@ from torch import nn
 
 from supernet.elastic import (
     ElasticBlock,
-    ElasticBottleneck,
+    ElasticChain,
     ElasticConvBlock,
     ElasticLinear,
-    ElasticMBConv,
     ElasticSqueezeExcite,
     make_activation,
     ranked,
@@ -23,12 +21,6 @@ from supernet.models import Network
 from supernet.space import Operator
 from supernet.space.operator import Activation
 
-BLOCKS: dict[str, Callable[..., ElasticBlock]] = {
-    "conv": ElasticConvBlock,
-    "mbconv": ElasticMBConv,
-    "dsconv": ElasticMBConv,
-    "bottleneck": ElasticBottleneck,
-}
 LARGE = Operator(
     op="mbconv", in_channels=16, mid_channels=48, out_channels=16, kernel=5, se=16,
     act="hard_swish", shortcut="identity", height=6, width=6,
@@ -38,6 +30,9 @@ CONV = replace(LARGE, op="conv", mid_channels=0, kernel=3, act="relu6")
 STEM = replace(CONV, in_channels=3, stride=2, se=0, shortcut="none", height=9, width=9)
 BOTTLENECK = replace(LARGE, op="bottleneck", se=0, act="relu", height=7, width=7)
 GROUPED = replace(BOTTLENECK, groups=6)
+UIB = replace(LARGE, op="uib", start=5, act="relu")
+FUSED = replace(LARGE, op="fused", act="relu")
+TWICE = replace(FUSED, op="fused_act")
 NARROW: dict[str, Any] = {"in_channels": 8, "out_channels": 8}
 # operators that one block becomes in turn
 FAMILIES: dict[str, list[Operator]] = {
@@ -68,6 +63,23 @@ FAMILIES: dict[str, list[Operator]] = {
         replace(BOTTLENECK, stride=2, out_channels=8, mid_channels=24, shortcut="project_norm"),
     ],
     "groups": [GROUPED, replace(GROUPED, mid_channels=24, groups=3, kernel=3)],
+    "universal bottleneck": [
+        UIB,
+        replace(UIB, start=5, kernel=0, se=8),
+        replace(UIB, start=0, mid_channels=32, se=0),
+        replace(UIB, start=0, kernel=0, shortcut="none", **NARROW),
+        replace(UIB, start=3, in_channels=8, shortcut="none"),
+    ],
+    "universal bottleneck of stride 2": [
+        replace(UIB, stride=2, shortcut="none", height=7),
+        replace(UIB, stride=2, start=0, kernel=3, shortcut="none", height=7),
+    ],
+    "universal bottleneck whose first convolution has the stride": [
+        replace(UIB, stride=2, shortcut="none", kernel=0),
+        replace(UIB, stride=2, shortcut="none", kernel=0, start=3),
+    ],
+    "fused": [FUSED, replace(FUSED, stride=1, kernel=3, mid_channels=24, se=8, **NARROW)],
+    "fused, activated twice": [TWICE, replace(TWICE, se=0)],
 }
 
 
@@ -95,7 +107,8 @@ def test_every_activation_is_what_its_name_says(name: Activation) -> None:
 
 
 def made(operators: list[Operator]) -> ElasticBlock:
-    block = BLOCKS[operators[0].op](operators, momentum=0.1, eps=1e-5)
+    kind = ElasticConvBlock if operators[0].op == "conv" else ElasticChain
+    block = kind(operators, momentum=0.1, eps=1e-5)
     shuffle(block)
     return block
 
@@ -139,7 +152,7 @@ def test_channels_are_ranked_within_bands() -> None:
 
 
 def test_the_input_of_a_block_is_left_as_it_was() -> None:
-    elastic = ElasticMBConv([LARGE], momentum=0.1, eps=1e-5).eval()
+    elastic = ElasticChain([LARGE], momentum=0.1, eps=1e-5).eval()
     elastic.activate(LARGE)
     x = torch.randn(2, 16, 6, 6)
     before = x.clone()

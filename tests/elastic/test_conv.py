@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from supernet.blocks import same_pads
 from supernet.elastic import ElasticConv
-from supernet.space.operator import same_pads
 
 
 @pytest.fixture(autouse=True)

@@ -7,58 +7,66 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from supernet.blocks import KINDS
 from supernet.errors import ConfigError
 from supernet.latency.work import WORK_TERMS, work_terms
 from supernet.space import Operator, list_spaces, load_space, operators_of
-from supernet.space.operator import Activation, OperatorKind
+from supernet.space.operator import Activation
 
-KINDS: list[OperatorKind] = ["conv", "mbconv", "dsconv", "bottleneck"]
 ACTS: list[Activation] = ["none", "relu", "relu6", "hard_swish", "swish"]
 
 
 @st.composite
 def some_operator(draw: st.DrawFn) -> Operator:
     """A block of any kind, as spaces make them."""
-    op = draw(st.sampled_from(KINDS))
+    kind = KINDS[draw(st.sampled_from(sorted(KINDS)))]
     channels = draw(st.integers(1, 12)) * 8
     after = draw(st.sampled_from([channels, 16, 64]))
     stride = draw(st.sampled_from([1, 2]))
     size = draw(st.integers(1, 40))
     fields: dict[str, Any] = {}
-    if op != "conv":
-        fields["mid_channels"] = channels if op == "dsconv" else channels * draw(st.integers(1, 6))
-    if op != "bottleneck":
+    if kind.middle:
+        fields["mid_channels"] = channels * (draw(st.integers(1, 6)) if kind.expands else 1)
+    if kind.starts:
+        fields["start"] = draw(st.sampled_from([0, 3, 5]))
+    if kind.gated:
         fields["se"] = draw(st.sampled_from([0, 8, 32]))
     if stride == 1 and after == channels:
         fields["shortcut"] = draw(st.sampled_from(["none", "identity"]))
     return Operator(
-        op=op, in_channels=channels, out_channels=after, kernel=draw(st.sampled_from([1, 3, 5, 7])),
-        stride=stride, act=draw(st.sampled_from(ACTS)), height=size, width=size, **fields,
+        op=kind.name, in_channels=channels, out_channels=after, stride=stride,
+        kernel=draw(st.sampled_from([1, 3, 5, 7])), act=draw(st.sampled_from(ACTS)),
+        height=size, width=size, **fields,
     )  # fmt: skip
 
 
-def grown(operator: Operator, what: str) -> Operator:
+def grown(operator: Operator, what: str) -> Operator:  # noqa: PLR0911  # one for each
     """The operator with more of one thing."""
     o = operator
     if what == "channels":
         assume(o.shortcut != "identity")
-        mid = o.in_channels + 8 if o.op == "dsconv" else o.mid_channels
+        mid = o.mid_channels + 8 * (KINDS[o.op].middle == "as_read")
         return replace(o, in_channels=o.in_channels + 8, mid_channels=mid)
     if what == "middle":
-        assume(o.op in ("mbconv", "bottleneck"))
+        assume(KINDS[o.op].expands)
         return replace(o, mid_channels=o.mid_channels + 8)
     if what == "outputs":
         assume(o.shortcut != "identity")
         return replace(o, out_channels=o.out_channels + 8)
     if what == "kernel":
         return replace(o, kernel=o.kernel + 2)
-    if what == "squeeze":
-        assume(o.op != "bottleneck")
-        return replace(o, se=o.se + 8)
-    return replace(o, height=o.height + 1, width=o.width + 1)
+    if what == "start":
+        assume(KINDS[o.op].starts)
+        return replace(o, start=o.start + 2 if o.start else 3)
+    if what == "pixels":
+        return replace(o, height=o.height + 1, width=o.width + 1)
+    assume(KINDS[o.op].gated)
+    return replace(o, se=o.se + 8)
 
 
-@pytest.mark.parametrize("what", ["channels", "middle", "outputs", "kernel", "squeeze", "pixels"])
+@pytest.mark.parametrize(
+    "what", ["channels", "middle", "outputs", "kernel", "start", "squeeze", "pixels"]
+)
 @given(operator=some_operator())
 def test_more_to_do_is_never_less_of_any_work(what: str, operator: Operator) -> None:
     try:

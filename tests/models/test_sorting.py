@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from supernet.elastic import ElasticConvBlock, ElasticMBConv, Importance
+from supernet.elastic import ElasticChain, ElasticConvBlock, Importance
 from supernet.models import Supernet, sort_channels
 from supernet.space import Head, Space, Stage, Stem, Subnet, decode, sample, smallest
 
 MakeSupernet = Callable[[Space], Supernet]
 
 
-def blocks(supernet: Supernet) -> list[ElasticMBConv]:
-    return [m for m in supernet.modules() if isinstance(m, ElasticMBConv) and m.expand is not None]
+def blocks(supernet: Supernet) -> list[ElasticChain]:
+    return [m for m in supernet.modules() if isinstance(m, ElasticChain) and "expand" in m.forms]
 
 
 @pytest.fixture(scope="module", params=["tiny", "demo", "light", "tied"])
@@ -78,12 +78,13 @@ def test_the_most_important_channels_come_first(
 
 
 @torch.no_grad()
-def worth(block: ElasticMBConv, by: Importance) -> torch.Tensor:
+def worth(block: ElasticChain, by: Importance) -> torch.Tensor:
     """L1 norms that read each middle channel, or the variance of what it adds to the result."""
-    weights = block.project.conv.weight
+    weights = block.part("project").conv.weight
     if by == "weights":
         return weights.abs().sum((0, 2, 3))
-    return block.depthwise.varies() * weights.square().sum((0, 2, 3))
+    *_, before, _ = block.forms
+    return block.part(before).varies() * weights.square().sum((0, 2, 3))
 
 
 @torch.no_grad()
@@ -92,7 +93,7 @@ def test_channels_that_do_not_vary_come_last_whatever_reads_them(
 ) -> None:
     supernet = make_supernet(tiny_space)
     block = blocks(supernet)[0]
-    norm, reads = block.depthwise.norm, block.project.conv.weight
+    norm, reads = block.part("depthwise").norm, block.part("project").conv.weight
     reads[:, :3] *= 100
     norm.weight[0] = 0.0  # constant
     norm.weight[1], norm.bias[1] = 0.1, -10.0  # cut off by the activation
@@ -118,13 +119,12 @@ def test_the_channels_between_stages_are_sorted_by_all_that_read_and_write_them(
         reads = torch.zeros(())
         for name in names:
             block = supernet.slots[name]
-            assert isinstance(block, ElasticMBConv)
-            assert block.expand is not None
-            weights = block.expand.conv.weight
+            assert isinstance(block, ElasticChain)
+            weights = block.part("expand").conv.weight
             reads = reads + (weights.abs() if by == "weights" else weights.square()).sum((0, 2, 3))
         if by == "variance":
             writers = [supernet.slots[name] for name in supernet.slots if name.startswith(written)]
-            blocks = [b for b in writers if isinstance(b, ElasticMBConv | ElasticConvBlock)]
+            blocks = [b for b in writers if isinstance(b, ElasticChain | ElasticConvBlock)]
             reads = reads * torch.stack([block.varies() for block in blocks]).sum(0)
         assert (reads.diff() <= 1e-5).all()
 

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from supernet.blocks import parts_of, same_pads
 from supernet.errors import ConfigError
 from supernet.latency.kit.spec import Spec
 from supernet.space import Operator, Space, operators_of, total_macs, total_params
-from supernet.space.operator import round_channels, same_pads
+from supernet.space.operator import OPERATOR_KINDS, round_channels
 
 MBCONV: dict[str, Any] = {
     "op": "mbconv",
@@ -83,15 +84,14 @@ def test_the_padding_is_tensorflows(
 
 
 def test_an_operator_pads_each_direction_by_its_own_size() -> None:
-    assert Operator(**MBCONV).pads == (2, 2, 2, 2)
     same = Operator(**MBCONV, padding="same")
     assert (same.height, same.width) == (31, 32)
-    assert same.pads == (2, 1, 2, 2)
     assert (same.macs, same.params) == (Operator(**MBCONV).macs, Operator(**MBCONV).params)
     assert "padding" not in Operator(**MBCONV).as_dict()  # as in files from before
     assert Operator(**same.as_dict()) == same
-    assert Spec.of(same).pads == list(same.pads)
-    assert Spec.of(Operator(**MBCONV)).pads == [2, 2, 2, 2]
+    for made in (same, Spec.of(same)):
+        assert [part.pads for part in parts_of(made)] == [(0,) * 4, (2, 1, 2, 2), (0,) * 4]
+    assert parts_of(Operator(**MBCONV))[1].pads == (2, 2, 2, 2)
 
 
 def test_different_operators_have_different_signatures(any_space: Space) -> None:
@@ -123,6 +123,13 @@ def test_different_operators_have_different_signatures(any_space: Space) -> None
         (
             {"op": "bottleneck", "se": 0, "groups": 5},
             "groups: 5 do not divide the 48 middle channels",
+        ),
+        ({"op": "mbcon"}, f"op: must be one of {', '.join(OPERATOR_KINDS)}; found 'mbcon'"),
+        ({"start": 3}, "kernel must be odd, height and width at least 1"),
+        ({"kernel": 0}, "kernel must be odd, height and width at least 1"),
+        (
+            {"op": "uib", "kernel": 0},
+            "stride: 2 needs a convolution to stand in (kernel 0, start 0)",
         ),
         ({"groups": 2}, "groups: 2 does not fit op 'mbconv'"),
         ({"op": "bottleneck"}, "se: op 'bottleneck' has no squeeze-excite"),

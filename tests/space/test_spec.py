@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
+from supernet.blocks import KINDS
 from supernet.errors import ConfigError
 from supernet.space import Head, Space, Stage, Stem, load_space
+
+ALL = ", ".join(KINDS)
 
 
 @pytest.mark.parametrize(
@@ -28,7 +31,7 @@ from supernet.space import Head, Space, Stage, Stem, load_space
         (
             {"block": ("mbconv", "conv")},
             "block: needs at least one choice, without repeats and in the order conv, dsconv, "
-            "mbconv, bottleneck; found ['mbconv', 'conv']",
+            "mbconv, bottleneck, fused, fused_act, uib; found ['mbconv', 'conv']",
         ),
         (
             {"shortcut": ()},
@@ -39,6 +42,14 @@ from supernet.space import Head, Space, Stage, Stem, load_space
             {"block": ("conv", "dsconv"), "expand": (2.0, 3.0)},
             "expand: has no effect on conv, dsconv; give one value",
         ),
+        ({"start": (0, 3)}, "start: needs block uib, found ['mbconv']"),
+        ({"kernel": (0, 3)}, "kernel: 0 needs block uib alone, found ['mbconv']"),
+        (
+            {"block": ("uib",), "kernel": (0,), "stride": 2},
+            "kernel 0 with start 0 makes no block of stride 2: no convolution is left for it; "
+            "give kernel or start another choice",
+        ),
+        ({"block": ("bottleneck", "bottel")}, f"block: must be one of {ALL}; found 'bottel'"),
         ({"group_width": 8}, "group_width: needs block bottleneck, found ['mbconv']"),
         (
             {"block": ("bottleneck",), "se": (0.25,)},

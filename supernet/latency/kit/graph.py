@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from supernet.blocks import KINDS, parts_of
 from supernet.latency.kit.proto import Graph, Node, serialise
 from supernet.latency.kit.quantise import quantised
 
@@ -95,35 +96,31 @@ class _Builder:
         gate = self.conv(self.node("Relu", [gate]), hidden, channels)
         return self.node("Mul", [x, self.node("HardSigmoid", [gate], alpha=1 / 6, beta=0.5)])
 
-    def add(self, x: str, operator: Any) -> str:
-        """Append one operator of ours."""
+    def add(self, x: str, operator: Any, *, before: str = "", after: str = "") -> str:
+        """Append one operator of ours, which stands between two of some kinds."""
         o = operator
         if o.op == "pool":
-            return self.mean(x, keep=False)
+            return self.mean(x, keep=after == "conv")
         if o.op == "linear":
+            if before == "conv":  # a pixel; 0 keeps the images of a batch
+                x = self.node("Reshape", [x, self.constant(np.array([0, -1], np.int64))])
             weights = [self.weight(o.out_channels, o.in_channels)]
             weights += [self.weight(o.out_channels)] if o.bias else []
             return self.act(self.node("Gemm", [x, *weights], transB=1), o.act)
         if o.op == "maxpool":
             return self.pool("MaxPool", x, o.kernel, o.stride)
         y = self.add_shortcut(x, self.body(x, o), o)
-        return self.act(y, o.act) if o.op == "bottleneck" else y
+        return self.act(y, o.act) if KINDS[o.op].ends_in_act else y
 
     def body(self, x: str, o: Any) -> str:
         """Everything of a block but its shortcut."""
-        if o.op == "conv":
-            sizes = o.in_channels, o.out_channels, o.kernel, o.stride
-            y = self.act(self.conv(x, *sizes, pads=o.pads), o.act)
-            return self.squeeze_excite(y, o.out_channels, o.se) if o.se else y
-        y, mid = x, o.mid_channels
-        if o.op != "dsconv":
-            y = self.act(self.conv(y, o.in_channels, mid), o.act)
-        groups = o.groups if o.op == "bottleneck" else mid
-        y = self.conv(y, mid, mid, o.kernel, o.stride, groups=groups, pads=o.pads)
-        y = self.act(y, o.act)
-        if o.se:
-            y = self.squeeze_excite(y, mid, o.se)
-        return self.conv(y, mid, o.out_channels)
+        y = x
+        for part in parts_of(o):
+            sizes = part.reads, part.writes, part.kernel, part.stride
+            y = self.act(self.conv(y, *sizes, groups=part.groups, pads=part.pads), part.act)
+            if o.se and part.gated:
+                y = self.squeeze_excite(y, part.writes, o.se)
+        return y
 
     def pool(self, op: str, x: str, kernel: int, stride: int, *, odd: bool = False) -> str:
         pads = [kernel // 2] * 4 if kernel % 2 else [0] * 4
@@ -167,8 +164,9 @@ def build_onnx(
         shape += [first.height, first.width]
     builder = _Builder(weights)
     y = "x"
-    for operator in operators:
-        y = builder.add(y, operator)
+    kinds = ["", *(operator.op for operator in operators), ""]
+    for operator, before, after in zip(operators, kinds, kinds[2:]):
+        y = builder.add(y, operator, before=before, after=after)
     output_shape = (batch, *_output_size(operators[-1]))
     graph = Graph(builder.nodes, builder.weights, tuple(shape), y, output_shape)
     return serialise(quantised(graph) if precision == "int8" else graph, OPSET)

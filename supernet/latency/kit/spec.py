@@ -27,6 +27,7 @@ class Spec(NamedTuple):
     height: int = 1
     width: int = 1
     padding: str = "symmetric"
+    start: int = 0
 
     @classmethod
     def of(cls, operator: Any) -> Spec:
@@ -34,20 +35,11 @@ class Spec(NamedTuple):
         return cls(*[getattr(operator, name) for name in cls._fields])
 
     def row(self) -> list[Any]:
-        """Its values as a plan lists them; without a padding that is symmetric."""
-        return list(self[:-1] if self.padding == "symmetric" else self)
-
-    @property
-    def pads(self) -> list[int]:
-        """As `Operator.pads`."""
-        if self.padding == "symmetric":
-            return [self.kernel // 2] * 4
-        (top, bottom), (left, right) = (
-            _same_pads(size, self.kernel, self.stride) for size in (self.height, self.width)
-        )
-        return [top, left, bottom, right]
+        """Its values as a plan lists them; without the last ones that are as they mostly are."""
+        values = list(self)
+        while values[_LEAST:] and values[-1] == self._field_defaults[self._fields[len(values) - 1]]:
+            del values[-1]
+        return values
 
 
-def _same_pads(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    total = max((size - 1) // stride * stride + kernel - size, 0)
-    return total // 2, total - total // 2
+_LEAST = 13  # listed always: as long as rows were at first

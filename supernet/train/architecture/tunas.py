@@ -15,7 +15,7 @@ from supernet.train.search_phase import SearchPhase
 __all__ = ["TuNAS"]
 
 _WIDTHS = ("width", "out", "features", "expand")  # kinds of choices that are numbers of filters
-_OPERATORS = ("kernel", "depth", "se")
+_OPERATORS = ("kernel", "start", "depth", "se")
 _FASTER = 10.0  # the controller's learning rate grows by as much until the end
 
 
