@@ -26,7 +26,7 @@ from supernet.places import user_folder
 from supernet.progress import Progress, silent
 from supernet.reading import FRESH, Reading
 
-__all__ = ["Decoding", "Look", "look_at"]
+__all__ = ["Decoding", "Look", "image_seconds", "look_at"]
 
 _HEADERS = 200
 """Files that are opened at most."""
@@ -110,7 +110,7 @@ class Look:
         stay = self.listing.stay(square)
         image_s = 0.0
         if stay.undone or stay.streamed:
-            image_s = _image_seconds(stay.undone or self.listing.groups[0], square)
+            image_s = image_seconds(stay.undone or self.listing.groups[0], square)
         return Decoding(
             images=len(stay.undone),
             image_s=image_s,
@@ -190,7 +190,7 @@ def _some(files: Sequence[ImageFile], count: int) -> list[ImageFile]:
     return [files[row] for row in rows]
 
 
-def _image_seconds(files: Sequence[ImageFile], square: Square) -> float:
+def image_seconds(files: Sequence[ImageFile], square: Square) -> float:
     """How long one of them takes, by decoding some from all over."""
     some = _some(files, _DECODED)
     with tempfile.TemporaryDirectory(prefix="supernet-look-") as folder:

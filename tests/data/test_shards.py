@@ -157,7 +157,7 @@ def test_commands_find_tar_files_from_anywhere(
 def test_broken_images_in_tar_files_are_named_and_left_out(tars: Path, tmp_path: Path) -> None:
     files = {"x.png": b"no image", "x.cls": b"1"}
     write_tar(tars / "train-002.tar", files)
-    with pytest.raises(DataError, match=r"1 of 15 images .* train-002\.tar/x\.png \(cannot"):
+    with pytest.raises(DataError, match=r"1 of 15 images .*train-002\.tar/x\.png \(cannot"):
         load_folder(tars, resolution=14, cache=tmp_path / "cache")
     reading = Reading(skip_broken=True)
     found = load_folder(tars, resolution=14, cache=tmp_path / "cache", reading=reading)
