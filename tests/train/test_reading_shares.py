@@ -14,7 +14,7 @@ from tests.train.test_processes import run
 IMAGES, BATCH = 40, 8
 
 SCRIPT = """
-import json, shutil, sys
+import json, shutil, sys, time
 from collections import Counter
 from pathlib import Path
 
@@ -41,6 +41,11 @@ with joined_processes("cpu") as processes:
     batches = Batches(dataset, batch_size=batch, processes=processes)
     for step in range(batches.steps_per_epoch - 1):  # the last one is read ahead
         batches.get(step, 0, 14)
+    share = batch // processes.count
+    for _ in range(1000):
+        if room or sum(counted.values()) >= batches.steps_per_epoch * share:
+            break
+        time.sleep(0.02)
     batches.close()
     processes.barrier()
     told = {"loaded": loaded, "fed": counted, "fed_images": batches.steps_per_epoch * batch}
