@@ -49,7 +49,7 @@ class Member:
 
     def read(self) -> bytes:
         """All of it."""
-        with Path(self.archive).open("rb", buffering=0) as handle:
+        with io.FileIO(self.archive) as handle:
             handle.seek(self.offset)
             return handle.read(self.size)
 
@@ -80,10 +80,10 @@ def pieces_of(file: ImageFile, piece: int, count: int) -> tuple[int, list[bytes]
         OSError: it cannot be read.
     """
     if isinstance(file, Member):
-        path, first, size = Path(file.archive), file.offset, file.size
+        path, first, size = file.archive, file.offset, file.size
     else:
-        path, first, size = Path(file), 0, -1
-    with path.open("rb", buffering=0) as handle:
+        path, first, size = str(file), 0, -1
+    with io.FileIO(path) as handle:
         if size < 0:
             size = os.fstat(handle.fileno()).st_size
         starts = [0]

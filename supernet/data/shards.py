@@ -65,13 +65,13 @@ class Shards:
     def _names(self, labels: set[Label]) -> dict[Label, str]:
         """The name of each class, in their order."""
         numbers = sorted(label for label in labels if isinstance(label, int))
+        texts = sorted(label for label in labels if isinstance(label, str))
         if not numbers:
-            return {name: name for name in sorted(label for label in labels if label)}
-        if len(numbers) < len(labels):
-            name = min(label for label in labels if isinstance(label, str))
+            return {text: text for text in texts}
+        if texts:
             raise DataError(
                 f"{self.root}: some images are labelled by number ({numbers[0]}), others by name "
-                f"({name!r})",
+                f"({texts[0]!r})",
                 hint="label all of them alike",
             )
         told = _class_names(self.root)
