@@ -9,7 +9,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,7 @@ __all__ = ["Kept", "Room"]
 
 _SHARES = (1.0, 0.5, 0.25, 0.125, 0.0625, 0.0)
 """Of the training images that are stored."""
-_TRAIN = 0
+_TRAIN, _UNUSED = 0, 3  # of a part's splits
 _SUPERSEDED = 0.5  # of an older store's rows are in the new one
 
 Mask = npt.NDArray[np.bool_]
@@ -39,8 +38,6 @@ class Kept:
 
     pixels: Pixels
     rows: Rows
-    is_stored: bool
-    """Whether all of them lie decoded on the disk."""
 
 
 class PartlyStored:
@@ -98,7 +95,8 @@ class Room:
     @property
     def is_enough(self) -> bool:
         """Whether all images are stored, or will be."""
-        return all(sum(mask.sum() for mask in own) == len(own[0]) for own in self._masks)
+        parts = zip(self._parts, self._masks)
+        return all(np.array_equal(np.any(own, axis=0), _used(part)) for part, own in parts)
 
     @property
     def new_bytes(self) -> int:
@@ -113,7 +111,7 @@ class Room:
             int(((part.splits == _TRAIN) & ~np.any(masks, axis=0)).sum()) for part, masks in parts
         )
 
-    @cached_property
+    @property
     def undone(self) -> tuple[ImageFile, ...]:
         """Files that were not decoded yet, neither to be stored nor to be checked."""
         found: list[ImageFile] = []
@@ -131,11 +129,14 @@ class Room:
                 loose.take_over(*loose.shared_with(known, DONE), known)
                 rows.state[np.flatnonzero(~stored)[loose.state == DONE]] = DONE
             files = [file for images in part.by_class for file in images]
-            found += [files[row] for row in np.flatnonzero(rows.state == UNDONE).tolist()]
+            left = (rows.state == UNDONE) & _used(part)
+            found += [files[row] for row in np.flatnonzero(left).tolist()]
         return tuple(found)
 
     def kept(self, number: int, progress: Progress) -> Kept:
         """The images of a part; those that are to be stored are decoded where they are not.
+
+        Those that are not used are neither decoded nor known.
 
         Raises:
             StorageError: a store cannot be written.
@@ -144,10 +145,10 @@ class Room:
         files = [file for images in part.by_class for file in images]
         if masks[0].all():
             store = self._stored(files, part.identities, prefix, progress)
-            return Kept(store.pixels, store.rows, is_stored=True)
+            return Kept(store.pixels, store.rows)
         rows = Rows.of(part.identities)
         which = np.full((len(files), 2), -1)
-        arrays = []
+        arrays: list[npt.NDArray[np.uint8]] = []
         for mask in masks:
             members = np.flatnonzero(mask)
             if len(members):
@@ -158,9 +159,14 @@ class Room:
                 )
                 rows.take_over(members, np.arange(len(members)), store.rows)
                 arrays.append(store.pixels)
-        check(files, self._square, self._path(part, prefix), rows, progress)
+        loose = np.flatnonzero(_used(part) & ~np.any(masks, axis=0))
+        if len(loose):
+            checked = Rows.of(part.identities[loose])
+            some = [files[row] for row in loose.tolist()]
+            check(some, self._square, self._path(part, prefix), checked, progress)
+            rows.take_over(loose, np.arange(len(loose)), checked)
         others = DecodedOnDemand(files, self._square)
-        return Kept(PartlyStored(arrays, which, others), rows, is_stored=False)
+        return Kept(PartlyStored(arrays, which, others), rows)
 
     def _stored(
         self, files: Sequence[ImageFile], identities: Identities, prefix: str, progress: Progress
@@ -201,13 +207,16 @@ class Room:
 
 def _masks(part: Part, share: float, *, seen_often: bool) -> tuple[Mask, Mask]:
     """The images of a part's two stores: a share of all, and the others that are seen often."""
-    count = len(part.identities)
-    nothing = np.zeros(count, bool)
+    used, nothing = _used(part), np.zeros(len(part.identities), bool)
     if share == 1 or (seen_often and not (part.splits == _TRAIN).any()):
-        return ~nothing, nothing
+        return used, nothing
     numbers = np.ascontiguousarray(part.identities[:, :4]).view("<u4")[:, 0] / 2**32
-    chosen = numbers < share
-    return chosen, (part.splits != _TRAIN) & ~chosen if seen_often else nothing
+    chosen = (numbers < share) & used
+    return chosen, used & (part.splits != _TRAIN) & ~chosen if seen_often else nothing
+
+
+def _used(part: Part) -> Mask:
+    return np.not_equal(part.splits, _UNUSED)
 
 
 def _prefix(place: Path, square: Square) -> str:

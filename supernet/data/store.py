@@ -24,7 +24,9 @@ _FREE_AFTERWARDS = 0.1
 """Share of the free space that a cache of decoded images leaves."""
 _COPIED = 256  # rows at once
 _CHUNK = 16  # images that a thread decodes before it tells
-_SAMPLE = 48  # images from all over the set, whose time tells that of all
+_SAMPLE = 960  # images from all over the set, whose time tells that of all
+_COLD = 48  # of them are not timed
+_TIMED_S = 3.0  # after which it is told
 _WORTH_TELLING_S, _WORTH_TELLING_BYTES = 5, 2**28
 
 
@@ -217,7 +219,8 @@ def _decode_all(
     undone = np.flatnonzero(rows.state == UNDONE)
     first = undone[:: max(1, len(undone) // _SAMPLE)]
     rest = np.setdiff1d(undone, first)
-    done, total, since = len(rows.state) - len(undone), len(rows.state), time.perf_counter()
+    done, total = len(rows.state) - len(undone), len(rows.state)
+    estimate = _Estimate(progress, total, len(undone), work)
     warned = bool(rows.why)
     pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="supernet-decoding")
     try:
@@ -226,23 +229,53 @@ def _decode_all(
             for some in pool.map(decode_some, chunks):
                 done += some
                 progress(done, total, f"{work.name} images")
+                estimate.add(some)
                 if rows.why and not warned:
                     row, warned = min(rows.why), True
                     note(
                         progress,
                         f"{files[row]} cannot be decoded ({rows.why[row]}); looking for others",
                     )
-            if part is first and len(rest):
-                seconds = (time.perf_counter() - since) / len(first) * len(rest)
-                _tell(progress, total, len(rest), seconds, work)
+            estimate.tell()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _tell(progress: Progress, total: int, left: int, seconds: float, work: _Work) -> None:
-    """The size and the time of what is going to be done, where it is worth a line."""
-    if seconds < _WORTH_TELLING_S and not work.always:
-        return
-    took = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} minutes"
-    text = f"{work.name} {left:,} of {total:,} images takes about {took}; {work.told}"
-    note(progress, text)
+class _Estimate:
+    """Tells once how long many images will take, by the time of some from all over the set.
+
+    Args:
+        progress: told.
+        total: images there are.
+        left: of them to be done.
+        work: with them.
+    """
+
+    def __init__(self, progress: Progress, total: int, left: int, work: _Work) -> None:
+        self._progress, self._total, self._left, self._work = progress, total, left, work
+        self._done, self._told = 0, False
+        self._begun = time.perf_counter()
+        self._since, self._before = self._begun, 0
+
+    def add(self, images: int) -> None:
+        """So many more are done."""
+        self._done += images
+        if not self._before and self._done >= _COLD:  # threads and disks begin slowly
+            self._since, self._before = time.perf_counter(), self._done
+        elif self._before and time.perf_counter() - self._since > _TIMED_S:
+            self.tell()
+
+    def tell(self) -> None:
+        """The size and the time of what is going to be done, where it is worth a line."""
+        left, timed, since = self._left - self._done, self._done - self._before, self._since
+        if self._told or not left or not self._done:
+            return
+        self._told = True
+        if not timed:
+            timed, since = self._done, self._begun
+        seconds = (time.perf_counter() - since) / timed * left
+        if seconds < _WORTH_TELLING_S and not self._work.always:
+            return
+        took = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} minutes"
+        text = f"{self._work.name} {left:,} of {self._total:,} images takes about {took}"
+        note(self._progress, f"{text}; {self._work.told}")

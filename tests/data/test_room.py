@@ -10,8 +10,12 @@ import pytest
 from PIL import Image
 
 from supernet.data import Dataset, decoding, load_folder, look_at
+from supernet.data.decoding import square_of
 from supernet.data.files import ImageFile
+from supernet.data.room import Room
+from supernet.data.survey import survey
 from supernet.errors import DataError
+from supernet.progress import silent
 from supernet.reading import FRESH, Reading
 
 ROW = 16 * 16 * 3
@@ -168,3 +172,22 @@ def test_a_file_that_breaks_while_it_is_trained_on_is_named(folder: Path, free: 
         path.write_bytes(b"no image")
     with pytest.raises(DataError, match=r"train.ant.\d+\.png cannot be decoded: cannot identify"):
         found.train.pixels(slice(None))
+
+
+@pytest.mark.parametrize("images", [0, 20, 1000])
+def test_images_that_are_not_used_are_not_decoded(
+    folder: Path, free: Any, decodings: Counter[str], images: int
+) -> None:
+    free(images)
+    part = survey(folder, folder.parent / "full").parts[0]
+    part.splits[::3] = 3
+    unused = [str(file) for file in [f for own in part.by_class for f in own][::3]]
+    room = Room([part], folder, square_of(16, FRESH), folder.parent / "full")
+    assert len(room.undone) == len(part.splits) - len(unused)
+    assert room.is_enough == (images == 1000)
+    kept = room.kept(0, silent)
+    assert not decodings.keys() & set(unused)
+    used = np.flatnonzero(part.splits != 3)
+    assert kept.pixels[used].any(axis=(1, 2, 3)).all()
+    assert not decodings.keys() & set(unused)
+    assert room.undone == ()
