@@ -129,8 +129,10 @@ def main() -> None:
         leave_room(options.room * count, int(np.prod(square.shape)), options.cache)
     room = steps.timed("look", lambda: Room(found.parts, found.root, square, options.cache))
     image_s = steps.timed("look_decodes", lambda: image_seconds(room.undone, square))
+    processor_s = image_seconds(room.undone, square, time.process_time)
     told = {
         "seconds": image_s * len(room.undone),
+        "processor_s": processor_s * len(room.undone),
         "bytes": room.new_bytes,
         "streamed": room.streamed,
     }
@@ -158,6 +160,7 @@ def main() -> None:
         "told": told,
         "stored_bytes": stored,
         "seconds_of_told": steps.figures["decoding"]["wall_s"] / told["seconds"],
+        "processor_s_of_told": steps.figures["decoding"]["processor_s"] / told["processor_s"],
         "bytes_of_told": stored / told["bytes"] if told["bytes"] else 1.0,
         "notes": [note.replace(f"{options.cache}", "CACHE") for note in steps.told],
         "batch_images": BATCH * BATCHES,

@@ -5,10 +5,9 @@ them too; a few are decoded to see how long that takes.
 """
 
 import shutil
-import tempfile
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from supernet.data.files import ImageFile, source_of
 from supernet.data.folder import stored_side
 from supernet.data.images import ImageSet
 from supernet.data.load import load_dataset
-from supernet.data.store import decoded
+from supernet.data.store import try_out
 from supernet.errors import DataError
 from supernet.places import user_folder
 from supernet.progress import Progress, silent
@@ -30,8 +29,10 @@ __all__ = ["Decoding", "Look", "image_seconds", "look_at"]
 
 _HEADERS = 200
 """Files that are opened at most."""
-_DECODED, _DECODED_S = 640, 1.0
-"""Files that are decoded at most, and seconds after which no more are."""
+_DECODED = 640
+"""Files that are decoded at most."""
+_DECODED_S, _DECODED_SHARE = (1.0, 5.0), 0.03
+"""Seconds, at least and at most, after which no more are, and their share of all that it takes."""
 _TURNS = 10
 """Into which they are cut."""
 
@@ -190,21 +191,27 @@ def _some(files: Sequence[ImageFile], count: int) -> list[ImageFile]:
     return [files[row] for row in rows]
 
 
-def image_seconds(files: Sequence[ImageFile], square: Square) -> float:
-    """How long one of them takes, by decoding some from all over."""
+def image_seconds(
+    files: Sequence[ImageFile], square: Square, clock: Callable[[], float] = time.perf_counter
+) -> float:
+    """How long one of them takes, by decoding some from all over.
+
+    Args:
+        files: to be decoded.
+        square: what they become.
+        clock: of the seconds.
+    """
     some = _some(files, _DECODED)
-    with tempfile.TemporaryDirectory(prefix="supernet-look-") as folder:
-        stored = Path(folder) / "some.npy"
-        decoded(some[:1], square, stored, silent)  # what is done once is not counted
-        since, done = time.perf_counter(), 0
-        for turn in range(_TURNS):
-            own = some[turn::_TURNS]
-            if own:
-                decoded(own, square, stored, silent)
-            done += len(own)
-            if time.perf_counter() - since > _DECODED_S:
-                break
-        return (time.perf_counter() - since) / done
+    try_out(some[:1], square)  # what is done once is not counted
+    since, done, spent = clock(), 0, 0.0
+    for turn in range(_TURNS):
+        own = some[turn::_TURNS]
+        try_out(own, square)
+        done, spent = done + len(own), clock() - since
+        share = _DECODED_SHARE * spent / done * len(files)
+        if spent > min(max(_DECODED_S[0], share), _DECODED_S[1]):
+            break
+    return spent / done
 
 
 def _tenths(values: Sequence[int]) -> tuple[int, int, int]:

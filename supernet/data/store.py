@@ -16,9 +16,9 @@ from supernet.data.files import ImageFile, identities_of
 from supernet.data.rows import BROKEN, DONE, UNDONE, Ints, Rows
 from supernet.errors import StorageError
 from supernet.files import atomic_path
-from supernet.progress import Progress, note
+from supernet.progress import Progress, note, silent
 
-__all__ = ["Stored", "beside", "check", "decoded", "opened", "room_bytes"]
+__all__ = ["Stored", "beside", "check", "decoded", "opened", "room_bytes", "try_out"]
 
 _FREE_AFTERWARDS = 0.1
 """Share of the free space that a cache of decoded images leaves."""
@@ -136,6 +136,14 @@ def check(
     finally:
         if rows.state.any():
             rows.save(beside(kept))
+
+
+def try_out(files: Sequence[ImageFile], square: Square) -> Rows:
+    """Decode files for what is known of them then; nothing is written."""
+    rows = Rows.of(identities_of(files))
+    work = _Work(name="decoding", told="", always=False)
+    _decode_all(files, square, None, rows, silent, work)
+    return rows
 
 
 def _decodes(file: ImageFile, square: Square) -> bool:
