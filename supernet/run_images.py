@@ -24,6 +24,8 @@ __all__ = [
 
 RECORD = "images.npz"
 """The file of a run's record of its images."""
+TAR = ".tar"
+"""With which names of tar files end."""
 _MOST = 3  # class names that are told
 
 
@@ -172,8 +174,8 @@ def _record(run: "Run", config: "RunConfig") -> "ImageRecord | None":
 
 
 def _now(config: "RunConfig", known: "ImageRecord", progress: Progress) -> "ImageRecord | None":
-    """The images as they are; None where the folder is not there."""
-    if not Path(config.data).is_dir():
+    """The images as they are; None where they are not there."""
+    if not Path(config.data).is_dir() and Path(config.data).suffix != TAR:
         return None
     from supernet.data import survey_source
 

@@ -26,8 +26,9 @@ _OPTIONS = (
         "--data",
         default="fashion_mnist",
         show_default=True,
-        help="A folder of class folders (train/<class>/ and val/<class>/, or <class>/ alone), a "
-        "data set of torchvision such as cifar10, or the embedded images.",
+        help="A folder of class folders (train/<class>/ and val/<class>/, or <class>/ alone), tar "
+        "files ('train-{000..012}.tar'), a data set of torchvision such as cifar10, or the "
+        "embedded images.",
     ),
     click.option(
         "--space",

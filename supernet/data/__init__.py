@@ -4,7 +4,7 @@ from supernet.data.embedded import load_fashion_mnist
 from supernet.data.folder import load_folder
 from supernet.data.images import HOLDOUT_IMAGES, Augment, Dataset, ImageSet, Views, hold_out
 from supernet.data.load import EMBEDDED, absolute_source, load_dataset, survey_source
-from supernet.data.look import Look, look_at
+from supernet.data.look import Decoding, Look, look_at
 from supernet.data.mixing import mixed
 from supernet.data.moving import moved
 from supernet.data.named import NAMED, load_named
@@ -20,6 +20,7 @@ __all__ = [
     "SPLITS",
     "Augment",
     "Dataset",
+    "Decoding",
     "Draws",
     "ImageRecord",
     "ImageSet",

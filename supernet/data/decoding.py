@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
+from supernet.data.files import ImageFile, source_of
 from supernet.data.pictures import Levels, fitted, upright
 from supernet.errors import DataError
 from supernet.reading import Reading
@@ -53,10 +53,10 @@ class Square:
         """Of the pixels."""
         return self.side, self.long, 3
 
-    def decoded(self, path: Path) -> Picture:
+    def decoded(self, file: ImageFile) -> Picture:
         """The picture in a file; raises anything where that is damaged."""
         size = self.side, self.side
-        with Image.open(path) as opened:
+        with Image.open(source_of(file)) as opened:
             opened.draft("RGB", size)
             image = upright(opened, self.levels)
         made = fitted(image, self.fit)
@@ -107,28 +107,34 @@ class DecodedOnDemand:
     then, and takes as many threads as there are processors.
 
     Args:
-        paths: of the images.
+        files: of the images.
         square: what they become.
     """
 
-    def __init__(self, paths: Sequence[Path], square: Square) -> None:
-        self._paths, self._square = paths, square
+    def __init__(self, files: Sequence[ImageFile], square: Square) -> None:
+        self._files, self._square = files, square
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """``(N, side, side, 3)``."""
-        return len(self._paths), *self._square.shape
+        """``(N, *square.shape)``."""
+        return len(self._files), *self._square.shape
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self._files)
 
     def __getitem__(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        """The images of these rows, shape ``(n, side, side, 3)``.
+        """The images of these rows, shape ``(n, *square.shape)``.
 
         Raises:
             DataError: one of them cannot be decoded.
         """
-        return np.stack(list(self._pool.map(self._pixels, rows.tolist())))
+        found = np.empty((len(rows), *self._square.shape), np.uint8)
+
+        def decode(place: int) -> None:
+            found[place] = self._pixels(int(rows[place]))
+
+        list(self._pool.map(decode, range(len(rows))))
+        return found
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
@@ -136,13 +142,16 @@ class DecodedOnDemand:
 
     def _pixels(self, row: int) -> npt.NDArray[np.uint8]:
         try:
-            return self._square.decoded(self._paths[row]).pixels
+            return self._square.decoded(self._files[row]).pixels
         except Exception as error:  # noqa: BLE001  # a decoder may raise anything on damage
             raise DataError(
-                f"{self._paths[row]} cannot be decoded: {told(error)}", hint="remove or replace it"
+                f"{self._files[row]} cannot be decoded: {told(error)}",
+                hint="remove or replace it",
             ) from None
 
 
 def told(error: Exception) -> str:
     """What a decoder says, in one short line."""
+    if isinstance(error, UnidentifiedImageError):  # Pillow names the file, or an object
+        return "cannot identify what kind of image it is"
     return " ".join(str(error).split())[:80] or type(error).__name__

@@ -2,101 +2,115 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from supernet.data.files import Identities, ImageFile, pieces_of
 from supernet.errors import StorageError
 from supernet.files import atomic_path
 from supernet.progress import Progress
 
-__all__ = ["digests_of", "listing_digest"]
+__all__ = ["DIGEST_BYTES", "OLD_DIGEST_BYTES", "digests_of"]
 
-_WHOLE = 1 << 16  # bytes; of larger files as many are read, in four pieces
+DIGEST_BYTES = 1 << 14
+"""Read of a file at most: its start, its end, and two pieces between."""
+OLD_DIGEST_BYTES = 1 << 16
+"""The same of older records."""
 _PIECES = 4
 _TASK = 100  # files that a thread reads at a time
 _STEP = 50 * _TASK  # files between two words about the progress
 
+_Numbers = npt.NDArray[np.uint64]
+
 
 def digests_of(
-    paths: Sequence[str], listing: str, cache: Path, progress: Progress
-) -> npt.NDArray[np.uint64]:
-    """A number for the content of each file, shape ``(N,)``.
+    files: Sequence[ImageFile],
+    identities: Identities,
+    kept: Path,
+    progress: Progress,
+    *,
+    most: int = DIGEST_BYTES,
+) -> _Numbers:
+    """A number for the content of each file, shape ``(N,)``: from its size and some KiB of it.
 
-    From its size and 64 KiB of it at most. Kept in the cache, so that files are read again
-    only when one of them has another name, size or time.
+    Numbers are kept, so that only files are read that were not there before with this name,
+    size and time.
 
     Args:
-        paths: of the files.
-        listing: `listing_digest` of them.
-        cache: folder for the digests.
+        files: to read.
+        identities: `identities_of` them.
+        kept: file for the numbers.
         progress: told about files that are read.
+        most: bytes that are read of each.
     """
-    kept = cache / f"{listing}.digests"
-    try:
-        with kept.open("rb") as handle:
-            known = np.load(handle)
-        if known.shape == (len(paths),) and known.dtype == np.uint64:
-            return np.asarray(known, dtype=np.uint64)
-    except (OSError, ValueError, EOFError):  # not there yet, or damaged
-        pass
-    found = np.zeros(len(paths), dtype=np.uint64)
+    found, is_known = _taken_over(identities, _load(kept))
+    unread = np.flatnonzero(~is_known)
+    if not len(unread):
+        return found
+
+    def read(rows: npt.NDArray[np.int64]) -> _Numbers:
+        return np.array([digest(row) for row in rows.tolist()], dtype=np.uint64)
+
+    def digest(row: int) -> int:
+        try:
+            is_known[row] = True
+            return _digest(files[row], most)
+        except OSError:  # decoding will name it
+            is_known[row] = False
+            name = os.fsencode(str(files[row]))
+            return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little")
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(paths), _STEP):
-            end = min(start + _STEP, len(paths))
-            tasks = [paths[task : min(task + _TASK, end)] for task in range(start, end, _TASK)]
-            found[start:end] = np.concatenate(list(pool.map(_digests, tasks)))
-            progress(end, len(paths), "reading images")
+        for start in range(0, len(unread), _STEP):
+            rows = unread[start : start + _STEP]
+            tasks = [rows[first : first + _TASK] for first in range(0, len(rows), _TASK)]
+            found[rows] = np.concatenate(list(pool.map(read, tasks)))
+            progress(start + len(rows), len(unread), "reading images")
     try:
         with atomic_path(kept) as temporary, temporary.open("wb") as handle:
-            np.save(handle, found)
+            np.save(handle, np.column_stack([_halves(identities), found])[is_known])
     except StorageError:  # then they are read the next time, too
         pass
     return found
 
 
-def _digests(paths: Sequence[str]) -> npt.NDArray[np.uint64]:
-    return np.array(list(map(_digest, paths)), dtype=np.uint64)
-
-
-def _digest(path: str) -> int:
-    code = hashlib.blake2b(digest_size=8)
+def _load(kept: Path) -> _Numbers:
+    """Both halves of the identities, and the digests, ``(N, 3)``; none where nothing was kept."""
+    nothing = np.empty((0, 3), np.uint64)
     try:
-        with Path(path).open("rb", buffering=0) as handle:
-            size = os.fstat(handle.fileno()).st_size
-            code.update(size.to_bytes(8, "little"))
-            if size <= _WHOLE:
-                code.update(handle.read(_WHOLE))
-            else:
-                piece = _WHOLE // _PIECES
-                for number in range(_PIECES):
-                    handle.seek((size - piece) * number // (_PIECES - 1))
-                    code.update(handle.read(piece))
-    except OSError:  # decoding will name it
-        code.update(os.fsencode(path))
+        with kept.open("rb") as handle:
+            known = np.asarray(np.load(handle))
+    except (OSError, ValueError, EOFError):  # not there yet, or damaged
+        return nothing
+    fits = known.dtype == np.uint64 and known.ndim == 2 and known.shape[1] == nothing.shape[1]
+    return known if fits else nothing
+
+
+def _taken_over(identities: Identities, known: _Numbers) -> tuple[_Numbers, npt.NDArray[np.bool_]]:
+    """The digests that are known, and of which files they are."""
+    count = len(identities)
+    if not len(known):
+        return np.zeros(count, np.uint64), np.zeros(count, bool)
+    halves = _halves(identities)
+    known = known[np.argsort(known[:, 0])]
+    place = np.searchsorted(known[:, 0], halves[:, 0]).clip(max=len(known) - 1)
+    there = known[place]
+    is_known = (there[:, :2] == halves).all(axis=1)
+    return np.where(is_known, there[:, 2], 0), is_known
+
+
+def _halves(identities: Identities) -> _Numbers:
+    """Identities as two numbers each, ``(N, 2)``."""
+    return np.ascontiguousarray(identities).view("<u8").astype(np.uint64)
+
+
+def _digest(file: ImageFile, most: int) -> int:
+    size, pieces = pieces_of(file, most // _PIECES, _PIECES)
+    code = hashlib.blake2b(size.to_bytes(8, "little"), digest_size=8)
+    for piece in pieces:
+        code.update(piece)
     return int.from_bytes(code.digest(), "little")
-
-
-def listing_digest(paths: Iterable[str], *others: int) -> str:
-    """Changes when a file is added, removed, resized or written again.
-
-    Args:
-        paths: of the files.
-        others: what else is to change it.
-    """
-    code = hashlib.sha256(repr(others).encode())
-    folders: dict[str, str] = {}
-    for path in paths:
-        folder, _, name = path.rpartition(os.sep)
-        if folder not in folders:
-            folders[folder] = os.path.realpath(folder)
-        try:
-            stat = os.stat(path)  # noqa: PTH116  # to make a Path of each takes three times as long
-            size, time = stat.st_size, stat.st_mtime_ns
-        except OSError:  # it went away since the folder was listed: decoding will name it
-            size, time = 0, 0
-        code.update(os.fsencode(f"{folders[folder]}\0{name}\0{size}\0{time}\0"))
-    return code.hexdigest()[:24]

@@ -29,14 +29,14 @@ def load_folder(
     reading: Reading = FRESH,
     progress: Progress = silent,
 ) -> Dataset:
-    """Images of class folders, split as `supernet.data.layout` says.
+    """Images of class folders or of tar files, split as `supernet.data.layout` says.
 
     Every image is decoded once, its short side resized and its centre kept, with a
     margin of 1/7 for random crops, into one array below `cache` that later runs map
-    into memory. Where the disk has no room for it, images are decoded batch by batch.
+    into memory. Where the disk has no room for all, the others are decoded batch by batch.
 
     Args:
-        folder: of the images.
+        folder: of the images, or a name for tar files.
         resolution: largest input size that will be asked for.
         cache: folder for the decoded arrays.
         seed: of the choice of the images that are held out.
@@ -53,22 +53,16 @@ def load_folder(
     if known is None and not seeded:
         for text in found.notes:
             note(progress, text)
-    by_part, reading = image_sets(
-        folder,
-        {part.name: [list(map(Path, images)) for images in part.by_class] for part in found.parts},
-        side=stored_side(resolution),
-        cache=cache,
-        reading=reading,
-        progress=progress,
+    sets, reading = image_sets(
+        found, side=stored_side(resolution), cache=cache, reading=reading, progress=progress
     )
-    sets = list(by_part.values())
     if seeded and len(sets) > 1:
         rest, held = hold_out(sets[0], HOLDOUT_SHARE, seed)
         test = sets[1]
     else:
         rest, held, test = (_used(found, sets, split) for split in range(len(SPLITS)))
     return Dataset(
-        name=folder.name,
+        name=found.root.name,
         classes=found.record.classes,
         train=rest,
         holdout=held,

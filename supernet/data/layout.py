@@ -8,6 +8,8 @@
 none of them                           every folder is a class; test images are cut from
                                        its images, as they are where ``train`` is alone
 =====================================  ==============================================
+
+Tar files (`supernet.data.shards`) are used alike.
 """
 
 import unicodedata
@@ -15,7 +17,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from supernet.data.walk import Walk
+from supernet.data.files import ImageFile
+from supernet.data.shards import Shards, names_shards, shards_in
+from supernet.data.walk import Walk, left_out_told
 from supernet.errors import DataError
 
 __all__ = ["Layout", "find_layout"]
@@ -23,21 +27,26 @@ __all__ = ["Layout", "find_layout"]
 _TRAIN = ("train", "training")
 _VAL = ("val", "valid", "validation")
 _TEST = ("test", "testing")
+_SPLITS = {"train": _TRAIN, "val": _VAL, "test": _TEST}
 _HINT = "the folder needs train/<class>/<image> and val/<class>/<image>, or <class>/<image> alone"
+_CHOSEN_BY = "subnets are chosen by the images of {} and reported on those of {}"
 _MOST = 5  # names that are told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """The images of a folder: one tuple of paths a class, in the order of the classes."""
+    """The images of a folder: one tuple of files a class, in the order of the classes."""
 
+    root: Path
+    """The folder that all of them are in."""
     classes: tuple[str, ...]
-    """Their names in Unicode's composed form (NFC), sorted."""
-    train: tuple[tuple[str, ...], ...]
+    """Their names in Unicode's composed form (NFC), sorted; in tar files in the order of their
+    numbers."""
+    train: tuple[tuple[ImageFile, ...], ...]
     """Of the training folder; or all there are."""
-    holdout: tuple[tuple[str, ...], ...] = ()
+    holdout: tuple[tuple[ImageFile, ...], ...] = ()
     """To choose subnets by; empty where they are cut from the training images."""
-    test: tuple[tuple[str, ...], ...] = ()
+    test: tuple[tuple[ImageFile, ...], ...] = ()
     """To report on; empty where they are cut from the training images."""
     folders: Mapping[str, str] = field(default_factory=dict)
     """Names of the folders of these, by ``train``, ``holdout``, ``test``; empty for the folder
@@ -46,38 +55,86 @@ class Layout:
     """What a user should know of it, a line each."""
 
 
-def find_layout(folder: Path) -> Layout:
-    """The splits and classes of a folder.
+def find_layout(source: Path, cache: Path) -> Layout:
+    """The splits and classes of a folder, or of tar files (`supernet.data.shards`).
+
+    Args:
+        source: the folder, or a name for the tar files.
+        cache: folder where it is kept what tar files hold.
 
     Raises:
         DataError: there are none that could be trained on.
     """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder", hint=_HINT)
-    _check_text(str(folder))
+    _check_text(str(source))
+    if not source.is_dir() and not names_shards(str(source)):
+        raise DataError(f"{source}: no such folder", hint=_HINT)
+    shards = shards_in(source, _SPLITS)
+    return _of_folders(source) if shards is None else _of_shards(shards, cache)
+
+
+def _of_folders(folder: Path) -> Layout:
     walk = Walk()
     places, notes = _places(folder, walk)
     found = {role: _Classes.of(place, walk) for role, place in places.items()}
-    train = found.pop("train")
+    if len(found["train"].names) < 2:
+        _refuse_few(folder, places["train"], found["train"].names)
+    return _laid_out(folder, found, notes, walk.told())
+
+
+def _of_shards(shards: Shards, cache: Path) -> Layout:
+    """The splits and classes of tar files."""
+    by_split = shards.classes(cache)
+    roles, notes = ["train"], []
+    if "val" in by_split and "test" in by_split:
+        roles += ["holdout", "test"]
+        notes.append(_CHOSEN_BY.format("the val tar files", "the test tar files"))
+    elif len(by_split) > 1:
+        roles.append("test")
+    found = {}
+    for role, (split, classes) in zip(roles, sorted(by_split.items(), key=_split_order)):
+        named = {unicodedata.normalize("NFC", name): images for name, images in classes.items()}
+        found[role] = _Classes(
+            place=shards.root / split,
+            names=tuple(named),
+            images=tuple(named.values()),
+            notes=(),
+        )
+    if len(found["train"].names) < 2:
+        raise DataError(
+            f"{shards.root}: needs images of at least 2 classes in its "
+            f"{len(shards.by_split['train'])} tar files to train on, has "
+            f"{', '.join(map(repr, found['train'].names)) or 'none'}"
+        )
+    return _laid_out(shards.root, found, notes, left_out_told(shards.left_out))
+
+
+def _split_order(item: tuple[str, object]) -> int:
+    return list(_SPLITS).index(item[0])
+
+
+def _laid_out(
+    root: Path, found: Mapping[str, "_Classes"], notes: list[str], left_out: str
+) -> Layout:
+    """The layout of the classes of each role, with what should be known about them."""
+    train = found["train"]
     classes = train.names
-    if len(classes) < 2:
-        _refuse_few(folder, places["train"], classes)
-    sets = {role: other.in_order_of(train) for role, other in found.items()}
-    for role, other in found.items():
-        notes += other.notes
-        empty = [name for name, images in zip(classes, sets[role]) if not images]
+    sets = {role: own.in_order_of(train) for role, own in found.items() if role != "train"}
+    for role, images_of in sets.items():
+        notes += found[role].notes
+        empty = [name for name, images in zip(classes, images_of) if not images]
         if empty:
             notes.append(
-                f"{_some(empty)}: no images in {places[role].name}/, so nothing is said about "
+                f"{_some(empty)}: no images in {found[role].place.name}/, so nothing is said about "
                 + ("it there" if len(empty) == 1 else "them there")
             )
-    notes = [*train.notes, *notes, *([told] if (told := walk.told()) else [])]
+    notes = [*train.notes, *notes, *([left_out] if left_out else [])]
     return Layout(
+        root=root,
         classes=classes,
         train=tuple(train.images),
         holdout=sets.get("holdout", ()),
         test=sets.get("test", ()),
-        folders={role: "" if at == folder else at.name for role, at in places.items()},
+        folders={role: "" if own.place == root else own.place.name for role, own in found.items()},
         notes=tuple(notes),
     )
 
@@ -99,9 +156,7 @@ def _places(folder: Path, walk: Walk) -> tuple[dict[str, Path], list[str]]:
     places, notes = {"train": train}, []
     if val and test:
         places |= {"holdout": val, "test": test}
-        notes.append(
-            f"subnets are chosen by the images of {val.name}/ and reported on those of {test.name}/"
-        )
+        notes.append(_CHOSEN_BY.format(f"{val.name}/", f"{test.name}/"))
     elif val or test:
         places["test"] = val or test or folder
     used = {path.name for path in places.values()}
@@ -145,17 +200,17 @@ class _Classes:
 
     place: Path
     names: tuple[str, ...]
-    images: tuple[tuple[str, ...], ...]
+    images: tuple[tuple[ImageFile, ...], ...]
     notes: tuple[str, ...]
 
     @classmethod
     def of(cls, place: Path, walk: Walk) -> "_Classes":
         """Those of a folder."""
-        found: dict[str, list[str]] = {}
+        found: dict[str, list[ImageFile]] = {}
         empty, joined = [], []
         for name, path in walk.folders(place).items():
             _check_text(str(path))
-            images = walk.images(path)
+            images: list[ImageFile] = list(walk.images(path))
             composed = unicodedata.normalize("NFC", name)
             if not images:
                 empty.append(composed)
@@ -173,7 +228,7 @@ class _Classes:
         images_of = tuple(tuple(found[name]) for name in names)
         return cls(place=place, names=names, images=images_of, notes=tuple(notes))
 
-    def in_order_of(self, train: "_Classes") -> tuple[tuple[str, ...], ...]:
+    def in_order_of(self, train: "_Classes") -> tuple[tuple[ImageFile, ...], ...]:
         """The images of each class of `train`; of a class whose name differs by case, too.
 
         Raises:

@@ -7,6 +7,7 @@ from supernet.data.folder import load_folder
 from supernet.data.images import Dataset
 from supernet.data.named import NAMED, load_named
 from supernet.data.record import ImageRecord
+from supernet.data.shards import are_there, names_shards
 from supernet.data.survey import survey
 from supernet.errors import DataError
 from supernet.files import nearest
@@ -29,11 +30,12 @@ def load_dataset(
     reading: Reading = FRESH,
     progress: Progress = silent,
 ) -> Dataset:
-    """The embedded images, a published data set, or a folder of class folders.
+    """The embedded images, a published data set, a folder of class folders, or tar files.
 
     Args:
         data: ``fashion_mnist``, one of `NAMED` such as ``cifar10``, or a path to a folder
-            of class folders (`supernet.data.layout`), which goes first where both are there.
+            of class folders (`supernet.data.layout`) or of tar files (`supernet.data.shards`),
+            which goes first where both are there; or a name for tar files.
         resolution: largest input size that will be asked for.
         seed: of the hold-out split.
         known: images of a folder whose use is decided (`load_folder`).
@@ -80,7 +82,7 @@ def survey_source(
 ) -> ImageRecord | None:
     """Which images `load_dataset` would give, without decoding any.
 
-    None of data sets that cannot change, and of a folder that is not there.
+    None of data sets that cannot change, and of files that are not there.
 
     Args:
         data: as for `load_dataset`.
@@ -91,7 +93,7 @@ def survey_source(
     Raises:
         DataError: the folder cannot be trained on.
     """
-    if _is_name(data):
+    if _is_name(data) or (names_shards(data) and not are_there(data)):
         return None
     return survey(Path(data), _cache(), seed=seed, known=known, progress=progress).record
 
@@ -109,4 +111,4 @@ def absolute_source(data: str) -> str:
 
 def _is_name(data: str) -> bool:
     """Whether `data` can only be the name of a data set: a folder goes first."""
-    return not Path(data).is_dir()
+    return not Path(data).is_dir() and not names_shards(data)

@@ -5,32 +5,55 @@ them too; a few are decoded to see how long that takes.
 """
 
 import shutil
-import tempfile
 import time
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from supernet.data._listing import Listing, list_files
 from supernet.data.decoding import Square, square_of
+from supernet.data.files import ImageFile, source_of
 from supernet.data.folder import stored_side
 from supernet.data.images import ImageSet
 from supernet.data.load import load_dataset
-from supernet.data.store import decoded
+from supernet.data.store import try_out
 from supernet.errors import DataError
 from supernet.places import user_folder
 from supernet.progress import Progress, silent
 from supernet.reading import FRESH, Reading
 
-__all__ = ["Look", "look_at"]
+__all__ = ["Decoding", "Look", "image_seconds", "look_at"]
 
 _HEADERS = 200
 """Files that are opened at most."""
-_DECODED = 64
+_DECODED = 640
 """Files that are decoded at most."""
+_DECODED_S, _DECODED_SHARE = (1.0, 5.0), 0.03
+"""Seconds, at least and at most, after which no more are, and their share of all that it takes."""
+_TURNS = 10
+"""Into which they are cut."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoding:
+    """What is decoded for a training, and how long that takes."""
+
+    images: int = 0
+    """That are decoded before it begins."""
+    image_s: float = 0.0
+    """Seconds for one of them, by all cores together."""
+    new_bytes: int = 0
+    """That decoded ones take on the disk, without those that are there already."""
+    streamed: int = 0
+    """Training images that the disk has no room for: they are decoded each time they are seen."""
+
+    @property
+    def seconds(self) -> float:
+        """Before the training begins."""
+        return self.images * self.image_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,31 +98,26 @@ class Look:
         """Side of the decoded images where `resolution` is the largest input size."""
         return self.pixels_side or stored_side(resolution)
 
-    def _square(self, resolution: int) -> Square:
-        return square_of(stored_side(resolution), self.reading)
+    def decoding(self, resolution: int, *, whole: bool = False) -> Decoding:
+        """What is decoded before a training at this size begins; some images are, to time it.
 
-    def images_to_decode(self, resolution: int) -> int:
-        """Images that have to be decoded before a training at this size begins."""
+        Args:
+            resolution: largest input size.
+            whole: keep what lies beside the squares.
+        """
         if self.listing is None:
-            return 0
-        square = self._square(resolution)
-        return sum(
-            len(paths)
-            for group, paths in enumerate(self.listing.groups)
-            if not self.listing.is_decoded(group, square)
+            return Decoding()
+        square = square_of(stored_side(resolution), replace(self.reading, whole=whole))
+        stay = self.listing.stay(square)
+        image_s = 0.0
+        if stay.undone or stay.streamed:
+            image_s = image_seconds(stay.undone or self.listing.groups[0], square)
+        return Decoding(
+            images=len(stay.undone),
+            image_s=image_s,
+            new_bytes=stay.new_bytes,
+            streamed=stay.streamed,
         )
-
-    def seconds_to_decode(self, resolution: int) -> float:
-        """Time that `images_to_decode` will take, by decoding some of them now."""
-        count = self.images_to_decode(resolution)
-        if not count or self.listing is None:
-            return 0.0
-        some = _some(self.listing.groups[0], _DECODED)
-        square = self._square(resolution)
-        with tempfile.TemporaryDirectory(prefix="supernet-look-") as folder:
-            since = time.perf_counter()
-            decoded(some, square, Path(folder) / "some.npy", silent)
-            return (time.perf_counter() - since) * count / len(some)
 
     def free_disk_bytes(self) -> int:
         """Free space where decoded images are kept."""
@@ -167,10 +185,33 @@ def _counts(images: ImageSet, classes: int) -> tuple[int, ...]:
     return tuple(np.bincount(images.labels, minlength=classes).tolist())
 
 
-def _some(paths: Sequence[Path], count: int) -> list[Path]:
+def _some(files: Sequence[ImageFile], count: int) -> list[ImageFile]:
     """At most so many, spread over all of them; always the same."""
-    rows = np.linspace(0, len(paths) - 1, min(count, len(paths))).round().astype(int)
-    return [paths[row] for row in rows]
+    rows = np.linspace(0, len(files) - 1, min(count, len(files))).round().astype(int)
+    return [files[row] for row in rows]
+
+
+def image_seconds(
+    files: Sequence[ImageFile], square: Square, clock: Callable[[], float] = time.perf_counter
+) -> float:
+    """How long one of them takes, by decoding some from all over.
+
+    Args:
+        files: to be decoded.
+        square: what they become.
+        clock: of the seconds.
+    """
+    some = _some(files, _DECODED)
+    try_out(some[:1], square)  # what is done once is not counted
+    since, done, spent = clock(), 0, 0.0
+    for turn in range(_TURNS):
+        own = some[turn::_TURNS]
+        try_out(own, square)
+        done, spent = done + len(own), clock() - since
+        share = _DECODED_SHARE * spent / done * len(files)
+        if spent > min(max(_DECODED_S[0], share), _DECODED_S[1]):
+            break
+    return spent / done
 
 
 def _tenths(values: Sequence[int]) -> tuple[int, int, int]:
@@ -178,7 +219,7 @@ def _tenths(values: Sequence[int]) -> tuple[int, int, int]:
     return low, middle, high
 
 
-def _sides(paths: Sequence[Path]) -> list[tuple[int, int]]:
+def _sides(files: Sequence[ImageFile]) -> list[tuple[int, int]]:
     """Width and height of the images whose headers can be read.
 
     Raises:
@@ -187,17 +228,18 @@ def _sides(paths: Sequence[Path]) -> list[tuple[int, int]]:
     from PIL import Image
 
     found = []
-    for path in paths:
+    for file in files:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of size: decoding will say what it makes of it
-                with Image.open(path) as image:
+                with Image.open(source_of(file)) as image:
                     found.append(image.size)
         except Exception:  # noqa: BLE001, S112  # readers raise anything; decoding names it
             continue
     if not found:
+        where = Path(str(files[0])).parents[1]
         raise DataError(
-            f"{paths[0].parents[1]}: none of {len(paths)} images that were opened can be read",
-            hint=f"the first is {paths[0]}",
+            f"{where}: none of {len(files)} images that were opened can be read",
+            hint=f"the first is {files[0]}",
         )
     return found

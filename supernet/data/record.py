@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from supernet.data.digests import DIGEST_BYTES, OLD_DIGEST_BYTES
 from supernet.errors import FileFormatError
 from supernet.files import atomic_path
 
@@ -33,6 +34,8 @@ class ImageRecord:
     """Indices of the classes, ``(N,)``."""
     splits: npt.NDArray[np.uint8]
     """Indices into `SPLITS`, ``(N,)``; 3 for images that are not used."""
+    digest_bytes: int = DIGEST_BYTES
+    """Of a file that were read for its digest, at most."""
 
     def fingerprints(self) -> dict[str, str]:
         """By split a hash of the images and their classes, whatever files are called."""
@@ -61,6 +64,7 @@ class ImageRecord:
                 digests=self.digests,
                 labels=self.labels.astype(np.int32),
                 splits=self.splits,
+                digest_bytes=np.array(self.digest_bytes),
             )
 
 
@@ -72,11 +76,13 @@ def load_record(path: Path) -> ImageRecord:
     """
     try:
         with path.open("rb") as handle, np.load(handle) as arrays:
+            told = arrays.get("digest_bytes", OLD_DIGEST_BYTES)
             return ImageRecord(
                 classes=tuple(map(str, arrays["classes"])),
                 digests=arrays["digests"].astype(np.uint64),
                 labels=arrays["labels"].astype(np.int64),
                 splits=arrays["splits"].astype(np.uint8),
+                digest_bytes=int(told),
             )
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())[:80]

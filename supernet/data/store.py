@@ -1,104 +1,33 @@
 """Decoded pixels in one mapped file; what was decoded once is taken over, whatever else changes."""
 
-import hashlib
 import os
 import shutil
 import time
-import zipfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from supernet.data.decoding import Square, told
+from supernet.data.decoding import Square
+from supernet.data.files import ImageFile, identities_of
+from supernet.data.rows import BROKEN, DONE, UNDONE, Ints, Rows
 from supernet.errors import StorageError
 from supernet.files import atomic_path
-from supernet.progress import Progress, note
+from supernet.progress import Progress, note, silent
 
-__all__ = ["Rows", "Stored", "decoded", "fits_on_disk"]
+__all__ = ["Stored", "beside", "check", "decoded", "opened", "room_bytes", "try_out"]
 
 _FREE_AFTERWARDS = 0.1
 """Share of the free space that a cache of decoded images leaves."""
-_DIGEST_BYTES = 16
 _COPIED = 256  # rows at once
 _CHUNK = 16  # images that a thread decodes before it tells
-_SAMPLE = 48  # images from all over the set, whose time tells that of all
+_SAMPLE = 960  # images from all over the set, whose time tells that of all
+_COLD = 48  # of them are not timed
+_TIMED_S = 3.0  # after which it is told
 _WORTH_TELLING_S, _WORTH_TELLING_BYTES = 5, 2**28
-_FLAT = 2  # grey levels between the darkest and the brightest pixel of one colour
-
-UNDONE, DONE, BROKEN = 0, 1, 2
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Rows:
-    """What is known of each image of a store, one row each."""
-
-    digest: npt.NDArray[np.uint8]
-    """Of the file's path, size and time, ``(N, 16)``."""
-    state: npt.NDArray[np.uint8]
-    """`UNDONE`, `DONE` or `BROKEN`, ``(N,)``."""
-    size: npt.NDArray[np.int32]
-    """Width and height of the picture in its file, ``(N, 2)``."""
-    extent: npt.NDArray[np.int16]
-    """Height and width of the picture in its pixels, ``(N, 2)``."""
-    colour: npt.NDArray[np.int16]
-    """Red, green and blue of an image of one colour, else -1, ``(N, 3)``."""
-    why: dict[int, str]
-    """What the decoder said of broken ones."""
-
-    @classmethod
-    def of(cls, paths: Sequence[Path]) -> "Rows":
-        """Rows of files of which nothing was decoded yet."""
-        count = len(paths)
-        return cls(
-            np.frombuffer(b"".join(map(_digest, paths)), np.uint8).reshape(count, _DIGEST_BYTES),
-            np.full(count, UNDONE, np.uint8),
-            np.zeros((count, 2), np.int32),
-            np.ones((count, 2), np.int16),
-            np.full((count, 3), -1, np.int16),
-            {},
-        )
-
-    @property
-    def listing(self) -> str:
-        """Changes when a file is added, removed, resized or written again."""
-        return hashlib.sha256(self.digest.tobytes()).hexdigest()[:16]
-
-    def take_over(self, row: int, other: "Rows", its_row: int) -> None:
-        """What another store knows of the same file."""
-        for name in ("state", "size", "extent", "colour"):
-            getattr(self, name)[row] = getattr(other, name)[its_row]
-
-    def save(self, path: Path) -> None:
-        """Write them beside their pixels."""
-        rows = sorted(self.why)
-        with atomic_path(path) as temporary, temporary.open("wb") as handle:
-            np.savez(
-                handle,
-                digest=self.digest,
-                state=self.state,
-                size=self.size,
-                extent=self.extent,
-                colour=self.colour,
-                broken=np.array(rows, np.int64),
-                why=np.array([self.why[row] for row in rows], np.str_),
-            )
-
-    @classmethod
-    def load(cls, path: Path) -> "Rows | None":
-        """Those of a store, unless they are not there or damaged."""
-        try:
-            with path.open("rb") as handle, np.load(handle) as kept:
-                why = dict(zip(kept["broken"].tolist(), map(str, kept["why"].tolist())))
-                return cls(
-                    kept["digest"], kept["state"], kept["size"], kept["extent"], kept["colour"], why
-                )
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
-            return None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -115,33 +44,14 @@ class Stored:
         return bool((self.rows.state != UNDONE).all())
 
 
-def _digest(path: Path) -> bytes:
-    try:
-        stat = path.stat()
-        size, when = stat.st_size, stat.st_mtime_ns
-    except OSError:  # such as a link that leads nowhere: decoding will name it
-        size, when = 0, 0
-    name = os.fsencode(_real(path.parent) + os.sep + path.name)
-    return hashlib.blake2b(b"%s|%d|%d" % (name, size, when), digest_size=_DIGEST_BYTES).digest()
-
-
-@lru_cache(maxsize=10_000)
-def _real(folder: Path) -> str:
-    return os.path.realpath(folder)
-
-
-def fits_on_disk(count: int, square: Square, stored: Path) -> bool:
-    """Whether the pixels of so many images are all in `stored`, or there is room for them."""
-    known = _opened(stored, square)
-    if known and known.is_whole:
-        return True
+def room_bytes(stored: Path) -> float:
+    """What may be written where a store is to lie."""
     folder = next(folder for folder in stored.absolute().parents if folder.exists())
-    room = shutil.disk_usage(folder).free * (1 - _FREE_AFTERWARDS)
-    return count * int(np.prod(square.shape)) <= room
+    return shutil.disk_usage(folder).free * (1 - _FREE_AFTERWARDS)
 
 
 def decoded(
-    paths: Sequence[Path],
+    files: Sequence[ImageFile],
     square: Square,
     stored: Path,
     progress: Progress,
@@ -156,61 +66,103 @@ def decoded(
     was done is kept.
 
     Args:
-        paths: of the images.
+        files: of the images.
         square: what they become.
         stored: the file of the pixels.
         progress: told about every decoded image.
         earlier: other such files, the newest first.
-        rows: of the paths, where they are known.
+        rows: of the files, where they are known.
 
     Raises:
         StorageError: the file cannot be written.
     """
-    rows = rows or Rows.of(paths)
-    known = _opened(stored, square)
+    rows = rows or Rows.of(identities_of(files))
+    known = opened(stored, square)
     if (
         known
         and known.is_whole
-        and np.array_equal(known.rows.digest, rows.digest)
-        and not any(_decodes(paths[row], square) for row in known.rows.why)
+        and np.array_equal(known.rows.identity, rows.identity)
+        and not any(_decodes(files[row], square) for row in known.rows.why)
     ):
         return known
-    before = [known, *(_opened(path, square) for path in earlier)]
+    before = [known, *(opened(path, square) for path in earlier)]
     stopped: BaseException | None = None
     with atomic_path(stored) as temporary:
-        pixels = _allocated(temporary, (len(paths), *square.shape))
+        pixels = _allocated(temporary, (len(files), *square.shape))
         _copy(pixels, rows, [store for store in before if store])
+        kept = f"decoded they take {pixels.nbytes / 1e9:.2g} GB in {stored.parent}, kept for later"
+        worth = pixels.nbytes >= _WORTH_TELLING_BYTES
+        work = _Work(name="decoding", told=f"{kept} runs", always=worth)
         try:
-            _decode_all(paths, square, pixels, rows, progress, stored)
+            _decode_all(files, square, pixels, rows, progress, work)
         except BaseException as error:  # such as Ctrl-C
             if not rows.state.any():
                 raise
             stopped = error
-    rows.save(_beside(stored))
+    rows.save(beside(stored))
     if stopped:
         raise stopped
-    made = _opened(stored, square)
+    made = opened(stored, square)
     if made is None:
         raise StorageError(f"{stored}: cannot be read back after it was written")
     return made
 
 
-def _decodes(path: Path, square: Square) -> bool:
+def check(
+    files: Sequence[ImageFile], square: Square, kept: Path, rows: Rows, progress: Progress
+) -> None:
+    """Decode the files that are undone, for what `rows` tells of them; no pixels are kept.
+
+    Args:
+        files: of the images.
+        square: what they become.
+        kept: the file that their pixels would have; what is found is kept beside it.
+        rows: of the files; those that are undone are filled.
+        progress: told about every image.
+    """
+    known = Rows.load(beside(kept))
+    if known is not None:
+        rows.take_over(*rows.shared_with(known, DONE), known)
+        mine, its = rows.shared_with(known, BROKEN)
+        still = np.array([not _decodes(files[row], square) for row in mine.tolist()], bool)
+        rows.take_over(mine[still], its[still], known)
+    if (rows.state != UNDONE).all():
+        return
+    text = "without a place for their pixels they are decoded again each time they are seen"
+    try:
+        _decode_all(
+            files, square, None, rows, progress, _Work(name="checking", told=text, always=False)
+        )
+    finally:
+        if rows.state.any():
+            rows.save(beside(kept))
+
+
+def try_out(files: Sequence[ImageFile], square: Square) -> Rows:
+    """Decode files for what is known of them then; nothing is written."""
+    rows = Rows.of(identities_of(files))
+    work = _Work(name="decoding", told="", always=False)
+    _decode_all(files, square, None, rows, silent, work)
+    return rows
+
+
+def _decodes(file: ImageFile, square: Square) -> bool:
     """Whether a file that could not be decoded can be now: a right or a disk may be back."""
     try:
-        square.decoded(path)
+        square.decoded(file)
     except Exception:  # noqa: BLE001  # a decoder may raise anything on damage
         return False
     return True
 
 
-def _beside(stored: Path) -> Path:
+def beside(stored: Path) -> Path:
+    """The file of a store's rows."""
     return stored.with_suffix(".rows.npz")
 
 
-def _opened(stored: Path, square: Square) -> Stored | None:
+def opened(stored: Path, square: Square) -> Stored | None:
     """The decoded images, unless they are not there or damaged."""
-    rows = Rows.load(_beside(stored))
+    rows = Rows.load(beside(stored))
     try:
         pixels: npt.NDArray[np.uint8] = np.load(stored, mmap_mode="r")
     except (OSError, ValueError, EOFError):
@@ -230,90 +182,108 @@ def _allocated(target: Path, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
 
 def _copy(pixels: npt.NDArray[np.uint8], rows: Rows, stores: Sequence[Stored]) -> None:
     """Take over what other stores have of the same files."""
-    wanted = {digest.tobytes(): row for row, digest in enumerate(rows.digest)}
     for store in stores:
-        pairs = [
-            (row, its_row)
-            for its_row, digest in enumerate(store.rows.digest)
-            if store.rows.state[its_row] == DONE
-            and (row := wanted.get(digest.tobytes())) is not None
-            and rows.state[row] == UNDONE
-        ]
-        for start in range(0, len(pairs), _COPIED):
-            some = np.array(pairs[start : start + _COPIED])
-            pixels[some[:, 0]] = store.pixels[some[:, 1]]
-        for row, its_row in pairs:
-            rows.take_over(row, store.rows, its_row)
+        mine, its = rows.shared_with(store.rows, DONE)
+        for start in range(0, len(mine), _COPIED):
+            some = slice(start, start + _COPIED)
+            pixels[mine[some]] = store.pixels[its[some]]
+        rows.take_over(mine, its, store.rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """What is done with many images."""
+
+    name: str
+    """Such as ``decoding``."""
+    told: str
+    """What becomes of them, told with the time."""
+    always: bool
+    """Whether it is told however short the time is."""
 
 
 def _decode_all(
-    paths: Sequence[Path],
+    files: Sequence[ImageFile],
     square: Square,
-    pixels: npt.NDArray[np.uint8],
+    pixels: npt.NDArray[np.uint8] | None,
     rows: Rows,
     progress: Progress,
-    stored: Path,
+    work: _Work,
 ) -> None:
-    """Fill the rows that are undone, some from all over the set first."""
+    """Fill the rows that are undone, some from all over the set first; and their pixels."""
 
-    def decode(row: int) -> None:
-        try:
-            picture = square.decoded(paths[row])
-        except Exception as error:  # noqa: BLE001  # a decoder may raise anything on damage
-            rows.why[row], rows.state[row] = told(error), BROKEN
-            return
-        made = picture.pixels
-        pixels[row], rows.size[row], rows.extent[row] = made, picture.size, picture.extent
-        if _flat(made):
-            rows.colour[row] = made[0, 0]
-        rows.state[row] = DONE
-
-    def decode_some(chunk: npt.NDArray[np.int64]) -> int:
+    def decode_some(chunk: Ints) -> int:
         for row in chunk.tolist():
-            decode(row)
+            try:
+                picture = square.decoded(files[row])
+            except Exception as error:  # noqa: BLE001  # a decoder may raise anything on damage
+                rows.note(row, error)
+                continue
+            if pixels is not None:
+                pixels[row] = picture.pixels
+            rows.note(row, picture)
         return len(chunk)
 
     undone = np.flatnonzero(rows.state == UNDONE)
     first = undone[:: max(1, len(undone) // _SAMPLE)]
     rest = np.setdiff1d(undone, first)
-    done, total, since = len(rows.state) - len(undone), len(rows.state), time.perf_counter()
-    warned = False
+    done, total = len(rows.state) - len(undone), len(rows.state)
+    estimate = _Estimate(progress, total, len(undone), work)
+    warned = bool(rows.why)
     pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="supernet-decoding")
     try:
         for part in (first, rest):
             chunks = [part[start : start + _CHUNK] for start in range(0, len(part), _CHUNK)]
             for some in pool.map(decode_some, chunks):
                 done += some
-                progress(done, total, "decoding images")
+                progress(done, total, f"{work.name} images")
+                estimate.add(some)
                 if rows.why and not warned:
                     row, warned = min(rows.why), True
                     note(
                         progress,
-                        f"{paths[row]} cannot be decoded ({rows.why[row]}); looking for others",
+                        f"{files[row]} cannot be decoded ({rows.why[row]}); looking for others",
                     )
-            if part is first and len(rest):
-                seconds = (time.perf_counter() - since) / len(first) * len(rest)
-                _tell(progress, total, len(rest), pixels.nbytes, seconds, stored)
+            estimate.tell()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _flat(pixels: npt.NDArray[np.uint8]) -> bool:
-    some = pixels[::16, ::16, 0]  # which tell most
-    if int(some.max()) - int(some.min()) > _FLAT:
-        return False
-    return bool(np.ptp(pixels, axis=(0, 1)).max() <= _FLAT)
+class _Estimate:
+    """Tells once how long many images will take, by the time of some from all over the set.
 
+    Args:
+        progress: told.
+        total: images there are.
+        left: of them to be done.
+        work: with them.
+    """
 
-def _tell(
-    progress: Progress, total: int, left: int, num_bytes: int, seconds: float, stored: Path
-) -> None:
-    """The size and the time of what is going to be done, where it is worth a line."""
-    if seconds < _WORTH_TELLING_S and num_bytes < _WORTH_TELLING_BYTES:
-        return
-    took = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} minutes"
-    note(
-        progress,
-        f"decoding {left:,} of {total:,} images takes about {took}; decoded they take "
-        f"{num_bytes / 1e9:.2g} GB in {stored.parent}, kept for later runs",
-    )
+    def __init__(self, progress: Progress, total: int, left: int, work: _Work) -> None:
+        self._progress, self._total, self._left, self._work = progress, total, left, work
+        self._done, self._told = 0, False
+        self._begun = time.perf_counter()
+        self._since, self._before = self._begun, 0
+
+    def add(self, images: int) -> None:
+        """So many more are done."""
+        self._done += images
+        if not self._before and self._done >= _COLD:  # threads and disks begin slowly
+            self._since, self._before = time.perf_counter(), self._done
+        elif self._before and time.perf_counter() - self._since > _TIMED_S:
+            self.tell()
+
+    def tell(self) -> None:
+        """The size and the time of what is going to be done, where it is worth a line."""
+        left, timed, since = self._left - self._done, self._done - self._before, self._since
+        if self._told or not left or not self._done:
+            return
+        self._told = True
+        if not timed:
+            timed, since = self._done, self._begun
+        seconds = (time.perf_counter() - since) / timed * left
+        if seconds < _WORTH_TELLING_S and not self._work.always:
+            return
+        took = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} minutes"
+        text = f"{self._work.name} {left:,} of {self._total:,} images takes about {took}"
+        note(self._progress, f"{text}; {self._work.told}")

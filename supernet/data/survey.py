@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from supernet.data.digests import digests_of, listing_digest
+from supernet.data.digests import DIGEST_BYTES, digests_of
+from supernet.data.files import Identities, ImageFile, identities_of
 from supernet.data.images import HOLDOUT_IMAGES
 from supernet.data.layout import Layout, find_layout
 from supernet.data.record import ImageRecord
@@ -21,7 +22,7 @@ __all__ = ["HOLDOUT_SHARE", "TEST_SHARE", "Part", "Survey", "survey"]
 HOLDOUT_SHARE = 0.1
 """Of every class's training images, kept for choosing subnets."""
 TEST_SHARE = 0.2
-"""Of the images of a folder that has no test images, cut from it."""
+"""Of the images of a folder that has no test images, cut from it, `HOLDOUT_IMAGES` at most."""
 _TRAIN, _HOLDOUT, _TEST, _UNUSED = range(4)
 _MOST = 5  # names that are told
 
@@ -32,8 +33,10 @@ class Part:
 
     name: str
     """Of its folder; empty where it is the one that was given."""
-    by_class: tuple[tuple[str, ...], ...]
-    """Paths, in the order of the classes."""
+    by_class: tuple[tuple[ImageFile, ...], ...]
+    """Files, in the order of the classes."""
+    identities: Identities
+    """Of the files in that order, ``(N, 16)``."""
     digests: npt.NDArray[np.uint64]
     """Of the contents in that order, ``(N,)``."""
     splits: npt.NDArray[np.uint8]
@@ -49,6 +52,8 @@ class Part:
 class Survey:
     """The images of a folder, each with its use."""
 
+    root: Path
+    """The folder that all files are in."""
     parts: tuple[Part, ...]
     """Split folders; the training images are in the first."""
     record: ImageRecord
@@ -57,7 +62,7 @@ class Survey:
 
 
 def survey(
-    folder: Path,
+    source: Path,
     cache: Path,
     holdout_share: float = HOLDOUT_SHARE,
     seed: int = 0,
@@ -65,10 +70,10 @@ def survey(
     known: ImageRecord | None = None,
     progress: Progress = silent,
 ) -> Survey:
-    """List the images of a folder and decide what they are used for.
+    """List the images of a folder or of tar files, and decide what they are used for.
 
     Args:
-        folder: of the images.
+        source: the folder, or a name for the tar files.
         cache: folder for digests of their contents.
         holdout_share: of every class's training images.
         seed: of the choice of the hold-out images, not of that of test images.
@@ -78,9 +83,11 @@ def survey(
     Raises:
         DataError: a folder is missing or empty, or classes do not fit.
     """
-    layout = find_layout(folder)
+    layout = find_layout(source, cache)
+    folder = layout.root
+    most = DIGEST_BYTES if known is None else known.digest_bytes
     read = [
-        _part(layout.folders[role], by_class, use, cache, progress)
+        _part(folder / layout.folders[role], folder, by_class, use, cache, most, progress)
         for role, by_class, use in (
             ("train", layout.train, _TRAIN),
             ("holdout", layout.holdout, _HOLDOUT),
@@ -91,8 +98,7 @@ def survey(
     notes = list(layout.notes)
     train = read[0]
     if not layout.test:
-        whole = len(train.digests)
-        _use(train, layout.classes, _TEST, TEST_SHARE, "test images", known, most=whole)
+        _use(train, layout.classes, _TEST, TEST_SHARE, "test images", known, most=HOLDOUT_IMAGES)
         count = int((train.splits == _TEST).sum())
         notes.append(
             f"{folder.name}: has no test images, so {count:,} of its {len(train.digests):,} are "
@@ -109,22 +115,29 @@ def survey(
         digests=np.concatenate([part.digests for part in read]),
         labels=np.concatenate([part.labels for part in read]),
         splits=np.concatenate([part.splits for part in read]),
+        digest_bytes=most,
     )
     _check(folder, record)
     notes += _few(layout, train) + _twice(read)
-    return Survey(tuple(read), record, tuple(notes))
+    return Survey(folder, tuple(read), record, tuple(notes))
 
 
 def _part(
-    name: str,
-    by_class: tuple[tuple[str, ...], ...],
+    place: Path,
+    root: Path,
+    by_class: tuple[tuple[ImageFile, ...], ...],
     use: int,
     cache: Path,
+    most: int,
     progress: Progress,
 ) -> Part:
-    paths = [path for images in by_class for path in images]
-    digests = digests_of(paths, listing_digest(paths), cache, progress)
-    return Part(name, by_class, digests, np.full(len(paths), use, dtype=np.uint8))
+    files = [file for images in by_class for file in images]
+    identities = identities_of(files)
+    told = hashlib.sha256(f"{place.resolve()}|{most}".encode()).hexdigest()[:16]
+    kept = cache / f"{told}.digests"
+    digests = digests_of(files, identities, kept, progress, most=most)
+    splits = np.full(len(files), use, dtype=np.uint8)
+    return Part("" if place == root else place.name, by_class, identities, digests, splits)
 
 
 def _use(
@@ -174,10 +187,12 @@ def _check(folder: Path, record: ImageRecord) -> None:
 def _few(layout: Layout, train: Part) -> list[str]:
     """Classes of which nothing can be kept back."""
     wanted = [split for split, own in ((_HOLDOUT, layout.holdout), (_TEST, layout.test)) if not own]
+    labels, count = train.labels, len(layout.classes)
+    kept = [np.bincount(labels[train.splits == split], minlength=count) for split in wanted]
     lone: Mapping[str, int] = {
         name: len(images)
         for label, (name, images) in enumerate(zip(layout.classes, layout.train))
-        if any(not (train.splits[train.labels == label] == split).any() for split in wanted)
+        if any(not of_split[label] for of_split in kept)
     }
     if not lone:
         return []

@@ -13,7 +13,7 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
-__all__ = ["Walk", "image_suffixes"]
+__all__ = ["Walk", "image_suffixes", "left_out_told"]
 
 _LITTER = frozenset(
     (
@@ -115,11 +115,7 @@ class Walk:
 
     def told(self) -> str:
         """One line about what was left out; empty where nothing was."""
-        if not self.left_out:
-            return ""
-        total = sum(self.left_out.values())
-        parts = (f"{count:,} {kind}" for kind, count in self.left_out.most_common())
-        return f"left out {total:,} file{'s' * (total > 1)}: {', '.join(parts)}"
+        return left_out_told(self.left_out)
 
     def _listed(self, folder: str, found: list[str]) -> list[str]:
         """Add the images in a folder to `found`; the folders in it, the last first."""
@@ -153,6 +149,15 @@ class Walk:
             kind = "not images"
         self.left_out[kind] += 1
         return False
+
+
+def left_out_told(left_out: Counter[str]) -> str:
+    """One line about files that are left out, by what they are; empty where there are none."""
+    if not left_out:
+        return ""
+    total = sum(left_out.values())
+    parts = (f"{count:,} {kind}" for kind, count in left_out.most_common())
+    return f"left out {total:,} file{'s' * (total > 1)}: {', '.join(parts)}"
 
 
 def _parts(path: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from supernet.data import Look, PolicyName, look_at
+from supernet.data import Decoding, Look, PolicyName, look_at
 from supernet.errors import ConfigError
 from supernet.models import Supernet
 from supernet.progress import Progress, silent
@@ -94,6 +94,7 @@ class TrainingPlan:
     look: Look
     duration: Duration
     needs: Needs
+    decoding: Decoding
     epochs_wanted: float
     """After which more are of little use."""
     wishes: Wishes
@@ -126,6 +127,7 @@ class TrainingPlan:
             "device": self.device,
             "seconds": {**asdict(self.duration), "total": self.duration.total},
             "needs": asdict(self.needs),
+            "decoding": asdict(self.decoding),
             "lines": self.lines,
             "notes": self.notes,
         }
@@ -193,7 +195,7 @@ class _Planner:
     ) -> None:
         self._wishes, self._processes = wishes, processes
         self._progress, self._since = progress, since
-        self._before_mib, self._decode_s = own_mib(), dict[int, float]()
+        self._before_mib, self._decodings = own_mib(), dict[tuple[int, bool], Decoding]()
         self._budget_s = 60 * (wishes.minutes or EVENING_MINUTES)
         timing = max(_LEAST_TIMING_S, _TIMING_SHARE * self._budget_s)
         self._timing_s = min(timing, _MOST_TIMING_S)
@@ -233,10 +235,12 @@ class _Planner:
                 recipe,
                 look,
                 speed,
+                self._decoding(candidate.space, recipe),
                 processes=self._processes.count,
                 device=self._processes.device,
                 before_mib=self._before_mib,
             ),
+            decoding=self._decoding(candidate.space, recipe),
             epochs_wanted=epochs_wanted(look, candidate.init),
             wishes=wishes,
             device=self._processes.device,
@@ -308,7 +312,7 @@ class _Planner:
                 self._look,
                 speed,
                 preparing=self._spent_s,
-                decoding=self._decoding_s(candidate.space),
+                decoding=self._decoding(candidate.space, recipe),
                 seconds=self._budget_s,
                 most_epochs=wanted * (_MOST_EPOCHS if wishes.minutes else 1.0),
             )
@@ -340,15 +344,15 @@ class _Planner:
             self._look,
             speed,
             preparing=self._spent_s,
-            decoding=self._decoding_s(space),
+            decoding=self._decoding(space, recipe),
         )
 
     @property
     def _spent_s(self) -> float:
         return time.perf_counter() - self._since
 
-    def _decoding_s(self, space: Space) -> float:
-        size = space.resolutions[-1]
-        if size not in self._decode_s:
-            self._decode_s[size] = self._look.seconds_to_decode(size)
-        return self._decode_s[size]
+    def _decoding(self, space: Space, recipe: Recipe) -> Decoding:
+        asked = space.resolutions[-1], bool(recipe.augment and recipe.augment.whole)
+        if asked not in self._decodings:
+            self._decodings[asked] = self._look.decoding(asked[0], whole=asked[1])
+        return self._decodings[asked]

@@ -15,7 +15,7 @@ from supernet.run_images import tell_changes
 from supernet.runs import Run
 from supernet.space import Space, Subnet, decode, largest, operators, total_macs, total_params
 from supernet.space.identify import fixed_space
-from supernet.train import Phase, Recipe
+from supernet.train import Phase, Processes, Recipe
 from supernet.workflow.accuracies import Accuracies, random_pairs
 from supernet.workflow.quality_file import (
     QualityFile,
@@ -246,7 +246,8 @@ def _start(
 ) -> Supernet:
     """The subnet's slice of the weights that the supernet's training began with."""
     begun = seeded_supernet(run.space(), run.config().seed)
-    begin_from(begun, recipe.init, run.dataset(progress), device=device, progress=progress)
+    alone = Processes(device=device)
+    begin_from(begun, recipe.init, run.dataset(progress), processes=alone, progress=progress)
     standalone = Supernet(space)
     load_pretrained(standalone, extract(begun, subnet))
     return standalone

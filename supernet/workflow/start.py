@@ -12,7 +12,7 @@ from supernet.models.packaged import PACKAGED
 from supernet.models.published import Normalisation, is_published, normalisation_of
 from supernet.progress import Progress, silent
 from supernet.runs import Run, find_run
-from supernet.train import Recipe
+from supernet.train import Processes, Recipe
 from supernet.train.recipe import RUN_TEACHER
 
 __all__ = [
@@ -71,16 +71,16 @@ def begin_from(
     source: str,
     dataset: Dataset,
     *,
-    device: str = "cpu",
+    processes: Processes | None = None,
     progress: Progress = silent,
 ) -> Taken:
     """As `start_from`; the norms of a published network are then adapted to the images.
 
     Args:
-        supernet: changed in place, and moved to `device`.
+        supernet: changed in place, and moved to the device.
         source: as of `start_from`.
-        dataset: the training images.
-        device: where they are run.
+        dataset: the training images; the first of the processes sees some for all of them.
+        processes: those that will train, and where.
         progress: told about a download, and what was taken.
 
     Raises:
@@ -88,7 +88,11 @@ def begin_from(
     """
     taken = start_from(supernet, source, progress, classes=dataset.classes)
     if is_published(source):  # the statistics of a supernet of ours belong to no subnet
-        adapt_norms(Evaluator(supernet.to(device), dataset, device=device))
+        processes = processes or Processes()
+        supernet.to(processes.device)
+        if processes.is_main:
+            adapt_norms(Evaluator(supernet, dataset, device=processes.device))
+        processes.copy_from_main(value.detach() for value in supernet.state_dict().values())
     return taken
 
 

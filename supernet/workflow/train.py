@@ -151,7 +151,7 @@ def _begun(
     config = replace(config, recipe=asdict(absolute_sources(recipe)))
     supernet = seeded_supernet(own, config.seed)
     if recipe.init:
-        begin_from(supernet, recipe.init, dataset, device=processes.device, progress=progress)
+        begin_from(supernet, recipe.init, dataset, processes=processes, progress=progress)
     trainer = _trainer(
         run, supernet, config, dataset, recipe, tables, processes, progress, each_epoch
     )
@@ -211,7 +211,7 @@ def _resumed(
     supernet = seeded_supernet(run.space(), config.seed)
     found = list_checkpoints(run.checkpoints)
     if not found and recipe.init:
-        begin_from(supernet, recipe.init, dataset, device=processes.device, progress=progress)
+        begin_from(supernet, recipe.init, dataset, processes=processes, progress=progress)
     tables = kept_tables(run, recipe)
     trainer = _trainer(
         run, supernet, config, dataset, recipe, tables, processes, progress, each_epoch

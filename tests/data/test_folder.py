@@ -1,7 +1,6 @@
 """Folders of class folders: what is refused, what is accepted, and the cache."""
 
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -226,25 +225,3 @@ def test_pixels_are_mapped_into_memory_and_read_only(folder: Path) -> None:
     stored = load(folder).train._stored
     assert isinstance(stored, np.memmap)
     assert not stored.flags.writeable
-
-
-def test_images_that_have_no_room_decoded_are_decoded_on_demand(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = load(folder)
-    usage = shutil.disk_usage(folder)._replace(free=2000)
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
-    again = load(folder)  # its cache is there
-    fresh = load(folder, cache=folder.parent / "full")
-    for found in (again, fresh):
-        for split in ("train", "holdout", "test"):
-            assert shown(found, split) == shown(whole, split)
-            expected, images = getattr(whole, split), getattr(found, split)
-            rows = np.array([1, 0])
-            np.testing.assert_array_equal(images.pixels(rows), expected.pixels(rows))
-            assert images.size == expected.size
-    assert not list((folder.parent / "full").glob("*.npy"))
-    (folder / "train" / "ant" / "0.png").write_bytes(b"no image")
-    broken = load(folder, cache=folder.parent / "full")
-    with pytest.raises(DataError, match=r"ant.0\.png cannot be decoded"):
-        [images.pixels(slice(None)) for images in (broken.train, broken.holdout)]

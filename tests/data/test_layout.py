@@ -8,12 +8,17 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from supernet.data.layout import find_layout
+from supernet.data.files import ImageFile
+from supernet.data.layout import Layout, find_layout
 from supernet.data.survey import survey
 from supernet.errors import DataError
 from tests.data.painted import insects, paint
 
 COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
+
+
+def laid_out(folder: Path) -> Layout:
+    return find_layout(folder, folder.parent / "cache")
 
 
 @pytest.fixture
@@ -22,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
     return insects(tmp_path / "insects")
 
 
-def counts(groups: tuple[tuple[str, ...], ...]) -> list[int]:
+def counts(groups: tuple[tuple[ImageFile, ...], ...]) -> list[int]:
     return [len(group) for group in groups]
 
 
@@ -32,7 +37,7 @@ def test_splits_by_the_names_that_people_give_them(folder: Path, train: str, tes
     (folder / "train").rename(folder / "t1")
     (folder / "t1").rename(folder / train)
     (folder / "val").rename(folder / test)
-    found = find_layout(folder)
+    found = laid_out(folder)
     assert found.classes == ("ant", "bee")
     assert (counts(found.train), counts(found.holdout), counts(found.test)) == ([5, 5], [], [2, 2])
     assert found.notes == ()
@@ -42,7 +47,7 @@ def test_beside_test_images_those_of_val_are_to_choose_by(folder: Path) -> None:
     for name in ("ant", "bee"):
         for number in range(3):
             paint(folder / "test" / name / f"{number}.png", number)
-    found = find_layout(folder)
+    found = laid_out(folder)
     assert counts(found.holdout) == [2, 2]
     assert counts(found.test) == [3, 3]
     assert found.notes == (
@@ -56,11 +61,11 @@ def test_two_folders_that_mean_the_same_are_refused(folder: Path, names: tuple[s
     for name in names:
         paint(folder / name / "ant" / "0.png", 1)
     with pytest.raises(DataError, match=f"has {names[0]}/ and {names[1]}/, which mean the same"):
-        find_layout(folder)
+        laid_out(folder)
 
 
 def test_without_split_folders_every_folder_is_a_class(folder: Path) -> None:
-    found = find_layout(folder / "train")
+    found = laid_out(folder / "train")
     assert found.classes == ("ant", "bee")
     assert (counts(found.train), found.holdout, found.test) == ([5, 5], (), ())
     assert found.folders == {"train": ""}
@@ -70,18 +75,18 @@ def test_without_split_folders_every_folder_is_a_class(folder: Path) -> None:
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     for name in ("plane", "train", "test"):
         paint(tmp_path / name / "0.png", 1)
-    assert find_layout(tmp_path).classes == ("plane", "test", "train")
+    assert laid_out(tmp_path).classes == ("plane", "test", "train")
 
 
 def test_other_folders_beside_the_splits_are_told(folder: Path) -> None:
     paint(folder / "masks" / "0.png", 1)
-    assert find_layout(folder).notes == ("insects: 'masks' beside train/ left out",)
+    assert laid_out(folder).notes == ("insects: 'masks' beside train/ left out",)
 
 
 def test_a_class_without_test_images_is_told(folder: Path) -> None:
     paint(folder / "train" / "cow" / "0.png", 1)
     (folder / "val" / "cow").mkdir()
-    found = find_layout(folder)
+    found = laid_out(folder)
     assert found.classes == ("ant", "bee", "cow")
     assert counts(found.test) == [2, 2, 0]
     assert "'cow': no images in val/, so nothing is said about it there" in found.notes
@@ -90,7 +95,7 @@ def test_a_class_without_test_images_is_told(folder: Path) -> None:
 def test_empty_class_folders_are_told_and_left_out(folder: Path) -> None:
     for split in ("train", "val"):
         (folder / split / "cow").mkdir()
-    found = find_layout(folder)
+    found = laid_out(folder)
     assert found.classes == ("ant", "bee")
     assert found.notes == tuple(
         f"{folder / split}: no image in 'cow': left out" for split in ("train", "val")
@@ -100,12 +105,12 @@ def test_empty_class_folders_are_told_and_left_out(folder: Path) -> None:
 def test_one_name_in_two_unicode_forms_is_one_class(folder: Path) -> None:
     paint(folder / "train" / DECOMPOSED / "0.png", 1)
     paint(folder / "val" / COMPOSED / "0.png", 2)
-    found = find_layout(folder)
+    found = laid_out(folder)
     assert found.classes == ("ant", "bee", COMPOSED)
     assert counts(found.train) == [5, 5, 1]
     assert counts(found.test) == [2, 2, 1]
     paint(folder / "train" / COMPOSED / "1.png", 1)
-    again = find_layout(folder)
+    again = laid_out(folder)
     assert counts(again.train) == [5, 5, 2]
     assert again.notes == (
         f"{folder / 'train'}: {COMPOSED!r}: two folders of this name, taken as one class",
@@ -115,14 +120,14 @@ def test_one_name_in_two_unicode_forms_is_one_class(folder: Path) -> None:
 def test_names_that_differ_by_case_between_splits_are_one_class(folder: Path) -> None:
     (folder / "val" / "bee").rename(folder / "val" / "other")
     (folder / "val" / "other").rename(folder / "val" / "Bee")
-    found = find_layout(folder)
+    found = laid_out(folder)
     assert (found.classes, counts(found.test)) == (("ant", "bee"), [2, 2])
 
 
 def test_names_that_differ_by_case_within_a_split_are_two_classes(folder: Path) -> None:
     for split in ("train", "val"):
         paint(folder / split / "ANT" / "0.png", 1)
-    found = find_layout(folder)
+    found = laid_out(folder)
     assert found.classes == ("ANT", "ant", "bee")
     assert counts(found.test) == [1, 2, 2]
 
@@ -167,7 +172,7 @@ def bytes_folder(root: Path) -> None:
 def test_a_wrong_layout_is_named(folder: Path, spoil: Callable[[Path], object], text: str) -> None:
     spoil(folder)
     with pytest.raises(DataError) as caught:
-        find_layout(folder)
+        laid_out(folder)
     assert text in str(caught.value)
     assert "\n" not in str(caught.value)
     assert caught.value.hint
@@ -179,7 +184,7 @@ def test_a_folder_around_the_folder_is_noticed(folder: Path) -> None:
     outer.mkdir()
     folder.rename(outer / "insects")
     with pytest.raises(DataError) as caught:
-        find_layout(outer)
+        laid_out(outer)
     assert caught.value.hint == f"give {outer / 'insects'}, which has train/"
 
 

@@ -1,11 +1,12 @@
 """What names and headers tell of images."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from supernet.data import load_dataset, look_at
+from supernet.data import Decoding, load_dataset, look_at
 from supernet.errors import DataError
 
 
@@ -44,19 +45,28 @@ def test_a_look_counts_what_a_training_will_have(photos: Path) -> None:
 
 
 def test_images_that_lie_decoded_are_not_counted_again(photos: Path) -> None:
-    assert look_at(str(photos)).images_to_decode(28) == 50
-    assert look_at(str(photos)).seconds_to_decode(28) > 0
+    before = look_at(str(photos)).decoding(28)
+    assert (before.images, before.new_bytes, before.streamed) == (50, 50 * 32 * 32 * 3, 0)
+    assert before.seconds > 0
     load_dataset(str(photos), resolution=28)
-    assert look_at(str(photos)).images_to_decode(28) == 0
-    assert look_at(str(photos)).seconds_to_decode(28) == 0
-    assert look_at(str(photos)).images_to_decode(32) == 50
+    assert look_at(str(photos)).decoding(28) == Decoding()
+    assert look_at(str(photos)).decoding(32).images == 50
+    assert look_at(str(photos)).decoding(28, whole=True).new_bytes == 50 * 32 * 48 * 3
+
+
+def test_only_what_was_added_is_to_be_decoded(photos: Path) -> None:
+    load_dataset(str(photos), resolution=28)
+    shutil.copy(photos / "train" / "ant" / "0.png", photos / "train" / "ant" / "added.png")
+    found = look_at(str(photos)).decoding(28)
+    assert found.images == 1
+    assert found.new_bytes == 43 * 32 * 32 * 3  # the store is written anew
 
 
 def test_a_broken_header_is_passed_over(photos: Path) -> None:
     (photos / "train" / "ant" / "0.png").write_bytes(b"no image")
     look = look_at(str(photos))
     assert look.train_images + look.holdout_images == 42
-    assert look.seconds_to_decode(28) > 0
+    assert look.decoding(28).seconds > 0
 
 
 def test_images_of_which_none_can_be_read_are_refused(photos: Path) -> None:
@@ -70,5 +80,5 @@ def test_stored_pixels_are_seen_at_the_size_of_their_frame() -> None:
     look = look_at("fashion_mnist")
     assert look.short_sides == (32, 32, 32)  # 28 pixels in a black frame
     assert (look.channels, look.train_images, look.holdout_images) == (1, 10_000, 2_000)
-    assert look.images_to_decode(32) == 0
+    assert look.decoding(32) == Decoding()
     assert look.side(24) == 28

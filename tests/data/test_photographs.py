@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from supernet.data import Dataset, decoding, load_folder
+from supernet.data.files import ImageFile
 from supernet.errors import DataError
 from supernet.reading import FRESH, Reading, reading_told
 
@@ -128,9 +129,9 @@ def test_the_others_are_not_decoded_again(folder: Path, monkeypatch: pytest.Monk
     decoded: list[str] = []
     whole = decoding.Square.decoded
 
-    def note(square: decoding.Square, path: Path) -> decoding.Picture:
-        decoded.append(path.name)
-        return whole(square, path)
+    def note(square: decoding.Square, file: ImageFile) -> decoding.Picture:
+        decoded.append(Path(str(file)).name)
+        return whole(square, file)
 
     monkeypatch.setattr(decoding.Square, "decoded", note)
     with pytest.raises(DataError, match="2 of 14"):
@@ -148,10 +149,10 @@ def test_a_file_that_could_not_be_read_for_a_time_is_read_then(
 ) -> None:
     whole = decoding.Square.decoded
 
-    def refused(square: decoding.Square, path: Path) -> decoding.Picture:
-        if path == folder / "train" / "bee" / "1.png":
+    def refused(square: decoding.Square, file: ImageFile) -> decoding.Picture:
+        if str(file) == str(folder / "train" / "bee" / "1.png"):
             raise PermissionError("no right to read it")
-        return whole(square, path)
+        return whole(square, file)
 
     monkeypatch.setattr(decoding.Square, "decoded", refused)
     with pytest.raises(DataError, match="1 of 14"):

@@ -2,14 +2,17 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
-from supernet.data import ImageRecord, changes, load_folder, load_record
-from supernet.data.digests import digests_of
+from supernet.data import ImageRecord, changes, files, load_folder, load_record
+from supernet.data.digests import DIGEST_BYTES, OLD_DIGEST_BYTES, digests_of
+from supernet.data.files import identities_of
 from supernet.data.survey import survey
 from supernet.errors import DataError, FileFormatError
 from supernet.progress import silent
@@ -24,6 +27,11 @@ def folder(tmp_path: Path) -> Path:
 
 def record(folder: Path, known: ImageRecord | None = None) -> ImageRecord:
     return survey(folder, folder.parent / "cache", known=known).record
+
+
+def digests(paths: Sequence[Path], most: int = DIGEST_BYTES) -> npt.NDArray[np.uint64]:
+    files, kept = list(map(str, paths)), paths[0].parents[1] / "kept.digests"
+    return digests_of(files, identities_of(files), kept, silent, most=most)
 
 
 def swap(root: Path) -> None:
@@ -98,8 +106,7 @@ def test_test_images_that_were_trained_on_are_told(folder: Path) -> None:
     before = record(folder)
     trained = before.digests[before.splits == 0]
     paths = sorted((folder / "train" / "ant").iterdir())
-    digests = digests_of(list(map(str, paths)), "listing", folder.parent / "cache", silent)
-    moved = next(path for path, digest in zip(paths, digests) if digest in trained)
+    moved = next(path for path, digest in zip(paths, digests(paths)) if digest in trained)
     moved.rename(folder / "val" / "ant" / "moved.png")
     told = changes(before, record(folder, known=before))
     assert told[0] == "trained on: 1 test image, so that accuracies on them are too high"
@@ -123,7 +130,7 @@ def test_what_was_trained_on_is_never_held_out_later(folder: Path) -> None:
     trained = set(before.digests[before.splits == 0].tolist())
     for digest in before.digests[before.splits == 1].tolist():  # all that were held out go
         for path in (folder / "train").rglob("*.png"):
-            if digests_of([str(path)], path.parent.name + path.name, folder, silent)[0] == digest:
+            if digests([path])[0] == digest:
                 path.unlink()
     with pytest.raises(DataError, match="there is none left to hold out"):
         record(folder, known=before)
@@ -185,12 +192,64 @@ def test_files_are_read_once(folder: Path) -> None:
     assert np.array_equal(first.digests, record(folder).digests)
 
 
-@pytest.mark.parametrize("size", [1 << 16, (1 << 16) + 1, 300_000])
+@pytest.mark.parametrize("size", [1 << 14, (1 << 14) + 1, 300_000])
 def test_digests_see_both_ends_and_the_size(tmp_path: Path, size: int) -> None:
     path, content = tmp_path / "a", bytes(size)
     variants = [content, b"x" + content[1:], content[:-1] + b"x", content + b"\0"]
     found = set()
-    for number, variant in enumerate(variants):
+    for variant in variants:
         path.write_bytes(variant)
-        found.add(int(digests_of([str(path)], str(number), tmp_path / "cache", silent)[0]))
+        found.add(int(digests([path])[0]))
     assert len(found) == len(variants)
+
+
+def test_only_new_files_are_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = record(folder)
+    read: list[str] = []
+    whole = files.pieces_of
+
+    def note(file: files.ImageFile, piece: int, count: int) -> tuple[int, list[bytes]]:
+        read.append(Path(str(file)).name)
+        return whole(file, piece, count)
+
+    monkeypatch.setattr("supernet.data.digests.pieces_of", note)
+    paint(folder / "train" / "ant" / "added.png", 99)
+    now = record(folder, known=before)
+    assert read == ["added.png"]
+    assert changes(before, now) == ["1 training image added to 'ant'"]
+    assert record(folder, known=before).fingerprints() == now.fingerprints()
+    assert read == ["added.png"]
+
+
+def test_what_could_not_be_read_is_read_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(file: files.ImageFile, piece: int, count: int) -> tuple[int, list[bytes]]:
+        raise PermissionError("not now")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("supernet.data.digests.pieces_of", refused)
+        wrong = record(folder)
+    right = record(folder)
+    assert not np.isin(wrong.digests, right.digests).any()
+    other = survey(folder, folder.parent / "other cache").record
+    assert right.fingerprints() == other.fingerprints()
+
+
+def test_records_of_older_versions_are_compared_by_their_own_digests(
+    folder: Path, tmp_path: Path
+) -> None:
+    path = folder / "train" / "ant" / "0.png"
+    path.write_bytes(path.read_bytes() + np.random.default_rng(0).bytes(50_000))
+    now = record(folder)
+    paths = [file for part in ("train", "val") for file in sorted((folder / part).rglob("*.png"))]
+    old = replace(now, digests=digests(paths, OLD_DIGEST_BYTES), digest_bytes=OLD_DIGEST_BYTES)
+    assert (old.digests != now.digests).sum() == 1
+    old.save(tmp_path / "images.npz")
+    with np.load(tmp_path / "images.npz") as arrays:  # they did not tell what was read
+        kept = {name: arrays[name] for name in arrays if name != "digest_bytes"}
+    with (tmp_path / "images.npz").open("wb") as handle:
+        np.savez_compressed(handle, **kept)
+    again = load_record(tmp_path / "images.npz")
+    assert again.digest_bytes == OLD_DIGEST_BYTES
+    assert changes(again, record(folder, known=again)) == []

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from supernet.data import Look
+from supernet.data import Augment, Look
+from supernet.data._listing import Listing, Stay
+from supernet.data.decoding import Square
 from supernet.errors import ConfigError, DataError
 from supernet.models import Supernet
 from supernet.reading import FRESH
@@ -288,3 +290,32 @@ def test_the_lines_are_five(planned: Planned, tmp_path: Path) -> None:
     assert "9,000 to train on (900 a class), 1,000 held out, 1,000 to test" in plan.lines[0]
     assert "about 30 min" in plan.lines[3]
     assert "supernet plan --data photos --minutes 30 -o my" in plan.lines[4]
+
+
+def test_images_without_room_are_decoded_in_each_epoch(
+    planned: Planned, nothing_installed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("supernet.data.look.image_seconds", lambda files, square: 0.01)
+    sides: list[int] = []
+
+    def stay(square: Square) -> Stay:
+        sides.append(square.long - square.side)
+        return Stay(undone=("a",) * 1000, new_bytes=5 << 20, streamed=4000)
+
+    listing = Listing(
+        classes=tuple("abcdefghij"),
+        groups=(("a",) * 9000,),
+        train_counts=(900,) * 10,
+        holdout_images=1000,
+        test_counts=(100,) * 10,
+        stay=stay,
+    )
+    roomy, full = planned(photos(), epochs=5), planned(photos(listing=listing), epochs=5)
+    assert full.duration.decoding == pytest.approx(10)
+    assert full.duration.training == pytest.approx(roomy.duration.training + 5 * 4000 * 0.01)
+    assert full.needs.cache_mib == 5
+    assert "no room for all decoded images: 4,000 to train on are decoded each" in full.notes[-1]
+    assert sides == [0]
+    recipe = replace(full.recipe, augment=Augment(whole=True))
+    planned(photos(listing=listing), recipe=recipe)
+    assert sides[-1] > 0

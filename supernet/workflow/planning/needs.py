@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from supernet.data import Look
+from supernet.data import Decoding, Look
 from supernet.evaluate import CALIBRATION_IMAGES
 from supernet.evaluate.evaluator import images_at_once
 from supernet.memory import free_mib
@@ -72,6 +72,7 @@ def needs_of(
     recipe: Recipe,
     look: Look,
     speed: Speed,
+    decoding: Decoding,
     *,
     processes: int,
     device: str,
@@ -84,6 +85,7 @@ def needs_of(
         recipe: how.
         look: at the images.
         speed: what was measured.
+        decoding: of the images.
         processes: that share a step's images.
         device: where each trains.
         before_mib: that this process held before anything was timed, see `own_mib`.
@@ -102,11 +104,11 @@ def needs_of(
     copies = _CHECKPOINTS * _IN_CHECKPOINT * (1 + bool(recipe.ema))
     return Needs(
         memory_mib=here + (0 if on_gpu else measuring),
-        mapped_mib=images * image,
+        mapped_mib=(images - decoding.streamed) * image,
         free_memory_mib=free_mib() + own_mib(),
         gpu_mib=step + weights + measuring if on_gpu else 0,
         free_gpu_mib=_free_gpu_mib(device) if on_gpu else 0,
-        cache_mib=look.images_to_decode(space.resolutions[-1]) * image,
+        cache_mib=decoding.new_bytes / 2**20,
         run_mib=copies * speed.weight_bytes / 2**20,
         free_disk_mib=min(look.free_disk_bytes(), _free_here_bytes()) / 2**20,
     )

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 
-from supernet.data import Look
+from supernet.data import Decoding, Look
 from supernet.evaluate import CALIBRATION_IMAGES
 from supernet.space import Space, macs_of
 from supernet.train import Phase, Recipe, only_phases, scaled
@@ -30,6 +30,7 @@ class Duration:
     """Looking, timing, building the network."""
     decoding: float
     training: float
+    """Decoding included of images that have no place decoded."""
     validating: float
     """Accuracies of subnets after each phase."""
     checkpoints: float
@@ -42,7 +43,7 @@ class Duration:
 
 
 def duration(
-    space: Space, recipe: Recipe, look: Look, speed: Speed, *, preparing: float, decoding: float
+    space: Space, recipe: Recipe, look: Look, speed: Speed, *, preparing: float, decoding: Decoding
 ) -> Duration:
     """How long a training takes.
 
@@ -52,7 +53,7 @@ def duration(
         look: at the images.
         speed: of this device, measured in this space or a similar one.
         preparing: seconds spent before.
-        decoding: seconds that decoding will take.
+        decoding: of the images; those without a place are decoded in each epoch.
     """
     per_epoch = steps_per_epoch(look.train_images, recipe.batch_size)
     usual = max(speed.step_s.values())  # of kinds that were not timed
@@ -66,8 +67,8 @@ def duration(
         epochs += -(-stretch.steps // per_epoch)
     return Duration(
         preparing=preparing,
-        decoding=decoding,
-        training=training,
+        decoding=decoding.seconds,
+        training=training + recipe.epochs * decoding.streamed * decoding.image_s,
         validating=validating,
         checkpoints=epochs * speed.checkpoint_s,
     )
@@ -80,7 +81,7 @@ def fitted(
     speed: Speed,
     *,
     preparing: float,
-    decoding: float,
+    decoding: Decoding,
     seconds: float,
     most_epochs: float,
 ) -> Recipe:
@@ -95,7 +96,7 @@ def fitted(
         look: at the images.
         speed: of this device.
         preparing: seconds spent before.
-        decoding: seconds that decoding will take.
+        decoding: of the images; those without a place are decoded in each epoch.
         seconds: that all of it may take.
         most_epochs: that are of any use.
     """

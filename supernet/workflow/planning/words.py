@@ -187,10 +187,10 @@ def _room_notes(plan: "TrainingPlan") -> list[str]:
         notes.append("this may not fit into memory: give a smaller --batch-size")
     if needs.run_mib > needs.free_disk_mib:
         notes.append("the disk has no room for the run: free some, or name a --run elsewhere")
-    elif needs.cache_mib + needs.run_mib > 0.9 * needs.free_disk_mib:
+    if plan.decoding.streamed:
         notes.append(
-            "the disk has no room for the decoded images: they are decoded at each step, which "
-            "takes longer than said"
+            f"the disk has no room for all decoded images: {plan.decoding.streamed:,} to train on "
+            "are decoded each time they are seen; SUPERNET_HOME names a folder with more room"
         )
     return notes
 
