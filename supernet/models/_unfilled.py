@@ -12,8 +12,8 @@ __all__ = ["Unfilled"]
 class Unfilled(TorchFunctionMode):
     """Within it, layers are made without memory, and no first values are drawn for them.
 
-    On the device ``meta`` alone drawing, which changes nothing there, takes half of the time,
-    and two seconds more in a process that does so for the first time.
+    On the device ``meta`` alone drawing, which changes nothing there, takes half of the time;
+    in a process that does so for the first time torch imports parts of its compiler for it.
     """
 
     def __torch_function__(
