@@ -204,20 +204,28 @@ def cpu_seconds(command: list[str], cwd: Path) -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-@pytest.mark.cli
-@pytest.mark.parametrize("command", [["results"], ["results", "show", "costs"], ["report"]])
-def test_what_reads_results_leaves_torch_out(command: list[str], tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def with_a_search(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which a search was saved by a process that needed no heavy package."""
+    folder = tmp_path_factory.mktemp("results")
     make = (
+        "import sys\n"
         "import supernet\n"
         "import numpy as np\n"
         "from supernet.space import load_space, macs_of\n"
         "space = load_space('demo')\n"
         "def top1(genes): return np.log(macs_of(space, genes))\n"
-        "supernet.search(space, accuracy=top1, objectives=['macs'], budget=50,"
+        "supernet.search(space, accuracy=top1, objectives=['macs'], budget=12,"
         " folder='searches/costs')\n"
         f"print('heavy:', *sorted(set(sys.modules) & {set(HEAVY)!r}))"
     )
-    assert run(f"import sys\n{make}", tmp_path).split() == ["heavy:"]
+    assert run(make, folder).split() == ["heavy:"]
+    return folder
+
+
+@pytest.mark.cli
+@pytest.mark.parametrize("command", [["results"], ["results", "show", "costs"], ["report"]])
+def test_what_reads_results_leaves_torch_out(command: list[str], with_a_search: Path) -> None:
     code = (
         "import sys\n"
         "from supernet.cli.main import main\n"
@@ -225,7 +233,7 @@ def test_what_reads_results_leaves_torch_out(command: list[str], tmp_path: Path)
         "except SystemExit as stop: assert not stop.code\n"
         f"print('heavy:', *sorted(set(sys.modules) & {set(HEAVY)!r}))"
     )
-    assert run(code, tmp_path).splitlines()[-1] == "heavy:"
+    assert run(code, with_a_search).splitlines()[-1] == "heavy:"
 
 
 @pytest.mark.parametrize("package", [name for name, path in modules() if path.stem == "__init__"])

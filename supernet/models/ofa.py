@@ -7,12 +7,13 @@ computes what OFA's own code computes.
 import contextlib
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from supernet.errors import FileFormatError
+from supernet.models._unfilled import Unfilled
 from supernet.models.supernet import Supernet
 from supernet.models.weights import load_tensors
 from supernet.space import Space, load_space
@@ -158,12 +159,17 @@ def ofa_supernet(path: Path, space: Space | None = None) -> Supernet:
 def _space_of(state: Mapping[str, Tensor], classes: int) -> Space | None:
     """The shipped space whose supernet has tensors of these names and shapes."""
     for name in OFA_SPACES:
-        with torch.device("meta"):
-            candidate = Supernet(load_space(name), num_classes=classes)
         with contextlib.suppress(FileFormatError):
-            if not _differing(state, candidate):
+            if not _differing(state, _without_values(name, classes)):
                 return load_space(name)
     return None
+
+
+@lru_cache(maxsize=len(OFA_SPACES))
+def _without_values(name: str, classes: int) -> Supernet:
+    """Names and shapes of a shipped space's supernet, made once for many checkpoints."""
+    with Unfilled():
+        return Supernet(load_space(name), num_classes=classes)
 
 
 def _put(path: Path, state: Mapping[str, Tensor], supernet: Supernet) -> None:

@@ -34,6 +34,7 @@ pytestmark = pytest.mark.timeout(120)  # a search that loops fails
 WHOLE = Budget(scored=1920)
 PART = {
     "random": WHOLE,
+    "local": Budget(scored=500),
     "nsga2": Budget(scored=1500),
     "surrogate": Budget(scored=500),
     "grid": WHOLE,

@@ -218,7 +218,7 @@ def _flip(folder: Path) -> None:
 def _bomb(folder: Path) -> None:
     path = folder / "scored.npz"
     with (
-        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed,
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed,
         packed.open("genes.npy", "w", force_zip64=True) as handle,
     ):
         for _ in range(1100):
