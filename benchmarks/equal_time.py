@@ -20,11 +20,10 @@ from supernet.train import Phase, Recipe, Trainer, at_precision, phase_genes, sc
 from supernet.train.batches import steps_per_epoch
 from supernet.workflow.planning.timing import Kind, kind_of, phase_work
 
-__all__ = ["ROUNDS", "STEPS", "fastest", "fitted", "phases_of", "recipe_seconds", "speeds_of"]
+__all__ = ["STEPS", "fastest", "fitted", "phase_turn", "phases_of", "recipe_seconds", "speeds_of"]
 
 STEPS = 6
 """Of a turn; the first is not timed."""
-ROUNDS = 4
 
 Turn = Callable[[Progress], None]
 """Trains for `STEPS` steps and tells about each."""
@@ -40,7 +39,7 @@ class _Clock:
         self.times.append(time.perf_counter())
 
 
-def fastest(turns: Mapping[str, Turn], rounds: int = ROUNDS) -> dict[str, list[float]]:
+def fastest(turns: Mapping[str, Turn], rounds: int) -> dict[str, list[float]]:
     """Seconds of each training's steps after the first, the fastest of all rounds."""
     found: dict[str, list[list[float]]] = {name: [] for name in turns}
     for _ in range(rounds):

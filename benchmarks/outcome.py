@@ -136,7 +136,8 @@ class Bench:
             for rival, network in networks.items()
             for name, recipe in self.recipes().items()
         }
-        ours, theirs = costs_of(self.space, our_recipe(self.given.start), dataset, turns)
+        recipe = our_recipe(self.given.start)
+        ours, theirs = costs_of(self.space, recipe, dataset, turns, self.given.rounds)
         step_s = {name: sum(times) / len(times) for name, times in theirs.items()}
         return {
             "step_s": step_s,
@@ -256,6 +257,7 @@ class Bench:
             tuned_lr=given.tuned_lr,
             pairs=given.pairs,
             candidates=given.candidates,
+            rounds=given.rounds,
         )
 
     def ours(self, kind: str, seed: int) -> None:
@@ -340,6 +342,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--pairs", type=int, default=30, help="evaluations of a search")
     parser.add_argument("--candidates", type=int, default=10, help="more of them, the promising")
     parser.add_argument("--probe", type=float, default=0.2, help="share of the time for a try")
+    parser.add_argument("--rounds", type=int, default=4, help="in which steps are timed")
     parser.add_argument("--work", type=Path, default=None, help="folder that keeps rows and runs")
     parser.add_argument("--out", default=None, help="name of the result")
     add_hardware(parser)

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from equal_time import (
-    ROUNDS,
     STEPS,
     fastest,
     fitted,
@@ -99,7 +98,7 @@ class Costs:
 
 
 def costs_of(
-    space: Space, recipe: Recipe, dataset: Dataset, turns: dict[str, Any]
+    space: Space, recipe: Recipe, dataset: Dataset, turns: dict[str, Any], rounds: int
 ) -> tuple[Costs, dict[str, list[float]]]:
     """Our costs, and the seconds of the steps of `turns`, all timed in turn."""
     supernet, recipe = seeded_supernet(space, 0), at_precision(recipe, "cpu")
@@ -120,7 +119,7 @@ def costs_of(
         str(kind): phase_turn(supernet, dataset, recipe, phase)
         for kind, phase in phases_of(recipe).items()
     }
-    seconds = fastest({**turns, **ours, "evaluation": evaluations})
+    seconds = fastest({**turns, **ours, "evaluation": evaluations}, rounds)
     costs = Costs(
         speeds=speeds_of(supernet, recipe, seconds),
         evaluation_s=float(np.mean(seconds["evaluation"])),
@@ -147,6 +146,8 @@ class Job:
     tuned_lr: float
     pairs: int
     candidates: int
+    rounds: int
+    """Of timing steps."""
 
     def run(self, rows: Rows) -> Run:
         """Its run folder, which exists once it was trained."""
@@ -256,7 +257,7 @@ class Job:
             alone = Supernet(standalone_space(self.space, subnet, dropout=0.0))
             load_pretrained(alone, extract(supernet, subnet))
             turns[name] = partial(_trained_shortly, alone, self.dataset, recipe)
-        found = fastest(turns, max(2, ROUNDS // 2))
+        found = fastest(turns, self.rounds)
         return {name: float(np.mean(times)) for name, times in found.items()}
 
 

@@ -79,7 +79,7 @@ class Ranking:
             str(kind): phase_turn(supernet, self.dataset, recipe, phase)
             for kind, phase in phases_of(recipe).items()
         }
-        speeds = speeds_of(supernet, recipe, fastest(turns))
+        speeds = speeds_of(supernet, recipe, fastest(turns, self.given.rounds))
         images = len(self.dataset.train)
         found = fitted(supernet, recipe, speeds, images, 60 * self.given.minutes)
         steps = round(found.epochs * steps_per_epoch(images, found.batch_size))
@@ -198,6 +198,7 @@ def main() -> None:
     parser.add_argument("--recipe", default="demo")
     parser.add_argument("--minutes", type=float, default=5.0, help="of the supernet's training")
     parser.add_argument("--subnets", type=int, default=12)
+    parser.add_argument("--rounds", type=int, default=4, help="in which steps are timed")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=None, help="folder that keeps rows and runs")
     add_hardware(parser)
