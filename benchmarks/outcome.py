@@ -131,14 +131,21 @@ class Bench:
         """Seconds of steps, all in turn."""
         dataset = self.dataset(self.given.seeds[0])
         networks = {r: r.built(dataset.classes, self.given.start, 0) for r in self.rivals}
+        alike_in_time = {name: work_of(recipe) for name, recipe in self.recipes().items()}
         turns = {
-            f"{rival} {name}": rival_turn(network, dataset, rival.size, recipe, STEPS)
+            f"{rival} {alike_in_time[name]}": rival_turn(
+                network, dataset, rival.size, recipe, STEPS
+            )
             for rival, network in networks.items()
             for name, recipe in self.recipes().items()
         }
         recipe = our_recipe(self.given.start)
         ours, theirs = costs_of(self.space, recipe, dataset, turns, self.given.rounds)
-        step_s = {name: sum(times) / len(times) for name, times in theirs.items()}
+        step_s = {
+            f"{rival} {name}": float(np.mean(theirs[f"{rival} {work}"]))
+            for rival in networks
+            for name, work in alike_in_time.items()
+        }
         return {
             "step_s": step_s,
             "ours_s_per_mac": list(ours.speeds.values()),
@@ -318,6 +325,11 @@ class Bench:
 def subnet_of(space: Space, genes: list[int]) -> Subnet:
     """From genes as rows keep them."""
     return decode(space, np.array([genes], dtype=np.int8))[0]
+
+
+def work_of(recipe: Recipe) -> str:
+    """What decides how long a step takes."""
+    return f"{recipe.optimizer} {recipe.batch_size} {recipe.precision}"
 
 
 def alike(one: Rival, other: Rival) -> bool:

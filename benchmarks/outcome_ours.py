@@ -37,7 +37,7 @@ from supernet.models import extract, load_pretrained
 from supernet.progress import Progress, silent
 from supernet.runs import Run
 from supernet.search import SearchResult, latency_name, load_result
-from supernet.space import Domain, Space, Subnet, SubnetFile, decode, operators
+from supernet.space import Domain, Space, Subnet, SubnetFile, decode, macs_of, operators
 from supernet.train import Recipe, Trainer, at_precision, load_recipe
 from supernet.train.batches import steps_per_epoch
 from supernet.workflow.finetune import FinetuneRequest, finetune_subnet
@@ -52,7 +52,8 @@ __all__ = ["Costs", "Job", "costs_of", "our_recipe", "our_space", "searched_fron
 TOLERANCE = 1.01
 """Of a latency limit, measured."""
 _TRIES = 4
-_EVALUATED = 6
+_EVALUATED = 3
+_DRAWN = 200  # for the mean size of what a search evaluates
 
 
 def our_space(name: str, sizes: Sequence[int], start: Start, dataset: Dataset) -> Space:
@@ -108,7 +109,8 @@ def costs_of(
     start_s = time.perf_counter() - since if recipe.init else 0.0
     evaluator = Evaluator(supernet, dataset)
     rng = np.random.default_rng(0)
-    subnets = decode(space, Domain.of(space).sample_spread(_EVALUATED, rng))
+    genes = Domain.of(space).sample_spread(_EVALUATED, rng)
+    subnets = decode(space, genes)
 
     def evaluations(progress: Progress) -> None:
         for number, subnet in enumerate([subnets[0], *subnets]):
@@ -120,9 +122,10 @@ def costs_of(
         for kind, phase in phases_of(recipe).items()
     }
     seconds = fastest({**turns, **ours, "evaluation": evaluations}, rounds)
+    mean_macs = float(macs_of(space, Domain.of(space).sample_spread(_DRAWN, rng)).mean())
     costs = Costs(
         speeds=speeds_of(supernet, recipe, seconds),
-        evaluation_s=float(np.mean(seconds["evaluation"])),
+        evaluation_s=sum(seconds["evaluation"]) * mean_macs / float(macs_of(space, genes).sum()),
         start_s=start_s,
     )
     return costs, {name: seconds[name] for name in turns}
