@@ -112,14 +112,19 @@ def test_what_is_worse_or_slower_misses_an_aim(
 
 
 def test_a_latency_that_no_subnet_reaches_misses_the_aim(
-    load: Callable[[str], ModuleType], tmp_path: Path
+    load: Callable[[str], ModuleType], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report, rows = load("outcome_report"), load("resumable").Rows(tmp_path, {})
     filled(rows, 0, front=3.0, single=3.0)
     for part in ("as found", "tuned"):
         del rows.rows[f"front-0 {part} a@32"]
-    aims = report.body_of(rows, NAMES, seconds=60.0)["aims"]
-    assert [aim["met"] for aim in aims.values()] == [True, False]
+    body = report.body_of(rows, NAMES, seconds=60.0)
+    assert [aim["met"] for aim in body["aims"].values()] == [True, False]
+    report.print_tables(body)
+    printed = capsys.readouterr().out
+    assert "met: single" in printed
+    assert "MISSED: front" in printed
+    assert "b@32: ms 2.00; theirs 80.00; front, as found 75.00; front 83.00" in printed
 
 
 def test_of_each_step_the_fastest_round_counts(
