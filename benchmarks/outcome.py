@@ -1,0 +1,395 @@
+r"""Is what we find better than the network that one would have taken anyway?
+
+    python benchmarks/outcome.py --data FOLDER --minutes 5 --seeds 0 1 2
+    python benchmarks/outcome.py --data FOLDER --start published --sizes 64 96 128 \\
+        --networks efficientnet_lite0@64 efficientnet_lite0@80 efficientnet_lite0@96 \\
+        efficientnet_lite0@112 efficientnet_lite0@128
+
+FOLDER has train/ and val/ with a folder of pictures for each class. Networks of others are trained
+for `--minutes` each, by the better of two recipes (short trainings tell, on held-out images). One
+supernet, its search and the finetuning of what it found get `--share` of all that time together:
+*the front*. Another one gets the time of one network, for the middle latency: *single*.
+
+Equal time: seconds of a step are measured in turn at the start, the fastest round counts, and the
+minutes become steps. Equal latency: what is found may take as long as the network of others,
+measured in turn in ONNX Runtime on one thread; where it takes more than 1 % longer, a faster one is
+taken. Accuracies are of all test images, by the ONNX files. The latency table of this machine,
+which is measured once for all supernets of a space, is timed apart and not counted.
+
+Every row is kept at once in `--work`: the same command goes on, and may name more seeds. Writes
+`benchmarks/results/<--out>_<hardware>_<date>.json`.
+"""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from equal_time import STEPS
+from outcome_nets import (
+    PUBLISHED,
+    Rival,
+    described,
+    file_top1,
+    network_top1,
+    recipes,
+    rival_turn,
+    train_rival,
+    write_file,
+)
+from outcome_ours import (
+    Costs,
+    Job,
+    costs_of,
+    loadable,
+    our_recipe,
+    our_space,
+    searched_front,
+    within,
+)
+from outcome_report import body_of, print_tables
+from records import add_hardware, write_result
+from resumable import Row, Rows
+
+from supernet.cli.output import progress_bar
+from supernet.data import Dataset, load_dataset
+from supernet.latency import LatencyTable, Protocol, measure, measure_drift_corrected, this_machine
+from supernet.memory import keep_freed_memory
+from supernet.space import Space, Subnet, decode, encode
+from supernet.train import Recipe, at_precision
+from supernet.train.precision import auto_precision
+from supernet.workflow.start import normalisation_at, normalised
+
+PHOTOS = (
+    "mobilenet_v2_0.35@64",
+    "mobilenet_v2_0.35@96",
+    "mobilenet_v3_small@96",
+    "mobilenet_v2_0.5@96",
+    "mobilenet_v2_0.75@96",
+)
+TINY = (
+    "mobilenet_v2_0.15@32",
+    "mobilenet_v2_0.25@32",
+    "mobilenet_v2_0.35@32",
+    "mobilenet_v3_small@32",
+    "mobilenet_v2_0.5@32",
+)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Bench:
+    """What was asked for, and the rows that there are."""
+
+    given: argparse.Namespace
+    rows: Rows
+    rivals: tuple[Rival, ...]
+
+    @property
+    def seconds(self) -> float:
+        """For the training of one network."""
+        return 60.0 * float(self.given.minutes)
+
+    @cache  # noqa: B019  # as long as the program
+    def dataset(self, seed: int) -> Dataset:
+        """The images, the same ones held out for all."""
+        size = max(self.given.sizes[-1], *(rival.size for rival in self.rivals))
+        with progress_bar() as progress:
+            found = load_dataset(self.given.data, resolution=size, seed=seed, progress=progress)
+        if found.in_channels != 3:
+            raise SystemExit(f"{self.given.data}: networks of others need images in colour")
+        if self.given.start == "published":
+            found = normalised(found, normalisation_at(PUBLISHED))
+        return found
+
+    @property
+    def space(self) -> Space:
+        """That is trained."""
+        return our_space(
+            self.given.space, self.given.sizes, self.given.start, self.dataset(self.given.seeds[0])
+        )
+
+    @property
+    def table(self) -> LatencyTable:
+        """Of this machine, measured where it is not known yet."""
+        with progress_bar() as progress:
+            return this_machine(self.space, progress=progress)
+
+    def recipes(self) -> dict[str, Recipe]:
+        """Ways to train networks of others, in fp32 and in what suits this processor."""
+        precisions = dict.fromkeys(("fp32", auto_precision("cpu")))
+        return {
+            f"{name}, {precision}": replace(recipe, precision=precision)
+            for name, recipe in recipes(self.given.start).items()
+            for precision in precisions
+        }
+
+    # ------------------------------------------------------------ before the trainings
+
+    def costs(self) -> Row:
+        """Seconds of steps, all in turn."""
+        dataset = self.dataset(self.given.seeds[0])
+        networks = {r: r.built(dataset.classes, self.given.start, 0) for r in self.rivals}
+        alike_in_time = {name: work_of(recipe) for name, recipe in self.recipes().items()}
+        turns = {
+            f"{rival} {alike_in_time[name]}": rival_turn(
+                network, dataset, rival.size, recipe, STEPS
+            )
+            for rival, network in networks.items()
+            for name, recipe in self.recipes().items()
+        }
+        recipe = our_recipe(self.given.start)
+        ours, theirs = costs_of(self.space, recipe, dataset, turns, self.given.rounds)
+        step_s = {
+            f"{rival} {name}": float(np.mean(theirs[f"{rival} {work}"]))
+            for rival in networks
+            for name, work in alike_in_time.items()
+        }
+        return {
+            "step_s": step_s,
+            "ours_s_per_mac": list(ours.speeds.values()),
+            "evaluation_s": ours.evaluation_s,
+            "start_s": ours.start_s,
+        }
+
+    @property
+    def our_costs(self) -> Costs:
+        """As they were measured."""
+        row = self.rows.get("costs", self.costs)
+        recipe = at_precision(our_recipe(self.given.start), "cpu")
+        return Costs.read(recipe, row)
+
+    def latencies(self) -> Row:
+        """Milliseconds of the networks of others, as the table of this machine has them."""
+        table, classes = self.table, self.dataset(self.given.seeds[0]).classes
+        files = [
+            write_file(rival.built(classes, "scratch", 0).eval(), path, rival.size)
+            for rival in self.rivals
+            for path in [self.rows.folder / "untrained" / f"{rival}.onnx"]
+        ]
+        models = [loadable(file) for file in files]
+        found = measure_drift_corrected(table, self.space, models, Protocol(rounds=20))
+        return dict(zip(map(str, self.rivals), found.tolist()))
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """Predicted milliseconds that ours may take, from the fastest network of others up."""
+        self.rows.get("table", lambda: {"error_percent": self.table.held_out.mape})
+        row = self.rows.get("latencies", self.latencies)
+        return dict(sorted(((str(r), row[str(r)]) for r in self.rivals), key=lambda item: item[1]))
+
+    def steps(self, rival: Rival, recipe: str, seconds: float) -> int:
+        """Of a network of others, in so much time."""
+        step_s: float = self.rows.get("costs", self.costs)["step_s"][f"{rival} {recipe}"]
+        return max(1, round(seconds / step_s))
+
+    def tried(self, rival: Rival, recipe: str) -> Row:
+        """A short training, by the held-out images."""
+        seed, how = self.given.seeds[0], self.recipes()[recipe]
+        steps = self.steps(rival, recipe, self.given.probe * self.seconds)
+        with progress_bar() as progress:
+            network = train_rival(
+                rival,
+                self.dataset(seed),
+                how,
+                steps,
+                start=self.given.start,
+                seed=seed,
+                progress=progress,
+            )
+        found = self.dataset(seed)
+        top1 = network_top1(network, found, found.holdout, rival.size)
+        return {"steps": steps, "holdout_top1": top1, **described(how)}
+
+    def chosen(self, rival: Rival) -> str:
+        """The recipe of a network: the best for the middle one of its family."""
+        names = list(self.recipes())
+        family = [
+            r for name in self.limits for r in self.rivals if str(r) == name and alike(r, rival)
+        ]
+        middle = family[len(family) // 2]
+        # of two precisions the faster one stays
+        by_speed = {n.rpartition(", ")[0]: n for n in sorted(names, key=self._slowness(middle))}
+        tried = {
+            name: self.rows.get(f"try {middle} {name}", lambda name=name: self.tried(middle, name))  # type: ignore[misc]  # called at once
+            for name in by_speed.values()
+        }
+        return max(tried, key=lambda name: float(tried[name]["holdout_top1"]))
+
+    def _slowness(self, rival: Rival) -> Callable[[str], float]:
+        step_s = self.rows.get("costs", self.costs)["step_s"]
+        return lambda name: (
+            -float(step_s[f"{rival} {name}"])
+        )  # of two precisions the faster one stays
+
+    # ------------------------------------------------------------ trainings
+
+    def file(self, rival: Rival, seed: int) -> Path:
+        """Of a trained network of others."""
+        return self.rows.folder / f"others-{seed}" / f"{rival}.onnx"
+
+    def theirs(self, rival: Rival, seed: int) -> Row:
+        """A network of others, trained."""
+        recipe = self.chosen(rival)
+        steps, dataset = self.steps(rival, recipe, self.seconds), self.dataset(seed)
+        with progress_bar() as progress:
+            network = train_rival(
+                rival,
+                dataset,
+                self.recipes()[recipe],
+                steps,
+                start=self.given.start,
+                seed=seed,
+                progress=progress,
+            )
+        path = write_file(network.eval(), self.file(rival, seed), rival.size)
+        top1 = file_top1(path, dataset)
+        step_s = self.rows.get("costs", self.costs)["step_s"][f"{rival} {recipe}"]
+        return {"recipe": recipe, "steps": steps, "counted_s": steps * step_s, "test_top1": top1}
+
+    def job(self, kind: str, seed: int) -> Job:
+        """One of our two supernets of a seed."""
+        given, front = self.given, kind == "front"
+        whole = given.share * len(self.rivals) if front else 1.0
+        return Job(
+            name=f"{kind}-{seed}",
+            space=self.space,
+            recipe=our_recipe(given.start),
+            data=given.data,
+            dataset=self.dataset(seed),
+            seed=seed,
+            seconds=whole * self.seconds,
+            tuned_share=given.tuned if front else given.single_tuned,
+            tuned_lr=given.tuned_lr,
+            pairs=given.pairs,
+            candidates=given.candidates,
+            rounds=given.rounds,
+        )
+
+    def ours(self, kind: str, seed: int) -> None:
+        """One supernet: trained, searched, its finds as they are and finetuned."""
+        job, rows, limits = self.job(kind, seed), self.rows, self.limits
+        if kind == "single":
+            middle = list(limits)[len(limits) // 2]
+            limits = {middle: limits[middle]}
+        costs = self.our_costs
+        rows.get(f"{job.name} trained", lambda: job.trained(rows, costs))
+        limit = next(iter(limits.values())) if kind == "single" else None
+        search = rows.get(f"{job.name} searched", lambda: job.searched(rows, costs, limit))
+        files = {str(r): self.file(r, seed) for r in self.rivals}
+        result = searched_front(job, rows, search)
+        found = rows.get(
+            f"{job.name} found",
+            lambda: {
+                name: encode(job.space, [subnet])[0].tolist()
+                for name, subnet in within(result, self.table, limits, files).items()
+            },
+        )
+        subnets = {name: subnet_of(job.space, found[name]) for name in limits if name in found}
+        for name, subnet in subnets.items():
+            rows.get(f"{job.name} as found {name}", lambda s=subnet: job.as_found(rows, s))  # type: ignore[misc]  # called at once
+        if job.tuned_share:
+            self._tune(job, subnets)
+
+    def _tune(self, job: Job, subnets: dict[str, Subnet]) -> None:
+        rows, costs = self.rows, self.our_costs
+        step_s = rows.get(f"{job.name} tuned steps", lambda: job.tuned_steps(rows, subnets))
+        each = job.seconds * job.tuned_share / max(1, len(subnets))
+        known: dict[str, Row] = {}  # two latencies may have one subnet
+        for name, subnet in subnets.items():
+
+            def make(name: str = name, subnet: Subnet = subnet) -> Row:
+                if subnet.key in known:
+                    return known[subnet.key] | {"counted_s": 0.0}
+                return job.tuned(rows, costs, subnet, step_s[name], each)
+
+            known.setdefault(subnet.key, rows.get(f"{job.name} tuned {name}", make))
+
+    def measured(self, seed: int) -> Row:
+        """Milliseconds of all files of a seed, in turn; ours with the supernet's weights."""
+        files = {str(r): self.file(r, seed) for r in self.rivals}
+        for kind in ("front", "single"):
+            job = self.job(kind, seed)
+            found = self.rows.rows[f"{job.name} found"]
+            for name in files.keys() & found.keys():
+                files[f"{kind} {name}"] = job.file(self.rows, subnet_of(job.space, found[name]))
+        timings = measure([loadable(path) for path in files.values()], Protocol(rounds=20))
+        return {name: timing.ms for name, timing in zip(files, timings)}
+
+    def seed(self, seed: int) -> None:
+        """All rows of a seed."""
+        for rival in self.rivals:
+            self.rows.get(f"{rival} seed {seed}", lambda r=rival: self.theirs(r, seed))  # type: ignore[misc]  # called at once
+        for kind in ("front", "single"):
+            self.ours(kind, seed)
+        self.rows.get(f"measured seed {seed}", lambda: self.measured(seed))
+
+
+def subnet_of(space: Space, genes: list[int]) -> Subnet:
+    """From genes as rows keep them."""
+    return decode(space, np.array([genes], dtype=np.int8))[0]
+
+
+def work_of(recipe: Recipe) -> str:
+    """What decides how long a step takes."""
+    return f"{recipe.optimizer} {recipe.batch_size} {recipe.precision}"
+
+
+def alike(one: Rival, other: Rival) -> bool:
+    """Whether two networks differ by width and input size alone."""
+    return one.network.rpartition("_")[0] == other.network.rpartition("_")[0]
+
+
+def parsed() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser.add_argument("--data", required=True, help="folder with train/ and val/")
+    parser.add_argument("--start", choices=("scratch", "published"), default="scratch")
+    parser.add_argument("--minutes", type=float, default=5.0, help="of one network's training")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[64, 96, 128], help="of ours")
+    parser.add_argument("--space", default="", help="small_photos, or that of the weights")
+    parser.add_argument("--networks", nargs="+", default=None, help="NAME@SIZE, of others")
+    parser.add_argument("--share", type=float, default=1 / 3, help="of their time, for the front")
+    parser.add_argument("--tuned", type=float, default=0.2, help="of the front's, to finetune")
+    parser.add_argument("--single-tuned", type=float, default=0.4, help="of the single's")
+    parser.add_argument("--tuned-lr", type=float, default=0.0, help="of finetuning; 0: ours")
+    parser.add_argument("--pairs", type=int, default=30, help="evaluations of a search")
+    parser.add_argument("--candidates", type=int, default=10, help="more of them, the promising")
+    parser.add_argument("--probe", type=float, default=0.2, help="share of the time for a try")
+    parser.add_argument("--rounds", type=int, default=4, help="in which steps are timed")
+    parser.add_argument("--work", type=Path, default=None, help="folder that keeps rows and runs")
+    parser.add_argument("--out", default=None, help="name of the result")
+    add_hardware(parser)
+    given = parser.parse_args()
+    given.sizes = sorted(given.sizes)
+    tiny = given.sizes[-1] < 48
+    given.space = given.space or ("demo" if tiny else "")
+    given.networks = given.networks or (TINY if tiny else PHOTOS)
+    given.out = given.out or f"outcome_{Path(given.data).name}_{given.start}"
+    given.work = given.work or Path("runs") / given.out
+    return given
+
+
+def main() -> None:
+    """Train, search, measure, print, write."""
+    given = parsed()
+    left_out = ("seeds", "work", "out", "hardware")
+    settings = {key: value for key, value in vars(given).items() if key not in left_out}
+    settings["data"] = Path(given.data).name
+    rivals = tuple(map(Rival.of, given.networks))
+    rows = Rows(given.work, settings)
+    bench = Bench(given=given, rows=rows, rivals=rivals)
+    keep_freed_memory()
+    for seed in given.seeds:
+        bench.seed(seed)
+        body = body_of(rows, list(bench.limits), 60 * given.minutes)
+        packages = ("torch", "torchvision", "timm", "onnxruntime", "numpy")
+        path = write_result(given.out, given.hardware, packages, body)
+        print_tables(body)
+        print(path, flush=True)
+
+
+if __name__ == "__main__":
+    main()

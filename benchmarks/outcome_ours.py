@@ -1,0 +1,332 @@
+"""One supernet within a time: trained, searched, its finds finetuned and written as files.
+
+Times are those of a quiet machine: steps and evaluations are counted, and what one takes was
+measured in turn with the networks of others (`equal_time`).
+"""
+
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from equal_time import (
+    STEPS,
+    fastest,
+    fitted,
+    phase_turn,
+    phases_of,
+    recipe_seconds,
+    speeds_of,
+)
+from outcome_nets import PUBLISHED, Start, file_top1, write_file
+from resumable import Rows
+from supernet.export.formats.onnx import open_onnx
+
+from supernet import Supernet, load_space
+from supernet.cli.output import progress_bar
+from supernet.data import Dataset
+from supernet.errors import ConfigError
+from supernet.evaluate import Evaluator
+from supernet.files import fill
+from supernet.latency import LatencyTable, Loadable, Protocol, measure
+from supernet.models import extract, load_pretrained
+from supernet.progress import Progress, silent
+from supernet.runs import Run
+from supernet.search import SearchResult, latency_name, load_result
+from supernet.space import Domain, Space, Subnet, SubnetFile, decode, macs_of, operators
+from supernet.train import Recipe, Trainer, at_precision, load_recipe
+from supernet.train.batches import steps_per_epoch
+from supernet.workflow.finetune import FinetuneRequest, finetune_subnet
+from supernet.workflow.quality import standalone_space
+from supernet.workflow.request import SearchRequest
+from supernet.workflow.search import search_run
+from supernet.workflow.start import begin_from
+from supernet.workflow.train import resume_training, seeded_supernet, train_supernet
+
+__all__ = ["Costs", "Job", "costs_of", "our_recipe", "our_space", "searched_front"]
+
+TOLERANCE = 1.01
+"""Of a latency limit, measured."""
+_TRIES = 4
+_EVALUATED = 3
+_DRAWN = 200  # for the mean size of what a search evaluates
+
+
+def our_space(name: str, sizes: Sequence[int], start: Start, dataset: Dataset) -> Space:
+    """The space that is trained: for tiny images the stem keeps their size."""
+    space = load_space(name or (PUBLISHED if start == "published" else "small_photos"))
+    space = replace(
+        space,
+        resolutions=tuple(sizes),
+        num_classes=len(dataset.classes),
+        in_channels=dataset.in_channels,
+    )
+    if max(sizes) < 48:
+        space = replace(space, stem=replace(space.stem, stride=1))
+    return space
+
+
+def our_recipe(start: Start) -> Recipe:
+    """The shipped recipe that `supernet plan` takes too."""
+    if start == "published":
+        return replace(load_recipe("from_pretrained"), init=PUBLISHED)
+    return load_recipe("demo")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """What our work takes on this machine where nothing else runs."""
+
+    speeds: Mapping[Any, float]
+    """Seconds for a multiply-add of an image in training, by kind of phase."""
+    evaluation_s: float
+    """Of one subnet, mean over sizes."""
+    start_s: float
+    """From published weights to the first step."""
+
+    @classmethod
+    def read(cls, recipe: Recipe, row: Mapping[str, Any]) -> "Costs":
+        """From a row, in which phases are in the recipe's order."""
+        return cls(
+            speeds=dict(zip(phases_of(recipe), row["ours_s_per_mac"], strict=True)),
+            evaluation_s=row["evaluation_s"],
+            start_s=row["start_s"],
+        )
+
+
+def costs_of(
+    space: Space, recipe: Recipe, dataset: Dataset, turns: dict[str, Any], rounds: int
+) -> tuple[Costs, dict[str, list[float]]]:
+    """Our costs, and the seconds of the steps of `turns`, all timed in turn."""
+    supernet, recipe = seeded_supernet(space, 0), at_precision(recipe, "cpu")
+    since = time.perf_counter()
+    if recipe.init:
+        begin_from(supernet, recipe.init, dataset)
+    start_s = time.perf_counter() - since if recipe.init else 0.0
+    evaluator = Evaluator(supernet, dataset)
+    rng = np.random.default_rng(0)
+    genes = Domain.of(space).sample_spread(_EVALUATED, rng)
+    subnets = decode(space, genes)
+
+    def evaluations(progress: Progress) -> None:
+        for number, subnet in enumerate([subnets[0], *subnets]):
+            evaluator.subnet_score(subnet, "holdout")
+            progress(number, len(subnets), "evaluating")
+
+    ours = {
+        str(kind): phase_turn(supernet, dataset, recipe, phase)
+        for kind, phase in phases_of(recipe).items()
+    }
+    seconds = fastest({**turns, **ours, "evaluation": evaluations}, rounds)
+    mean_macs = float(macs_of(space, Domain.of(space).sample_spread(_DRAWN, rng)).mean())
+    costs = Costs(
+        speeds=speeds_of(supernet, recipe, seconds),
+        evaluation_s=sum(seconds["evaluation"]) * mean_macs / float(macs_of(space, genes).sum()),
+        start_s=start_s,
+    )
+    return costs, {name: seconds[name] for name in turns}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One supernet and what it is for."""
+
+    name: str
+    """Of its rows and folder."""
+    space: Space
+    recipe: Recipe
+    data: str
+    dataset: Dataset
+    seed: int
+    seconds: float
+    """For training, search and finetuning together."""
+    tuned_share: float
+    """Of it, for finetuning."""
+    tuned_lr: float
+    pairs: int
+    candidates: int
+    rounds: int
+    """Of timing steps."""
+
+    def run(self, rows: Rows) -> Run:
+        """Its run folder, which exists once it was trained."""
+        return Run(rows.folder / self.name / "run")
+
+    @property
+    def evaluations(self) -> int:
+        """Of the search, at most: pairs, corners, and those that looked best."""
+        return self.pairs + self.candidates + 4
+
+    def trained(self, rows: Rows, costs: Costs) -> dict[str, Any]:
+        """Train the supernet for what search and finetuning leave of the time."""
+        left = self.seconds * (1 - self.tuned_share)
+        left -= self.evaluations * costs.evaluation_s + costs.start_s
+        if left <= 0:
+            raise SystemExit(f"{self.name}: {self.seconds:.0f} s are less than its search takes")
+        supernet = Supernet(self.space)
+        count = len(self.dataset.train)
+        recipe = fitted(supernet, self.recipe, costs.speeds, count, left)
+        run = self.run(rows)
+        with progress_bar() as progress:
+            if (run.folder / "config.yaml").is_file():
+                resume_training(run, progress=progress, each_epoch=_unmeasured)
+            else:
+                train_supernet(
+                    self.space,
+                    recipe,
+                    self.data,
+                    folder=run.folder,
+                    seed=self.seed,
+                    progress=progress,
+                    each_epoch=_unmeasured,
+                )
+        return {
+            "epochs": recipe.epochs,
+            "steps": round(recipe.epochs * steps_per_epoch(count, recipe.batch_size)),
+            "counted_s": recipe_seconds(supernet, recipe, costs.speeds, count) + costs.start_s,
+        }
+
+    def searched(self, rows: Rows, costs: Costs, limit_ms: float | None) -> dict[str, Any]:
+        """Search the front, or for one limit."""
+        request = SearchRequest(
+            targets=("this_machine",),
+            limits={} if limit_ms is None else {"latency": limit_ms},
+            pairs=self.pairs,
+            rounds=1,
+            candidates=self.candidates,
+            seed=self.seed,
+        )
+        with progress_bar() as progress:
+            outcome = search_run(self.run(rows), request, progress=progress)
+        counted = self.evaluations * costs.evaluation_s + outcome.result.seconds
+        kendall = getattr(outcome.predictor, "validation", None)
+        return {
+            "folder": outcome.folder.name,
+            "evaluations": self.evaluations,
+            "kendall_of_predictor": kendall.kendall if kendall else None,
+            "counted_s": counted,
+        }
+
+    def file(self, rows: Rows, subnet: Subnet) -> Path:
+        """Of a subnet with the supernet's weights."""
+        return rows.folder / self.name / "files" / f"{subnet.key}.onnx"
+
+    def as_found(self, rows: Rows, subnet: Subnet) -> dict[str, Any]:
+        """A subnet with the supernet's weights, by its file."""
+        network = self.run(rows).evaluator().network(subnet)
+        path = write_file(network, self.file(rows, subnet), subnet.resolution)
+        return {"subnet": str(subnet), "test_top1": file_top1(path, self.dataset)}
+
+    def tuned(
+        self, rows: Rows, costs: Costs, subnet: Subnet, step_s: float, seconds: float
+    ) -> dict[str, Any]:
+        """Finetune a subnet within a time, its two evaluations included; its file."""
+        run = self.run(rows)
+        recipe = fill(Recipe, run.config().recipe, "recipe")
+        steps = max(1, int((seconds - 2 * costs.evaluation_s) / step_s))
+        epochs = steps / steps_per_epoch(len(self.dataset.train), recipe.batch_size)
+        file = self.file(rows, subnet).with_suffix(".json")
+        made = SubnetFile.of(self.space, subnet, checkpoint=run.checkpoint(file.parent))
+        made.save(file)
+        with progress_bar() as progress:
+            request = FinetuneRequest(epochs=epochs, lr=self.tuned_lr)
+            outcome = finetune_subnet(file, run, request, progress=progress)
+        own = Run(outcome.file.parent)
+        only = SubnetFile.load(outcome.file).subnet
+        path = write_file(
+            own.evaluator().network(only), file.with_suffix(".tuned.onnx"), only.resolution
+        )
+        return {
+            "steps": steps,
+            "holdout_before": outcome.before,
+            "holdout_after": outcome.after,
+            "test_top1": file_top1(path, self.dataset),
+            "counted_s": steps * step_s + 2 * costs.evaluation_s,
+        }
+
+    def tuned_steps(self, rows: Rows, subnets: Mapping[str, Subnet]) -> dict[str, float]:
+        """Seconds of a step of finetuning each subnet."""
+        run = self.run(rows)
+        per_epoch = steps_per_epoch(len(self.dataset.train), self.recipe.batch_size)
+        request = FinetuneRequest(epochs=STEPS / per_epoch)
+        recipe = request.recipe(fill(Recipe, run.config().recipe, "recipe"), run.folder)
+        supernet = run.supernet()
+        turns = {}
+        for name, subnet in subnets.items():
+            alone = Supernet(standalone_space(self.space, subnet, dropout=0.0))
+            load_pretrained(alone, extract(supernet, subnet))
+            turns[name] = partial(_trained_shortly, alone, self.dataset, recipe)
+        found = fastest(turns, min(2, self.rounds))  # each opens the teacher anew
+        return {name: float(np.mean(times)) for name, times in found.items()}
+
+
+def _trained_shortly(
+    supernet: Supernet, dataset: Dataset, recipe: Recipe, progress: Progress = silent
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Trainer(supernet, dataset, recipe, folder=Path(folder), progress=progress).train()
+
+
+def _unmeasured(evaluator: Evaluator, record: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001  # as EachEpoch has it
+    """No accuracies on the way: they are no part of the training."""
+    return {}
+
+
+# ---------------------------------------------------------------- latencies
+
+
+def loadable(path: Path) -> Loadable:
+    """A file as what is timed."""
+    return Loadable(load=lambda: open_onnx(path).runner(), size=path.stat().st_size)
+
+
+def searched_front(job: Job, rows: Rows, search: Mapping[str, Any]) -> SearchResult:
+    """The result of a search that was made before."""
+    return load_result(job.run(rows).searches / str(search["folder"])).result
+
+
+def within(
+    result: SearchResult,
+    table: LatencyTable,
+    limits: Mapping[str, float],
+    files: Mapping[str, Path],
+) -> dict[str, Subnet]:
+    """For each file the best subnet that is measured as no slower; none where there is none.
+
+    Args:
+        result: of the search.
+        table: by which it predicts.
+        limits: predicted milliseconds to begin with, by name.
+        files: that they are compared with, by the same names.
+    """
+    found: dict[str, Subnet] = {}
+    left = dict(limits)
+    for _ in range(_TRIES):
+        asked = {name: _picked(result, table, ms) for name, ms in left.items()}
+        some = {name: subnet for name, subnet in asked.items() if subnet}
+        found = {name: subnet for name, subnet in found.items() if name not in asked} | some
+        if not some:
+            break
+        models: list[Any] = [loadable(files[name]) for name in some]
+        models += [operators(result.problem.space, subnet) for subnet in some.values()]
+        ms = [timing.ms for timing in measure(models, Protocol(rounds=20))]
+        ratios = dict(zip(some, np.divide(ms[len(some) :], ms[: len(some)]).tolist()))
+        left = {
+            name: left[name] * (2 - TOLERANCE) / ratio
+            for name, ratio in ratios.items()
+            if ratio > TOLERANCE
+        }
+        if not left:
+            break
+    return found
+
+
+def _picked(result: SearchResult, table: LatencyTable, ms: float) -> Subnet | None:
+    try:
+        return result.subnet(result.pick(f"{latency_name(table.target)}<={ms:.6f}"))
+    except ConfigError:  # none is so fast
+        return None
