@@ -141,13 +141,13 @@ def _in_folder(folder: Path, splits: Mapping[str, Sequence[str]]) -> list[Path]:
     names = sorted(entry.name for entry in os.scandir(folder) if entry.name[0] != ".")
     inner = [folder / name for name in names if (folder / name).is_dir()]
     paths = [folder / name for name in names if name.endswith(SUFFIX)]
-    if inner:  # class folders, unless they hold tar files
+    if inner:  # class folders, unless those of splits hold tar files in place of classes
+        splits_there = [place for place in inner if _is_split(place, splits)]
         paths = [
             path
-            for place in inner
-            if _is_split(place, splits)
+            for place in splits_there
+            if not any(path.is_dir() for path in place.iterdir() if path.name[0] != ".")
             for path in sorted(place.glob(f"*{SUFFIX}"))
-            if path.is_file()
         ]
     elif not paths:
         packed = [name for name in names if name.endswith(_COMPRESSED)]

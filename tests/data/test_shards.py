@@ -269,7 +269,8 @@ def test_names_without_files_are_one_line(tars: Path, name: str, message: str) -
 
 
 def test_tar_files_beside_class_folders_are_no_images(images: Path) -> None:
-    write_tar(images / "backup.tar", {"k.jpg": IMAGE, "k.cls": b"0"})
+    for place in (images, images / "train"):
+        write_tar(place / "backup.tar", {"k.jpg": IMAGE, "k.cls": b"0"})
     assert find_layout(images, images.parent / "cache").classes == ("ant", "bee")
 
 
