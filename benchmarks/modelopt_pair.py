@@ -8,13 +8,15 @@ into a supernet by its default rules. Ours is the space whose largest subnet is 
 `mobilenet_v2` the shipped one with kernels of 3 alone, since the network has no others. Same images
 in the same order and views, same input size, hold-out, batch, AdamW, rates, clipping, precision.
 
-Both train for the same seconds: steps of both are timed in turn, and seconds become steps. Theirs
-is one random subnet a step, which the package draws; ours the recipe `from_pretrained`. Both
-search for the same seconds by the accuracy on the same hold-out images under one limit of
-multiply-adds: its evolution, and `supernet search --measure`. Winners are recalibrated alike,
-tested on all test images, finetuned for the same seconds by the same plain loop, tested again.
+Seconds are of the processors, so that other programs decide nothing. Both train for the same:
+steps of both are timed in turn, and seconds become steps. Theirs is one random subnet a step,
+which the package draws; ours the recipe `from_pretrained`. Both search for the same seconds by
+the accuracy on the same hold-out images under one limit of multiply-adds: its evolution, and
+`supernet search --measure`. Winners are recalibrated alike, tested on all test images, finetuned
+for the same seconds by the same plain loop, and tested again.
 
-Rows are written at once; those that today's file holds are not made again. Needs
+Rows are written at once; those that today's file holds are not made again. `--facts` adds what
+both make of other networks, and what the package says when it is asked for more. Needs
 `pip install nvidia-modelopt torchprofile==0.0.4`.
 Writes `benchmarks/results/modelopt_pair_<hardware>_<date>.json`.
 """
@@ -26,7 +28,9 @@ import time
 from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import modelopt_side as side
 from modelopt_training import NETWORKS, Case, seconds_of_finetuning, tuned
@@ -56,6 +60,7 @@ SOURCES = (
     "timm:resnet50d",
 )
 """Networks that both are asked to make a supernet of."""
+PACKAGES = ("torch", "torchvision", "timm", "nvidia-modelopt", "supernet")
 POPULATION, PARENTS = 20, 5
 _SETTINGS = {
     "size",
@@ -153,7 +158,7 @@ def ours(
         "trained_s": trained_s,
         "largest_test": judge.test(run.evaluator().network(run.supernet().largest)),
     }
-    since = time.perf_counter()
+    since = time.process_time()
     request = SearchRequest(
         objectives=("macs",),
         limits={"macs": limit},
@@ -162,8 +167,9 @@ def ours(
         seconds=seconds,
         seed=case.seed,
     )
-    outcome = search_run(run, request)
-    taken = time.perf_counter() - since
+    with patch("supernet.search.clock.time", SimpleNamespace(perf_counter=time.process_time)):
+        outcome = search_run(run, request)
+    taken = time.process_time() - since
     network = Run(run.folder).evaluator().network(outcome.subnet)
     return row | {
         "search_s": taken,
@@ -221,13 +227,16 @@ def earlier(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {"rows": []}
     body: dict[str, Any] = json.loads(path.read_text())
-    return {key: body[key] for key in ("facts", "rows")}
+    return {key: body[key] for key in ("facts", "rows") if key in body}
 
 
 def main() -> None:
     """Run, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--data", required=True, help="folder of photographs, or cifar10")
+    parser.add_argument(
+        "--facts", action="store_true", help="only ask both what they make of other networks"
+    )
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--size", type=int, default=64, help="of the images, in pixels")
@@ -242,9 +251,10 @@ def main() -> None:
     options = parser.parse_args()
     side.require()
     body = earlier(result_path("modelopt_pair", options.hardware))
-    packages = ("torch", "torchvision", "timm", "nvidia-modelopt", "supernet")
-    if "facts" not in body:
+    if options.facts:
         body["facts"] = facts(options.size)
+        print(write_result("modelopt_pair", options.hardware, PACKAGES, body), flush=True)
+        return
     settings = settings_of(options)
     done = {(r["network"], r["seed"]) for r in body["rows"] if r["settings"] == settings}
     for seed in options.seeds:
@@ -260,7 +270,7 @@ def main() -> None:
             )
             body["rows"].append(measured(case, options))
             print(json.dumps(body["rows"][-1]), flush=True)
-            print(write_result("modelopt_pair", options.hardware, packages, body), flush=True)
+            print(write_result("modelopt_pair", options.hardware, PACKAGES, body), flush=True)
 
 
 if __name__ == "__main__":

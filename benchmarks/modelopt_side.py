@@ -70,6 +70,7 @@ class Searched:
     network: nn.Module
     """Plain, in eval mode, with the statistics that it gave it."""
     seconds: float
+    """Of the processors."""
     tried: int
     """Different candidates that were drawn."""
     scored: int
@@ -95,18 +96,18 @@ def search(
         limit: multiply-adds.
         size: of images.
         score: of a subnet in eval mode.
-        seconds: that it may take.
+        seconds: of the processors that it may take.
         population: subnets of a generation; its default of 100 would never breed in a few minutes.
         parents: the best of them, which the next is bred from.
     """
     import modelopt.torch.nas as mtn
     from modelopt.torch.nas.autonas import EvolveSearcher
 
-    since = time.perf_counter()
+    since = time.process_time()
 
     class Timed(EvolveSearcher):  # type: ignore[misc]  # the package is not known to mypy
         def early_stop(self) -> bool:
-            return time.perf_counter() - since > seconds
+            return time.process_time() - since > seconds
 
     model.eval()
     searcher = Timed()
@@ -122,7 +123,7 @@ def search(
             "candidate_size": parents,
         },
     )
-    taken = time.perf_counter() - since
+    taken = time.process_time() - since
     samples = searcher.state_dict()["samples"].values()
     return Searched(
         network=mtn.export(model).eval(),
@@ -149,7 +150,7 @@ def latency_told(model: nn.Module, size: int) -> str:
 def refusal(network: nn.Module) -> str:
     """What it says to a network in channels-last order, which is faster on most devices."""
     try:
-        convert(network.to(memory_format=torch.channels_last))  # type: ignore[call-overload]  # torch's stubs know it for tensors only
+        convert(network.to(memory_format=torch.channels_last))
     except Exception as error:  # noqa: BLE001  # whatever it says is the answer
         return f"{type(error).__name__}: {error}"
     return ""
