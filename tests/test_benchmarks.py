@@ -133,3 +133,55 @@ def test_one_thread_is_asked_for(
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
     with pytest.raises(SystemExit, match="OPENBLAS_NUM_THREADS=1: one core is measured"):
         load("records").require_one_thread()
+
+
+def test_the_package_of_the_referee_is_asked_for_in_one_line(
+    load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = load("modelopt_pair")
+    monkeypatch.setattr(sys, "argv", ["modelopt_pair.py", "--data", "photos"])
+    monkeypatch.setattr(importlib.import_module("modelopt_side"), "find_spec", lambda name: None)
+    with pytest.raises(SystemExit) as caught:
+        module.main()
+    assert str(caught.value) == (
+        "this needs NVIDIA's Model Optimizer: pip install nvidia-modelopt torchprofile==0.0.4"
+    )
+
+
+def test_rows_beside_the_referee_are_made_once_for_each_setting(
+    load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    module, made = load("modelopt_pair"), []
+
+    def measured(case: Any, options: Any) -> Document:
+        made.append((case.name, case.seed, case.size))
+        settings = module.settings_of(options)
+        return {"network": case.name, "seed": case.seed, "settings": settings}
+
+    monkeypatch.setattr(module, "measured", measured)
+    monkeypatch.setattr(module, "PACKAGES", ("torch",))
+    monkeypatch.setattr(importlib.import_module("modelopt_side"), "require", lambda: None)
+    for more in (["0"], ["0", "1"], ["1", "--size", "96"]):
+        words = ["modelopt_pair.py", "--data", "/a/photos", "--networks", "mobilenet_v2"]
+        monkeypatch.setattr(sys, "argv", [*words, "--seeds", *more])
+        module.main()
+    assert made == [("mobilenet_v2", seed, size) for seed, size in ((0, 64), (1, 64), (1, 96))]
+    (path,) = tmp_path.iterdir()
+    assert [row["seed"] for row in json.loads(path.read_text())["rows"]] == [0, 1, 1]
+
+
+def test_our_largest_subnet_is_the_network_that_the_referee_gets(
+    load: Callable[[str], ModuleType],
+) -> None:
+    pytest.importorskip("torchvision")
+    from supernet.space import largest, params_of
+
+    module = load("modelopt_training")
+    case = module.Case(name="mobilenet_v2", data="", size=64, batch_size=64, seed=3)
+    vars(case)["dataset"] = SimpleNamespace(classes=tuple("abcdefghij"))
+    theirs = case.their_network()
+    assert params_of(case.space, largest(case.space)) == sum(p.numel() for p in theirs.parameters())
+    # mobilenet_v2 at 224 px has 300.8 million multiply-adds without its classifier, all but the
+    # classifier in proportion to the area (arXiv:1801.04381, table 4: 300M)
+    assert case.largest_macs == pytest.approx(300.8e6 * (64 / 224) ** 2, rel=0.005)
+    assert {stage.kernel for stage in case.space.stages} == {(3,)}
