@@ -189,7 +189,8 @@ def _is_conv(operator: Operator, kernel: int, act: Activation) -> bool:
 
 
 def _extends_stem(operator: Operator, stem: Operator) -> bool:
-    return operator.op == "conv" and operator.shortcut == "identity" and operator.act == stem.act
+    plain = operator.op == "conv" and operator.shortcut == "identity" and not operator.se
+    return plain and (operator.kernel, operator.act) == (stem.kernel, stem.act)
 
 
 def _deepens_stem(operator: Operator, stem: Operator) -> bool:
@@ -216,5 +217,6 @@ def _stage(operator: Operator) -> Stage:
         act=operator.act,
         se=(operator.se / gated if rounded else (operator.se + 0.5) / operator.in_channels,),
         se_of="mid" if rounded else "in",
+        gate=operator.gate,
         shortcut=(operator.shortcut,),
     )
