@@ -88,7 +88,7 @@ class _Line:
                 continue
             join = self._joins[start]
             if join == stop or len(readers) > 2:
-                raise unfit(self._widest(readers))
+                raise unfit(self._widest(readers, join))
             found.append(self._region(readers, join))
             start = join
         return found
@@ -107,10 +107,10 @@ class _Line:
             raise unfit(self._steps[reader])
         return [self._steps[reader], *self.items(reader, join)]
 
-    def _widest(self, readers: Sequence[int]) -> Step:
+    def _widest(self, readers: Sequence[int], join: int) -> Step:
         """The step to name where paths meet in no way that is known: one that reads several."""
         several = [r for r in readers if len(self._steps[r].reads) > 1]
-        return self._steps[min(several, default=self._joins[readers[0]])]
+        return self._steps[min(several, default=join)]
 
 
 def _joins(readers: list[list[int]]) -> list[int]:

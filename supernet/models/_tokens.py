@@ -184,10 +184,9 @@ class _Reader:
     def _dense(self, step: Step, before: Step) -> Dense:
         if step.arguments.get("groups", 1) > 1 or not step.weights:
             raise unfit(step)
-        weights = step.weights
-        matrix = [name for name in weights if name == weights[-1 if step.op == "addmm" else 0]]
+        matrix = step.weights[-1 if step.op == "addmm" else 0]  # which reads its bias first
         sizes = before.shape[1], step.shape[1]
-        return Dense(step, *sizes, len(weights) > 1, self._act(), (matrix[0],))
+        return Dense(step, *sizes, len(step.weights) > 1, self._act(), (matrix,))
 
     def _joined(self, region: Region, before: Step) -> Token:
         if region.join.op == "mul":

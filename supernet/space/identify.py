@@ -13,7 +13,7 @@ from supernet.space.operator import Activation, Operator
 from supernet.space.spec import EXPANDING, Head, Space, Stage, Stem
 from supernet.space.subnet import Block, StageChoice, Subnet
 
-__all__ = ["find_subnet", "fixed_space"]
+__all__ = ["find_subnet", "fixed_space", "only_operators"]
 
 _Values = dict[str, Any]
 
@@ -177,9 +177,21 @@ def fixed_space(name: str, operators: Sequence[Operator], *, bn_eps: float = 1e-
         in_channels=stem.in_channels,
         num_classes=operators[-1].out_channels,
     )
-    if find_subnet(space, operators) is None:
-        raise ConfigError("its operators do not follow each other as in any space")
+    made = only_operators(space)
+    for own, operator in itertools.zip_longest(made, operators):
+        if own != operator:
+            raise ConfigError(
+                "its operators do not follow each other as in any space: there is "
+                f"{operator.key if operator else 'no more'!r} where a space has "
+                f"{own.key if own else 'no more'!r}"
+            )
     return space
+
+
+def only_operators(space: Space) -> list[Operator]:
+    """Those of a space in which nothing is to be chosen."""
+    made = [slot.make(*(d.choices[-1] for d in slot.dimensions)) for slot in layout_of(space).slots]
+    return [operator for operator in made if operator is not None]
 
 
 def _is_conv(operator: Operator, kernel: int, act: Activation) -> bool:
