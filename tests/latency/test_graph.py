@@ -95,6 +95,24 @@ EXAMPLES = {
         stride=2,
         **SEPARABLE,
     ),
+    "fused": Operator(
+        op="fused", mid_channels=24, se=8, act="relu", shortcut="identity", **SEPARABLE
+    ),
+    "fused_act": Operator(op="fused_act", mid_channels=24, act="relu", stride=2, **SEPARABLE),
+    "uib": Operator(
+        op="uib", mid_channels=24, act="relu", shortcut="identity", start=3, **SEPARABLE
+    ),
+    "uib, feed-forward": Operator(
+        op="uib", mid_channels=24, act="hard_swish", **SEPARABLE | {"kernel": 0}
+    ),
+    "uib, padded": Operator(
+        op="uib",
+        mid_channels=24,
+        start=3,
+        stride=2,
+        padding="same",
+        **SEPARABLE | {"kernel": 0, "height": 8},
+    ),
     "maxpool": Operator(
         op="maxpool", in_channels=8, out_channels=8, kernel=3, stride=2, height=9, width=9
     ),
@@ -116,6 +134,14 @@ NODES = {  # as torch.onnx writes them (opset 18): native HardSwish, no batch no
     "mbconv, projected": ["Conv", "Sigmoid", "Mul"] * 2 + ["Conv", "AveragePool", "Conv", "Add"],
     "bottleneck": ["Conv", "Relu"] * 2 + ["Conv", "Add", "Relu"],
     "bottleneck, projected": ["Conv", "Relu"] * 2 + ["Conv", "AveragePool", "Conv", "Add", "Relu"],
+    "fused": [
+        *["Conv", "Relu", "ReduceMean", "Conv", "Relu", "Conv", "HardSigmoid", "Mul"],
+        *["Conv", "Add"],
+    ],
+    "fused_act": ["Conv", "Relu"] * 2,
+    "uib": ["Conv", *["Conv", "Relu"] * 2, "Conv", "Add"],
+    "uib, feed-forward": ["Conv", "HardSwish", "Conv"],
+    "uib, padded": ["Conv"] * 3,
     "maxpool": ["MaxPool"],
     "pool": ["ReduceMean"],
     "linear": ["Gemm"],

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from supernet.blocks import KINDS
 from supernet.errors import ConfigError
 from supernet.space import (
     Genes,
@@ -50,11 +51,15 @@ def active_genes(space: Space, genes: Genes) -> list[int]:
     for subnet in decode(space, genes):
         without = 0
         for stage, chosen in zip(space.stages, subnet.stages):
-            rows = 1 if stage.shared else stage.max_depth
-            there = 1 if stage.shared else len(chosen.blocks)
-            without += (rows - there) * (len(stage.kernel) > 1)
-            expands = chosen.block in ("mbconv", "bottleneck")
-            without += (rows - there * expands) * (len(stage.expand) > 1)
+            kind = KINDS[chosen.block]
+            for b in range(1 if stage.shared else stage.max_depth):
+                there = b < len(chosen.blocks)
+                for what, has in (
+                    ("kernel", True),
+                    ("expand", kind.expands),
+                    ("start", kind.starts),
+                ):
+                    without += len(stage.block_choices(what, b)) > 1 and not (there and has)
         counts.append(genes.shape[1] - without)
     return counts
 

@@ -104,7 +104,8 @@ class _Builder:
         if o.op == "pool":
             return self.mean(x, keep=after == "conv")
         if o.op == "linear":
-            x = self.node("Flatten", [x], axis=1) if before == "conv" else x
+            if before == "conv":  # a pixel; 0 keeps the images of a batch
+                x = self.node("Reshape", [x, self.constant(np.array([0, -1], np.int64))])
             weights = [self.weight(o.out_channels, o.in_channels)]
             weights += [self.weight(o.out_channels)] if o.bias else []
             return self.act(self.node("Gemm", [x, *weights], transB=1), o.act)

@@ -19,10 +19,10 @@ from supernet.latency.kit.proto import Graph, Node
 __all__ = ["quantised"]
 
 _INTEGER = {"Conv", "Gemm", "Add", "Mul", "Sigmoid", "AveragePool", "MaxPool"}
-_INTEGER |= {"HardSwish", "HardSigmoid", "ReduceMean", "Flatten"}
+_INTEGER |= {"HardSwish", "HardSigmoid", "ReduceMean", "Reshape"}
 _GATES = {"HardSwish", "HardSigmoid"}
 _IN_RANGE = {"Relu", "Clip"}  # become the lower and upper end of a range
-_SAME_SCALE = {"AveragePool", "MaxPool", "Flatten"}
+_SAME_SCALE = {"AveragePool", "MaxPool", "Reshape"}
 _WITH_WEIGHTS = {"Conv", "Gemm"}
 _GATE = {
     "gate_three": np.array(255, np.uint8),
@@ -46,6 +46,8 @@ class _Quantiser:
         self._name: dict[str, str] = {}  # of a tensor, after what vanished
         self._scale: dict[str, str] = {}  # of a quantised tensor
         self._dequantised: dict[str, str] = {}
+        # gates that only a change of shape reads stay floats in exported files
+        self._flattened = {node.inputs[0] for node in graph.nodes if node.op == "Reshape"}
 
     def run(self) -> Graph:
         graph = self._graph
@@ -58,7 +60,7 @@ class _Quantiser:
                 self._pool(node, touched, positive)
                 continue
             inputs = [self._input(name, node, touched, positive) for name in node.inputs]
-            if node.op in _GATES:
+            if node.op in _GATES and node.output not in self._flattened:
                 self._gate(node, inputs[0])
                 continue
             self._nodes.append(node._replace(inputs=tuple(inputs)))

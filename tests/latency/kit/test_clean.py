@@ -11,7 +11,7 @@ from supernet.latency.kits import files_of, make_plan
 from supernet.space import Space
 
 ROOT = Path(__file__).parents[3]
-OWN = ("supernet.errors", "supernet.latency.backends", "supernet.latency.kit")
+OWN = ("supernet.blocks", "supernet.errors", "supernet.latency.backends", "supernet.latency.kit")
 RUNTIMES = {"numpy", "onnxruntime", "openvino"}
 # Newer than Python 3.8, and used at run time where they stand.
 NEWER_METHODS = {"removeprefix", "removesuffix", "bit_count"}
