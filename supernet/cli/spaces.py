@@ -10,6 +10,7 @@ import click
 from supernet.cli import options
 from supernet.cli.catalogue import CatalogueGroup
 from supernet.cli.output import print_json, print_table
+from supernet.cli.spaces_from import from_network
 
 if TYPE_CHECKING:
     from supernet.space import Space, SpaceRanges, Stage, Stem
@@ -25,7 +26,7 @@ _Cells = dict[str, str]
     cls=CatalogueGroup,
     thing="space",
     epilog="Examples:  supernet spaces  |  supernet spaces show demo  |  "
-    "supernet spaces show my.yaml",
+    "supernet spaces show my.yaml  |  supernet spaces from torchvision:resnet18 -o space.yaml",
 )
 @options.common
 @click.pass_context
@@ -62,6 +63,9 @@ def _list(as_json: bool) -> None:
         ["name", "resolutions", "subnets", "M MACs", "M parameters"],
     )
     click.echo("\nstages and source of one: supernet spaces show NAME")
+
+
+command.add_command(from_network)
 
 
 @command.command("show", epilog="Examples:  supernet spaces show demo  |  show my.yaml --json")
