@@ -2,6 +2,7 @@
 
 import copy
 import importlib.util
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from supernet.space import Space, largest_subnet, slot_operators
 from supernet.space.identify import fixed_space
 from supernet.space.widen import Freedom, widened
 
-__all__ = ["Converted", "Group", "convert", "network_at"]
+__all__ = ["Converted", "Group", "convert", "network_at", "shaken"]
 
 _STEP = 32  # of traced sizes: even at each of five strides
 
@@ -40,18 +41,18 @@ class Converted:
     space: Space
     groups: tuple[Group, ...]
     difference: float
-    """Largest difference between the outputs of the network and the largest subnet with its
-    weights, as a share of the largest output."""
+    """Largest difference between the outputs of the network and of the largest subnet with the
+    same random weights, as a share of the largest output; NaN where it was not asked for."""
 
 
-def convert(source: str, network: nn.Module, *, size: int, name: str = "") -> Converted:
+def convert(source: str, network: nn.Module, *, size: int, check: bool = True) -> Converted:
     """A space whose largest subnet is a network, seen to be so on a random image.
 
     Args:
-        source: what it is called, in messages.
-        network: with weights of any kind; in eval mode afterwards.
+        source: what it is called.
+        network: left as it is; on the device ``meta`` only where nothing is checked.
         size: pixels of the images that it reads.
-        name: of the space; made from `source` when empty.
+        check: whether to run it and the largest subnet, both with the same weights.
 
     Raises:
         ConfigError: a layer that no kind of block has, by name, or no path that is the same
@@ -61,14 +62,33 @@ def convert(source: str, network: nn.Module, *, size: int, name: str = "") -> Co
     image = torch.empty(1, network_channels(network), traced, traced, device="meta")
     try:
         shapes = copy.deepcopy(network).to("meta")
+        tested = shaken(copy.deepcopy(network)) if check else None
     except Exception as error:  # noqa: BLE001  # whatever others wrote into their networks
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise ConfigError(f"{source}: the network cannot be copied: {reason}") from None
     found = recognise(shapes, image)
-    named = name or re.sub(r"[^A-Za-z0-9_.-]+", "_", re.split(r"[:/]", source)[-1])
+    named = re.sub(r"[^A-Za-z0-9_.-]+", "_", re.split(r"[:/]", source)[-1])
     fixed = fixed_space(named, found.operators, bn_eps=found.bn_eps)
     space, freedoms = widened(fixed, resolution=size)
-    return Converted(space, _groups(space, found.rows, freedoms), _difference(space, network))
+    difference = math.nan if tested is None else _difference(space, tested)
+    return Converted(space, _groups(space, found.rows, freedoms), difference)
+
+
+@torch.no_grad()
+def shaken(network: nn.Module) -> nn.Module:
+    """A network whose batch norms have random weights and statistics.
+
+    Untrained ones are often 0 where a block ends: whatever it computes would look right.
+    """
+    generator = torch.Generator().manual_seed(0)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            values = [module.weight, module.bias, module.running_mean, module.running_var]
+            for value, low in zip(values, (0.5, -0.5, -0.5, 0.5)):
+                if value is not None:
+                    drawn = torch.rand(value.shape, generator=generator)
+                    value.copy_(drawn + low)
+    return network
 
 
 def _groups(space: Space, rows: Sequence[Row], freedoms: Sequence[Freedom]) -> tuple[Group, ...]:

@@ -33,6 +33,7 @@ GROUPED = replace(BOTTLENECK, groups=6)
 UIB = replace(LARGE, op="uib", start=5, act="relu")
 FUSED = replace(LARGE, op="fused", act="relu")
 TWICE = replace(FUSED, op="fused_act")
+BASIC = replace(BOTTLENECK, op="basic", kernel=3)
 NARROW: dict[str, Any] = {"in_channels": 8, "out_channels": 8}
 # operators that one block becomes in turn
 FAMILIES: dict[str, list[Operator]] = {
@@ -79,6 +80,22 @@ FAMILIES: dict[str, list[Operator]] = {
         replace(UIB, stride=2, shortcut="none", kernel=0, start=3),
     ],
     "fused": [FUSED, replace(FUSED, stride=1, kernel=3, mid_channels=24, se=8, **NARROW)],
+    "basic": [BASIC, replace(BASIC, mid_channels=24, **NARROW)],
+    "strided shortcut": [
+        replace(BASIC, stride=2, shortcut="conv_norm"),
+        replace(BASIC, stride=2, shortcut="project_norm", in_channels=8, mid_channels=24),
+        replace(BASIC, stride=2, shortcut="conv_norm", out_channels=8),
+    ],
+    "depthwise, activated twice": [
+        replace(DS, op="dsconv_act"),
+        replace(DS, op="dsconv_act", in_channels=8, mid_channels=8, shortcut="none"),
+    ],
+    "gates with sigmoid": [
+        replace(LARGE, gate="sigmoid", act="swish"),
+        replace(LARGE, gate="sigmoid", act="swish", mid_channels=32, se=8),
+        replace(LARGE, se=0, act="swish"),
+    ],
+    "bottleneck with gates": [replace(GROUPED, se=8, gate="sigmoid"), GROUPED],
     "fused, activated twice": [TWICE, replace(TWICE, se=0)],
 }
 

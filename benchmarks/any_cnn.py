@@ -1,0 +1,175 @@
+"""Which networks of torchvision and timm become spaces, and whether these are them.
+
+    python benchmarks/any_cnn.py torchvision timm    # structure of all, exactness of the smaller
+    python benchmarks/any_cnn.py --page              # writes docs/any_cnn_table.md from the results
+
+A line a network goes to benchmarks/results/any_cnn.jsonl as soon as it is known; networks that have
+one are left out.
+"""
+
+import argparse
+import gc
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from supernet.errors import SupernetError
+from supernet.models import Supernet, extract, load_pretrained
+from supernet.models.published import build_network
+from supernet.space import Space, count_subnets, decode, sample
+from supernet.workflow.any_cnn import convert, shaken
+
+RESULTS = Path(__file__).resolve().parent / "results" / "any_cnn.jsonl"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "any_cnn_table.md"
+SIZE = 64
+EXACT = {"torchvision": 30e6, "timm": 12e6}
+"""Most parameters of networks whose outputs are compared."""
+NOT_CNNS = ("vit_", "swin_", "maxvit_")
+TIMM = """
+resnet18 resnet34 resnet50 resnet101 resnet26 resnet10t resnet14t resnet18d resnet26d resnet34d resnet50d
+resnet26t resnext26ts resnext50_32x4d resnext50d_32x4d wide_resnet50_2 seresnet18 seresnet50
+seresnext26d_32x4d ecaresnet26t ecaresnet50d skresnet18 resnest14d resnetblur50 resnetrs50 res2net50_26w_4s
+regnetx_002 regnetx_004 regnetx_008 regnety_002 regnety_004 regnety_008 regnetz_b16 regnetv_040
+mobilenetv1_100 mobilenetv2_050 mobilenetv2_100 mobilenetv2_110d mobilenetv2_140
+mobilenetv3_small_050 mobilenetv3_small_100 mobilenetv3_large_100 mobilenetv3_rw tf_mobilenetv3_small_100
+tf_mobilenetv3_large_minimal_100 mobilenetv4_conv_small mobilenetv4_conv_medium mobilenetv4_conv_aa_medium
+mobilenetv4_hybrid_medium mobilenet_edgetpu_100 mobilenet_edgetpu_v2_xs mnasnet_050 mnasnet_100 mnasnet_small
+semnasnet_100 spnasnet_100 fbnetc_100 fbnetv3_b hardcorenas_a hardcorenas_f lcnet_050 lcnet_100 tinynet_a
+tinynet_e efficientnet_b0 efficientnet_b1 efficientnet_lite0 efficientnet_es efficientnet_em
+efficientnet_b1_pruned efficientnetv2_rw_t tf_efficientnet_b0 tf_efficientnet_lite0 tf_efficientnet_es
+tf_efficientnetv2_b0 tf_efficientnetv2_s gc_efficientnetv2_rw_t mixnet_s tf_mixnet_s ghostnet_050
+ghostnetv2_100 rexnet_100 mobileone_s0 repvgg_a0 repghostnet_050 fasternet_t0 starnet_s1 edgenext_xx_small
+mobilevit_xxs densenet121 dla34 dla46_c dpn48b hrnet_w18_small inception_v3 inception_next_atto xception41
+gernet_s darknet53 cspresnet50 cspdarknet53 selecsa42b selecsls42b vgg11_bn ese_vovnet19b_dw hardcorenas_c
+convnext_atto nfnet_l0 tresnet_m legacy_seresnet18 nasnetalarge pnasnet5large
+""".split()
+
+
+class _Shapes(TorchFunctionMode):
+    """Within it, layers are made without memory, and nothing is drawn."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = dict(kwargs or {})
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return args[0] if args else given["tensor"]
+        if func is torch.empty:
+            given["device"] = "meta"
+        return func(*args, **given)
+
+
+def names(library: str) -> list[str]:
+    """Networks to look at."""
+    if library == "torchvision":
+        from torchvision import models
+
+        return [n for n in models.list_models(module=models) if not n.startswith(NOT_CNNS)]
+    import timm
+
+    return [name for name in TIMM if timm.is_model(name)][:100]
+
+
+def looked_at(library: str, name: str) -> dict[str, Any]:
+    """One row: what became of a network, and how far off its outputs are."""
+    source, begun = f"{library}:{name}", time.monotonic()
+    row: dict[str, Any] = {"source": source}
+    try:
+        with _Shapes():
+            network = build_network(source)
+        row["params"] = sum(p.numel() for p in network.parameters())
+        made = convert(source, network, size=SIZE, check=False)
+        row |= {"subnets": float(count_subnets(made.space)), "stages": len(made.space.stages)}
+        row["elastic"] = sum(bool(group.freedom.elastic) for group in made.groups)
+        if row["params"] <= EXACT[library]:
+            row |= compared(made.space, shaken(build_network(source)))
+    except SupernetError as error:
+        row["refused"] = str(error)
+    row["seconds"] = round(time.monotonic() - begun, 1)
+    return row
+
+
+@torch.no_grad()
+def compared(space: Space, network: nn.Module) -> dict[str, float]:
+    """Differences of outputs, each as a share of the largest."""
+    from supernet.export import Source
+    from supernet.export.formats.onnx import Onnx
+
+    supernet = Supernet(space).eval()
+    load_pretrained(supernet, network)
+    size = space.resolutions[-1]
+    image = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(1))
+    supernet.activate(replace(supernet.largest, resolution=size))
+    found = {"largest": off(supernet(image), network(image)), "extracted": 0.0}
+    subnets = decode(space, sample(space, 3, np.random.default_rng(0)))
+    for subnet in subnets:
+        subnet = replace(subnet, resolution=size)
+        supernet.activate(subnet)
+        plain = extract(supernet, subnet).eval()
+        found["extracted"] = max(found["extracted"], off(plain(image), supernet(image)))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.onnx")
+        Onnx().write(Source(network=plain, in_channels=3, resolution=size), path)
+        logits = Onnx().open(path).call(image[:1].numpy())
+    found["onnx"] = off(torch.from_numpy(np.asarray(logits)), plain(image[:1]))
+    return found
+
+
+def off(found: torch.Tensor, expected: torch.Tensor) -> float:
+    """The largest difference, as a share of the largest value."""
+    return float((found - expected).abs().max() / expected.abs().max())
+
+
+def known() -> dict[str, dict[str, Any]]:
+    """Rows by source."""
+    lines = RESULTS.read_text().splitlines() if RESULTS.is_file() else []
+    return {row["source"]: row for row in map(json.loads, lines)}
+
+
+def page() -> Iterator[str]:
+    """The table as Markdown."""
+    yield "<!-- written by benchmarks/any_cnn.py --page -->"
+    yield "| network | parameters | becomes | largest = network | extracted = active | ONNX = torch |"
+    yield "|---|---|---|---|---|---|"
+    for source, row in known().items():
+        size = f"{row['params'] / 1e6:.2f} M" if "params" in row else ""
+        figures = [f"{row[k]:.0e}" if k in row else "" for k in ("largest", "extracted", "onnx")]
+        if "refused" in row:
+            became = "refused: " + row["refused"].removesuffix(": no kind of block has that")
+        else:
+            exact = "exact" if "largest" in row else "same operators, not run"
+            became = f"{exact}; {row['stages']} stages, {row['subnets']:.0e} subnets"
+        yield f"| `{source}` | {size} | {became} | {' | '.join(figures)} |"
+
+
+def main() -> None:
+    """Look at what has no row yet."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("libraries", nargs="*", choices=["torchvision", "timm"])
+    parser.add_argument("--page", action="store_true")
+    options = parser.parse_args()
+    done = known()
+    for library in options.libraries:
+        for name in names(library):
+            if f"{library}:{name}" not in done:
+                row = looked_at(library, name)
+                with RESULTS.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+                print(row, file=sys.stderr, flush=True)
+                gc.collect()
+    if options.page:
+        PAGE.write_text("\n".join(page()) + "\n")
+
+
+if __name__ == "__main__":
+    main()
