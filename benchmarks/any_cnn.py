@@ -35,24 +35,7 @@ SIZE = 64
 EXACT = {"torchvision": 30e6, "timm": 12e6}
 """Most parameters of networks whose outputs are compared."""
 NOT_CNNS = ("vit_", "swin_", "maxvit_")
-TIMM = """
-resnet18 resnet34 resnet50 resnet101 resnet26 resnet10t resnet14t resnet18d resnet26d resnet34d resnet50d
-resnet26t resnext26ts resnext50_32x4d resnext50d_32x4d wide_resnet50_2 seresnet18 seresnet50
-seresnext26d_32x4d ecaresnet26t ecaresnet50d skresnet18 resnest14d resnetblur50 resnetrs50 res2net50_26w_4s
-regnetx_002 regnetx_004 regnetx_008 regnety_002 regnety_004 regnety_008 regnetz_b16 regnetv_040
-mobilenetv1_100 mobilenetv2_050 mobilenetv2_100 mobilenetv2_110d mobilenetv2_140
-mobilenetv3_small_050 mobilenetv3_small_100 mobilenetv3_large_100 mobilenetv3_rw tf_mobilenetv3_small_100
-tf_mobilenetv3_large_minimal_100 mobilenetv4_conv_small mobilenetv4_conv_medium mobilenetv4_conv_aa_medium
-mobilenetv4_hybrid_medium mobilenet_edgetpu_100 mobilenet_edgetpu_v2_xs mnasnet_050 mnasnet_100 mnasnet_small
-semnasnet_100 spnasnet_100 fbnetc_100 fbnetv3_b hardcorenas_a hardcorenas_f lcnet_050 lcnet_100 tinynet_a
-tinynet_e efficientnet_b0 efficientnet_b1 efficientnet_lite0 efficientnet_es efficientnet_em
-efficientnet_b1_pruned efficientnetv2_rw_t tf_efficientnet_b0 tf_efficientnet_lite0 tf_efficientnet_es
-tf_efficientnetv2_b0 tf_efficientnetv2_s gc_efficientnetv2_rw_t mixnet_s tf_mixnet_s ghostnet_050
-ghostnetv2_100 rexnet_100 mobileone_s0 repvgg_a0 repghostnet_050 fasternet_t0 starnet_s1 edgenext_xx_small
-mobilevit_xxs densenet121 dla34 dla46_c dpn48b hrnet_w18_small inception_v3 inception_next_atto xception41
-gernet_s darknet53 cspresnet50 cspdarknet53 selecsa42b selecsls42b vgg11_bn ese_vovnet19b_dw hardcorenas_c
-convnext_atto nfnet_l0 tresnet_m legacy_seresnet18 nasnetalarge pnasnet5large
-""".split()
+TIMM = Path(__file__).with_suffix("").with_name("any_cnn_timm.txt")
 
 
 class _Shapes(TorchFunctionMode):
@@ -77,7 +60,7 @@ def names(library: str) -> list[str]:
         return [n for n in models.list_models(module=models) if not n.startswith(NOT_CNNS)]
     import timm
 
-    return [name for name in TIMM if timm.is_model(name)][:100]
+    return [name for name in TIMM.read_text().split() if timm.is_model(name)][:100]
 
 
 def looked_at(library: str, name: str) -> dict[str, Any]:
@@ -112,8 +95,8 @@ def compared(space: Space, network: nn.Module) -> dict[str, float]:
     supernet.activate(replace(supernet.largest, resolution=size))
     found = {"largest": off(supernet(image), network(image)), "extracted": 0.0}
     subnets = decode(space, sample(space, 3, np.random.default_rng(0)))
-    for subnet in subnets:
-        subnet = replace(subnet, resolution=size)
+    for drawn in subnets:
+        subnet = replace(drawn, resolution=size)
         supernet.activate(subnet)
         plain = extract(supernet, subnet).eval()
         found["extracted"] = max(found["extracted"], off(plain(image), supernet(image)))
@@ -139,7 +122,8 @@ def known() -> dict[str, dict[str, Any]]:
 def page() -> Iterator[str]:
     """The table as Markdown."""
     yield "<!-- written by benchmarks/any_cnn.py --page -->"
-    yield "| network | parameters | becomes | largest = network | extracted = active | ONNX = torch |"
+    columns = "becomes", "largest = network", "extracted = active", "ONNX = torch"
+    yield f"| network | parameters | {' | '.join(columns)} |"
     yield "|---|---|---|---|---|---|"
     for source, row in known().items():
         size = f"{row['params'] / 1e6:.2f} M" if "params" in row else ""

@@ -182,8 +182,8 @@ def _steps(module: nn.Module | None) -> Iterator[Layer]:
                 yield from _steps(other)
         case SqueezeExcite():
             sizes = module.reduce.in_channels, module.reduce.out_channels
-            hard = isinstance(module.gate, nn.Hardsigmoid)
-            yield ["gate", *sizes, *[] if hard else [_ACTIVATIONS[type(module.act)]]]
+            own = [] if isinstance(module.gate, nn.Hardsigmoid) else [module.act]
+            yield ["gate", *sizes, *(_ACTIVATIONS[type(act)] for act in own)]
         case Pool():
             yield ["mean", *[True] * module.keep]
         case Linear():

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from supernet.space import Space, SpaceRanges, Stage, Stem
 
 _NUMBERS = ("width", "depth", "start", "kernel", "expand", "stride")
-_KINDS = ("block", "act", "se", "shortcut", "shared", "group_width")
+_KINDS = ("block", "act", "se", "gate", "shortcut", "shared", "group_width")
 _Cells = dict[str, str]
 """A row of the table by column; ``""`` is what the row is about."""
 
@@ -124,6 +124,7 @@ def _stages(stages: Sequence["Stage"]) -> Iterator[_Cells]:
             "block": ", ".join(stage.block),
             "act": stage.act,
             "se": _choices(stage.se) + of_input if any(stage.se) else "",
+            **({"gate": stage.gate} if stage.gate == "sigmoid" else {}),
             "shortcut": ", ".join(stage.shortcut),
             "shared": "yes" if stage.shared else "",
             "group_width": str(stage.group_width or ""),

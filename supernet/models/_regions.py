@@ -119,10 +119,16 @@ def _joins(readers: list[list[int]]) -> list[int]:
     for number in reversed(range(len(readers) - 1)):
         first, *others = readers[number]
         for other in others:
-            while first != other:
-                if first < other:
-                    first = found[first]
-                else:
-                    other = found[other]
+            first = _common(found, first, other)
         found[number] = first
     return found
+
+
+def _common(joins: list[int], first: int, second: int) -> int:
+    """Where the ways of two steps meet."""
+    while first != second:
+        if first < second:
+            first = joins[first]
+        else:
+            second = joins[second]
+    return first

@@ -107,7 +107,8 @@ class _Reader:
     def __init__(self, items: list[Item], before: Step) -> None:
         self.left, self._before = items, before
 
-    def token(self) -> Token | None:
+    def token(self) -> Token | None:  # noqa: PLR0911  # a line for each kind of layer
+        """The next layer; None where a step changes no value."""
         before, item = self._before, self._take()
         if isinstance(item, Region):
             return self._joined(item, before)
@@ -117,12 +118,13 @@ class _Reader:
             return self._conv(item, before)
         if item.op in _MATRICES:
             return self._dense(item, before)
-        if item.op in _MEANS and _is_pixel(item.shape):
+        if item.op in _MEANS and _is_pixel(item.shape) and item.shape[:2] == before.shape[:2]:
             return Pooled(item, True, before.shape[2], before.shape[3])
         if item.op == "max_pool2d_with_indices":
             given = item.arguments
-            sizes = [*given["kernel_size"], *given["stride"], *given.get("padding", [0])]
-            if sorted(set(sizes)) != [1, 2, 3] or given.get("ceil_mode"):
+            sizes = [{*given[name]} for name in ("kernel_size", "stride")]
+            sizes.append({*given.get("padding", [0])})
+            if sizes != [{3}, {2}, {1}] or given.get("ceil_mode"):
                 raise unfit(item, "is a pooling other than 3x3, stride 2, padding 1")
             return Pooled(item, False, before.shape[2], before.shape[3])
         if item.op in _SAME and _kept(before.shape, item.shape):
@@ -144,10 +146,9 @@ class _Reader:
 
     def _act(self) -> Activation:
         """The activation that comes next, if one does."""
-        if self._next("hardtanh", "clamp") and isinstance(self.left[0], Step):
-            if _bounds(self.left[0]) == (0, 6):
-                self._take()
-                return "relu6"
+        if self._next("hardtanh", "clamp") and _bounds(self.left[0]) == (0, 6):
+            self._take()
+            return "relu6"
         if self._next(*_ACTS):
             return _ACTS[self._step().op]
         return "none"
@@ -260,8 +261,8 @@ def _square(step: Step, pad: Step | None) -> tuple[int, int]:
     given = step.arguments
     other = [f"{name} {given[name]}" for name in ("dilation",) if set(given[name]) != {1}]
     other += ["transposed"] * bool(given["transposed"])
-    if pad is not None and len(pad.arguments["pad"]) != 4:
-        other.append(f"padding {pad.arguments['pad']}")
+    if pad is not None and (len(pad.arguments["pad"]) != 4 or pad.arguments.get("value")):
+        other.append(f"padding {pad.arguments['pad']} of {pad.arguments.get('value', 0)}")
     if other or len(set(given["stride"])) != 1:
         raise unfit(step, f"is a convolution with {', '.join(other) or given['stride']}")
     rows, columns = step.kernel
@@ -270,7 +271,8 @@ def _square(step: Step, pad: Step | None) -> tuple[int, int]:
     return rows, given["stride"][0]
 
 
-def _bounds(step: Step) -> tuple[float | None, float | None]:
+def _bounds(step: Item) -> tuple[float | None, float | None]:
+    assert isinstance(step, Step)
     given = step.arguments
     if step.op == "hardtanh":
         return given.get("min_val", -1), given.get("max_val", 1)
@@ -284,5 +286,5 @@ def _is_pixel(shape: Sequence[int]) -> bool:
 def _kept(before: Sequence[int], after: Sequence[int]) -> bool:
     """Whether a change of shape does no more than to drop single rows and columns."""
     return tuple(before[:2]) == tuple(after[:2]) and (
-        tuple(before) == tuple(after) or _is_pixel(before) and _is_pixel(after)
+        tuple(before) == tuple(after) or (_is_pixel(before) and _is_pixel(after))
     )

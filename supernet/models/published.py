@@ -101,8 +101,8 @@ def build_network(source: str) -> nn.Module:
     library, name, file = _parts(source)
     if file:
         raise ConfigError(
-            f"{source!r}: a space needs no weights", hint=f"give {library}:{name}, and to train "
-            f"--init {source}"
+            f"{source!r}: a space needs no weights",
+            hint=f"give {library}:{name}, and to train --init {source}",
         )
     _check_known(library, name)
     return _build(library, name, {}).eval()

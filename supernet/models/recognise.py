@@ -7,7 +7,7 @@ with the sizes that are there, and taken if its convolutions are exactly those t
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 

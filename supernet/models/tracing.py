@@ -91,7 +91,7 @@ def trace(network: nn.Module, image: Tensor) -> Graph:
         network.train(training)
     if not isinstance(output, Tensor) or id(output) not in recorder.numbers:
         raise ConfigError(
-            f"the network gives {type(output).__name__}, not one tensor that follows from the image",
+            f"the network gives {type(output).__name__}, not one tensor made from the image",
             hint="wrap it in a module that returns its logits alone",
         )
     return _live(recorder.steps, recorder.numbers[id(output)])
@@ -110,7 +110,7 @@ class _Recorder(TorchDispatchMode):
     def __torch_dispatch__(
         self,
         func: Any,
-        types: Any,  # noqa: ARG002  # torch's signature
+        types: Any,  # torch's signature
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:

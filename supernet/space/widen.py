@@ -63,9 +63,7 @@ def widened(fixed: Space, *, resolution: int) -> tuple[Space, tuple[Freedom, ...
         stages=tuple(stages),
         head=replace(merged.head, features=_below(merged.head.features)),
     )
-    notes = [
-        _note(stage, carried[s], carried[s + 1]) for s, stage in enumerate(space.stages)
-    ]
+    notes = [_note(stage, carried[s], carried[s + 1]) for s, stage in enumerate(space.stages)]
     return space, (_stem_note(space.stem, carried[0]), *notes, _head_note(space))
 
 
@@ -102,7 +100,7 @@ def _alike(stage: Stage, block: Stage) -> bool:
     """Whether a block may belong to the stage before it, as far as that is seen at once."""
     names = ("block", "width", "kernel", "start", "group_width", "act", "gate")
     same = all(getattr(stage, name) == getattr(block, name) for name in names)
-    room = stage.max_depth < 32  # noqa: PLR2004  # of `Stage.depth`
+    room = stage.max_depth < 32  # of `Stage.depth`
     return same and room and block.stride == 1 and any(stage.se) == any(block.se)
 
 
@@ -150,7 +148,7 @@ def _ratios(stage: Stage, first: Operator) -> tuple[float, ...]:
     for share in reversed(_SHARES):
         ratio = round(whole * share, 4)
         middle = round_channels(round(read * ratio), stage.group_width or 8)
-        possible = ratio >= 0.01 and not (kind.unexpanded and ratio <= 1)  # noqa: PLR2004  # of `Stage.expand`
+        possible = ratio >= 0.01 and not (kind.unexpanded and ratio <= 1)  # of `Stage.expand`
         if possible and middle < min(known):
             found.insert(0, ratio)
             known.add(middle)

@@ -108,7 +108,9 @@ def _difference(space: Space, network: nn.Module) -> float:
     supernet = Supernet(space)
     load_pretrained(supernet, network)
     size = min(space.resolutions)
-    image = torch.randn(1, space.in_channels, size, size, generator=torch.Generator().manual_seed(1))
+    image = torch.randn(
+        1, space.in_channels, size, size, generator=torch.Generator().manual_seed(1)
+    )
     supernet.activate(replace(supernet.largest, resolution=size))
     expected = network.eval()(image)
     found = supernet.eval()(image)
@@ -128,14 +130,11 @@ def network_at(source: str, *, size: int = 0) -> tuple[nn.Module, int]:
         FileFormatError: no such file, or one that does not run.
         MissingPackageError: timm is not installed.
     """
-    library, _, name = source.partition(":")
-    if library in LIBRARIES:
+    if source.partition(":")[0] in LIBRARIES:
         return build_network(source), size or input_size(source)
     file, _, function = source.rpartition(":")
     if not file.endswith(".py") or not function:
-        raise ConfigError(
-            f"{source!r}: expected torchvision:NAME, timm:NAME or FILE.py:FUNCTION"
-        )
+        raise ConfigError(f"{source!r}: expected torchvision:NAME, timm:NAME or FILE.py:FUNCTION")
     return _of_file(Path(file), function), size or 224
 
 
@@ -155,7 +154,7 @@ def _of_file(path: Path, function: str) -> nn.Module:
             raise
         known = ", ".join(n for n, value in vars(module).items() if callable(value)) or "none"
         raise ConfigError(f"{path}: no function {function!r} in it; it has {known}") from None
-    except Exception as error:  # noqa: BLE001  # whatever a stranger's file does
+    except Exception as error:  # whatever a stranger's file does
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise FileFormatError(f"{path}: does not run: {reason}") from error
     if not isinstance(network, nn.Module):

@@ -30,8 +30,8 @@ ALL = ", ".join(KINDS)
         ({"se": ()}, "se: needs 1 to 64 choices, found 0"),
         (
             {"block": ("mbconv", "conv")},
-            "block: needs at least one choice, without repeats and in the order conv, dsconv, "
-            "dsconv_act, mbconv, bottleneck, basic, fused, fused_act, uib; found ['mbconv', 'conv']",
+            f"block: needs at least one choice, without repeats and in the order {ALL}; "
+            "found ['mbconv', 'conv']",
         ),
         (
             {"shortcut": ()},

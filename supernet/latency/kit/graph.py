@@ -96,7 +96,9 @@ class _Builder:
         gate = self.conv(self.mean(x, keep=True), channels, o.se)
         gate = self.conv(self.act(gate, "relu" if hard else o.act), o.se, channels)
         slope = {"alpha": 1 / 6, "beta": 0.5} if hard else {}
-        return self.node("Mul", [x, self.node("HardSigmoid" if hard else "Sigmoid", [gate], **slope)])
+        return self.node(
+            "Mul", [x, self.node("HardSigmoid" if hard else "Sigmoid", [gate], **slope)]
+        )
 
     def add(self, x: str, operator: Any, *, before: str = "", after: str = "") -> str:
         """Append one operator of ours, which stands between two of some kinds."""
