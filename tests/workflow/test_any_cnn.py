@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from click.testing import CliRunner
 from torch import Tensor, nn
 
 from supernet.cli.main import main
@@ -64,7 +65,7 @@ def test_the_largest_subnet_is_the_network() -> None:
     ]
     stem, first, second, head = made.groups
     assert stem.freedom.elastic == ("width 8, 16",)
-    assert first.freedom.elastic == ("expand 0.75, 1",)  # 12 and 18 to 16, 24
+    assert first.freedom.elastic == ("expand 0.5, 1",)  # 12, 18, 24 become 16, 24, 24
     assert second.freedom.elastic == ("kernel 3, 5", "expand 1.5, 2")
     assert "width 24: its first block adds its input to its output" in second.freedom.fixed
     assert head.rows[-1].layers == "z"
@@ -117,7 +118,7 @@ def test_networks_of_torchvision_that_are_refused(name: str, layer: str) -> None
     assert layer in str(caught.value)
 
 
-def test_a_file_of_your_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_of_your_own(tmp_path: Path) -> None:
     file, space = tmp_path / "net.py", tmp_path / "space.yaml"
     file.write_text(
         "from torch import nn\n"
@@ -127,8 +128,11 @@ def test_a_file_of_your_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         "    return nn.Sequential(conv, nn.BatchNorm2d(16), nn.ReLU(), more, nn.BatchNorm2d(32),\n"
         "        nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 7))\n"
     )
-    assert main(["spaces", "from", f"{file}:build", "--size", "64", "-o", str(space)]) == 0
-    said = capsys.readouterr().out
+    done = CliRunner().invoke(
+        main, ["spaces", "from", f"{file}:build", "--size", "64", "-o", str(space)]
+    )
+    assert done.exit_code == 0, done.output
+    said = done.stdout
     assert "conv 16-32 k3 s2 relu 32x32" in said
     assert "fixed:   depth 1: the only block of its shape" in said
     assert load_space(space).num_classes == 7
