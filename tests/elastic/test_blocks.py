@@ -19,7 +19,7 @@ from supernet.elastic import (
 )
 from supernet.models import Network
 from supernet.space import Operator
-from supernet.space.operator import Activation
+from supernet.space.operator import Activation, Gate
 
 LARGE = Operator(
     op="mbconv", in_channels=16, mid_channels=48, out_channels=16, kernel=5, se=16,
@@ -177,17 +177,20 @@ def test_the_input_of_a_block_is_left_as_it_was() -> None:
     assert (x == before).all()
 
 
-def test_squeeze_excite_gates_each_channel() -> None:
-    gates = ElasticSqueezeExcite(6, 4)
+@pytest.mark.parametrize("gate", get_args(Gate))
+def test_squeeze_excite_gates_each_channel(gate: Gate) -> None:
+    gates = ElasticSqueezeExcite(6, 4, *gate_activations(gate, "swish"))
     shuffle(gates)
     gates.activate(5, 3)
     x = torch.randn(2, 5, 4, 4)
     pooled = x.mean((2, 3))
     assert gates.reduce.bias is not None
     assert gates.expand.bias is not None
-    hidden = F.linear(pooled, gates.reduce.weight[:3, :5, 0, 0], gates.reduce.bias[:3]).relu()
+    hidden = F.linear(pooled, gates.reduce.weight[:3, :5, 0, 0], gates.reduce.bias[:3])
+    hidden = hidden.relu() if gate == "hard_sigmoid" else hidden * hidden.sigmoid()
     logits = F.linear(hidden, gates.expand.weight[:5, :3, 0, 0], gates.expand.bias[:5])
-    torch.testing.assert_close(gates(x), x * ((logits + 3).clamp(0, 6) / 6)[:, :, None, None])
+    shares = (logits + 3).clamp(0, 6) / 6 if gate == "hard_sigmoid" else logits.sigmoid()
+    torch.testing.assert_close(gates(x), x * shares[:, :, None, None])
 
 
 @pytest.mark.parametrize("bias", [True, False])
