@@ -14,6 +14,7 @@ from supernet.elastic import (
     ElasticConvBlock,
     ElasticLinear,
     ElasticSqueezeExcite,
+    gate_activations,
     make_activation,
     ranked,
 )
