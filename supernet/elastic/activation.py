@@ -2,8 +2,6 @@
 
 from torch import nn
 
-from supernet.space.operator import Activation, Gate
-
 __all__ = ["gate_activations", "make_activation"]
 
 _MODULES: dict[str, type[nn.Module]] = {
@@ -14,12 +12,12 @@ _MODULES: dict[str, type[nn.Module]] = {
 }
 
 
-def make_activation(name: Activation) -> nn.Module:
+def make_activation(name: str) -> nn.Module:
     """The module of an activation; in place, since its input is never used again."""
     return nn.Identity() if name == "none" else _MODULES[name](inplace=True)
 
 
-def gate_activations(gate: Gate, act: Activation) -> tuple[nn.Module, nn.Module]:
+def gate_activations(gate: str, act: str) -> tuple[nn.Module, nn.Module]:
     """What follows the two convolutions of squeeze-excite in a block with the activation `act`."""
     if gate == "hard_sigmoid":
         return make_activation("relu"), nn.Hardsigmoid()

@@ -177,8 +177,8 @@ class Chain(nn.Module):
         if self.se is not None:
             y = self.se(y)
         y = getattr(self, last)(y)
-        y = y if self.shortcut is None else self.shortcut(x) + y
-        return y if self.act is None else self.act(y)
+        out: Tensor = y if self.shortcut is None else self.shortcut(x) + y
+        return out if self.act is None else self.act(out)
 
 
 def _conv_norm(part: Part, norm: _Norm) -> ConvNorm:

@@ -279,10 +279,7 @@ def _block(
         if b >= depth:
             return None
         before = before or width
-        kind = KINDS[block]
-        if kind.unexpanded and expand == 1:
-            kind = KINDS[kind.unexpanded]
-        start = start if kind.starts else 0
+        kind = _kind(block, expand)
         mid = _middle(kind, before, width, expand)
         size = _size(resolution, strides)
         return Operator(
@@ -299,7 +296,7 @@ def _block(
             height=size,
             width=size,
             padding=_padding(space, kernel or start, stride),
-            start=start,
+            start=start if kind.starts else 0,
             gate=stage.gate if se else "hard_sigmoid",
         )
 
@@ -310,6 +307,12 @@ def _block(
         return round_channels(round(read * expand), stage.group_width or 8)
 
     return make
+
+
+def _kind(block: BlockKind, expand: float) -> Kind:
+    """What a block is at an expand ratio."""
+    kind = KINDS[block]
+    return KINDS[kind.unexpanded] if kind.unexpanded and expand == 1 else kind
 
 
 def _padding(space: Space, kernel: int, stride: int) -> Padding:

@@ -58,15 +58,22 @@ def _holders(content: Any, parts: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 
 def _choice_problems(
-    name: str, values: Sequence[float], low: float, high: float, *, odd: bool = False
+    name: str,
+    values: Sequence[float],
+    low: float,
+    high: float,
+    *,
+    odd: bool = False,
+    none: bool = False,
 ) -> list[str]:
+    """What breaks a rule; `none`: 0 is a choice, too."""
     if not 1 <= len(values) <= _MAX_CHOICES:
         return [f"{name}: needs 1 to {_MAX_CHOICES} choices, found {len(values)}"]
     problems = []
     if list(values) != sorted(set(values)):
         problems.append(f"{name}: choices must ascend without repeats, found {list(values)}")
-    even = [value for value in values if odd and value and value % 2 == 0]
-    wrong = [value for value in values if not low <= value <= high or value in even]
+    own = [value for value in values if value or not none]
+    wrong = [v for v in own if not low <= v <= high or (odd and v % 2 == 0)]
     if wrong:
         rule = f"{'odd and ' if odd else ''}from {low} to {high}"
         problems.append(f"{name}: choices must be {rule}, found {wrong}")
@@ -172,11 +179,11 @@ class Stage:
 
     def __post_init__(self) -> None:
         problems = _kind_problems("block", self.block, tuple(KINDS))
-        known, optional = not problems, set(self.block) <= set(STARTING)
+        known = not problems
         problems += _choice_problems("width", self.width, 1, 4096)
         problems += _choice_problems("depth", self.depth, 1, 32)
-        problems += _choice_problems("kernel", self.kernel, 0 if optional else 1, 15, odd=True)
-        problems += _choice_problems("start", self.start, 0, 15, odd=True)
+        problems += _choice_problems("kernel", self.kernel, 1, 15, odd=True, none=True)
+        problems += _choice_problems("start", self.start, 1, 15, odd=True, none=True)
         problems += _choice_problems("expand", self.expand, 0.01, 16)
         problems += _choice_problems("stride", [self.stride], 1, 4)
         problems += _choice_problems("group_width", [self.group_width], 0, 4096)
@@ -204,8 +211,10 @@ class Stage:
         return problems
 
     def _unfit_start(self) -> list[str]:
+        kinds = " or ".join(STARTING)
+        if 0 in self.kernel and not set(self.block) <= set(STARTING):
+            return [f"kernel: 0 needs block {kinds} alone, found {list(self.block)}"]
         if self.start != (0,) and not set(self.block) & set(STARTING):
-            kinds = " or ".join(STARTING)
             return [f"start: needs block {kinds}, found {list(self.block)}"]
         if self.stride > 1 and not any((*self.kernel, *self.start)):
             return [

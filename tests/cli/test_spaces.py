@@ -72,7 +72,8 @@ def test_a_space_that_is_elastic_in_everything_is_shown_whole(
         "stem maxpool 3 2",
         f"stage 1 8, 16 1, 2 3, 5 2, 3 1 {kinds}",
         "stage 4 32 1, 2 3, 5 0.5, 1 1 bottleneck relu none, project 8",
-        "head 1.5 x 32 1 hard_swish",
+        "stage 6 24, 32 1, 2 0, 3 0, 3, 5 1, 2 2 uib hard_swish identity",
+        "head 1.5 x 24, 32 1 hard_swish",
     } <= set(lines(shown.stdout))
     monkeypatch.setenv("COLUMNS", "80")  # two tables, so that numbers are not folded
     narrow = supernet("spaces", "show", tmp_path / "mixed.yaml")

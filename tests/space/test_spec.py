@@ -43,7 +43,7 @@ ALL = ", ".join(KINDS)
             "expand: has no effect on conv, dsconv; give one value",
         ),
         ({"start": (0, 3)}, "start: needs block uib, found ['mbconv']"),
-        ({"kernel": (0, 3)}, "kernel: choices must be odd and from 1 to 15, found [0]"),
+        ({"kernel": (0, 3)}, "kernel: 0 needs block uib alone, found ['mbconv']"),
         (
             {"block": ("uib",), "kernel": (0,), "stride": 2},
             "kernel 0 with start 0 makes no block of stride 2: no convolution is left for it; "
