@@ -1,10 +1,11 @@
 """Which networks of torchvision and timm become spaces, and whether these are them.
 
-    python benchmarks/any_cnn.py torchvision timm    # structure of all, exactness of the smaller
-    python benchmarks/any_cnn.py --page              # writes docs/any_cnn_table.md from the results
+    python benchmarks/any_cnn.py torchvision timm    # what is not known yet
+    python benchmarks/any_cnn.py --page    # writes docs/any_cnn_table.md
 
-A line a network goes to benchmarks/results/any_cnn.jsonl as soon as it is known: first the structure
-of all, then the outputs of those with few parameters, small ones first. What is there is not made again.
+A line a network goes to benchmarks/results/any_cnn.jsonl as soon as it is known: first the
+structure of all, then the outputs of those with few parameters, small ones first. What is there is
+not made again.
 """
 
 import argparse
