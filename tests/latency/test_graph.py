@@ -145,8 +145,10 @@ NODES = {  # as torch.onnx writes them (opset 18): native HardSwish, no batch no
         *["Conv", "Add"],
     ],
     "basic": ["Conv", "Relu", "Conv", "Conv", "Add", "Relu"],
-    "dsconv_act": ["Conv", "Sigmoid", "Mul", "ReduceMean", "Conv", "Sigmoid", "Mul"]
-    + ["Conv", "Sigmoid", "Mul", "Conv", "Sigmoid", "Mul"],
+    "dsconv_act": [
+        *["Conv", "Sigmoid", "Mul", "ReduceMean", "Conv", "Sigmoid", "Mul"],
+        *["Conv", "Sigmoid", "Mul", "Conv", "Sigmoid", "Mul"],
+    ],
     "fused_act": ["Conv", "Relu"] * 2,
     "uib": ["Conv", *["Conv", "Relu"] * 2, "Conv", "Add"],
     "uib, feed-forward": ["Conv", "HardSwish", "Conv"],
