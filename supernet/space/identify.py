@@ -165,19 +165,17 @@ def fixed_space(name: str, operators: Sequence[Operator], *, bn_eps: float = 1e-
             residual=not residual or residual[0].shortcut == "identity",
         ),
         stages=tuple(_stage(operator) for operator in blocks),
-        head=Head(
-            width=last[0].out_channels if last else 0,
-            features=tuple(operator.out_channels for operator in head[1:-1]),
-            features_bias=any(operator.bias for operator in head[1:-1]),
-            features_norm=any(operator.op == "conv" for operator in head[1:-1]),
-            act=next((operator.act for operator in (*last, *head[1:-1])), "relu"),
-        ),
+        head=_head(last, head[1:-1]),
         bn_eps=bn_eps,
         padding="same" if any(o.padding == "same" for o in operators) else "symmetric",
         in_channels=stem.in_channels,
         num_classes=operators[-1].out_channels,
     )
-    made = only_operators(space)
+    _check_follow(only_operators(space), operators)
+    return space
+
+
+def _check_follow(made: Sequence[Operator], operators: Sequence[Operator]) -> None:
     for own, operator in itertools.zip_longest(made, operators):
         if own != operator:
             raise ConfigError(
@@ -185,7 +183,17 @@ def fixed_space(name: str, operators: Sequence[Operator], *, bn_eps: float = 1e-
                 f"{operator.key if operator else 'no more'!r} where a space has "
                 f"{own.key if own else 'no more'!r}"
             )
-    return space
+
+
+def _head(last: Sequence[Operator], mixing: Sequence[Operator]) -> Head:
+    """With the convolution before the pooling and the layers between it and the classifier."""
+    return Head(
+        width=last[0].out_channels if last else 0,
+        features=tuple(operator.out_channels for operator in mixing),
+        features_bias=any(operator.bias for operator in mixing),
+        features_norm=any(operator.op == "conv" for operator in mixing),
+        act=next((operator.act for operator in (*last, *mixing)), "relu"),
+    )
 
 
 def only_operators(space: Space) -> list[Operator]:
