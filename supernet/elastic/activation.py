@@ -20,5 +20,5 @@ def make_activation(name: str) -> nn.Module:
 def gate_activations(gate: str, act: str) -> tuple[nn.Module, nn.Module]:
     """What follows the two convolutions of squeeze-excite in a block with the activation `act`."""
     if gate == "hard_sigmoid":
-        return make_activation("relu"), nn.Hardsigmoid()
+        return nn.ReLU(), nn.Hardsigmoid()
     return make_activation(act), nn.Sigmoid()
