@@ -97,9 +97,9 @@ def trace(network: nn.Module, image: Tensor) -> Graph:
     return _live(recorder.steps, recorder.numbers[id(output)])
 
 
-class _Recorder(TorchDispatchMode):
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's, without types
     def __init__(self, network: nn.Module, image: Tensor) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # as above
         self.layers: list[str] = []
         self.steps = [Step("image", (), (), {}, tuple(image.shape), (), "image")]
         self.numbers = {id(image): 0}
