@@ -43,16 +43,22 @@ class GlobalMean(nn.Module):
 
 
 class Gate(nn.Module):
-    """Squeeze-excite: each channel times a number that all channels decide."""
+    """Squeeze-excite: each channel times a number that all channels decide.
 
-    def __init__(self, channels: int, hidden: int) -> None:
+    With an activation of its own, a sigmoid follows; else it is relu and hard-sigmoid.
+    """
+
+    def __init__(self, channels: int, hidden: int, act: str = "") -> None:
         super().__init__()
+        self.act = LAYERS[act]() if act else nn.ReLU()
+        self.gate = nn.Sigmoid() if act else nn.Hardsigmoid()
         self.reduce, self.expand = nn.Conv2d(channels, hidden, 1), nn.Conv2d(hidden, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` to the same shape."""
-        hidden = self.reduce(x.mean((2, 3), keepdim=True)).relu()
-        return x * nn.functional.hardsigmoid(self.expand(hidden))
+        hidden = self.act(self.reduce(x.mean((2, 3), keepdim=True)))
+        gates: Tensor = self.gate(self.expand(hidden))
+        return x * gates
 
 
 class Residual(nn.Module):

@@ -66,7 +66,7 @@ def as_floats(source: Source) -> Source:
 
 
 class _Gate(nn.Module):
-    """Squeeze-excite without the one operator that XNNPACK lacks."""
+    """Squeeze-excite with hard-sigmoid, without this one operator, which XNNPACK lacks."""
 
     def __init__(self, block: SqueezeExcite) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ def spelled_out(source: Source) -> Source:
     network = plain(source)
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
-            if isinstance(child, SqueezeExcite):
+            if isinstance(child, SqueezeExcite) and isinstance(child.gate, nn.Hardsigmoid):
                 setattr(parent, name, _Gate(child))
             elif isinstance(child, Pool):
                 setattr(parent, name, _Mean(child.keep))

@@ -181,7 +181,9 @@ def _steps(module: nn.Module | None) -> Iterator[Layer]:
             for other in (module.pool, module.conv, module.norm):
                 yield from _steps(other)
         case SqueezeExcite():
-            yield ["gate", module.reduce.in_channels, module.reduce.out_channels]
+            sizes = module.reduce.in_channels, module.reduce.out_channels
+            own = [] if isinstance(module.gate, nn.Hardsigmoid) else [module.act]
+            yield ["gate", *sizes, *(_ACTIVATIONS[type(act)] for act in own)]
         case Pool():
             yield ["mean", *[True] * module.keep]
         case Linear():

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from supernet.blocks.basic import BASIC
 from supernet.blocks.bottleneck import BOTTLENECK
 from supernet.blocks.conv import CONV
 from supernet.blocks.fused import FUSED, FUSED_ACT
 from supernet.blocks.kind import Kind
-from supernet.blocks.mbconv import DSCONV, MBCONV
+from supernet.blocks.mbconv import DSCONV, DSCONV_ACT, MBCONV
 from supernet.blocks.part import Part, depthwise, same_pads
 from supernet.blocks.uib import UIB
 
 __all__ = ["KINDS", "Kind", "Part", "depthwise", "parts_of", "same_pads"]
 
 KINDS: dict[str, Kind] = {
-    kind.name: kind for kind in (CONV, DSCONV, MBCONV, BOTTLENECK, FUSED, FUSED_ACT, UIB)
+    kind.name: kind
+    for kind in (CONV, DSCONV, DSCONV_ACT, MBCONV, BOTTLENECK, BASIC, FUSED, FUSED_ACT, UIB)
 }
 """By name, in the order in which spaces list them. Those on which an expand ratio has an effect
 stand last, and among these those with a `start`: a gene has an effect from some kind on."""

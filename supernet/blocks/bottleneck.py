@@ -20,4 +20,4 @@ def _parts(o: Any) -> list[Part]:
     ]
 
 
-BOTTLENECK = Kind("bottleneck", _parts, "out", grouped=True, gated=False, ends_in_act=True)
+BOTTLENECK = Kind("bottleneck", _parts, "out", grouped=True, ends_in_act=True)

@@ -7,14 +7,14 @@ from typing import Any
 from supernet.blocks.kind import Kind
 from supernet.blocks.part import Part, depthwise
 
-__all__ = ["DSCONV", "MBCONV"]
+__all__ = ["DSCONV", "DSCONV_ACT", "MBCONV"]
 
 
-def _separable(o: Any) -> list[Part]:
+def _separable(o: Any, last_act: str = "none") -> list[Part]:
     mid = o.mid_channels
     return [
         depthwise("depthwise", mid, o.kernel, o.stride, o.act),
-        Part("project", mid, o.out_channels),
+        Part("project", mid, o.out_channels, act=last_act),
     ]
 
 
@@ -23,4 +23,6 @@ def _expanding(o: Any) -> list[Part]:
 
 
 DSCONV = Kind("dsconv", _separable, middle="as_read")
+DSCONV_ACT = Kind("dsconv_act", lambda o: _separable(o, o.act), middle="as_read")
+"""Both convolutions have the activation, as in MobileNetV1 (arXiv:1704.04861)."""
 MBCONV = Kind("mbconv", _expanding, middle="in", unexpanded="dsconv")

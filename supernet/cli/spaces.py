@@ -10,12 +10,13 @@ import click
 from supernet.cli import options
 from supernet.cli.catalogue import CatalogueGroup
 from supernet.cli.output import print_json, print_table
+from supernet.cli.spaces_from import from_network
 
 if TYPE_CHECKING:
     from supernet.space import Space, SpaceRanges, Stage, Stem
 
 _NUMBERS = ("width", "depth", "start", "kernel", "expand", "stride")
-_KINDS = ("block", "act", "se", "shortcut", "shared", "group_width")
+_KINDS = ("block", "act", "se", "gate", "shortcut", "shared", "group_width")
 _Cells = dict[str, str]
 """A row of the table by column; ``""`` is what the row is about."""
 
@@ -25,7 +26,7 @@ _Cells = dict[str, str]
     cls=CatalogueGroup,
     thing="space",
     epilog="Examples:  supernet spaces  |  supernet spaces show demo  |  "
-    "supernet spaces show my.yaml",
+    "supernet spaces show my.yaml  |  supernet spaces from torchvision:resnet18 -o space.yaml",
 )
 @options.common
 @click.pass_context
@@ -62,6 +63,9 @@ def _list(as_json: bool) -> None:
         ["name", "resolutions", "subnets", "M MACs", "M parameters"],
     )
     click.echo("\nstages and source of one: supernet spaces show NAME")
+
+
+command.add_command(from_network)
 
 
 @command.command("show", epilog="Examples:  supernet spaces show demo  |  show my.yaml --json")
@@ -120,6 +124,7 @@ def _stages(stages: Sequence["Stage"]) -> Iterator[_Cells]:
             "block": ", ".join(stage.block),
             "act": stage.act,
             "se": _choices(stage.se) + of_input if any(stage.se) else "",
+            **({"gate": stage.gate} if stage.gate == "sigmoid" else {}),
             "shortcut": ", ".join(stage.shortcut),
             "shared": "yes" if stage.shared else "",
             "group_width": str(stage.group_width or ""),

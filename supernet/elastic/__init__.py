@@ -3,7 +3,7 @@
 `activate` fixes plain integers; `forward` only slices by them.
 """
 
-from supernet.elastic.activation import make_activation
+from supernet.elastic.activation import gate_activations, make_activation
 from supernet.elastic.blocks import (
     ElasticBlock,
     ElasticChain,
@@ -36,6 +36,7 @@ __all__ = [
     "ElasticSqueezeExcite",
     "Importance",
     "KernelTransform",
+    "gate_activations",
     "importance",
     "make_activation",
     "ranked",

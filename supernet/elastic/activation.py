@@ -2,7 +2,7 @@
 
 from torch import nn
 
-__all__ = ["make_activation"]
+__all__ = ["gate_activations", "make_activation"]
 
 _MODULES: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -15,3 +15,10 @@ _MODULES: dict[str, type[nn.Module]] = {
 def make_activation(name: str) -> nn.Module:
     """The module of an activation; in place, since its input is never used again."""
     return nn.Identity() if name == "none" else _MODULES[name](inplace=True)
+
+
+def gate_activations(gate: str, act: str) -> tuple[nn.Module, nn.Module]:
+    """What follows the two convolutions of squeeze-excite in a block with the activation `act`."""
+    if gate == "hard_sigmoid":
+        return nn.ReLU(), nn.Hardsigmoid()
+    return make_activation(act), nn.Sigmoid()

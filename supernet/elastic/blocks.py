@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from supernet.blocks import KINDS, Part, parts_of
-from supernet.elastic.activation import make_activation
+from supernet.elastic.activation import gate_activations, make_activation
 from supernet.elastic.conv import ElasticConv
 from supernet.elastic.form import Elastic
 from supernet.elastic.norm import ElasticBatchNorm
@@ -58,8 +58,7 @@ class ElasticConvBlock(ElasticResidual):
         )
         self.norm = ElasticBatchNorm(after, momentum=momentum, eps=eps)
         self.act = make_activation(operators[0].act)
-        hidden = _widest(operators, "se")
-        self.se = ElasticSqueezeExcite(after, hidden) if hidden else None
+        self.se = _squeeze_excite(operators, after)
         self.make_shortcut(operators, momentum=momentum, eps=eps)
 
     def activate(self, operator: Operator) -> None:
@@ -117,11 +116,10 @@ class ElasticChain(ElasticResidual):
         names = [part.name for part in kind.parts(operators[0])]
         self.forms = {n: forms for n in names if (forms := [p for p in found if p.name == n])}
         *_, last = self.forms
-        hidden = _widest(operators, "se")
         self.se: ElasticSqueezeExcite | None = None
         for name, forms in self.forms.items():
-            if name == last and hidden:
-                self.se = ElasticSqueezeExcite(_most(forms, "reads"), hidden)
+            if name == last:
+                self.se = _squeeze_excite(operators, _most(forms, "reads"))
             setattr(self, name, _conv_norm(forms, momentum=momentum, eps=eps, learned=learned))
         self.widths = _middle_widths(operators)
         self.make_shortcut(operators, momentum=momentum, eps=eps)
@@ -294,6 +292,14 @@ def _conv_norm(
 
 def _most(forms: Sequence[Part], field: str) -> int:
     return max(int(getattr(part, field)) for part in forms)
+
+
+def _squeeze_excite(operators: Sequence[Operator], channels: int) -> ElasticSqueezeExcite | None:
+    gated = [operator for operator in operators if operator.se]
+    if not gated:
+        return None
+    acts = gate_activations(gated[0].gate, gated[0].act)
+    return ElasticSqueezeExcite(channels, _widest(gated, "se"), *acts)
 
 
 def _middle_widths(operators: Sequence[Operator]) -> list[int]:

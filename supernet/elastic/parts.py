@@ -60,10 +60,11 @@ class ElasticConvNorm(nn.Module):
 
 
 class ElasticSqueezeExcite(nn.Module):
-    """Channel gates from pooled features (arXiv:1709.01507), hard-sigmoid as in MobileNetV3."""
+    """Channel gates from pooled features (arXiv:1709.01507), as `Operator.gate` says."""
 
-    def __init__(self, channels: int, hidden: int) -> None:
+    def __init__(self, channels: int, hidden: int, act: nn.Module, gate: nn.Module) -> None:
         super().__init__()
+        self.act, self.gate = act, gate
         self.reduce = ElasticConv(channels, hidden, bias=True)
         self.expand = ElasticConv(hidden, channels, bias=True)
 
@@ -75,7 +76,8 @@ class ElasticSqueezeExcite(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` to the same shape."""
         pooled = global_mean(x, keep=True, training=self.training)
-        return x * F.hardsigmoid(self.expand(F.relu(self.reduce(pooled))))
+        gates: Tensor = self.gate(self.expand(self.act(self.reduce(pooled))))
+        return x * gates
 
     def active_state(self) -> dict[str, Tensor]:
         """State of the active form, named as in `supernet.models.SqueezeExcite`."""
@@ -107,14 +109,15 @@ class ElasticShortcut(Elastic):
         self.conv = self.norm = None
         if any(operator.shortcut_convolves for operator in operators):
             self.conv = ElasticConv(before, after)
-        if any(operator.shortcut == "project_norm" for operator in operators):
+        if any(operator.shortcut_normalises for operator in operators):
             self.norm = ElasticBatchNorm(after, momentum=momentum, eps=eps)
 
     def activate(self, operator: Operator) -> None:
         """Become the shortcut of `operator`."""
-        kind = operator.shortcut
-        convolves, normalises = operator.shortcut_convolves, kind == "project_norm"
-        self.form[:] = [kind == "pool", operator.stride, convolves, normalises]
+        convolves, normalises = operator.shortcut_convolves, operator.shortcut_normalises
+        padding = operator.shortcut_pool // 2 if operator.shortcut == "pool" else 0
+        sizes = operator.shortcut_pool, operator.stride, padding
+        self.form[:] = [*sizes, convolves, normalises]
         if self.conv is not None:
             self.conv.activate(operator.in_channels, operator.out_channels)
         if self.norm is not None:
@@ -122,11 +125,11 @@ class ElasticShortcut(Elastic):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in, H, W)`` to ``(N, out, H / stride, W / stride)``."""
-        smooth, stride, convolves, normalises = self.form
-        if smooth:
-            x = F.avg_pool2d(x, 3, stride, 1, count_include_pad=False)
-        elif stride > 1:
-            x = F.avg_pool2d(x, stride, ceil_mode=True)
+        window, stride, padding, convolves, normalises = self.form
+        if window:
+            x = F.avg_pool2d(x, window, stride, padding, not padding, count_include_pad=False)
+        elif stride > 1:  # what a 1x1 convolution of this stride reads
+            x = x[:, :, ::stride, ::stride]
         if convolves:
             x = self.conv(x)  # type: ignore[misc]  # there whenever a shortcut convolves
         return self.norm(x) if normalises else x  # type: ignore[misc]  # likewise

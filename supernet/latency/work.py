@@ -143,9 +143,8 @@ def _shortcut(counter: _Counter, o: Operator) -> None:
         return
     pixels = o.out_height * o.out_width
     counter.add("add", pixels * o.out_channels / _MEGA)
-    pooled = 3 if o.shortcut == "pool" else o.stride
-    if pooled > 1:
-        counter.add("mean", pooled**2 * pixels * o.in_channels / _MEGA)
+    if o.shortcut_pool:
+        counter.add("mean", o.shortcut_pool**2 * pixels * o.in_channels / _MEGA)
     if o.shortcut_convolves:
         counter.convolution(pixels, o.in_channels, o.out_channels)
 

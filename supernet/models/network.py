@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from supernet.blocks import KINDS, Part, parts_of
-from supernet.elastic.activation import make_activation
+from supernet.elastic.activation import gate_activations, make_activation
 from supernet.elastic.padding import least_pad, missing_pads
 from supernet.elastic.pooling import global_mean
 from supernet.space import Operator
@@ -77,17 +77,19 @@ def _convolution(part: Part) -> tuple[nn.Conv2d, SamePad | None]:
 
 
 class SqueezeExcite(nn.Module):
-    """Channel gates from pooled features."""
+    """Channel gates from pooled features, as `Operator.gate` says."""
 
-    def __init__(self, channels: int, hidden: int) -> None:
+    def __init__(self, channels: int, hidden: int, act: nn.Module, gate: nn.Module) -> None:
         super().__init__()
+        self.act, self.gate = act, gate
         self.reduce = nn.Conv2d(channels, hidden, 1)
         self.expand = nn.Conv2d(hidden, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` to the same shape."""
         pooled = global_mean(x, keep=True, training=self.training)
-        return x * F.hardsigmoid(self.expand(F.relu(self.reduce(pooled))))
+        gates: Tensor = self.gate(self.expand(self.act(self.reduce(pooled))))
+        return x * gates
 
 
 class Shortcut(nn.Module):
@@ -96,16 +98,18 @@ class Shortcut(nn.Module):
     def __init__(self, operator: Operator, norm: _Norm) -> None:
         super().__init__()
         self.pool: nn.Module | None = None
+        stride, window = operator.stride, operator.shortcut_pool
         if operator.shortcut == "pool":
-            self.pool = nn.AvgPool2d(3, operator.stride, 1, count_include_pad=False)
-        elif operator.stride > 1:
+            self.pool = nn.AvgPool2d(window, stride, window // 2, count_include_pad=False)
+        elif window:
             # only odd sizes have a last window that sticks out
-            odd = operator.height % operator.stride > 0 or operator.width % operator.stride > 0
-            self.pool = nn.AvgPool2d(operator.stride, ceil_mode=odd)
+            odd = operator.height % stride > 0 or operator.width % stride > 0
+            self.pool = nn.AvgPool2d(window, ceil_mode=odd)
         self.conv = self.norm = None
         if operator.shortcut_convolves:
-            self.conv = nn.Conv2d(operator.in_channels, operator.out_channels, 1, bias=False)
-        if operator.shortcut == "project_norm":
+            sizes = operator.in_channels, operator.out_channels, 1
+            self.conv = nn.Conv2d(*sizes, 1 if window else stride, bias=False)
+        if operator.shortcut_normalises:
             self.norm = norm(operator.out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -122,6 +126,12 @@ def _shortcut(operator: Operator, norm: _Norm) -> nn.Module | None:
     return nn.Identity() if operator.shortcut == "identity" else Shortcut(operator, norm)
 
 
+def _squeeze_excite(operator: Operator, channels: int) -> SqueezeExcite | None:
+    if not operator.se:
+        return None
+    return SqueezeExcite(channels, operator.se, *gate_activations(operator.gate, operator.act))
+
+
 class ConvBlock(nn.Module):
     """Convolution, batch norm, activation; squeeze-excite and shortcut where asked for."""
 
@@ -131,7 +141,7 @@ class ConvBlock(nn.Module):
         self.conv, self.pad = _convolution(parts_of(operator)[0])
         self.norm = norm(after)
         self.act = make_activation(operator.act)
-        self.se = SqueezeExcite(after, operator.se) if operator.se else None
+        self.se = _squeeze_excite(operator, after)
         self.shortcut = _shortcut(operator, norm)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -151,8 +161,8 @@ class Chain(nn.Module):
         parts = parts_of(operator)
         for part in parts:
             setattr(self, part.name, _conv_norm(part, norm))
-            if part.gated and operator.se:
-                self.se = SqueezeExcite(part.writes, operator.se)
+            if part.gated:
+                self.se = _squeeze_excite(operator, part.writes)
         self.names = tuple(part.name for part in parts)
         self.shortcut = _shortcut(operator, norm)
         ends = KINDS[operator.op].ends_in_act

@@ -16,6 +16,7 @@ from supernet.errors import ConfigError, FileFormatError
 from supernet.models._layers import Counts, Place, layer_order, layer_pairs, outputs_of
 from supernet.models.network import Network
 from supernet.models.published import network_channels, network_classes, open_network
+from supernet.models.recognise import recognise
 from supernet.models.supernet import Supernet, extract
 from supernet.models.weights import load_tensors
 from supernet.space import stage_operators
@@ -82,7 +83,7 @@ def load_pretrained(supernet: Supernet, network: nn.Module) -> Taken:
     image = _image(space.in_channels, size, device)
     greys = space.in_channels == 1 and network_channels(source) == 3
     shown = image.expand(-1, 3, -1, -1) if greys else image
-    pairs = layer_pairs(_own_order(supernet, target, image), layer_order(source, shown))
+    pairs = layer_pairs(_own_order(supernet, target, image), _their_order(source, shown))
     *_, last = pairs
     takes = outputs_of(last.ours) == outputs_of(last.theirs)
     counts = Counts()
@@ -144,6 +145,22 @@ def _own_order(supernet: Supernet, network: Network, image: Tensor) -> list[Plac
         for name, module in own.named_modules()
     }
     return [Place(names[place.layer], place.layer) for place in layer_order(network, image)]
+
+
+def _their_order(network: nn.Module, image: Tensor) -> list[Place]:
+    """The layers in the order of our own networks: a shortcut's after those that it leads past.
+
+    Where the network is not recognised, in the order in which they run.
+    """
+    places = layer_order(network, image)
+    try:
+        rows = recognise(network, image).rows
+    except ConfigError:
+        return places
+    by_name = {place.name: place for place in places}
+    names = [weight.rpartition(".")[0] for row in rows for weight in row.weights]
+    same = sorted(names) == sorted(place.name for place in places)
+    return [by_name[name] for name in names] if same else places
 
 
 def _write(supernet: Supernet, network: Network) -> None:

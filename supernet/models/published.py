@@ -23,6 +23,8 @@ from supernet.progress import Progress, silent
 __all__ = [
     "LIBRARIES",
     "Normalisation",
+    "build_network",
+    "input_size",
     "is_published",
     "network_channels",
     "network_classes",
@@ -84,6 +86,46 @@ def _parts(source: str) -> tuple[str, str, str]:
             f"weights of your own, or one of {', '.join(PACKAGED)}"
         )
     return library, name, file
+
+
+def build_network(source: str) -> nn.Module:
+    """A network of a library with random weights.
+
+    Args:
+        source: ``torchvision:NAME`` or ``timm:NAME``.
+
+    Raises:
+        ConfigError: an unknown network, or weights named.
+        MissingPackageError: timm is not installed.
+    """
+    library, name, file = _parts(source)
+    if file:
+        raise ConfigError(
+            f"{source!r}: a space needs no weights",
+            hint=f"give {library}:{name}, and to train --init {source}",
+        )
+    _check_known(library, name)
+    return _build(library, name, {}).eval()
+
+
+def input_size(source: str) -> int:
+    """Pixels of the images that a network of a library was made for.
+
+    Args:
+        source: as of `build_network`.
+
+    Raises:
+        ConfigError: an unknown network.
+        MissingPackageError: timm is not installed.
+    """
+    library, name, _ = _parts(source)
+    _check_known(library, name)
+    if library == "timm":
+        return int(_timm().get_pretrained_cfg(name).input_size[-1])
+    from torchvision import models
+
+    (crop,) = models.get_model_weights(name).DEFAULT.transforms().crop_size
+    return int(crop)
 
 
 def open_network(

@@ -53,7 +53,7 @@ def _products(operator: Operator) -> Iterator[tuple[int, int, int]]:
         yield gated * o.se, o.se, o.se
         yield o.se * gated, gated, gated
     if o.shortcut_convolves:
-        yield before * after, after, after * (o.shortcut == "project_norm")
+        yield before * after, after, after * o.shortcut_normalises
 
 
 def peak_bytes(operator: Operator, bytes_per_value: int = _FLOAT) -> float:
@@ -104,7 +104,7 @@ class _Nodes:
         o, x = self._operator, 0
         if o.shortcut == "none":
             return y
-        if o.shortcut == "pool" or o.stride > 1:
+        if o.shortcut_pool:
             x = self.add(o.in_channels * o.out_height * o.out_width, x)
         if o.shortcut_convolves:
             x = self.add(size, x)

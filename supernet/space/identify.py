@@ -13,7 +13,7 @@ from supernet.space.operator import Activation, Operator
 from supernet.space.spec import EXPANDING, Head, Space, Stage, Stem
 from supernet.space.subnet import Block, StageChoice, Subnet
 
-__all__ = ["find_subnet", "fixed_space"]
+__all__ = ["find_subnet", "fixed_space", "only_operators"]
 
 _Values = dict[str, Any]
 
@@ -165,21 +165,41 @@ def fixed_space(name: str, operators: Sequence[Operator], *, bn_eps: float = 1e-
             residual=not residual or residual[0].shortcut == "identity",
         ),
         stages=tuple(_stage(operator) for operator in blocks),
-        head=Head(
-            width=last[0].out_channels if last else 0,
-            features=tuple(operator.out_channels for operator in head[1:-1]),
-            features_bias=any(operator.bias for operator in head[1:-1]),
-            features_norm=any(operator.op == "conv" for operator in head[1:-1]),
-            act=next((operator.act for operator in (*last, *head[1:-1])), "relu"),
-        ),
+        head=_head(last, head[1:-1]),
         bn_eps=bn_eps,
         padding="same" if any(o.padding == "same" for o in operators) else "symmetric",
         in_channels=stem.in_channels,
         num_classes=operators[-1].out_channels,
     )
-    if find_subnet(space, operators) is None:
-        raise ConfigError("its operators do not follow each other as in any space")
+    _check_follow(only_operators(space), operators)
     return space
+
+
+def _check_follow(made: Sequence[Operator], operators: Sequence[Operator]) -> None:
+    for own, operator in itertools.zip_longest(made, operators):
+        if own != operator:
+            raise ConfigError(
+                "its operators do not follow each other as in any space: there is "
+                f"{operator.key if operator else 'no more'!r} where a space has "
+                f"{own.key if own else 'no more'!r}"
+            )
+
+
+def _head(last: Sequence[Operator], mixing: Sequence[Operator]) -> Head:
+    """With the convolution before the pooling and the layers between it and the classifier."""
+    return Head(
+        width=last[0].out_channels if last else 0,
+        features=tuple(operator.out_channels for operator in mixing),
+        features_bias=any(operator.bias for operator in mixing),
+        features_norm=any(operator.op == "conv" for operator in mixing),
+        act=next((operator.act for operator in (*last, *mixing)), "relu"),
+    )
+
+
+def only_operators(space: Space) -> list[Operator]:
+    """Those of a space in which nothing is to be chosen."""
+    made = [slot.make(*(d.choices[-1] for d in slot.dimensions)) for slot in layout_of(space).slots]
+    return [operator for operator in made if operator is not None]
 
 
 def _is_conv(operator: Operator, kernel: int, act: Activation) -> bool:
@@ -189,7 +209,8 @@ def _is_conv(operator: Operator, kernel: int, act: Activation) -> bool:
 
 
 def _extends_stem(operator: Operator, stem: Operator) -> bool:
-    return operator.op == "conv" and operator.shortcut == "identity" and operator.act == stem.act
+    plain = operator.op == "conv" and operator.shortcut == "identity" and not operator.se
+    return plain and (operator.kernel, operator.act) == (stem.kernel, stem.act)
 
 
 def _deepens_stem(operator: Operator, stem: Operator) -> bool:
@@ -216,5 +237,6 @@ def _stage(operator: Operator) -> Stage:
         act=operator.act,
         se=(operator.se / gated if rounded else (operator.se + 0.5) / operator.in_channels,),
         se_of="mid" if rounded else "in",
+        gate=operator.gate,
         shortcut=(operator.shortcut,),
     )

@@ -297,6 +297,7 @@ def _block(
             width=size,
             padding=_padding(space, kernel or start, stride),
             start=start if kind.starts else 0,
+            gate=stage.gate if se else "hard_sigmoid",
         )
 
     def _middle(kind: Kind, before: int, width: int, expand: float) -> int:
@@ -329,7 +330,7 @@ def _hidden(stage: Stage, se: float, before: int, gated: int) -> int:
 def _allowed(shortcut: Shortcut, stride: int, *, same: bool) -> Shortcut:
     """What becomes of a stage's shortcut in a block of these shapes."""
     plain = same and stride == 1
-    if shortcut in ("project", "project_norm"):
+    if shortcut in ("project", "project_norm", "conv_norm"):
         return "identity" if plain else shortcut
     fits = plain if shortcut == "identity" else same
     return shortcut if fits else "none"

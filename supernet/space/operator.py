@@ -19,6 +19,7 @@ from supernet.errors import ConfigError
 __all__ = [
     "OPERATOR_KINDS",
     "Activation",
+    "Gate",
     "Operator",
     "OperatorKind",
     "Padding",
@@ -29,9 +30,10 @@ __all__ = [
 ]
 
 OperatorKind: TypeAlias = str
-Shortcut = Literal["none", "identity", "pool", "project", "project_norm"]
+Shortcut = Literal["none", "identity", "pool", "project", "project_norm", "conv_norm"]
 Activation = Literal["none", "relu", "relu6", "hard_swish", "swish"]
 Padding = Literal["symmetric", "same"]
+Gate = Literal["hard_sigmoid", "sigmoid"]
 
 OPERATOR_KINDS: tuple[OperatorKind, ...] = (*KINDS, "maxpool", "pool", "linear")
 """The kinds of block, and what else there is."""
@@ -43,6 +45,7 @@ _KEYS: dict[Shortcut, str] = {
     "pool": "shortcut-pool",
     "project": "shortcut-project",
     "project_norm": "shortcut-project-norm",
+    "conv_norm": "shortcut-conv-norm",
 }
 
 
@@ -90,7 +93,8 @@ class Operator:
     3x3 average pooling of the same stride; ``project``: through an average pooling of
     window and stride `stride`, where that is above 1, and a 1x1 convolution, where the
     channels differ; ``project_norm``: the same, always with a 1x1 convolution and
-    with batch norm (ResNet-D, arXiv:1812.01187)."""
+    with batch norm (ResNet-D, arXiv:1812.01187); ``conv_norm``: through a 1x1 convolution of
+    the same stride and batch norm (ResNet, arXiv:1512.03385)."""
     bias: bool = False
     """Whether a linear layer has a bias."""
     height: int = 1
@@ -102,6 +106,9 @@ class Operator:
     each side; ``same``, those of `supernet.blocks.same_pads`, which for stride 1 are no others."""
     start: int = 0
     """Kernel size of a depthwise convolution before the expansion, odd; 0 for none."""
+    gate: Gate = "hard_sigmoid"
+    """How squeeze-excite gates: ``hard_sigmoid``, behind hidden channels with relu
+    (MobileNetV3); ``sigmoid``, behind hidden channels with `act` (EfficientNet, RegNet)."""
 
     def __post_init__(self) -> None:
         problems = [
@@ -138,6 +145,8 @@ class Operator:
             problems.append(f"mid_channels: must equal in_channels for op {op!r}")
         if op in ("pool", "maxpool") and self.in_channels != self.out_channels:
             problems.append(f"out_channels: must equal in_channels for op {op!r}")
+        if self.gate != "hard_sigmoid" and not self.se:
+            problems.append(f"gate: {self.gate} needs se")
         if groups < 1 or (groups > 1 and not (kind and kind.grouped)):
             problems.append(f"groups: {groups} does not fit op {op!r}")
         elif mid % groups:
@@ -171,8 +180,8 @@ class Operator:
             return ["shortcut: identity needs stride 1 and in_channels = out_channels"]
         if self.shortcut == "pool" and not same:
             return ["shortcut: pool needs in_channels = out_channels"]
-        if self.shortcut == "project" and plain:
-            return ["shortcut: project with stride 1 and the same channels is identity"]
+        if self.shortcut in ("project", "conv_norm") and plain:
+            return [f"shortcut: {self.shortcut} with stride 1 and the same channels is identity"]
         return []
 
     @property
@@ -189,7 +198,20 @@ class Operator:
     def shortcut_convolves(self) -> bool:
         """Whether the shortcut holds a 1x1 convolution."""
         differ = self.in_channels != self.out_channels
-        return self.shortcut == "project_norm" or (self.shortcut == "project" and differ)
+        return self.shortcut_normalises or (self.shortcut == "project" and differ)
+
+    @property
+    def shortcut_normalises(self) -> bool:
+        """Whether the shortcut holds batch norm."""
+        return self.shortcut in ("project_norm", "conv_norm")
+
+    @property
+    def shortcut_pool(self) -> int:
+        """Window of the shortcut's average pooling; 0 where it has none."""
+        if self.shortcut == "pool":
+            return 3
+        pools = self.shortcut in ("project", "project_norm") and self.stride > 1
+        return self.stride if pools else 0
 
     @property
     def gated_channels(self) -> int:
@@ -217,7 +239,7 @@ class Operator:
         if self.op == "linear":
             return before * after + self.bias * after
         shortcut = before * after if self.shortcut_convolves else 0
-        shortcut += 2 * after if self.shortcut == "project_norm" else 0
+        shortcut += 2 * after if self.shortcut_normalises else 0
         gated = self.gated_channels
         squeeze_excite = (2 * gated * self.se + self.se + gated) * (self.se > 0)
         own = sum(part.weights + 2 * part.writes for part in parts_of(self))
@@ -240,7 +262,8 @@ class Operator:
             f"g{self.groups}" * (self.groups > 1),
             self.act,
         ]
-        parts += [f"se{self.se}" * (self.se > 0), _KEYS[self.shortcut], "bias" * self.bias]
+        gate = f"se{self.se}" + "-sigmoid" * (self.gate == "sigmoid")
+        parts += [gate * (self.se > 0), _KEYS[self.shortcut], "bias" * self.bias]
         return " ".join(part for part in [*parts, f"{self.height}x{self.width}"] if part)
 
     def as_dict(self) -> dict[str, Any]:
@@ -252,7 +275,7 @@ class Operator:
         return plain
 
 
-_LATER = {"padding": "symmetric", "start": 0}
+_LATER = {"padding": "symmetric", "start": 0, "gate": "hard_sigmoid"}
 _SIZES = tuple(field.name for field in fields(Operator) if field.type is int)
 
 

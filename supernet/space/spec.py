@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from supernet.blocks import KINDS
 from supernet.errors import ConfigError
-from supernet.space.operator import Activation, Padding, Shortcut
+from supernet.space.operator import Activation, Gate, Padding, Shortcut
 
 __all__ = [
     "EXPANDING",
@@ -40,6 +40,7 @@ _LATER: tuple[tuple[tuple[str, ...], Any], ...] = (
     (("head", "features_bias"), False),
     (("head", "features_norm"), False),
     (("stages", "start"), (0,)),
+    (("stages", "gate"), "hard_sigmoid"),
     (("padding",), "symmetric"),
 )
 """Keys that came after files with hashes did: as they were before, they do not count."""
@@ -168,10 +169,13 @@ class Stage:
     se_of: Literal["mid", "in"] = "mid"
     """Share of what: of the gated channels, rounded to multiples of 8 (MobileNetV3),
     or of the block's input channels, rounded down (MnasNet)."""
+    gate: Gate = "hard_sigmoid"
+    """How squeeze-excite gates: ``hard_sigmoid``, behind hidden channels with relu (MobileNetV3);
+    ``sigmoid``, behind hidden channels with `act` (EfficientNet, RegNet)."""
     shortcut: tuple[Shortcut, ...] = ("identity",)
     """Choices of how a block adds its input to its output, one for the whole stage:
-    ``none``; ``identity`` and ``pool``, wherever shapes allow; ``project`` and
-    ``project_norm``, everywhere (see `Operator.shortcut`)."""
+    ``none``; ``identity`` and ``pool``, wherever shapes allow; ``project``,
+    ``project_norm`` and ``conv_norm``, everywhere (see `Operator.shortcut`)."""
 
     def __post_init__(self) -> None:
         problems = _kind_problems("block", self.block, tuple(KINDS))

@@ -14,12 +14,13 @@ from supernet.elastic import (
     ElasticConvBlock,
     ElasticLinear,
     ElasticSqueezeExcite,
+    gate_activations,
     make_activation,
     ranked,
 )
 from supernet.models import Network
 from supernet.space import Operator
-from supernet.space.operator import Activation
+from supernet.space.operator import Activation, Gate
 
 LARGE = Operator(
     op="mbconv", in_channels=16, mid_channels=48, out_channels=16, kernel=5, se=16,
@@ -33,6 +34,7 @@ GROUPED = replace(BOTTLENECK, groups=6)
 UIB = replace(LARGE, op="uib", start=5, act="relu")
 FUSED = replace(LARGE, op="fused", act="relu")
 TWICE = replace(FUSED, op="fused_act")
+BASIC = replace(BOTTLENECK, op="basic", kernel=3)
 NARROW: dict[str, Any] = {"in_channels": 8, "out_channels": 8}
 # operators that one block becomes in turn
 FAMILIES: dict[str, list[Operator]] = {
@@ -79,6 +81,22 @@ FAMILIES: dict[str, list[Operator]] = {
         replace(UIB, stride=2, shortcut="none", kernel=0, start=3),
     ],
     "fused": [FUSED, replace(FUSED, stride=1, kernel=3, mid_channels=24, se=8, **NARROW)],
+    "basic": [BASIC, replace(BASIC, mid_channels=24, **NARROW)],
+    "strided shortcut": [
+        replace(BASIC, stride=2, shortcut="conv_norm"),
+        replace(BASIC, stride=2, shortcut="project_norm", in_channels=8, mid_channels=24),
+        replace(BASIC, stride=2, shortcut="conv_norm", out_channels=8),
+    ],
+    "depthwise, activated twice": [
+        replace(DS, op="dsconv_act"),
+        replace(DS, op="dsconv_act", in_channels=8, mid_channels=8, shortcut="none"),
+    ],
+    "gates with sigmoid": [
+        replace(LARGE, gate="sigmoid", act="swish"),
+        replace(LARGE, gate="sigmoid", act="swish", mid_channels=32, se=8),
+        replace(LARGE, se=0, act="swish"),
+    ],
+    "bottleneck with gates": [replace(GROUPED, se=8, gate="sigmoid"), GROUPED],
     "fused, activated twice": [TWICE, replace(TWICE, se=0)],
 }
 
@@ -160,17 +178,20 @@ def test_the_input_of_a_block_is_left_as_it_was() -> None:
     assert (x == before).all()
 
 
-def test_squeeze_excite_gates_each_channel() -> None:
-    gates = ElasticSqueezeExcite(6, 4)
+@pytest.mark.parametrize("gate", get_args(Gate))
+def test_squeeze_excite_gates_each_channel(gate: Gate) -> None:
+    gates = ElasticSqueezeExcite(6, 4, *gate_activations(gate, "swish"))
     shuffle(gates)
     gates.activate(5, 3)
     x = torch.randn(2, 5, 4, 4)
     pooled = x.mean((2, 3))
     assert gates.reduce.bias is not None
     assert gates.expand.bias is not None
-    hidden = F.linear(pooled, gates.reduce.weight[:3, :5, 0, 0], gates.reduce.bias[:3]).relu()
+    hidden = F.linear(pooled, gates.reduce.weight[:3, :5, 0, 0], gates.reduce.bias[:3])
+    hidden = hidden.relu() if gate == "hard_sigmoid" else hidden * hidden.sigmoid()
     logits = F.linear(hidden, gates.expand.weight[:5, :3, 0, 0], gates.expand.bias[:5])
-    torch.testing.assert_close(gates(x), x * ((logits + 3).clamp(0, 6) / 6)[:, :, None, None])
+    shares = (logits + 3).clamp(0, 6) / 6 if gate == "hard_sigmoid" else logits.sigmoid()
+    torch.testing.assert_close(gates(x), x * shares[:, :, None, None])
 
 
 @pytest.mark.parametrize("bias", [True, False])

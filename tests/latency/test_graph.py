@@ -95,6 +95,12 @@ EXAMPLES = {
         stride=2,
         **SEPARABLE,
     ),
+    "basic": Operator(
+        op="basic", mid_channels=16, act="relu", shortcut="conv_norm", stride=2, **SEPARABLE
+    ),
+    "dsconv_act": Operator(
+        op="dsconv_act", mid_channels=8, se=8, gate="sigmoid", act="swish", **SEPARABLE
+    ),
     "fused": Operator(
         op="fused", mid_channels=24, se=8, act="relu", shortcut="identity", **SEPARABLE
     ),
@@ -137,6 +143,11 @@ NODES = {  # as torch.onnx writes them (opset 18): native HardSwish, no batch no
     "fused": [
         *["Conv", "Relu", "ReduceMean", "Conv", "Relu", "Conv", "HardSigmoid", "Mul"],
         *["Conv", "Add"],
+    ],
+    "basic": ["Conv", "Relu", "Conv", "Conv", "Add", "Relu"],
+    "dsconv_act": [
+        *["Conv", "Sigmoid", "Mul", "ReduceMean", "Conv", "Sigmoid", "Mul"],
+        *["Conv", "Sigmoid", "Mul", "Conv", "Sigmoid", "Mul"],
     ],
     "fused_act": ["Conv", "Relu"] * 2,
     "uib": ["Conv", *["Conv", "Relu"] * 2, "Conv", "Add"],

@@ -132,7 +132,11 @@ def test_different_operators_have_different_signatures(any_space: Space) -> None
             "stride: 2 needs a convolution to stand in (kernel 0, start 0)",
         ),
         ({"groups": 2}, "groups: 2 does not fit op 'mbconv'"),
-        ({"op": "bottleneck"}, "se: op 'bottleneck' has no squeeze-excite"),
+        ({"se": 0, "gate": "sigmoid"}, "gate: sigmoid needs se"),
+        (
+            {"shortcut": "conv_norm", "stride": 1, "out_channels": 16},
+            "shortcut: conv_norm with stride 1 and the same channels is identity",
+        ),
         ({"padding": "same", "kernel": 1}, "padding: same with kernel or stride 1 is symmetric"),
         ({"padding": "same", "stride": 1}, "padding: same with kernel or stride 1 is symmetric"),
     ],

@@ -91,10 +91,14 @@ class _Builder:
         axes = self.constant(np.array([2, 3], np.int64))
         return self.node("ReduceMean", [x, axes], keepdims=int(keep))
 
-    def squeeze_excite(self, x: str, channels: int, hidden: int) -> str:
-        gate = self.conv(self.mean(x, keep=True), channels, hidden)
-        gate = self.conv(self.node("Relu", [gate]), hidden, channels)
-        return self.node("Mul", [x, self.node("HardSigmoid", [gate], alpha=1 / 6, beta=0.5)])
+    def squeeze_excite(self, x: str, channels: int, o: Any) -> str:
+        hard = o.gate == "hard_sigmoid"
+        gate = self.conv(self.mean(x, keep=True), channels, o.se)
+        gate = self.conv(self.act(gate, "relu" if hard else o.act), o.se, channels)
+        slope = {"alpha": 1 / 6, "beta": 0.5} if hard else {}
+        return self.node(
+            "Mul", [x, self.node("HardSigmoid" if hard else "Sigmoid", [gate], **slope)]
+        )
 
     def add(self, x: str, operator: Any, *, before: str = "", after: str = "") -> str:
         """Append one operator of ours, which stands between two of some kinds."""
@@ -119,7 +123,7 @@ class _Builder:
             sizes = part.reads, part.writes, part.kernel, part.stride
             y = self.act(self.conv(y, *sizes, groups=part.groups, pads=part.pads), part.act)
             if o.se and part.gated:
-                y = self.squeeze_excite(y, part.writes, o.se)
+                y = self.squeeze_excite(y, part.writes, o)
         return y
 
     def pool(self, op: str, x: str, kernel: int, stride: int, *, odd: bool = False) -> str:
@@ -132,12 +136,13 @@ class _Builder:
             return y
         if o.shortcut == "pool":
             x = self.pool("AveragePool", x, 3, o.stride)
-        elif o.stride > 1:
+        elif o.stride > 1 and o.shortcut != "conv_norm":
             odd = o.height % o.stride > 0 or o.width % o.stride > 0
             x = self.pool("AveragePool", x, o.stride, o.stride, odd=odd)
-        normalised = o.shortcut == "project_norm"
+        normalised = o.shortcut in ("project_norm", "conv_norm")
+        stride = o.stride if o.shortcut == "conv_norm" else 1
         if normalised or (o.shortcut == "project" and o.in_channels != o.out_channels):
-            x = self.conv(x, o.in_channels, o.out_channels, bias=normalised)
+            x = self.conv(x, o.in_channels, o.out_channels, 1, stride, bias=normalised)
         return self.node("Add", [x, y])
 
 

@@ -28,6 +28,7 @@ class Spec(NamedTuple):
     width: int = 1
     padding: str = "symmetric"
     start: int = 0
+    gate: str = "hard_sigmoid"
 
     @classmethod
     def of(cls, operator: Any) -> Spec:

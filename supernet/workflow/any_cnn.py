@@ -1,0 +1,162 @@
+"""A space around a network of somebody else, which is its largest subnet."""
+
+import copy
+import importlib.util
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from supernet.errors import ConfigError, FileFormatError
+from supernet.models import Supernet, load_pretrained, network_channels
+from supernet.models.published import LIBRARIES, build_network, input_size
+from supernet.models.recognise import Row, recognise
+from supernet.space import Space, largest_subnet, slot_operators
+from supernet.space.identify import fixed_space
+from supernet.space.widen import Freedom, widened
+
+__all__ = ["Converted", "Group", "convert", "network_at", "shaken"]
+
+_STEP = 32  # of traced sizes: even at each of five strides
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A stem, a stage or a head."""
+
+    name: str
+    rows: tuple[Row, ...]
+    """Its operators with the layers of the network."""
+    freedom: Freedom
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """A network as a space."""
+
+    space: Space
+    groups: tuple[Group, ...]
+    difference: float
+    """Largest difference between the outputs of the network and of the largest subnet with the
+    same random weights, as a share of the largest output; NaN where it was not asked for."""
+
+
+def convert(source: str, network: nn.Module, *, size: int, check: bool = True) -> Converted:
+    """A space whose largest subnet is a network, seen to be so on a random image.
+
+    Args:
+        source: what it is called.
+        network: left as it is; on the device ``meta`` only where nothing is checked.
+        size: pixels of the images that it reads.
+        check: whether to run it and the largest subnet, both with the same weights.
+
+    Raises:
+        ConfigError: a layer that no kind of block has, by name, or no path that is the same
+            for all images.
+    """
+    traced = -(-size // _STEP) * _STEP
+    image = torch.empty(1, network_channels(network), traced, traced, device="meta")
+    try:
+        shapes = copy.deepcopy(network).to("meta")
+        tested = shaken(copy.deepcopy(network)) if check else None
+    except Exception as error:  # noqa: BLE001  # whatever others wrote into their networks
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise ConfigError(f"{source}: the network cannot be copied: {reason}") from None
+    found = recognise(shapes, image)
+    named = re.sub(r"[^A-Za-z0-9_.-]+", "_", re.split(r"[:/]", source)[-1])
+    fixed = fixed_space(named, found.operators, bn_eps=found.bn_eps)
+    space, freedoms = widened(fixed, resolution=size)
+    difference = math.nan if tested is None else _difference(space, tested)
+    return Converted(space, _groups(space, found.rows, freedoms), difference)
+
+
+@torch.no_grad()
+def shaken(network: nn.Module) -> nn.Module:
+    """A network whose batch norms have random weights and statistics.
+
+    Untrained ones are often 0 where a block ends: whatever it computes would look right.
+    """
+    generator = torch.Generator().manual_seed(0)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            values = [module.weight, module.bias, module.running_mean, module.running_var]
+            for value, low in zip(values, (0.5, -0.5, -0.5, 0.5)):
+                if value is not None:
+                    drawn = torch.rand(value.shape, generator=generator)
+                    value.copy_(drawn + low)
+    return network
+
+
+def _groups(space: Space, rows: Sequence[Row], freedoms: Sequence[Freedom]) -> tuple[Group, ...]:
+    chosen = slot_operators(space, largest_subnet(space))
+    by_part: dict[str, list[Row]] = {}
+    for (slot, _), row in zip(chosen, rows, strict=True):
+        stage = f"stage {slot.place.stage}" if slot.place.part == "stage" else slot.place.part
+        by_part.setdefault(stage, []).append(row)
+    return tuple(
+        Group(part, tuple(own), freedom)
+        for (part, own), freedom in zip(by_part.items(), freedoms, strict=True)
+    )
+
+
+@torch.no_grad()
+def _difference(space: Space, network: nn.Module) -> float:
+    supernet = Supernet(space)
+    load_pretrained(supernet, network)
+    size = min(space.resolutions)
+    image = torch.randn(
+        1, space.in_channels, size, size, generator=torch.Generator().manual_seed(1)
+    )
+    supernet.activate(replace(supernet.largest, resolution=size))
+    expected = network.eval()(image)
+    found = supernet.eval()(image)
+    return float((found - expected).abs().max() / expected.abs().max())
+
+
+def network_at(source: str, *, size: int = 0) -> tuple[nn.Module, int]:
+    """A network with random weights, and the size of its images.
+
+    Args:
+        source: ``torchvision:NAME``, ``timm:NAME``, or ``FILE.py:FUNCTION``: the file is run,
+            and the function, called without arguments, gives the network.
+        size: in pixels; the network's own when 0, and 224 where it says none.
+
+    Raises:
+        ConfigError: no such network or function.
+        FileFormatError: no such file, or one that does not run.
+        MissingPackageError: timm is not installed.
+    """
+    if source.partition(":")[0] in LIBRARIES:
+        return build_network(source), size or input_size(source)
+    file, _, function = source.rpartition(":")
+    if not file.endswith(".py") or not function:
+        raise ConfigError(f"{source!r}: expected torchvision:NAME, timm:NAME or FILE.py:FUNCTION")
+    return _of_file(Path(file), function), size or 224
+
+
+def _of_file(path: Path, function: str) -> nn.Module:
+    if not path.is_file():
+        raise FileFormatError(f"{path}: no such file")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        build = vars(module)[function]
+        network = build()
+    except KeyError as error:
+        if error.args != (function,):
+            raise
+        known = ", ".join(n for n, value in vars(module).items() if callable(value)) or "none"
+        raise ConfigError(f"{path}: no function {function!r} in it; it has {known}") from None
+    except Exception as error:  # whatever a stranger's file does
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise FileFormatError(f"{path}: does not run: {reason}") from error
+    if not isinstance(network, nn.Module):
+        raise ConfigError(f"{path}: {function}() gives {type(network).__name__}, not a network")
+    return network

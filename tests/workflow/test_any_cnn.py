@@ -1,0 +1,145 @@
+"""Networks of others become spaces whose largest subnets they are."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from click.testing import CliRunner
+from torch import Tensor, nn
+
+from supernet.cli.main import main
+from supernet.errors import ConfigError, FileFormatError
+from supernet.models import Supernet, extract, load_pretrained
+from supernet.models.published import build_network
+from supernet.space import decode, largest_subnet, load_space, operators, sample
+from supernet.workflow.any_cnn import convert, network_at, shaken
+
+
+def _conv(before: int, after: int, kernel: int = 3, stride: int = 1, groups: int = 1) -> nn.Module:
+    conv = nn.Conv2d(before, after, kernel, stride, kernel // 2, groups=groups, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(after))
+
+
+class Own(nn.Module):
+    """Blocks under names that say nothing; `odd` puts something there that no space has."""
+
+    def __init__(self, odd: str = "") -> None:
+        super().__init__()
+        self.a, self.b = _conv(3, 16, 3, 2), _conv(16, 24, 3, 2)
+        self.c, self.d = _conv(24, 24, 3), _conv(16, 24, 1, 2)
+        self.e, self.f, self.g = _conv(24, 48, 1), _conv(48, 48, 5, 1, 48), _conv(48, 24, 1)
+        self.z, self.odd = nn.Linear(24, 5), odd
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, 3, H, W)`` to ``(N, 5)``."""
+        x = F.relu(self.a(x))
+        shortcut = self.d(x)  # first, in another order than ours
+        x = F.relu(self.c(F.relu(self.b(x))) + shortcut)
+        if self.odd == "dynamic" and float(x.mean()) > 0:
+            x = x * 2
+        if self.odd == "shared":
+            x = F.relu(self.c(x))
+        if self.odd == "cat":
+            x = torch.cat([x[:, :12], x[:, 12:]], 1)
+        if self.odd == "gelu":
+            x = F.gelu(x)
+        x = x + self.g(F.hardswish(self.f(F.hardswish(self.e(x)))))
+        if self.odd == "tuple":
+            return x, x  # type: ignore[return-value]  # what others do
+        logits: torch.Tensor = self.z(x.mean((2, 3)))
+        return logits
+
+
+def test_the_largest_subnet_is_the_network() -> None:
+    made = convert("own.py:Own", Own(), size=64)
+    assert made.difference < 1e-5
+    found = operators(made.space, largest_subnet(made.space))
+    assert [operator.key for operator in found] == [
+        "conv 3-16 k3 s2 relu 64x64",
+        "basic 16-24-24 k3 s2 relu shortcut-conv-norm 32x32",
+        "mbconv 24-48-24 k5 s1 hard_swish shortcut 16x16",
+        "pool 24-24 k1 s1 none 16x16",
+        "linear 24-5 k1 s1 none bias 1x1",
+    ]
+    stem, first, second, head = made.groups
+    assert stem.freedom.elastic == ("width 8, 16",)
+    assert first.freedom.elastic == ("expand 0.5, 1",)  # 12, 18, 24 become 16, 24, 24
+    assert second.freedom.elastic == ("kernel 3, 5", "expand 1.5, 2")
+    assert "width 24: its first block adds its input to its output" in second.freedom.fixed
+    assert head.rows[-1].layers == "z"
+
+
+@pytest.mark.parametrize(
+    ("odd", "problem"),
+    [
+        ("dynamic", "a number is read out of a tensor, so what runs depends on the image"),
+        ("shared", "c.0 uses the weights c.0.weight, and c.0 runs twice"),
+        ("cat", "the network concatenates channels: no kind of block has that"),
+        ("gelu", "the network is a GELU: no kind of block has that"),
+        ("tuple", "the network gives tuple, not one tensor made from the image"),
+    ],
+)
+def test_what_does_not_fit_is_named(odd: str, problem: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        convert("own.py:Own", Own(odd), size=64, check=False)
+    assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["resnet18", "mobilenet_v3_small", "mnasnet0_5", "regnet_y_400mf", "efficientnet_b0"]
+)
+def test_networks_of_torchvision(name: str) -> None:
+    network = shaken(build_network(f"torchvision:{name}"))
+    made = convert(name, network, size=64)
+    assert made.difference < 1e-5
+    supernet = Supernet(made.space).eval()
+    load_pretrained(supernet, network)
+    image = torch.randn(2, 3, 32, 32)
+    for subnet in decode(made.space, sample(made.space, 2, np.random.default_rng(0))):
+        small = replace(subnet, resolution=32)
+        supernet.activate(small)
+        found = extract(supernet, small).eval()(image)
+        torch.testing.assert_close(found, supernet(image), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [
+        ("shufflenet_v2_x0_5", "stage2.0 concatenates channels"),
+        ("squeezenet1_1", "features.0 is a convolution with a bias"),
+        ("convnext_tiny", "features.0.0 is a convolution of 4x4"),
+    ],
+)
+def test_networks_of_torchvision_that_are_refused(name: str, layer: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        convert(name, build_network(f"torchvision:{name}"), size=64, check=False)
+    assert layer in str(caught.value)
+
+
+def test_a_file_of_your_own(tmp_path: Path) -> None:
+    file, space = tmp_path / "net.py", tmp_path / "space.yaml"
+    file.write_text(
+        "from torch import nn\n"
+        "def build():\n"
+        "    conv = nn.Conv2d(3, 16, 3, 2, 1, bias=False)\n"
+        "    more = nn.Conv2d(16, 32, 3, 2, 1, bias=False)\n"
+        "    return nn.Sequential(conv, nn.BatchNorm2d(16), nn.ReLU(), more, nn.BatchNorm2d(32),\n"
+        "        nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 7))\n"
+    )
+    done = CliRunner().invoke(
+        main, ["spaces", "from", f"{file}:build", "--size", "64", "-o", str(space)]
+    )
+    assert done.exit_code == 0, done.output
+    said = done.stdout
+    assert "conv 16-32 k3 s2 relu 32x32" in said
+    assert "fixed:   depth 1: the only block of its shape" in said
+    assert load_space(space).num_classes == 7
+    with pytest.raises(ConfigError, match="no function 'make' in it; it has build"):
+        network_at(f"{file}:make")
+    with pytest.raises(FileFormatError, match="no such file"):
+        network_at(f"{tmp_path / 'none.py'}:build")
+    with pytest.raises(ConfigError, match=r"expected torchvision:NAME, timm:NAME or FILE\.py"):
+        network_at("mobilenet")
