@@ -30,12 +30,10 @@ __all__ = ["from_network"]
 @click.option(
     "--size",
     type=click.IntRange(32, 4096),
-    default=0,
-    show_default="the network's own, or 224",
-    help="Pixels of the largest images.",
+    help="Pixels of the largest images; the network's own, or 224, when not given.",
 )
 @options.common
-def from_network(source: str, output: Path, size: int, as_json: bool) -> None:
+def from_network(source: str, output: Path, size: int | None, as_json: bool) -> None:
     """Make a space around a network, which is its largest subnet.
 
     SOURCE is torchvision:NAME, timm:NAME, or FILE.py:FUNCTION, a function without arguments
@@ -45,8 +43,8 @@ def from_network(source: str, output: Path, size: int, as_json: bool) -> None:
     from supernet.space import count_subnets, save_space
     from supernet.workflow.any_cnn import convert, network_at
 
-    network, size = network_at(source, size=size)
-    converted = convert(source, network, size=size)
+    network, pixels = network_at(source, size=size)
+    converted = convert(source, network, size=pixels)
     save_space(converted.space, output)
     if as_json:
         print_json(_document(converted, output))

@@ -4,7 +4,8 @@ import copy
 import importlib.util
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -117,13 +118,13 @@ def _difference(space: Space, network: nn.Module) -> float:
     return float((found - expected).abs().max() / expected.abs().max())
 
 
-def network_at(source: str, *, size: int = 0) -> tuple[nn.Module, int]:
+def network_at(source: str, *, size: int | None = None) -> tuple[nn.Module, int]:
     """A network with random weights, and the size of its images.
 
     Args:
         source: ``torchvision:NAME``, ``timm:NAME``, or ``FILE.py:FUNCTION``: the file is run,
             and the function, called without arguments, gives the network.
-        size: in pixels; the network's own when 0, and 224 where it says none.
+        size: in pixels; the network's own when not given, and 224 where it says none.
 
     Raises:
         ConfigError: no such network or function.
@@ -145,18 +146,23 @@ def _of_file(path: Path, function: str) -> nn.Module:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    try:
+    with _told(path):
         spec.loader.exec_module(module)
-        build = vars(module)[function]
-        network = build()
-    except KeyError as error:
-        if error.args != (function,):
-            raise
+    build = vars(module).get(function)
+    if not callable(build):
         known = ", ".join(n for n, value in vars(module).items() if callable(value)) or "none"
-        raise ConfigError(f"{path}: no function {function!r} in it; it has {known}") from None
-    except Exception as error:  # whatever a stranger's file does
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
-        raise FileFormatError(f"{path}: does not run: {reason}") from error
+        raise ConfigError(f"{path}: no function {function!r} in it; it has {known}")
+    with _told(path):
+        network = build()
     if not isinstance(network, nn.Module):
         raise ConfigError(f"{path}: {function}() gives {type(network).__name__}, not a network")
     return network
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # whatever a stranger's file does
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise FileFormatError(f"{path}: does not run: {reason}") from error

@@ -105,3 +105,31 @@ def test_spaces_are_shown_without_torch(tmp_path: Path):
         "except SystemExit: sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
+
+
+def test_a_network_becomes_a_space_that_others_read(supernet: Command, tmp_path: Path):
+    place = tmp_path / "space.yaml"
+    done = supernet("spaces", "from", "torchvision:mobilenet_v3_small", "-o", place)
+    assert "the largest with the network's weights gives its outputs" in done.stdout
+    assert load_space(place).resolutions[-1] == 224  # torchvision's own
+    assert "made from one network" in supernet("spaces", "show", place).stdout
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("torchvision:vgg11", "features.0 is a convolution with a bias"),
+        ("torchvision:resnet81", "resnet"),
+        ("mobilenet", "expected torchvision:NAME, timm:NAME or FILE.py:FUNCTION"),
+        ("none.py:build", "no such file"),
+    ],
+)
+def test_a_network_that_no_space_holds_leaves_no_file(
+    supernet: Command, tmp_path: Path, source: str, why: str
+):
+    place = tmp_path / "space.yaml"
+    failed = supernet("spaces", "from", source, "-o", place)
+    assert failed.code == 2
+    assert failed.stderr.count("\n") <= 2
+    assert why in failed.stderr
+    assert not place.exists()
