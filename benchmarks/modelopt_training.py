@@ -97,7 +97,7 @@ class Case:
         if self.name == "mobilenet_v2":
             from torchvision.models import mobilenet_v2
 
-            with torch.random.fork_rng():
+            with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(self.seed)
                 plain: nn.Module = mobilenet_v2(num_classes=self.space.num_classes, dropout=0.0)
             return plain
