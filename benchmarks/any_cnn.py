@@ -39,7 +39,11 @@ TIMM = Path(__file__).with_suffix("").with_name("any_cnn_timm.txt")
 
 
 class _Shapes(TorchFunctionMode):
-    """Within it, layers are made without memory, and nothing is drawn."""
+    """Within it, layers are made without memory, and nothing is drawn.
+
+    `supernet.models._unfilled.Unfilled` does so for our own layers; code of others also computes
+    with small tensors while it makes layers (torchvision's RegNet its widths): those keep values.
+    """
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None

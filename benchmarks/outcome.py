@@ -219,9 +219,7 @@ class Bench:
 
     def _slowness(self, rival: Rival) -> Callable[[str], float]:
         step_s = self.rows.get("costs", self.costs)["step_s"]
-        return lambda name: (
-            -float(step_s[f"{rival} {name}"])
-        )  # of two precisions the faster one stays
+        return lambda name: -float(step_s[f"{rival} {name}"])
 
     # ------------------------------------------------------------ trainings
 
