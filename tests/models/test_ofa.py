@@ -39,10 +39,16 @@ BUILDERS = {
     ),
     "resnet50": lambda: networks.OFAResNets(n_classes=10, **RESNET),
 }
+TWINS = {"mobilenet_v3_w1.2", "proxyless_w1.0"}  # of another width, else as their sisters
 TOLERANCE = 1e-5  # of the largest logit
 
 
-@pytest.fixture(params=list(BUILDERS), scope="module")
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=[pytest.mark.slow] if name in TWINS else []) for name in BUILDERS
+    ],
+    scope="module",
+)
 def pair(request, tmp_path_factory):
     """The referee with random weights and statistics, and ours loaded from its file.
 
