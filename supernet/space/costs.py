@@ -48,7 +48,8 @@ def _products(operator: Operator) -> Iterator[tuple[int, int, int]]:
     if o.op == "linear":
         yield before * after, after, after * o.bias
     for part in parts_of(o):
-        yield part.weights, part.writes, part.writes
+        if part.what == "conv":
+            yield part.weights, part.writes, part.writes * part.normed
     if o.se:
         yield gated * o.se, o.se, o.se
         yield o.se * gated, gated, gated
