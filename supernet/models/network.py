@@ -204,6 +204,11 @@ class Chain(nn.Module):
         ends = KINDS[operator.op].ends_in_act
         self.act = make_activation(operator.act) if ends else None
 
+    @property
+    def lone_norms(self) -> list[nn.BatchNorm2d]:
+        """Batch norms that follow no convolution, so that none can take them up."""
+        return [part for part in self.children() if isinstance(part, nn.BatchNorm2d)]
+
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in, H, W)`` to ``(N, out, H / stride, W / stride)``."""
         y, held = x, {0: x}
