@@ -118,7 +118,7 @@ def _stages(stages: Sequence["Stage"]) -> Iterator[_Cells]:
             "width": _choices(stage.width),
             "depth": _choices(stage.depth),
             "start": _choices(stage.start) if any(stage.start) else "",
-            "kernel": _choices(stage.kernel),
+            "kernel": _choices(stage.kernel) if stage.reduction > 1 or not any(stage.heads) else "",
             "expand": _choices(stage.expand) if set(stage.block) & set(EXPANDING) else "",
             "heads": _choices(stage.heads) if any(stage.heads) else "",
             "key_size": _choices(stage.key_size) if any(stage.key_size) else "",

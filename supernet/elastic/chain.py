@@ -50,7 +50,8 @@ class ElasticChain(ElasticResidual):
         gated = [name for name in self.forms if any(part.gated for part in self.forms[name])]
         self._gated, self.se = "", None
         for name, forms in self.forms.items():
-            made = _made(forms, momentum=momentum, eps=eps, learned=learned)
+            sizes = [sum(segments) for segments in self._segments[name]]
+            made = _made(forms, *sizes, momentum=momentum, eps=eps, learned=learned)
             setattr(self, name, made)
             if [name] == gated[-1:]:
                 self._gated, self.se = name, squeeze_excite(operators, _most(forms, "writes"))
@@ -246,9 +247,19 @@ def _most(forms: Sequence[Part], field: str) -> int:
     return max(int(getattr(part, field)) for part in forms)
 
 
-def _made(forms: Sequence[Part], *, momentum: float, eps: float, learned: bool) -> nn.Module:
-    """One part of a block, which holds the weights of all its forms."""
-    after = _most(forms, "writes")
+def _made(
+    forms: Sequence[Part], before: int, after: int, *, momentum: float, eps: float, learned: bool
+) -> nn.Module:
+    """One part of a block, which holds the weights of all its forms.
+
+    Args:
+        forms: of the part.
+        before: channels that they read together.
+        after: channels that they write together.
+        momentum: of batch norm.
+        eps: of batch norm.
+        learned: whether smaller kernels have a learned transform.
+    """
     match forms[0].what:
         case "norm":
             return ElasticBatchNorm(after, momentum=momentum, eps=eps)
@@ -259,7 +270,7 @@ def _made(forms: Sequence[Part], *, momentum: float, eps: float, learned: bool) 
         case "concat":
             return ElasticConcat()
     conv = ElasticConv(
-        _most(forms, "reads"),
+        before,
         after,
         kernels=[part.kernel for part in forms],
         stride=forms[0].stride,

@@ -184,7 +184,7 @@ class Stage:
     """Choices of the number of heads of an attention (``mqa``), one per block; 0 elsewhere."""
     key_size: tuple[int, ...] = (0,)
     """Choices of the channels of its keys and values, and so of each head of its query, one per
-    block; 0 for the width divided by the heads."""
+    block; 0 for the width divided by the heads, where neither is to choose."""
     reduction: int = 1
     """By how much fewer rows and columns an attention has to attend to: the stride of a depthwise
     convolution of size `kernel` before keys and values; 1 for none."""
@@ -265,8 +265,11 @@ class Stage:
                 for width in self.width
                 if width % heads
             ]
-            if len(self.key_size) > 1:
-                problems.append("key_size: 0, the width divided by the heads, stands alone")
+            if max(len(self.key_size), len(self.heads), len(self.width)) > 1:
+                problems.append(
+                    "key_size: 0, the width divided by the heads, needs one width and one number "
+                    f"of heads; give sizes, such as key_size: {max(1, self.width[0] // 4)}"
+                )
         if self.stride > 1:
             problems.append(f"stride: a {own[0]} has none, found {self.stride}")
         if self.reduction == 1 and len(self.kernel) > 1:
