@@ -271,7 +271,7 @@ class Stage:
                     f"of heads; give sizes, such as key_size: {max(1, self.width[0] // 4)}"
                 )
         if self.stride > 1:
-            problems.append(f"stride: a {own[0]} has none, found {self.stride}")
+            problems.append(f"stride: block {own[0]} has none, found {self.stride}")
         if self.reduction == 1 and len(self.kernel) > 1:
             problems.append(
                 f"kernel: has no effect on {own[0]} without reduction, found {list(self.kernel)}"
