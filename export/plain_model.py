@@ -113,8 +113,10 @@ class Concat(nn.Module):
 
 
 class Parts(nn.Module):
-    """Layers that read what others wrote: each a kind and its sizes, which tensors it reads, and
-    which it writes; tensor 0 is the input."""
+    """Layers that read what others wrote.
+
+    Each is a kind and its sizes, which tensors it reads, and which it writes; 0 is the input.
+    """
 
     def __init__(self, *steps: list[Any]) -> None:
         super().__init__()

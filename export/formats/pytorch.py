@@ -225,7 +225,7 @@ def _main(block: Chain) -> Iterator[Layer]:
         yield ["parts", *steps]
 
 
-def _leaf(module: nn.Module) -> Layer:
+def _leaf(module: nn.Module) -> Layer:  # noqa: PLR0911  # a line for each kind of layer
     match module:
         case nn.Conv2d():
             before, after, groups = module.in_channels, module.out_channels, module.groups

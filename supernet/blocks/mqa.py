@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from supernet.blocks.kind import Kind
-from supernet.blocks.part import INPUT, Part, attention, depthwise, norm, scale
+from supernet.blocks.part import Part, attention, depthwise, norm, scale
 
 __all__ = ["MQA"]
 

@@ -143,7 +143,9 @@ class ElasticChain(ElasticResidual):
             unit = max((part.group_width for part in own), default=0)
             if unit > 1:  # whole groups move
                 groups = ranked(worth.view(-1, unit).sum(1), [width // unit for width in widths])
-                order = (groups[:, None] * unit + torch.arange(unit, device=groups.device)).flatten()
+                order = (
+                    groups[:, None] * unit + torch.arange(unit, device=groups.device)
+                ).flatten()
             else:
                 order = ranked(worth, widths)
             self._permute(writer, order)

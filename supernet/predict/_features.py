@@ -14,8 +14,8 @@ import numpy.typing as npt
 from supernet.predict.contract import Values
 from supernet.space import Genes, Space
 from supernet.space.additive import operator_indices, operators_of
-from supernet.space.layout import Dimension, layout_of
 from supernet.space.dimensions import PER_BLOCK
+from supernet.space.layout import Dimension, layout_of
 from supernet.space.spec import EXPANDING
 
 __all__ = ["Standardised", "describe"]
