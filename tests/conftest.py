@@ -116,7 +116,7 @@ def mixed_space() -> Space:
 
 @pytest.fixture(scope="session")
 def attending_space() -> Space:
-    """Attention: with heads, keys and kernels to choose, of all pixels and of fewer, or left out."""
+    """Attention with heads, keys and kernels to choose, of all pixels or fewer, or left out."""
     return Space(
         name="attending",
         resolutions=(12, 15),

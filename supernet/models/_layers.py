@@ -177,17 +177,21 @@ def _fits(ours: Layer, theirs: Layer, index: int, final: int) -> bool:
     """Whether ours, the layer number `index` of `final` + 1, can compute what theirs does."""
     if isinstance(ours, nn.BatchNorm2d) or isinstance(theirs, nn.BatchNorm2d):
         return _norms_fit(ours, theirs)
-    factors, others = _factors(ours), _factors(theirs)
-    if factors is not None or others is not None:
+    if not isinstance(ours, nn.Conv2d | nn.Linear) or not isinstance(theirs, nn.Conv2d | nn.Linear):
+        factors, others = _factors(ours), _factors(theirs)
         return factors is not None and others is not None and factors.shape == others.shape
-    assert isinstance(ours, nn.Conv2d | nn.Linear)
-    assert isinstance(theirs, nn.Conv2d | nn.Linear)
+    return _weights_fit(ours, theirs, first=index == 0, last=index == final)
+
+
+def _weights_fit(
+    ours: nn.Conv2d | nn.Linear, theirs: nn.Conv2d | nn.Linear, *, first: bool, last: bool
+) -> bool:
     if theirs.bias is not None and ours.bias is None:
         return False
     if isinstance(ours, nn.Linear):
         if isinstance(theirs, nn.Conv2d) and (theirs.kernel_size != (1, 1) or theirs.groups > 1):
             return False
-        outputs = index == final or ours.weight.shape[0] == theirs.weight.shape[0]
+        outputs = last or ours.weight.shape[0] == theirs.weight.shape[0]
         return outputs and ours.weight.shape[1] == theirs.weight.shape[1]
     if not isinstance(theirs, nn.Conv2d):
         return False
@@ -195,7 +199,7 @@ def _fits(ours: Layer, theirs: Layer, index: int, final: int) -> bool:
     grows = theirs.kernel_size[0] % 2 == 1 and theirs.kernel_size[0] <= ours.kernel_size[0]
     square = theirs.kernel_size[0] == theirs.kernel_size[1] and theirs.dilation == (1, 1)
     wide, deep = theirs.weight.shape[:2]
-    greys = index == 0 and ours.in_channels == 1 and deep == 3
+    greys = first and ours.in_channels == 1 and deep == 3
     shape = (wide, 1 if greys else deep)
     return same and grows and square and tuple(ours.weight.shape[:2]) == shape
 

@@ -26,7 +26,7 @@ Choice: TypeAlias = float | str
 Part: TypeAlias = Literal["input", "stem", "stage", "head"]
 
 PER_BLOCK = ("kernel", "expand", "start", "heads", "key_size")
-"""What each block of a stage chooses by itself, as `Stage`, `Block` and `StageDimensions` name it."""
+"""What each block of a stage chooses by itself, as fields of `Stage` and of `Block`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,6 +186,20 @@ def subnet_values(layout: Layout, subnet: Subnet) -> dict[str, Choice]:
         chosen += [(own.se, stage.se), (own.shortcut, stage.shortcut)]
         for name, dimensions in own.of_blocks():
             chosen += [(d, getattr(block, name)) for d, block in zip(dimensions, blocks)]
+    values = _checked(chosen)
+    for own in layout.stages:
+        for _, dimensions in own.of_blocks():
+            for dimension in dimensions:
+                values.setdefault(dimension.name, dimension.choices[0])
+    return values
+
+
+def _checked(chosen: Sequence[tuple[Dimension, Choice]]) -> dict[str, Choice]:
+    """The values by the names of their dimensions.
+
+    Raises:
+        ConfigError: values that these do not allow, all at once.
+    """
     values: dict[str, Choice] = {}
     problems: list[str] = []
     for dimension, value in chosen:
@@ -203,10 +217,6 @@ def subnet_values(layout: Layout, subnet: Subnet) -> dict[str, Choice]:
             )
     if problems:
         raise ConfigError(problems)
-    for own in layout.stages:
-        for _, dimensions in own.of_blocks():
-            for dimension in dimensions:
-                values.setdefault(dimension.name, dimension.choices[0])
     return values
 
 
