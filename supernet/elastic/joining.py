@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from supernet.elastic.form import Elastic
+from supernet.elastic.rounding import rounded_input
 from supernet.elastic.spans import Spans, picked
 
 __all__ = ["SCALE", "ElasticAttention", "ElasticConcat", "ElasticScale", "attend", "joined"]
@@ -55,6 +56,8 @@ class ElasticAttention(Elastic):
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """As `attend`."""
+        if self.rounds:
+            query, key, value = map(rounded_input, (query, key, value))
         return attend(query, key, value, self.form[0])
 
 
