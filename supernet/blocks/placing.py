@@ -46,7 +46,8 @@ def placed(parts: Sequence[Part], operator: Any) -> list[Part]:
     same = operator.padding == "same"
     there = wired(parts, {part.name for part in parts if part.kernel})
     gated = _gated(there)
-    sizes = {INPUT: (operator.height, operator.width, (operator.in_channels,))}
+    channels: tuple[int, ...] = (operator.in_channels,)
+    sizes = {INPUT: (int(operator.height), int(operator.width), channels)}
     found: list[Part] = []
     for index, part in enumerate(there):
         height, width, read = sizes[part.inputs[0]]

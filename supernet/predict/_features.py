@@ -74,7 +74,8 @@ class _Describer:
     def __call__(self, genes: Genes) -> Values:
         """The features of some subnets."""
         index = operator_indices(self._space, genes)
-        costs = [np.log(cost[index] @ self._sums) for cost in (self._macs, self._params)]
+        sums = [cost[index] @ self._sums for cost in (self._macs, self._params)]
+        costs = [np.log(np.maximum(own, 1)) for own in sums]  # a stage that is left out costs 0
         whole, depth = self._whole(genes), self._depth(genes)
         there = self._block < depth[:, self._stage]
         plain = self._plain(genes)[:, self._stage] > 0

@@ -286,18 +286,15 @@ def _block(
             return None
         before = before or width
         kind = _kind(block, expand)
-        if kind.attends:
-            mid = heads * (key_size or width // heads)
-            kernel = kernel if stage.reduction > 1 else 1
-        else:
-            mid = _middle(kind, before, width, expand)
+        asked = heads * (key_size or width // heads) if heads else 0
+        mid = asked or _middle(kind, before, width, expand, stage.group_width)
         size = _size(resolution, strides)
         return Operator(
             op=kind.name,
             in_channels=before,
             mid_channels=mid,
             out_channels=width,
-            kernel=kernel,
+            kernel=1 if kind.attends and stage.reduction == 1 else kernel,
             stride=stride,
             groups=mid // stage.group_width if stage.group_width else 1,
             act="none" if kind.attends else stage.act,
@@ -312,13 +309,15 @@ def _block(
             reduction=stage.reduction,
         )
 
-    def _middle(kind: Kind, before: int, width: int, expand: float) -> int:
-        if not kind.expands:
-            return before if kind.middle else 0
-        read = width if kind.middle == "out" else before
-        return round_channels(round(read * expand), stage.group_width or 8)
-
     return make
+
+
+def _middle(kind: Kind, before: int, width: int, expand: float, group_width: int) -> int:
+    """Middle channels of a block without heads."""
+    if not kind.expands:
+        return before if kind.middle else 0
+    read = width if kind.middle == "out" else before
+    return round_channels(round(read * expand), group_width or 8)
 
 
 def _kind(block: BlockKind, expand: float) -> Kind:
