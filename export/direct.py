@@ -10,13 +10,16 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 import onnx
-from supernet.export.factors import factors_of
+from supernet.export.factors import factors_of, lone_norms
+from torch import nn
 
 from supernet.latency import build_onnx
-from supernet.models import Network
+from supernet.models import Network, Scale
 from supernet.space import Operator
 
 __all__ = ["direct_onnx"]
+
+_EPS = 1e-5
 
 
 def direct_onnx(network: Network, operators: Sequence[Operator]) -> onnx.ModelProto:
@@ -30,7 +33,20 @@ def direct_onnx(network: Network, operators: Sequence[Operator]) -> onnx.ModelPr
 
 
 def _weights(network: Network) -> Iterator[npt.NDArray[np.float32]]:
-    for layer in factors_of(network):
-        yield layer.product
-        if layer.bias is not None:
-            yield layer.bias
+    layers, alone = iter(factors_of(network)), lone_norms(network)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            layer = next(layers)
+            yield layer.product
+            if layer.bias is not None:
+                yield layer.bias
+        elif isinstance(module, Scale):
+            yield module.weight.detach().numpy().reshape(-1, 1, 1)
+        elif module in alone:
+            assert isinstance(module, nn.BatchNorm2d)
+            assert module.running_mean is not None
+            assert module.running_var is not None
+            # the node adds the eps that ONNX usually has
+            variance = module.running_var + (module.eps - _EPS)
+            for values in (module.weight, module.bias, module.running_mean, variance):
+                yield values.detach().numpy()

@@ -7,7 +7,9 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-__all__ = ["Factors", "factors_of"]
+from supernet.models import Chain
+
+__all__ = ["Factors", "factors_of", "lone_norms"]
 
 Values = npt.NDArray[np.float32]
 
@@ -35,19 +37,26 @@ class Factors:
         return self.scale.reshape(-1, *[1] * (self.weight.ndim - 1))
 
 
+def lone_norms(network: nn.Module) -> set[nn.BatchNorm2d]:
+    """Batch norms that follow no convolution, so that none takes them up."""
+    blocks = [module for module in network.modules() if isinstance(module, Chain)]
+    return {norm for block in blocks for norm in block.lone_norms}
+
+
 @torch.inference_mode()
 def factors_of(network: nn.Module) -> list[Factors]:
     """Those of a plain network in eval mode, in the order in which it computes.
 
-    Modules are registered in that order, and a batch norm follows its convolution. The products
-    have the bits that torch's ONNX exporter folds.
+    Modules are registered in that order, and a batch norm follows its convolution, unless it
+    stands alone. The products have the bits that torch's ONNX exporter folds.
     """
+    alone = lone_norms(network)
     found: list[Factors] = []
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             bias = None if module.bias is None else _array(module.bias)
             found.append(Factors(_array(module.weight), bias))
-        elif isinstance(module, nn.BatchNorm2d):
+        elif isinstance(module, nn.BatchNorm2d) and module not in alone:
             assert module.running_mean is not None
             assert module.running_var is not None
             variance = _array(module.running_var) + np.float32(module.eps)

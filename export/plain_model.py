@@ -74,6 +74,63 @@ class Residual(nn.Module):
         return out
 
 
+class Scale(nn.Module):
+    """A factor for each channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` to the same shape."""
+        return x * self.weight.view(-1, 1, 1)
+
+
+class Attention(nn.Module):
+    """Attention of all pixels of a query to those of a key and a value that all heads share."""
+
+    def __init__(self, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """``(N, heads * D, H, W)`` and keys and values of D and V channels to heads * V."""
+        images, _, *sides = query.shape
+        asks = query.reshape(images, self.heads, key.shape[1], -1).transpose(2, 3)
+        keys = key.flatten(2) * key.shape[1] ** -0.5
+        shares = torch.softmax(asks.reshape(images, -1, key.shape[1]) @ keys, 2)
+        found = shares @ value.flatten(2).transpose(1, 2)
+        found = found.reshape(images, self.heads, -1, value.shape[1]).transpose(2, 3)
+        return found.reshape(images, -1, *sides)
+
+
+class Concat(nn.Module):
+    """The channels of several tensors one behind the other."""
+
+    def forward(self, *parts: Tensor) -> Tensor:
+        """``(N, C, H, W)`` of each to the sum of their channels."""
+        return torch.cat(parts, 1)
+
+
+class Parts(nn.Module):
+    """Layers that read what others wrote.
+
+    Each is a kind and its sizes, which tensors it reads, and which it writes; 0 is the input.
+    """
+
+    def __init__(self, *steps: list[Any]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(LAYERS[kind](*sizes) for (kind, *sizes), _, _ in steps)
+        self.places = [(reads, writes) for _, reads, writes in steps]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, in, H, W)`` to ``(N, out, H / stride, W / stride)``."""
+        held = {0: x}
+        for part, (reads, writes) in zip(self.parts, self.places):
+            x = held[writes] = part(*[held[read] for read in reads])
+        return x
+
+
 LAYERS: dict[str, Callable[..., nn.Module]] = {
     "pixels": Pixels,
     "conv": lambda before, after, kernel, stride, groups, bias, padding=None: nn.Conv2d(
@@ -93,6 +150,11 @@ LAYERS: dict[str, Callable[..., nn.Module]] = {
     "swish": nn.SiLU,
     "gate": Gate,
     "residual": Residual,
+    "scale": Scale,
+    "attention": Attention,
+    "concat": Concat,
+    "parts": Parts,
+    "layers": lambda *layers: sequence(list(layers)),
     "maxpool": nn.MaxPool2d,
     "avgpool": lambda kernel, stride, padding, ceil: nn.AvgPool2d(
         kernel, stride, padding, ceil_mode=ceil, count_include_pad=False

@@ -114,14 +114,44 @@ def mixed_space() -> Space:
     )  # fmt: skip
 
 
-@pytest.fixture(params=["tiny", "demo", "mixed", "padded"], scope="session")
+@pytest.fixture(scope="session")
+def attending_space() -> Space:
+    """Attention with heads, keys and kernels to choose, of all pixels or fewer, or left out."""
+    return Space(
+        name="attending",
+        resolutions=(12, 15),
+        stem=Stem(width=(16,)),
+        stages=(
+            Stage(
+                block=("mqa",), width=(16,), depth=(0, 1, 2), heads=(1, 2, 4), key_size=(4, 6),
+                kernel=(3, 5), expand=(6.0,), reduction=2,
+            ),
+            Stage(
+                block=("uib", "uib_scaled"), width=(16, 24), depth=(1, 2), kernel=(0, 3),
+                start=(0, 3), expand=(1.0, 2.0),
+            ),
+            Stage(
+                block=("mqa",), width=(24, 32), depth=(1, 2), heads=(2, 4), key_size=(6, 8),
+                kernel=(1,), expand=(6.0,), shared=True, shortcut=("project",),
+            ),
+        ),
+        head=Head(),
+        num_classes=5,
+    )  # fmt: skip
+
+
+@pytest.fixture(params=["tiny", "demo", "mixed", "padded", "attending"], scope="session")
 def any_space(
-    request: pytest.FixtureRequest, tiny_space: Space, demo_space: Space, mixed_space: Space
+    request: pytest.FixtureRequest,
+    tiny_space: Space,
+    demo_space: Space,
+    mixed_space: Space,
+    attending_space: Space,
 ) -> Space:
-    """Each of the three in turn, and one that pads even and odd sizes as TensorFlow does."""
+    """Each of the four in turn, and one that pads even and odd sizes as TensorFlow does."""
     padded = replace(mixed_space, name="padded", padding="same")
-    spaces = {"tiny": tiny_space, "demo": demo_space, "mixed": mixed_space, "padded": padded}
-    return spaces[request.param]
+    spaces = (tiny_space, demo_space, mixed_space, padded, attending_space)
+    return next(space for space in spaces if space.name == request.param)
 
 
 @pytest.fixture

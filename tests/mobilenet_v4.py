@@ -3,7 +3,7 @@
 from supernet.space import Space, Subnet
 from supernet.space.subnet import Block, StageChoice
 
-__all__ = ["SIZES", "published"]
+__all__ = ["SIZES", "hybrid", "published"]
 
 SIZES = {"small": 224, "medium": 256, "large": 384}
 """Input sizes of the published figures."""
@@ -55,6 +55,52 @@ def published(size: str, space: Space) -> Subnet:
         space_hash=space.hash,
         resolution=SIZES[size],
         stem_width=24 if size == "large" else 32,
+        stem_depth=0,
+        stem_out=0,
+        stages=stages,
+        features=1280,
+    )
+
+
+# arXiv:2404.10518, table 13 (Hybrid-M): kernel before the expansion, in the middle, expand ratio
+_HYBRID: list[_Blocks | None] = [
+    _FIRST,
+    [(3, 5, 4)],
+    [(3, 3, 2)],
+    [(3, 5, 6)],
+    [(0, 0, 2)],
+    [(3, 3, 4), (3, 5, 4)],
+    *(None, [(3, 3, 4)], None, [(3, 0, 4)], None, [(3, 3, 4)], None, [(3, 0, 4)]),
+    [(5, 5, 6)],
+    [(5, 5, 4), (3, 5, 4), (3, 5, 4)],
+    [(0, 0, 2)],
+    [(3, 5, 2)],
+    [(0, 0, 2)],
+    [(0, 0, 4)],
+    *(None, [(3, 0, 4)], None, [(5, 5, 4)], None, [(5, 0, 4)], None, [(5, 0, 4)]),
+]
+_ATTENTION = Block(kernel=3, expand=6, heads=4, key_size=64)
+
+
+def hybrid(space: Space) -> Subnet:
+    """Hybrid-M as a subnet of `mobilenet_v4_hybrid`."""
+    stages = tuple(
+        StageChoice(
+            width=stage.width[0],
+            block=stage.block[0],
+            se=0.0,
+            shortcut="identity",
+            blocks=(_ATTENTION,)
+            if blocks is None
+            else tuple(Block(start=start, kernel=k, expand=e) for start, k, e in blocks),
+        )
+        for stage, blocks in zip(space.stages, _HYBRID, strict=True)
+    )
+    return Subnet(
+        space=space.name,
+        space_hash=space.hash,
+        resolution=256,
+        stem_width=32,
         stem_depth=0,
         stem_out=0,
         stages=stages,

@@ -28,6 +28,7 @@ from supernet.export.contract import (
     Source,
     Written,
 )
+from supernet.export.factors import lone_norms
 from supernet.export.onnx_versions import lowest_of, lowest_runtime, to_oldest_ir
 from torch import nn
 
@@ -157,7 +158,8 @@ def onnx_model(source: Source) -> onnx.ModelProto:
             hint=f"operators of this network cannot be written in {opset}",
         )
     left = sum(node.op_type == "BatchNormalization" for node in model.graph.node)
-    if left:
+    left -= len(lone_norms(plain))
+    if left > 0:
         raise ExportError(f"torch's exporter left {left} batch norms in the graph")
     _strip(model)
     return model

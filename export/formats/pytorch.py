@@ -28,13 +28,16 @@ from torch import nn
 
 from supernet.errors import ExportError, FileFormatError
 from supernet.models import (
+    Attention,
     Chain,
+    Concat,
     ConvBlock,
     ConvNorm,
     Linear,
     Network,
     Pool,
     SamePad,
+    Scale,
     Shortcut,
     SqueezeExcite,
 )
@@ -196,13 +199,11 @@ def _steps(module: nn.Module | None) -> Iterator[Layer]:
 
 
 def _block(block: Chain | ConvBlock) -> Iterator[Layer]:
-    parts: tuple[nn.Module | None, ...]
     if isinstance(block, ConvBlock):
         parts = (block.pad, block.conv, block.norm, block.act, block.se)
+        main = [step for part in parts for step in _steps(part)]
     else:
-        *body, last = (block.get_submodule(name) for name in block.names)
-        parts = (*body, block.se, last)
-    main = [step for part in parts for step in _steps(part)]
+        main = list(_main(block))
     if block.shortcut is None:
         yield from main
     else:
@@ -211,7 +212,20 @@ def _block(block: Chain | ConvBlock) -> Iterator[Layer]:
         yield from _steps(block.act)
 
 
-def _leaf(module: nn.Module) -> Layer:
+def _main(block: Chain) -> Iterator[Layer]:
+    """All of a block but its shortcut: layer by layer where each reads the one before it."""
+    steps: list[Layer] = []
+    for name, reads, writes, gated in block.steps:
+        own = [*_steps(block.get_submodule(name)), *_steps(block.se if gated else None)]
+        steps.append([["layers", *own] if len(own) != 1 else own[0], list(reads), writes])
+    if all(reads == [writes] == [0] for _, reads, writes in steps):
+        for layer, *_ in steps:
+            yield from layer[1:] if layer[0] == "layers" else [layer]
+    else:
+        yield ["parts", *steps]
+
+
+def _leaf(module: nn.Module) -> Layer:  # noqa: PLR0911  # a line for each kind of layer
     match module:
         case nn.Conv2d():
             before, after, groups = module.in_channels, module.out_channels, module.groups
@@ -228,6 +242,12 @@ def _leaf(module: nn.Module) -> Layer:
         case nn.AvgPool2d():
             sizes = module.kernel_size, module.stride, module.padding
             return ["avgpool", *sizes, module.ceil_mode]
+        case Scale():
+            return ["scale", len(module.weight)]
+        case Attention():
+            return ["attention", module.heads]
+        case Concat():
+            return ["concat"]
     kind = _ACTIVATIONS.get(type(module))
     if kind is None:
         raise ExportError(f"PyTorch: no layer stands for {module}")
@@ -237,7 +257,7 @@ def _leaf(module: nn.Module) -> Layer:
 def _copy_weights(network: nn.Module, same: nn.Module) -> None:
     """Weights of the one into the other, module for module: both list them in the same order."""
     (whole,) = (module for module in network.modules() if isinstance(module, Network))
-    kinds = (nn.Conv2d, nn.BatchNorm2d, nn.Linear)
+    kinds = (nn.Conv2d, nn.BatchNorm2d, nn.Linear, Scale, plain_model.Scale)
     theirs, ours = (
         [module for module in root.modules() if isinstance(module, kinds)] for root in (whole, same)
     )

@@ -15,7 +15,8 @@ from supernet.export.int8.ranges import quiet
 __all__ = ["quantised"]
 
 _LOWEST = "lowest_float"
-_KINDS = sorted({*QDQRegistry, *QLinearOpsRegistry} - {"Softmax"})  # probabilities stay fine
+_KINDS = sorted({*QDQRegistry, *QLinearOpsRegistry} - {"Softmax", "BatchNormalization"})
+"""Probabilities stay fine; a batch norm by itself runs in float, and with it its factors."""
 
 
 def quantised(

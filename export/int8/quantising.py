@@ -16,6 +16,7 @@ __all__ = ["float_islands", "quantise"]
 _CALIBRATION = 256  # images; more hardly move the ranges
 _HOLDOUT = 1000  # images that ways to quantise are compared on
 _TRANSPARENT = ("QuantizeLinear", "DequantizeLinear", "Flatten", "Transpose", "Reshape")
+_FLOAT_ONLY = ("BatchNormalization",)
 
 
 def quantise(
@@ -58,7 +59,7 @@ def float_islands(model: onnx.ModelProto) -> dict[str, int]:
     """Operators between integers that still compute in float, by kind.
 
     An operator runs on integers where all that it reads was dequantised (or is constant) and
-    all who read it quantise.
+    all who read it quantise, unless ONNX Runtime has no such operator for integers.
     """
     links, found = Links.of(model.graph), Counter[str]()
     for node in model.graph.node:
@@ -67,7 +68,8 @@ def float_islands(model: onnx.ModelProto) -> dict[str, int]:
         reads = [links.producer.get(name) for name in node.input]
         before = [maker for maker in reads if maker is not None]
         integers = any(maker.op_type == "DequantizeLinear" for maker in before)
-        if not (integers and links.only_read_by(node.output[0], ("QuantizeLinear",))):
+        between = integers and links.only_read_by(node.output[0], ("QuantizeLinear",))
+        if not between or node.op_type in _FLOAT_ONLY:
             found[node.op_type] += 1
     return dict(found)
 

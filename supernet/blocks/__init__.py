@@ -13,39 +13,52 @@ from supernet.blocks.conv import CONV
 from supernet.blocks.fused import FUSED, FUSED_ACT
 from supernet.blocks.kind import Kind
 from supernet.blocks.mbconv import DSCONV, DSCONV_ACT, MBCONV
-from supernet.blocks.part import Part, depthwise, same_pads
-from supernet.blocks.uib import UIB
+from supernet.blocks.mqa import MQA
+from supernet.blocks.part import (
+    INPUT,
+    Part,
+    attention,
+    concat,
+    depthwise,
+    norm,
+    same_pads,
+    scale,
+)
+from supernet.blocks.placing import placed, program, wired
+from supernet.blocks.uib import UIB, UIB_SCALED
 
-__all__ = ["KINDS", "Kind", "Part", "depthwise", "parts_of", "same_pads"]
+__all__ = [
+    "INPUT",
+    "KINDS",
+    "Kind",
+    "Part",
+    "attention",
+    "concat",
+    "depthwise",
+    "norm",
+    "parts_of",
+    "program",
+    "same_pads",
+    "scale",
+    "wired",
+]
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
-    for kind in (CONV, DSCONV, DSCONV_ACT, MBCONV, BOTTLENECK, BASIC, FUSED, FUSED_ACT, UIB)
+    for kind in (
+        *(CONV, DSCONV, DSCONV_ACT, MQA, MBCONV, BOTTLENECK, BASIC, FUSED, FUSED_ACT),
+        *(UIB, UIB_SCALED),
+    )
 }
 """By name, in the order in which spaces list them. Those on which an expand ratio has an effect
 stand last, and among these those with a `start`: a gene has an effect from some kind on."""
 
 
 def parts_of(operator: Any) -> list[Part]:
-    """The convolutions of an operator with the sizes of what they read; none where it is no block.
+    """The parts of an operator with the sizes of what they read; none where it is no block.
 
     Args:
         operator: `supernet.space.Operator` or whatever has its fields.
     """
     kind = KINDS.get(operator.op)
-    if kind is None:
-        return []
-    height, width, same = operator.height, operator.width, operator.padding == "same"
-    found: list[Part] = []
-    there = [part for part in kind.parts(operator) if part.kernel]
-    for left, part in zip(reversed(range(len(there))), there):
-        pads = same and part.kernel > 1 and part.stride > 1
-        placed = part._replace(
-            height=height,
-            width=width,
-            padding="same" if pads else "symmetric",
-            gated=left == 1 or len(there) == 1,
-        )
-        found.append(placed)
-        height, width = placed.out_height, placed.out_width
-    return found
+    return [] if kind is None else placed(kind.parts(operator), operator)

@@ -1,4 +1,4 @@
-"""What a kind of block is: its convolutions, and what may be chosen of it."""
+"""What a kind of block is: its parts, and what may be chosen of it."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ __all__ = ["Kind"]
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of block: convolutions one after the other, and a shortcut around them.
+    """A kind of block: parts that read each other, and a shortcut around them.
 
     Networks, weights that subnets share, the order of channels, costs, the work that takes
-    time, ONNX graphs and reports are made from this description alone. Squeeze-excite stands
-    before the last convolution, or after the only one. A depthwise or grouped convolution hands
-    its channels on under their own numbers; what lies between two others has the middle
-    channels.
+    time, ONNX graphs and reports are made from this description alone. Mostly each part reads
+    the one before it; one that says its `inputs` reads those. The last one is the output.
+    Squeeze-excite stands before the last convolution, or after the only one. A depthwise or
+    grouped convolution hands its channels on under their own numbers, and so do a batch norm
+    and a scale.
     """
 
     name: str
     """As YAML and operators say it."""
     parts: Callable[[Any], Sequence[Part]]
-    """Its convolutions for an operator, in order and without sizes; those that the operator
-    leaves out have the kernel 0. Called for every cost and every network."""
+    """Its parts for an operator, in the order in which they run and without sizes; those that
+    the operator leaves out have the kernel 0. Called for every cost and every network."""
     middle: str = ""
     """What the middle channels are: ``in`` or ``out``, the expand ratio times the channels
-    read or written; ``as_read``, those read; nothing where there are none."""
+    read or written; ``as_read``, those read; ``heads``, those of a query, of which each head has
+    as many as a key; nothing where there are none."""
     starts: bool = False
     """Whether it has a choice of `start`, a kernel before the expansion, and both may be 0."""
     grouped: bool = False
@@ -45,3 +47,17 @@ class Kind:
     def expands(self) -> bool:
         """Whether an expand ratio has an effect."""
         return self.middle in ("in", "out")
+
+    @property
+    def attends(self) -> bool:
+        """Whether it has heads, the size of their keys and a reduction of the pixels of these."""
+        return self.middle == "heads"
+
+    def has(self, choice: str) -> bool:
+        """Whether a choice that each block has by itself has an effect on it.
+
+        Args:
+            choice: ``kernel``, ``expand``, ``start``, ``heads`` or ``key_size``.
+        """
+        own = {"expand": self.expands, "start": self.starts}
+        return own.get(choice, choice == "kernel" or self.attends)

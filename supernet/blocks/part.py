@@ -1,14 +1,21 @@
-"""The convolutions that blocks consist of."""
+"""The parts that blocks consist of: convolutions, and what stands beside and between them."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["Part", "depthwise", "same_pads"]
+__all__ = ["INPUT", "Part", "attention", "concat", "depthwise", "norm", "same_pads", "scale"]
+
+INPUT = "input"
+"""What a part says that reads the input of its block."""
 
 
 class Part(NamedTuple):
-    """A convolution with batch norm and activation; one without a kernel is left out."""
+    """A convolution with batch norm and activation; one without a kernel is left out.
+
+    Or, as `what` says, something else: see `norm`, `scale`, `attention` and `concat`. What only
+    `parts_of` can know (sizes, pads, segments) is filled in there.
+    """
 
     name: str
     """By which networks and their weights know it: that of an attribute of a module."""
@@ -32,6 +39,29 @@ class Part(NamedTuple):
     """As of `supernet.space.Operator`."""
     gated: bool = False
     """Whether squeeze-excite stands behind it, where a block has one."""
+    what: str = "conv"
+    """``conv``, ``norm``, ``scale``, ``attention`` or ``concat``."""
+    inputs: tuple[str, ...] = ()
+    """Names of the parts that it reads, or `INPUT`; the part before it when not given."""
+    normed: bool = True
+    """Whether batch norm follows the convolution."""
+    heads: int = 0
+    """Of an attention: into how many its query and its output are divided."""
+    keys: int = 0
+    """Of an attention: pixels that each pixel attends to."""
+    segments: tuple[int, ...] = ()
+    """What it writes, as widths that stand one behind the other: a narrower form of the
+    block has the first channels of each. One, but of heads and of what was concatenated."""
+    read_segments: tuple[int, ...] = ()
+    """The same of what it reads."""
+
+    @property
+    def mixes(self) -> bool:
+        """Whether it makes each of its outputs from all channels that it reads.
+
+        What does not hands its channels on under their own numbers, but `attention` and `concat`.
+        """
+        return self.what == "conv" and not self.group_width
 
     @property
     def groups(self) -> int:
@@ -56,11 +86,21 @@ class Part(NamedTuple):
     @property
     def weights(self) -> int:
         """Values of the convolution alone."""
-        return self.window * self.writes
+        return self.window * self.writes if self.what == "conv" else 0
+
+    @property
+    def params(self) -> int:
+        """Learned values: weights, factors, and the two of each channel of a batch norm."""
+        if self.what == "scale":
+            return self.writes
+        normed = self.normed if self.what == "conv" else self.what == "norm"
+        return self.weights + 2 * self.writes * normed
 
     @property
     def macs(self) -> int:
-        """Multiply-adds for one image."""
+        """Multiply-adds for one image; of an attention those of its two matrix products."""
+        if self.what == "attention":
+            return self.height * self.width * self.keys * (self.reads + self.writes)
         return self.weights * self.out_height * self.out_width
 
     @property
@@ -77,6 +117,37 @@ class Part(NamedTuple):
 def depthwise(name: str, channels: int, kernel: int, stride: int = 1, act: str = "none") -> Part:
     """A convolution of each channel by itself."""
     return Part(name, channels, channels, kernel, stride, 1, act)
+
+
+def norm(name: str, channels: int) -> Part:
+    """Batch norm by itself."""
+    return Part(name, channels, channels, what="norm")
+
+
+def scale(name: str, channels: int) -> Part:
+    """A learned factor for each channel (arXiv:2103.17239, section 2.1)."""
+    return Part(name, channels, channels, what="scale")
+
+
+def attention(name: str, heads: int, query: Part, key: Part, value: Part) -> Part:
+    """Attention of all pixels to those of a key and a value that its heads share.
+
+    Args:
+        name: as of `Part`.
+        heads: among which the channels of the query are divided.
+        query: a convolution without batch norm, whose pixels attend.
+        key: as many channels as the query has in each head.
+        value: what each head gets a mean of, weighted by softmax.
+    """
+    names = query.name, key.name, value.name
+    writes = heads * value.writes
+    return Part(name, query.writes, writes, what="attention", inputs=names, heads=heads)
+
+
+def concat(name: str, *parts: Part) -> Part:
+    """The channels of several parts one behind the other."""
+    count = sum(part.writes for part in parts)
+    return Part(name, count, count, what="concat", inputs=tuple(part.name for part in parts))
 
 
 def same_pads(size: int, kernel: int, stride: int) -> tuple[int, int]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from supernet.blocks.kind import Kind
-from supernet.blocks.part import Part, depthwise
+from supernet.blocks.part import Part, depthwise, scale
 
-__all__ = ["UIB"]
+__all__ = ["UIB", "UIB_SCALED"]
 
 
 def _parts(o: Any) -> list[Part]:
@@ -25,4 +25,10 @@ def _parts(o: Any) -> list[Part]:
     ]
 
 
+def _scaled(o: Any) -> list[Part]:
+    return [*_parts(o), scale("scale", o.out_channels)]
+
+
 UIB = Kind("uib", _parts, "in", starts=True)
+UIB_SCALED = Kind("uib_scaled", _scaled, "in", starts=True)
+"""With a learned factor for each channel that it writes, as in MobileNetV4-Hybrid."""

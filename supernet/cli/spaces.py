@@ -15,8 +15,8 @@ from supernet.cli.spaces_from import from_network
 if TYPE_CHECKING:
     from supernet.space import Space, SpaceRanges, Stage, Stem
 
-_NUMBERS = ("width", "depth", "start", "kernel", "expand", "stride")
-_KINDS = ("block", "act", "se", "gate", "shortcut", "shared", "group_width")
+_NUMBERS = ("width", "depth", "start", "kernel", "expand", "heads", "key_size", "stride")
+_KINDS = ("block", "act", "se", "gate", "shortcut", "shared", "group_width", "reduction")
 _Cells = dict[str, str]
 """A row of the table by column; ``""`` is what the row is about."""
 
@@ -118,8 +118,10 @@ def _stages(stages: Sequence["Stage"]) -> Iterator[_Cells]:
             "width": _choices(stage.width),
             "depth": _choices(stage.depth),
             "start": _choices(stage.start) if any(stage.start) else "",
-            "kernel": _choices(stage.kernel),
+            "kernel": _choices(stage.kernel) if stage.reduction > 1 or not any(stage.heads) else "",
             "expand": _choices(stage.expand) if set(stage.block) & set(EXPANDING) else "",
+            "heads": _choices(stage.heads) if any(stage.heads) else "",
+            "key_size": _choices(stage.key_size) if any(stage.key_size) else "",
             "stride": str(stage.stride),
             "block": ", ".join(stage.block),
             "act": stage.act,
@@ -128,6 +130,7 @@ def _stages(stages: Sequence["Stage"]) -> Iterator[_Cells]:
             "shortcut": ", ".join(stage.shortcut),
             "shared": "yes" if stage.shared else "",
             "group_width": str(stage.group_width or ""),
+            **({"reduction": str(stage.reduction)} if any(stage.heads) else {}),
         }
 
 

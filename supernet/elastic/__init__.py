@@ -4,14 +4,11 @@
 """
 
 from supernet.elastic.activation import gate_activations, make_activation
-from supernet.elastic.blocks import (
-    ElasticBlock,
-    ElasticChain,
-    ElasticConvBlock,
-    ElasticLinear,
-)
+from supernet.elastic.blocks import ElasticBlock, ElasticConvBlock, ElasticLinear
+from supernet.elastic.chain import ElasticChain
 from supernet.elastic.conv import ElasticConv
 from supernet.elastic.form import Elastic
+from supernet.elastic.joining import SCALE, attend, joined
 from supernet.elastic.kernel import KernelTransform
 from supernet.elastic.norm import ElasticBatchNorm
 from supernet.elastic.ordering import Importance, importance, ranked
@@ -23,6 +20,7 @@ from supernet.elastic.parts import (
 )
 
 __all__ = [
+    "SCALE",
     "Elastic",
     "ElasticBatchNorm",
     "ElasticBlock",
@@ -36,8 +34,10 @@ __all__ = [
     "ElasticSqueezeExcite",
     "Importance",
     "KernelTransform",
+    "attend",
     "gate_activations",
     "importance",
+    "joined",
     "make_activation",
     "ranked",
 ]

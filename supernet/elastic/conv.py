@@ -15,6 +15,7 @@ from supernet.elastic.form import Elastic
 from supernet.elastic.kernel import KernelTransform
 from supernet.elastic.padding import least_pad, padded
 from supernet.elastic.rounding import rounded_input, rounded_weight
+from supernet.elastic.spans import Spans, picked
 
 __all__ = ["ElasticConv"]
 
@@ -60,23 +61,38 @@ class ElasticConv(Elastic):
         self.same = same
         self.activate(in_channels, out_channels, largest)
 
-    def activate(self, in_channels: int, out_channels: int, kernel: int = 1) -> None:
-        """Use the first `in_channels` and `out_channels`, with a kernel of this size."""
+    def activate(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int = 1,
+        *,
+        reads: Spans = None,
+        writes: Spans = None,
+    ) -> None:
+        """Use the first `in_channels` and `out_channels`, with a kernel of this size.
+
+        Or those of `reads` and `writes`, as many.
+        """
         width, smaller = self.group_width, kernel < self.largest
         groups = in_channels // width if width else 1
-        self.form[:] = [width or in_channels, out_channels, groups, kernel // 2, smaller]
+        sizes = [width or in_channels, out_channels, groups, kernel // 2, smaller]
+        self.form[:] = [*sizes, None if width else reads, writes]
         if smaller:
             self.transforms.activate(kernel)
 
     def active_weight(self) -> Tensor:
         """The active weights, shape ``(out, in / groups, K, K)``."""
-        inputs, outputs, *_, smaller = self.form
-        weight = self.weight[:outputs, :inputs]
+        inputs, outputs, _, _, smaller, reads, writes = self.form
+        if reads is writes is None:
+            weight = self.weight[:outputs, :inputs]
+        else:
+            weight = picked(picked(self.weight, outputs, writes), inputs, reads, 1)
         return self.transforms(weight) if smaller else weight
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in, H, W)`` to ``(N, out, H / stride, W / stride)``."""
-        _, outputs, groups, padding, _ = self.form
+        _, _, groups, padding, *_ = self.form
         weight = self.active_weight()
         if self.rounds:
             x, weight = rounded_input(x), rounded_weight(weight)
@@ -85,7 +101,7 @@ class ElasticConv(Elastic):
             x, padding = padded(x, kernel, self.stride), least_pad(kernel, self.stride)
         if self.group_width == 1 and self.bias is None:
             return depthwise_conv(x, weight, self.stride, padding)
-        bias = None if self.bias is None else self.bias[:outputs]
+        bias = None if self.bias is None else self.bias[: len(weight)]
         if self.training and x.shape[-2:] == weight.shape[-2:] == (1, 1) and groups == 1:
             # oneDNN convolves single pixels at half the speed of the product. Evaluation
             # stays to the last bit what the extracted network computes.

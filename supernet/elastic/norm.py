@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from supernet.elastic.form import Elastic
+from supernet.elastic.spans import Spans, picked
 from supernet.elastic.sync import shared_batch_norm
 
 __all__ = ["ElasticBatchNorm"]
@@ -25,7 +26,7 @@ class ElasticBatchNorm(Elastic):
     running_var: Tensor
 
     def __init__(self, channels: int, *, momentum: float, eps: float) -> None:
-        super().__init__(channels)
+        super().__init__(channels, None)
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
         self.register_buffer("running_mean", torch.zeros(channels))
@@ -33,13 +34,15 @@ class ElasticBatchNorm(Elastic):
         self.momentum, self.eps = momentum, eps
         self.shared = False
 
-    def activate(self, channels: int) -> None:
-        """Use the first `channels`."""
-        self.form[0] = channels
+    def activate(self, channels: int, spans: Spans = None) -> None:
+        """Use the first `channels`, or those of `spans`."""
+        self.form[:] = [channels, spans]
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` to the same shape."""
-        c = self.form[0]
+        c, spans = self.form
+        if spans is not None:
+            return self._on_spans(x)
         if self.shared and self.training:
             running = self.running_mean[:c], self.running_var[:c]
             affine = self.weight[:c], self.bias[:c]
@@ -54,6 +57,23 @@ class ElasticBatchNorm(Elastic):
             self.momentum,
             self.eps,
         )
+
+    def _on_spans(self, x: Tensor) -> Tensor:
+        """As `forward`, of channels that are not the first ones."""
+        state = self.active_state()
+        running = state["running_mean"], state["running_var"]
+        affine = state["weight"], state["bias"]
+        if self.shared and self.training:
+            out = shared_batch_norm(x, running, *affine, self.momentum, self.eps)
+        else:
+            out = F.batch_norm(x, *running, *affine, self.training, self.momentum, self.eps)
+        if self.training:  # what was updated are copies
+            start = 0
+            for first, last in self.form[1]:
+                for own, new in zip((self.running_mean, self.running_var), running):
+                    own[first:last] = new[start : start + last - first]
+                start += last - first
+        return out
 
     @torch.no_grad()
     def adopt(self, mean: Tensor, variance: Tensor) -> None:
@@ -87,15 +107,14 @@ class ElasticBatchNorm(Elastic):
 
     def active_state(self) -> dict[str, Tensor]:
         """Weights and statistics of the active form, named as in `torch.nn.BatchNorm2d`."""
-        c = self.form[0]
         return {
-            "weight": self.weight[:c],
-            "bias": self.bias[:c],
-            "running_mean": self.running_mean[:c],
-            "running_var": self.running_var[:c],
+            "weight": picked(self.weight, *self.form),
+            "bias": picked(self.bias, *self.form),
+            "running_mean": picked(self.running_mean, *self.form),
+            "running_var": picked(self.running_var, *self.form),
         }
 
-    def permute(self, order: Tensor) -> None:
+    def permute_output(self, order: Tensor) -> None:
         """Normalise the channels in another order."""
         for values in (self.weight, self.bias, self.running_mean, self.running_var):
             values.copy_(values[order])

@@ -6,13 +6,28 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from supernet.elastic.activation import gate_activations
 from supernet.elastic.conv import ElasticConv
 from supernet.elastic.form import Elastic
 from supernet.elastic.norm import ElasticBatchNorm
 from supernet.elastic.pooling import global_mean
+from supernet.elastic.spans import Spans
 from supernet.space import Operator
 
-__all__ = ["ElasticConvNorm", "ElasticResidual", "ElasticShortcut", "ElasticSqueezeExcite"]
+__all__ = [
+    "ElasticConvNorm",
+    "ElasticResidual",
+    "ElasticShortcut",
+    "ElasticSqueezeExcite",
+    "prefixed",
+    "squeeze_excite",
+    "widest_of",
+]
+
+
+def widest_of(operators: Sequence[Operator], field: str) -> int:
+    """The largest that any of them has."""
+    return max(int(getattr(operator, field)) for operator in operators)
 
 
 def prefixed(**parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -21,32 +36,48 @@ def prefixed(**parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 class ElasticConvNorm(nn.Module):
-    """Convolution, batch norm, activation."""
+    """Convolution, batch norm if there is one, activation."""
 
-    def __init__(self, conv: ElasticConv, norm: ElasticBatchNorm, act: nn.Module) -> None:
+    def __init__(self, conv: ElasticConv, norm: ElasticBatchNorm | None, act: nn.Module) -> None:
         super().__init__()
         self.conv, self.norm, self.act = conv, norm, act
 
-    def activate(self, in_channels: int, out_channels: int, kernel: int = 1) -> None:
+    def activate(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int = 1,
+        *,
+        reads: Spans = None,
+        writes: Spans = None,
+    ) -> None:
         """As `ElasticConv.activate`."""
-        self.conv.activate(in_channels, out_channels, kernel)
-        self.norm.activate(out_channels)
+        self.conv.activate(in_channels, out_channels, kernel, reads=reads, writes=writes)
+        if self.norm is not None:
+            self.norm.activate(out_channels, writes)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in, H, W)`` to ``(N, out, H / stride, W / stride)``."""
-        out: Tensor = self.act(self.norm(self.conv(x)))
+        y = self.conv(x)
+        out: Tensor = self.act(y if self.norm is None else self.norm(y))
         return out
 
     def active_state(self) -> dict[str, Tensor]:
         """State of the active form, named as in `supernet.models.ConvNorm`."""
-        return prefixed(conv=self.conv.active_state(), norm=self.norm.active_state())
+        norm = {} if self.norm is None else self.norm.active_state()
+        return prefixed(conv=self.conv.active_state(), norm=norm)
 
     def reads(self, power: int = 1) -> Tensor:
         """As `ElasticConv.reads`."""
         return self.conv.reads(power)
 
     def varies(self) -> Tensor:
-        """As `ElasticBatchNorm.varies`, behind the activation."""
+        """As `ElasticBatchNorm.varies`, behind the activation.
+
+        Without batch norm, where all channels that are read vary alike.
+        """
+        if self.norm is None:
+            return self.conv.weight.square().sum((1, 2, 3))
         return self.norm.varies(self.act)
 
     def permute_input(self, order: Tensor) -> None:
@@ -56,7 +87,8 @@ class ElasticConvNorm(nn.Module):
     def permute_output(self, order: Tensor) -> None:
         """Write the channels in another order."""
         self.conv.permute_output(order)
-        self.norm.permute(order)
+        if self.norm is not None:
+            self.norm.permute_output(order)
 
 
 class ElasticSqueezeExcite(nn.Module):
@@ -93,6 +125,15 @@ class ElasticSqueezeExcite(nn.Module):
         order = self.expand.reads().argsort(descending=True)
         self.reduce.permute_output(order)
         self.expand.permute_input(order)
+
+
+def squeeze_excite(operators: Sequence[Operator], channels: int) -> ElasticSqueezeExcite | None:
+    """One that holds the weights of all `operators`, if any of them has one."""
+    gated = [operator for operator in operators if operator.se]
+    if not gated:
+        return None
+    acts = gate_activations(gated[0].gate, gated[0].act)
+    return ElasticSqueezeExcite(channels, widest_of(gated, "se"), *acts)
 
 
 class ElasticShortcut(Elastic):
@@ -146,7 +187,7 @@ class ElasticShortcut(Elastic):
         if self.conv is not None:
             self.conv.permute_output(order)
         if self.norm is not None:
-            self.norm.permute(order)
+            self.norm.permute_output(order)
 
 
 class ElasticResidual(Elastic):
@@ -192,6 +233,22 @@ class ElasticResidual(Elastic):
         if identity:
             return x + y
         return self.shortcut(x) + y if changes else y  # type: ignore[misc]  # likewise
+
+    def with_shortcut(self, reads: Tensor, power: int) -> Tensor:
+        """What the first layers read of each channel, and a shortcut's convolution with them."""
+        if self.shortcut is None or self.shortcut.conv is None:
+            return reads
+        return reads + self.shortcut.conv.reads(power)
+
+    def permute_shortcut_input(self, order: Tensor) -> None:
+        """Let the shortcut read the channels in another order."""
+        if self.shortcut is not None and self.shortcut.conv is not None:
+            self.shortcut.conv.permute_input(order)
+
+    def permute_shortcut_output(self, order: Tensor) -> None:
+        """Let the shortcut write the channels in another order."""
+        if self.shortcut is not None:
+            self.shortcut.permute_output(order)
 
     def ends_state(self) -> dict[str, Tensor]:
         """State of the active gate and shortcut."""

@@ -43,7 +43,7 @@ def choice_terms(operator: Operator) -> Iterator[Term]:
     if o.op == "conv":
         yield Term(f"+ {o.height}x{o.width} {family}", 1.0, optional=True)
     family += f" s{o.stride} {o.act}" + " se" * (o.se > 0) + f" {o.shortcut}"
-    family += f" g{o.groups}" * (o.groups > 1)
+    family += f" g{o.groups}" * (o.groups > 1) + f" h{o.heads} r{o.reduction}" * (o.heads > 0)
     pixels = o.out_height * o.out_width / _PIXELS
     kernel, middle = f"{family} {o.kernels}", f"{family} m{o.mid_channels}"
     for name in (family, kernel, middle):

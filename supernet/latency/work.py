@@ -34,9 +34,10 @@ WORK_TERMS: Mapping[str, str] = {
     "gate_far": "the same, times the doublings of their number above 32 Ki",
     "squeeze": "elements pooled and scaled by squeeze-excite, times the doublings as above",
     "squeeze_weights": "weights of squeeze-excite",
-    "add": "elements added by shortcuts",
+    "add": "elements added by shortcuts, or normalised, scaled, turned or copied by themselves",
     "linear_weights": "weights of linear layers",
     "mean": "elements averaged, or compared in a maximum, by pooling",
+    "softmax": "elements through softmax, and through the matrices before and behind it",
 }
 
 _ROWS = 8  # pixels of a tile of a matrix product
@@ -55,8 +56,14 @@ class _Counter:
         self.amounts[name] = self.amounts.get(name, 0.0) + amount
 
     def part(self, part: Part, *, last: bool) -> None:
-        """A convolution and its activation; `last` of several in a block."""
+        """A convolution and its activation, `last` of several in a block; or what joins them."""
         pixels = part.out_height * part.out_width
+        if part.what == "attention":
+            self.attention(part, pixels)
+            return
+        if part.what != "conv":
+            self.add("add", pixels * part.writes / _MEGA)
+            return
         if part.group_width == 1:
             self.depthwise(part)
         else:
@@ -69,14 +76,30 @@ class _Counter:
         self, pixels: int, window: int, channels: int, *, groups: int = 1, last: bool = False
     ) -> None:
         """A matrix product per group: ``(pixels, window) x (window, channels / groups)``."""
-        macs = _up(pixels, _ROWS) * window * groups * _up(channels // groups, _ROWS) / _MEGA
-        self.add("matmul", macs)
-        self.add("matmul_pixels", macs * _doublings(pixels, 51.2))
+        self.product(pixels, window, channels, groups)
         self.add("matmul_weights", window * channels / _MEGA)
         if last:
             self.add("project_weights", window * channels / _MEGA)
+
+    def product(self, rows: int, window: int, columns: int, groups: int = 1) -> None:
+        """The same without weights, all groups together."""
+        macs = _up(rows, _ROWS) * window * groups * _up(columns // groups, _ROWS) / _MEGA
+        self.add("matmul", macs)
+        self.add("matmul_pixels", macs * _doublings(rows, 51.2))
         self.add("matmul_calls", groups)
-        self.result(pixels * channels)
+        self.result(rows * columns)
+
+    def attention(self, part: Part, pixels: int) -> None:
+        """Two matrix products without weights, softmax between, tensors turned around them."""
+        rows = part.heads * pixels
+        for window, columns in (
+            (part.reads // part.heads, part.keys),
+            (part.keys, part.writes // part.heads),
+        ):
+            self.product(rows, window, columns)
+        self.add("softmax", rows * part.keys / _MEGA)
+        turned = pixels * (part.reads + part.writes)
+        self.add("add", (turned + part.keys * part.writes // part.heads) / _MEGA)
 
     def result(self, elements: int) -> None:
         self.add("far_io", max(0, elements - _FAR) / _MEGA)
@@ -130,8 +153,9 @@ def _count(counter: _Counter, o: Operator) -> None:
 def _block(counter: _Counter, o: Operator) -> None:
     """All but its shortcut."""
     parts = parts_of(o)
+    convs = [part for part in parts if part.what == "conv"]
     for part in parts:
-        counter.part(part, last=len(parts) > 1 and part is parts[-1])
+        counter.part(part, last=len(convs) > 1 and part is convs[-1])
         if o.se and part.gated:
             counter.squeeze_excite(part.out_height * part.out_width, part.writes, o.se)
     if KINDS[o.op].ends_in_act:

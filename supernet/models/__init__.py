@@ -1,13 +1,16 @@
 """The supernet, and the plain networks extracted from it."""
 
 from supernet.models.network import (
+    Attention,
     Chain,
+    Concat,
     ConvBlock,
     ConvNorm,
     Linear,
     Network,
     Pool,
     SamePad,
+    Scale,
     Shortcut,
     SqueezeExcite,
 )
@@ -18,13 +21,16 @@ from supernet.models.supernet import Supernet, extract
 from supernet.models.weights import load_weights, save_weights
 
 __all__ = [
+    "Attention",
     "Chain",
+    "Concat",
     "ConvBlock",
     "ConvNorm",
     "Linear",
     "Network",
     "Pool",
     "SamePad",
+    "Scale",
     "Shortcut",
     "SqueezeExcite",
     "Supernet",

@@ -17,7 +17,8 @@ from supernet.errors import ConfigError
 
 __all__ = ["Counts", "Layer", "Pair", "Place", "layer_order", "layer_pairs", "outputs_of"]
 
-Layer: TypeAlias = nn.Conv2d | nn.BatchNorm2d | nn.Linear
+Layer: TypeAlias = nn.Module
+"""A convolution, a batch norm, a linear layer, or what has `_factors`."""
 _LAYERS = (nn.Conv2d, nn.BatchNorm2d, nn.Linear)
 _KINDS = {nn.Conv2d: "convolution", nn.BatchNorm2d: "batch norm", nn.Linear: "linear layer"}
 
@@ -30,8 +31,11 @@ class Place:
     layer: Layer
 
     def __str__(self) -> str:
-        kind = next(text for cls, text in _KINDS.items() if isinstance(self.layer, cls))
-        layer = self.layer
+        layer, factors = self.layer, _factors(self.layer)
+        if factors is not None:
+            return f"{self.name} (scale of {len(factors)} channels)"
+        assert isinstance(layer, _LAYERS)
+        kind = next(text for cls, text in _KINDS.items() if isinstance(layer, cls))
         if isinstance(layer, nn.BatchNorm2d):
             return f"{self.name} ({kind} of {layer.num_features} channels)"
         shape = "x".join(map(str, layer.weight.shape))
@@ -63,6 +67,13 @@ class Pair:
             counts.rescaled += _copy_norm(self.ours, self.theirs)
             counts.tensors += 4
             return
+        factors, others = _factors(self.ours), _factors(self.theirs)
+        if factors is not None and others is not None:
+            factors.copy_(others)
+            counts.tensors += 1
+            return
+        assert isinstance(self.ours, nn.Conv2d | nn.Linear)
+        assert isinstance(self.theirs, nn.Conv2d | nn.Linear)
         weight = _fitted(self.theirs.weight, self.ours.weight)
         counts.grown += weight.shape[2:] > self.theirs.weight.shape[2:]
         self.ours.weight.copy_(weight)
@@ -85,7 +96,7 @@ def layer_order(network: nn.Module, image: Tensor) -> list[Place]:
     foreign = [
         f"{name or type(module).__name__} ({type(module).__name__})"
         for module, name in names.items()
-        if not isinstance(module, _LAYERS) and any(True for _ in module.parameters(recurse=False))
+        if not _is_layer(module) and any(True for _ in module.parameters(recurse=False))
     ]
     if foreign:
         raise ConfigError(
@@ -97,7 +108,7 @@ def layer_order(network: nn.Module, image: Tensor) -> list[Place]:
     hooks = [
         module.register_forward_hook(_recorder(found, name))
         for module, name in names.items()
-        if isinstance(module, _LAYERS)
+        if _is_layer(module)
     ]
     try:
         network(image)
@@ -115,10 +126,23 @@ def layer_order(network: nn.Module, image: Tensor) -> list[Place]:
 
 def _recorder(found: list[Place], name: str) -> Callable[..., None]:
     def record(module: nn.Module, inputs: object, output: object) -> None:  # noqa: ARG001  # called by torch
-        assert isinstance(module, _LAYERS)
         found.append(Place(name, module))
 
     return record
+
+
+def _factors(module: nn.Module) -> Tensor | None:
+    """The weights of a module that has a vector of them alone: a factor for each channel.
+
+    Whether it does scale is seen where both networks are run.
+    """
+    own = [*module.parameters(recurse=False)]
+    plain = not isinstance(module, _LAYERS) and not [*module.children()]
+    return own[0] if plain and len(own) == 1 and own[0].ndim == 1 else None
+
+
+def _is_layer(module: nn.Module) -> bool:
+    return isinstance(module, _LAYERS) or _factors(module) is not None
 
 
 def layer_pairs(ours: list[Place], theirs: list[Place]) -> list[Pair]:
@@ -153,12 +177,21 @@ def _fits(ours: Layer, theirs: Layer, index: int, final: int) -> bool:
     """Whether ours, the layer number `index` of `final` + 1, can compute what theirs does."""
     if isinstance(ours, nn.BatchNorm2d) or isinstance(theirs, nn.BatchNorm2d):
         return _norms_fit(ours, theirs)
+    if not isinstance(ours, nn.Conv2d | nn.Linear) or not isinstance(theirs, nn.Conv2d | nn.Linear):
+        factors, others = _factors(ours), _factors(theirs)
+        return factors is not None and others is not None and factors.shape == others.shape
+    return _weights_fit(ours, theirs, first=index == 0, last=index == final)
+
+
+def _weights_fit(
+    ours: nn.Conv2d | nn.Linear, theirs: nn.Conv2d | nn.Linear, *, first: bool, last: bool
+) -> bool:
     if theirs.bias is not None and ours.bias is None:
         return False
     if isinstance(ours, nn.Linear):
         if isinstance(theirs, nn.Conv2d) and (theirs.kernel_size != (1, 1) or theirs.groups > 1):
             return False
-        outputs = index == final or ours.weight.shape[0] == theirs.weight.shape[0]
+        outputs = last or ours.weight.shape[0] == theirs.weight.shape[0]
         return outputs and ours.weight.shape[1] == theirs.weight.shape[1]
     if not isinstance(theirs, nn.Conv2d):
         return False
@@ -166,7 +199,7 @@ def _fits(ours: Layer, theirs: Layer, index: int, final: int) -> bool:
     grows = theirs.kernel_size[0] % 2 == 1 and theirs.kernel_size[0] <= ours.kernel_size[0]
     square = theirs.kernel_size[0] == theirs.kernel_size[1] and theirs.dilation == (1, 1)
     wide, deep = theirs.weight.shape[:2]
-    greys = index == 0 and ours.in_channels == 1 and deep == 3
+    greys = first and ours.in_channels == 1 and deep == 3
     shape = (wide, 1 if greys else deep)
     return same and grows and square and tuple(ours.weight.shape[:2]) == shape
 
@@ -182,6 +215,7 @@ def _norms_fit(ours: Layer, theirs: Layer) -> bool:
 
 
 def outputs_of(layer: Layer) -> int:
+    assert isinstance(layer, nn.Conv2d | nn.Linear)
     return layer.weight.shape[0]
 
 

@@ -6,20 +6,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from supernet.blocks import KINDS, Part, parts_of
+from supernet.blocks import KINDS, Part, parts_of, program
 from supernet.elastic.activation import gate_activations, make_activation
+from supernet.elastic.joining import SCALE, attend, joined
 from supernet.elastic.padding import least_pad, missing_pads
 from supernet.elastic.pooling import global_mean
 from supernet.space import Operator
 
 __all__ = [
+    "Attention",
     "Chain",
+    "Concat",
     "ConvBlock",
     "ConvNorm",
     "Linear",
     "Network",
     "Pool",
     "SamePad",
+    "Scale",
     "Shortcut",
     "SqueezeExcite",
 ]
@@ -33,7 +37,7 @@ class ConvNorm(nn.Module):
     def __init__(
         self,
         conv: nn.Conv2d,
-        norm: nn.BatchNorm2d,
+        norm: nn.BatchNorm2d | nn.Identity,
         act: nn.Module,
         pad: "SamePad | None" = None,
     ) -> None:
@@ -152,38 +156,85 @@ class ConvBlock(nn.Module):
         return y if self.shortcut is None else self.shortcut(x) + y
 
 
+class Scale(nn.Module):
+    """A learned factor for each channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((channels,), SCALE))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` to the same shape."""
+        return x * self.weight.view(-1, 1, 1)
+
+
+class Attention(nn.Module):
+    """As `supernet.elastic.attend`, with some heads."""
+
+    def __init__(self, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """As `supernet.elastic.attend`."""
+        return attend(query, key, value, self.heads)
+
+
+class Concat(nn.Module):
+    """The channels of several parts one behind the other."""
+
+    def forward(self, *parts: Tensor) -> Tensor:
+        """``(N, C, H, W)`` of each to the sum of their channels."""
+        return joined(*parts)
+
+
 class Chain(nn.Module):
-    """A block of several convolutions, as its kind says (`supernet.blocks`)."""
+    """A block of several parts, as its kind says (`supernet.blocks`)."""
 
     def __init__(self, operator: Operator, norm: _Norm) -> None:
         super().__init__()
         self.se: SqueezeExcite | None = None
         parts = parts_of(operator)
         for part in parts:
-            setattr(self, part.name, _conv_norm(part, norm))
+            setattr(self, part.name, _part(part, norm))
             if part.gated:
                 self.se = _squeeze_excite(operator, part.writes)
-        self.names = tuple(part.name for part in parts)
+        self.steps = program(parts)
         self.shortcut = _shortcut(operator, norm)
         ends = KINDS[operator.op].ends_in_act
         self.act = make_activation(operator.act) if ends else None
 
+    @property
+    def lone_norms(self) -> list[nn.BatchNorm2d]:
+        """Batch norms that follow no convolution, so that none can take them up."""
+        return [part for part in self.children() if isinstance(part, nn.BatchNorm2d)]
+
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in, H, W)`` to ``(N, out, H / stride, W / stride)``."""
-        y = x
-        *body, last = self.names
-        for name in body:
-            y = getattr(self, name)(y)
-        if self.se is not None:
-            y = self.se(y)
-        y = getattr(self, last)(y)
+        y, held = x, {0: x}
+        for name, reads, number, gated in self.steps:
+            y = getattr(self, name)(*[held[read] for read in reads])
+            if gated and self.se is not None:
+                y = self.se(y)
+            held[number] = y
         out: Tensor = y if self.shortcut is None else self.shortcut(x) + y
         return out if self.act is None else self.act(out)
 
 
-def _conv_norm(part: Part, norm: _Norm) -> ConvNorm:
+def _part(part: Part, norm: _Norm) -> nn.Module:
+    """One part of a block."""
+    match part.what:
+        case "norm":
+            return norm(part.writes)
+        case "scale":
+            return Scale(part.writes)
+        case "attention":
+            return Attention(part.heads)
+        case "concat":
+            return Concat()
     conv, pad = _convolution(part)
-    return ConvNorm(conv, norm(part.writes), make_activation(part.act), pad)
+    normed = norm(part.writes) if part.normed else nn.Identity()
+    return ConvNorm(conv, normed, make_activation(part.act), pad)
 
 
 class Pool(nn.Module):

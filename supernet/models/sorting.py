@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrize import ParametrizationList
 
-from supernet.elastic import ElasticBlock, Importance, importance, ranked
+from supernet.elastic import ElasticBlock, ElasticChain, Importance, importance, ranked
 from supernet.errors import ConfigError
 from supernet.models.supernet import Supernet
 from supernet.space import Operator
@@ -107,11 +107,18 @@ def _streams(supernet: Supernet) -> list[_Stream]:
         if not inside:
             before, stream = stream, _Stream()
             streams.append(stream)
-            tied = any(map(_carries, place.operators))
+            # where a stage may be left out, its channels take the place of those before it
+            tied = place.optional or any(map(_carries, place.operators))
             before.tied, stream.tied = before.tied or tied, tied
+        stream.tied |= not all(map(_orders, blocks))
         stream.writers += blocks
         stream.widths |= {operator.out_channels for operator in place.operators}
     return streams[:-1]
+
+
+def _orders(block: ElasticBlock) -> bool:
+    """Whether a block can write its channels in any order."""
+    return not isinstance(block, ElasticChain) or block.orders_output
 
 
 def _carries(operator: Operator) -> bool:

@@ -120,6 +120,7 @@ class _Place:
         self._active: _Active | None = None
         found = dict.fromkeys(slot.operators(space.resolutions[-1]))
         self.operators = [operator for operator in found if operator is not None]
+        self.optional = None in found
         by_kind: dict[str, list[Operator]] = {}
         for operator in self.operators:
             by_kind.setdefault(operator.op, []).append(operator)

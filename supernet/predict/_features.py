@@ -14,6 +14,7 @@ import numpy.typing as npt
 from supernet.predict.contract import Values
 from supernet.space import Genes, Space
 from supernet.space.additive import operator_indices, operators_of
+from supernet.space.dimensions import PER_BLOCK
 from supernet.space.layout import Dimension, layout_of
 from supernet.space.spec import EXPANDING
 
@@ -59,8 +60,11 @@ class _Describer:
         self._of_stage = _Choices([getattr(stage, kind) for stage in own for kind in _OF_STAGE])
         self._kernels = _Choices([kernel for stage in own for kernel in stage.kernel])
         self._expands = _Choices([expand for stage in own for expand in stage.expand])
-        starting = any(len(stage.start) > 1 for stage in space.stages)
-        self._starts = [_Choices([s for stage in own for s in stage.start])] * starting
+        self._others = [
+            _Choices([choice for stage in own for choice in getattr(stage, name)])
+            for name in PER_BLOCK[2:]
+            if any(len(getattr(stage, name)) > 1 for stage in space.stages)
+        ]
         plain = [[float(k not in EXPANDING) for k in s.block] for s in space.stages]
         never = [stage.block.column < 0 for stage in own]
         plain = [[0.0] * len(row) if no else row for row, no in zip(plain, never)]
@@ -70,15 +74,16 @@ class _Describer:
     def __call__(self, genes: Genes) -> Values:
         """The features of some subnets."""
         index = operator_indices(self._space, genes)
-        costs = [np.log(cost[index] @ self._sums) for cost in (self._macs, self._params)]
+        sums = [cost[index] @ self._sums for cost in (self._macs, self._params)]
+        costs = [np.log(np.maximum(own, 1)) for own in sums]  # a stage that is left out costs 0
         whole, depth = self._whole(genes), self._depth(genes)
         there = self._block < depth[:, self._stage]
         plain = self._plain(genes)[:, self._stage] > 0
         kernels = np.where(there, self._kernels(genes), 0)
         expands = np.where(there, np.where(plain, 1.0, self._expands(genes)), 0)
-        starts = [np.where(there, choices(genes), 0) for choices in self._starts]
-        of_blocks = [kernels, expands, *starts]
-        means = [blocks @ self._means / depth for blocks in of_blocks]
+        others = [np.where(there, choices(genes), 0) for choices in self._others]
+        of_blocks = [kernels, expands, *others]
+        means = [blocks @ self._means / np.maximum(depth, 1) for blocks in of_blocks]
         whole[:, 0] = np.log(whole[:, 0])  # the resolution
         found = np.concatenate([*costs, whole, self._of_stage(genes), *means, *of_blocks], axis=1)
         features: Values = found[:, self._order]
@@ -87,7 +92,7 @@ class _Describer:
     def _in_network_order(self) -> list[int]:
         """The columns: of the whole, then stage by stage."""
         stages, blocks = len(self._space.stages), len(self._stage)
-        kinds = range(2 + len(self._starts))  # kernels, expand ratios, starts
+        kinds = range(2 + len(self._others))  # kernels, expand ratios, starts, ...
         firsts = np.cumsum([0, stages + 1, stages + 1, 5, len(_OF_STAGE) * stages])
         macs, params, whole, choices, mean = firsts.tolist()
         block = mean + len(kinds) * stages

@@ -86,7 +86,8 @@ def architecture_figure(
         "channels, and paler behind it the expanded channels, both on a square-root scale. "
         "Over each stage: output size. "
         "Under each box: output channels, "
-        f"kernel k and expansion e, stride s and squeeze-excite SE. Bars: share of {cost}."
+        "kernel k and expansion e (of an attention heads h and key size d), stride s and "
+        f"squeeze-excite SE. Bars: share of {cost}."
     )
     return figure(
         tag("div", *stages, class_="network"),
@@ -179,6 +180,8 @@ def operator_lines(operator: Operator) -> tuple[str, str, str]:
         second += f" e{expand:.1f}".removesuffix(".0")
     elif middle == "out":
         second += f" m{operator.mid_channels}"
+    elif middle == "heads":
+        second += f" h{operator.heads} d{operator.mid_channels // operator.heads}"
     third = f"s{operator.stride}" if operator.stride > 1 else ""
     return f"{operator.out_channels}", second, f"{third} {'SE' if operator.se else ''}".strip()
 

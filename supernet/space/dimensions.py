@@ -10,11 +10,23 @@ import numpy.typing as npt
 
 from supernet.space.operator import Operator
 
-__all__ = ["Choice", "Dimension", "Genes", "Part", "Place", "Slot", "StageDimensions"]
+__all__ = [
+    "PER_BLOCK",
+    "Choice",
+    "Dimension",
+    "Genes",
+    "Part",
+    "Place",
+    "Slot",
+    "StageDimensions",
+]
 
 Genes: TypeAlias = npt.NDArray[np.int8]
 Choice: TypeAlias = float | str
 Part: TypeAlias = Literal["input", "stem", "stage", "head"]
+
+PER_BLOCK = ("kernel", "expand", "start", "heads", "key_size")
+"""What each block of a stage chooses by itself, as fields of `Stage` and of `Block`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +101,17 @@ class StageDimensions:
     """Per block; one and the same where the stage shares it."""
     start: tuple[Dimension, ...]
     """Per block; one and the same where the stage shares it."""
+    heads: tuple[Dimension, ...]
+    """Per block; one and the same where the stage shares it."""
+    key_size: tuple[Dimension, ...]
+    """Per block; one and the same where the stage shares it."""
+
+    def of_blocks(self) -> Iterator[tuple[str, tuple[Dimension, ...]]]:
+        """Each of `PER_BLOCK` with its dimensions."""
+        for name in PER_BLOCK:
+            yield name, getattr(self, name)
 
     @property
     def shared(self) -> bool:
-        """Whether all blocks have one kernel, one start and one expand ratio."""
+        """Whether all blocks have one kernel, one start, one expand ratio, and so on."""
         return len(self.kernel) > 1 and self.kernel[0] is self.kernel[1]

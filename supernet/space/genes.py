@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from supernet.blocks import KINDS
 from supernet.space.layout import Choice, Dimension, Genes, StageDimensions, layout_of
-from supernet.space.spec import EXPANDING, STARTING, Space
+from supernet.space.spec import Space
 from supernet.space.subnet import Block, StageChoice, Subnet, subnet_values
 
 __all__ = [
@@ -58,12 +59,9 @@ def count_subnets(space: Space, allowed: Sequence[Sequence[int]] | None = None) 
 def _count_blocks(
     own: StageDimensions, kind: Choice, left: Callable[[Dimension], Sequence[int]]
 ) -> int:
-    """Choices of depth, kernels, starts and expand ratios in a stage of one kind of block."""
-    expands, starts = kind in EXPANDING, kind in STARTING
-    per_block = [
-        len(left(kernel)) * (len(left(expand)) if expands else 1) * (len(left(s)) if starts else 1)
-        for kernel, expand, s in zip(own.kernel, own.expand, own.start)
-    ]
+    """Choices of depth, and of all that blocks choose, in a stage of one kind of block."""
+    having = [dimensions for name, dimensions in own.of_blocks() if KINDS[str(kind)].has(name)]
+    per_block = [math.prod(len(left(d)) for d in of_one) for of_one in zip(*having)]
     depths = [int(own.depth.choices[i]) for i in left(own.depth)]
     if own.shared:
         return per_block[0] * len(depths)
@@ -144,10 +142,8 @@ def decode(space: Space, genes: Genes) -> list[Subnet]:
                 se=chosen(own.se),
                 shortcut=chosen(own.shortcut),
                 blocks=tuple(
-                    Block(kernel=chosen(kernel), expand=chosen(expand), start=chosen(start))
-                    for _, kernel, expand, start in zip(
-                        range(chosen(own.depth)), own.kernel, own.expand, own.start
-                    )
+                    Block(**{name: chosen(dimensions[b]) for name, dimensions in own.of_blocks()})
+                    for b in range(chosen(own.depth))
                 ),
             )
             for own in layout.stages

@@ -100,14 +100,8 @@ def _subnet(space: Space, layout: Layout, values: _Values) -> Subnet:
             se=values[own.se.name],
             shortcut=values[own.shortcut.name],
             blocks=tuple(
-                Block(
-                    kernel=values[kernel.name],
-                    expand=values[expand.name],
-                    start=values[start.name],
-                )
-                for _, kernel, expand, start in zip(
-                    range(values[own.depth.name]), own.kernel, own.expand, own.start
-                )
+                Block(**{name: values[dims[b].name] for name, dims in own.of_blocks()})
+                for b in range(values[own.depth.name])
             ),
         )
         for own in layout.stages
@@ -239,4 +233,7 @@ def _stage(operator: Operator) -> Stage:
         se_of="mid" if rounded else "in",
         gate=operator.gate,
         shortcut=(operator.shortcut,),
+        heads=(operator.heads,),
+        key_size=(operator.mid_channels // operator.heads if operator.heads else 0,),
+        reduction=operator.reduction,
     )

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from supernet.blocks import KINDS, Kind
 from supernet.space.dimensions import (
+    PER_BLOCK,
     Choice,
     Dimension,
     Genes,
@@ -26,7 +27,7 @@ from supernet.space.dimensions import (
     StageDimensions,
 )
 from supernet.space.operator import Operator, Padding, Shortcut, round_channels
-from supernet.space.spec import EXPANDING, STARTING, BlockKind, Space, Stage, Stem
+from supernet.space.spec import BlockKind, Space, Stage, Stem
 
 __all__ = [
     "Choice",
@@ -111,13 +112,13 @@ def layout_of(space: Space) -> Layout:
     block = [columns.add(place, "block", stage.block) for place, stage in staged]
     se = [columns.add(place, "se", stage.se) for place, stage in staged]
     shortcut = [columns.add(place, "shortcut", stage.shortcut) for place, stage in staged]
-    kernel = [columns.per_block(stage, place, "kernel") for place, stage in staged]
-    expand = [columns.per_block(stage, place, "expand") for place, stage in staged]
-    start = [columns.per_block(stage, place, "start") for place, stage in staged]
+    per_block = [
+        [columns.per_block(stage, place, kind) for place, stage in staged] for kind in PER_BLOCK
+    ]
     features = columns.add(_HEAD, "features", space.head.features or (0,))
     stages = tuple(
         StageDimensions(*dimensions)
-        for dimensions in zip(block, width, depth, se, shortcut, kernel, expand, start)
+        for dimensions in zip(block, width, depth, se, shortcut, *per_block)
     )
     slots = [
         *_stem(space, resolution, stem_width, stem_depth, stem_out),
@@ -148,15 +149,16 @@ def _conditions(
     for stage, own in zip(space.stages, stages):
         for b in range(stage.depth[0], stage.max_depth):
             needed = next(i for i, blocks in enumerate(stage.depth) if blocks > b)
-            for gene in (own.kernel[b], own.expand[b], own.start[b]):
-                if gene.column >= 0 and not stage.shared:
-                    by_depth.append((gene.column, own.depth.column, needed))
+            for _, genes in own.of_blocks():
+                if genes[b].column >= 0 and not stage.shared:
+                    by_depth.append((genes[b].column, own.depth.column, needed))
         if own.block.column >= 0:
-            for genes, having in ((own.expand, EXPANDING), (own.start, STARTING)):
+            for name, genes in own.of_blocks():
                 kinds = enumerate(stage.block)
-                first = next((i for i, kind in kinds if kind in having), len(stage.block))
+                first = next((i for i, kind in kinds if KINDS[kind].has(name)), len(stage.block))
                 for column in {gene.column for gene in genes} - {-1}:
-                    by_kind.append((column, own.block.column, first))
+                    if first:
+                        by_kind.append((column, own.block.column, first))
     tables = [np.array(rows, dtype=np.int64).reshape(-1, 3) for rows in (by_depth, by_kind)]
     return tuple(table for table in tables if len(table))
 
@@ -249,6 +251,8 @@ def _blocks(
                 own.se,
                 own.shortcut,
                 own.start[b],
+                own.heads[b],
+                own.key_size[b],
             )
             # a later block reads what its own stage writes: one width for both
             reads = (*dimensions, before) if b == 0 else dimensions
@@ -274,23 +278,26 @@ def _block(
         se: float,
         shortcut: Shortcut,
         start: int,
+        heads: int,
+        key_size: int,
         before: int = 0,
     ) -> Operator | None:
         if b >= depth:
             return None
         before = before or width
         kind = _kind(block, expand)
-        mid = _middle(kind, before, width, expand)
+        asked = heads * (key_size or width // heads) if heads else 0
+        mid = asked or _middle(kind, before, width, expand, stage.group_width)
         size = _size(resolution, strides)
         return Operator(
             op=kind.name,
             in_channels=before,
             mid_channels=mid,
             out_channels=width,
-            kernel=kernel,
+            kernel=1 if kind.attends and stage.reduction == 1 else kernel,
             stride=stride,
             groups=mid // stage.group_width if stage.group_width else 1,
-            act=stage.act,
+            act="none" if kind.attends else stage.act,
             se=_hidden(stage, se, before, mid or width),
             shortcut=_allowed(shortcut, stride, same=before == width),
             height=size,
@@ -298,15 +305,19 @@ def _block(
             padding=_padding(space, kernel or start, stride),
             start=start if kind.starts else 0,
             gate=stage.gate if se else "hard_sigmoid",
+            heads=heads,
+            reduction=stage.reduction,
         )
 
-    def _middle(kind: Kind, before: int, width: int, expand: float) -> int:
-        if not kind.expands:
-            return before if kind.middle else 0
-        read = width if kind.middle == "out" else before
-        return round_channels(round(read * expand), stage.group_width or 8)
-
     return make
+
+
+def _middle(kind: Kind, before: int, width: int, expand: float, group_width: int) -> int:
+    """Middle channels of a block without heads."""
+    if not kind.expands:
+        return before if kind.middle else 0
+    read = width if kind.middle == "out" else before
+    return round_channels(round(read * expand), group_width or 8)
 
 
 def _kind(block: BlockKind, expand: float) -> Kind:

@@ -2,13 +2,13 @@
 
 An operator knows its shapes and nothing of any space, so one measurement, one
 cost formula and one torch module serve every space that uses the same operator.
-Blocks are made of convolutions as `supernet.blocks` says.
+Blocks are made of parts as `supernet.blocks` says.
 
-MACs are the multiply-adds of convolutions and linear layers; normalisation,
-activation and pooling are not counted (the convention of Once-for-All and timm).
+MACs are the multiply-adds of convolutions, linear layers and the two matrix products of an
+attention; normalisation, scaling, activation, softmax and pooling are not counted (the
+convention of Once-for-All and timm, and of torch's own counter).
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, TypeAlias
@@ -109,6 +109,10 @@ class Operator:
     gate: Gate = "hard_sigmoid"
     """How squeeze-excite gates: ``hard_sigmoid``, behind hidden channels with relu
     (MobileNetV3); ``sigmoid``, behind hidden channels with `act` (EfficientNet, RegNet)."""
+    heads: int = 0
+    """Of an attention, which divide the middle channels among them; 0 where there is none."""
+    reduction: int = 1
+    """Stride of the convolutions that make fewer pixels to attend to; 1 for none."""
 
     def __post_init__(self) -> None:
         problems = [
@@ -155,14 +159,34 @@ class Operator:
             problems.append(f"se: op {op!r} has no squeeze-excite")
         if self.padding == "same" and kind is None:
             problems.append(f"padding: op {op!r} has none")
-        return problems
+        return [*problems, *self._unfit_heads()]
+
+    def _unfit_heads(self) -> list[str]:
+        """Heads that do not fit the kind of operator or its channels."""
+        op, heads = self.op, self.heads
+        if (op in KINDS and KINDS[op].attends) != (heads > 0):
+            return [f"heads: {heads} does not fit op {op!r}"]
+        if heads and self.mid_channels % heads:
+            return [f"heads: {heads} do not divide the {self.mid_channels} middle channels"]
+        if self.reduction < 1 or (self.reduction > 1 and not heads):
+            return [f"reduction: {self.reduction} does not fit op {op!r}"]
+        if heads and self.reduction == 1 and self.kernel != 1:
+            return [f"kernel: {self.kernel} has no effect on op {op!r} with reduction 1; give 1"]
+        return []
 
     def _unfit_parts(self) -> list[str]:
-        """What its convolutions cannot do."""
+        """What its parts cannot do."""
         if self.op not in KINDS:
             return []
         problems, parts = [], parts_of(self)
-        if math.prod(part.stride for part in parts) != self.stride:
+        read = {part.name: part for part in parts}
+        last, stride = parts[-1], 1
+        while True:  # back to the input
+            stride *= last.stride
+            if last.inputs[0] not in read:
+                break
+            last = read[last.inputs[0]]
+        if stride != self.stride:
             kernels = f"kernel {self.kernel}, start {self.start}"
             problems.append(f"stride: {self.stride} needs a convolution to stand in ({kernels})")
         if self.padding == "same" and all(part.padding == "symmetric" for part in parts):
@@ -242,7 +266,7 @@ class Operator:
         shortcut += 2 * after if self.shortcut_normalises else 0
         gated = self.gated_channels
         squeeze_excite = (2 * gated * self.se + self.se + gated) * (self.se > 0)
-        own = sum(part.weights + 2 * part.writes for part in parts_of(self))
+        own = sum(part.params for part in parts_of(self))
         return own + squeeze_excite + shortcut
 
     @property
@@ -264,6 +288,7 @@ class Operator:
         ]
         gate = f"se{self.se}" + "-sigmoid" * (self.gate == "sigmoid")
         parts += [gate * (self.se > 0), _KEYS[self.shortcut], "bias" * self.bias]
+        parts += [f"h{self.heads}" * (self.heads > 0), f"r{self.reduction}" * (self.reduction > 1)]
         return " ".join(part for part in [*parts, f"{self.height}x{self.width}"] if part)
 
     def as_dict(self) -> dict[str, Any]:
@@ -275,7 +300,13 @@ class Operator:
         return plain
 
 
-_LATER = {"padding": "symmetric", "start": 0, "gate": "hard_sigmoid"}
+_LATER = {
+    "padding": "symmetric",
+    "start": 0,
+    "gate": "hard_sigmoid",
+    "heads": 0,
+    "reduction": 1,
+}
 _SIZES = tuple(field.name for field in fields(Operator) if field.type is int)
 
 

@@ -41,6 +41,9 @@ _LATER: tuple[tuple[tuple[str, ...], Any], ...] = (
     (("head", "features_norm"), False),
     (("stages", "start"), (0,)),
     (("stages", "gate"), "hard_sigmoid"),
+    (("stages", "heads"), (0,)),
+    (("stages", "key_size"), (0,)),
+    (("stages", "reduction"), 1),
     (("padding",), "symmetric"),
 )
 """Keys that came after files with hashes did: as they were before, they do not count."""
@@ -143,7 +146,8 @@ class Stage:
     width: tuple[int, ...]
     """Choices of output channels, one for the whole stage."""
     depth: tuple[int, ...]
-    """Choices of the number of blocks; the first ones of the stage are kept."""
+    """Choices of the number of blocks; the first ones of the stage are kept. 0 leaves the stage
+    out, where it has stride 1 and the one width of what is before it."""
     kernel: tuple[int, ...] = (3,)
     """Choices of the size of the (middle) convolution, one per block; 0 for none, where the
     kind has a `start`."""
@@ -176,12 +180,20 @@ class Stage:
     """Choices of how a block adds its input to its output, one for the whole stage:
     ``none``; ``identity`` and ``pool``, wherever shapes allow; ``project``,
     ``project_norm`` and ``conv_norm``, everywhere (see `Operator.shortcut`)."""
+    heads: tuple[int, ...] = (0,)
+    """Choices of the number of heads of an attention (``mqa``), one per block; 0 elsewhere."""
+    key_size: tuple[int, ...] = (0,)
+    """Choices of the channels of its keys and values, and so of each head of its query, one per
+    block; 0 for the width divided by the heads, where neither is to choose."""
+    reduction: int = 1
+    """By how much fewer rows and columns an attention has to attend to: the stride of a depthwise
+    convolution of size `kernel` before keys and values; 1 for none."""
 
     def __post_init__(self) -> None:
         problems = _kind_problems("block", self.block, tuple(KINDS))
         known = not problems
         problems += _choice_problems("width", self.width, 1, 8192)
-        problems += _choice_problems("depth", self.depth, 1, 32)
+        problems += _choice_problems("depth", self.depth, 1, 32, none=True)
         problems += _choice_problems("kernel", self.kernel, 1, 15, odd=True, none=True)
         problems += _choice_problems("start", self.start, 1, 15, odd=True, none=True)
         problems += _choice_problems("expand", self.expand, 0.01, 16)
@@ -189,7 +201,11 @@ class Stage:
         problems += _choice_problems("group_width", [self.group_width], 0, 4096)
         problems += _choice_problems("se", self.se, 0, 1)
         problems += _kind_problems("shortcut", self.shortcut, get_args(Shortcut))
-        problems += [*self._unfit(), *self._unfit_start()] if known else []
+        problems += _choice_problems("heads", self.heads, 1, 256, none=True)
+        problems += _choice_problems("key_size", self.key_size, 1, 1024, none=True)
+        problems += _choice_problems("reduction", [self.reduction], 1, 4)
+        if known:
+            problems += [*self._unfit(), *self._unfit_start(), *self._unfit_heads()]
         if problems:
             raise ConfigError(problems)
 
@@ -199,6 +215,9 @@ class Stage:
         changing = any(KINDS[kind].unexpanded for kind in self.block)
         if 1 in self.expand and len(self.expand) > 1 and changing:
             problems.append(f"expand: 1 cannot be mixed with others, found {list(self.expand)}")
+        if self.depth == (0,) or (0 in self.depth and self.stride > 1):
+            rule = "leaves the stage out, which needs another choice and stride 1"
+            problems.append(f"depth: 0 {rule}, found {list(self.depth)}, stride {self.stride}")
         if len(self.expand) > 1 and not set(self.block) & set(EXPANDING):
             problems.append(f"expand: has no effect on {', '.join(self.block)}; give one value")
         grouped = [name for name, kind in KINDS.items() if kind.grouped]
@@ -223,8 +242,44 @@ class Stage:
             ]
         return []
 
+    def _unfit_heads(self) -> list[str]:
+        """Choices of an attention that it cannot have, or that none is there for."""
+        kinds = [name for name, kind in KINDS.items() if kind.attends]
+        own = [kind for kind in self.block if kind in kinds]
+        if not own:
+            given = {"heads": self.heads != (0,), "key_size": self.key_size != (0,)}
+            given["reduction"] = self.reduction > 1
+            found = [name for name, is_given in given.items() if is_given]
+            only = " or ".join(kinds)
+            return [f"{name}: needs block {only}, found {list(self.block)}" for name in found]
+        if len(self.block) > 1:
+            return [f"block: {own[0]} must be the only kind of a stage, found {list(self.block)}"]
+        if 0 in self.heads:
+            more = "; key_size alone says nothing" * (self.key_size != (0,))
+            return [f"heads: block {own[0]} needs them, such as heads: 4{more}"]
+        problems = []
+        if 0 in self.key_size:
+            problems = [
+                f"heads: {heads} do not divide the width {width}; give a key_size, or other heads"
+                for heads in self.heads
+                for width in self.width
+                if width % heads
+            ]
+            if max(len(self.key_size), len(self.heads), len(self.width)) > 1:
+                problems.append(
+                    "key_size: 0, the width divided by the heads, needs one width and one number "
+                    f"of heads; give sizes, such as key_size: {max(1, self.width[0] // 4)}"
+                )
+        if self.stride > 1:
+            problems.append(f"stride: block {own[0]} has none, found {self.stride}")
+        if self.reduction == 1 and len(self.kernel) > 1:
+            problems.append(
+                f"kernel: has no effect on {own[0]} without reduction, found {list(self.kernel)}"
+            )
+        return problems
+
     def block_choices(self, kind: str, block: int) -> tuple[float, ...]:
-        """Choices of ``kernel``, ``start`` or ``expand`` in a block, counted from 0.
+        """Choices of one of `supernet.space.dimensions.PER_BLOCK` in a block, counted from 0.
 
         The stride stands in one convolution: in the block that has it, that is always there.
         """
@@ -323,6 +378,14 @@ class Space:
             problems.append(f"bn_momentum: must be above 0 and at most 1, found {self.bn_momentum}")
         if not 0 < self.bn_eps < 1:
             problems.append(f"bn_eps: must be between 0 and 1, found {self.bn_eps}")
+        before = self.stem.out or self.stem.width
+        for number, stage in enumerate(self.stages, start=1):
+            if 0 in stage.depth and not (len(before) == 1 and before == stage.width):
+                problems.append(
+                    f"stage {number}: depth 0 needs the one width of what is before it, "
+                    f"{list(before)}, found {list(stage.width)}"
+                )
+            before = stage.width
         if problems:
             raise ConfigError(problems)
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from supernet.blocks import KINDS
 from supernet.errors import ConfigError, FileFormatError
 from supernet.files import read_as, write_document
+from supernet.space.dimensions import PER_BLOCK
 from supernet.space.layout import Choice, Dimension, Layout, Slot, layout_of
 from supernet.space.operator import Operator, Shortcut, total_macs, total_params
-from supernet.space.spec import EXPANDING, STARTING, BlockKind, Space
+from supernet.space.spec import BlockKind, Space
 
 __all__ = [
     "Block",
@@ -37,6 +39,10 @@ class Block:
     expand: float
     start: int = 0
     """Kernel of a depthwise convolution before the expansion; 0 where there is none."""
+    heads: int = 0
+    """Of an attention; 0 where there is none."""
+    key_size: int = 0
+    """Channels of the keys of an attention; 0 for the width divided by the heads, or for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,20 +99,30 @@ class Subnet:
 
 
 def _plain(stage: StageChoice) -> list[Any]:
-    """The choices of a stage for `Subnet.key`; ratios and starts only where blocks have them."""
-    expands, starts = stage.block in EXPANDING, stage.block in STARTING
+    """The choices of a stage for `Subnet.key`; ratios, starts, heads where blocks have them."""
+    kind = KINDS[stage.block]
     blocks = [
-        [b.kernel, float(b.expand) if expands else 0.0, *[b.start] * starts] for b in stage.blocks
+        [
+            *(b.kernel, float(b.expand) if kind.expands else 0.0),
+            *[b.start] * kind.starts,
+            *[b.heads, b.key_size] * kind.attends,
+        ]
+        for b in stage.blocks
     ]
     return [stage.width, stage.block, float(stage.se), stage.shortcut, blocks]
 
 
 def _line(stage: StageChoice) -> str:
     """A stage in a few words: what is usual is left out."""
-    expands, starts = stage.block in EXPANDING, stage.block in STARTING
+    kind = KINDS[stage.block]
     words: list[str] = [] if stage.block == "mbconv" else [stage.block]
     words += [
-        "k" + f"{b.start}-" * starts + f"{b.kernel}" + f"e{b.expand:g}" * expands
+        "k"
+        + f"{b.start}-" * kind.starts
+        + f"{b.kernel}"
+        + f"e{b.expand:g}" * kind.expands
+        + f"h{b.heads}" * kind.attends
+        + f"d{b.key_size}" * (b.key_size > 0)
         for b in stage.blocks
     ]
     words += [f"se{stage.se:g}"] * (stage.se > 0)
@@ -168,9 +184,22 @@ def subnet_values(layout: Layout, subnet: Subnet) -> dict[str, Choice]:
         blocks = stage.blocks
         chosen += [(own.width, stage.width), (own.depth, len(blocks)), (own.block, stage.block)]
         chosen += [(own.se, stage.se), (own.shortcut, stage.shortcut)]
-        chosen += [(kernel, block.kernel) for kernel, block in zip(own.kernel, blocks)]
-        chosen += [(expand, block.expand) for expand, block in zip(own.expand, blocks)]
-        chosen += [(start, block.start) for start, block in zip(own.start, blocks)]
+        for name, dimensions in own.of_blocks():
+            chosen += [(d, getattr(block, name)) for d, block in zip(dimensions, blocks)]
+    values = _checked(chosen)
+    for own in layout.stages:
+        for _, dimensions in own.of_blocks():
+            for dimension in dimensions:
+                values.setdefault(dimension.name, dimension.choices[0])
+    return values
+
+
+def _checked(chosen: Sequence[tuple[Dimension, Choice]]) -> dict[str, Choice]:
+    """The values by the names of their dimensions.
+
+    Raises:
+        ConfigError: values that these do not allow, all at once.
+    """
     values: dict[str, Choice] = {}
     problems: list[str] = []
     for dimension, value in chosen:
@@ -188,9 +217,6 @@ def subnet_values(layout: Layout, subnet: Subnet) -> dict[str, Choice]:
             )
     if problems:
         raise ConfigError(problems)
-    for own in layout.stages:
-        for dimension in (*own.kernel, *own.expand, *own.start):
-            values.setdefault(dimension.name, dimension.choices[0])
     return values
 
 
@@ -237,7 +263,7 @@ class SubnetFile:
                     "shortcut": stage.shortcut,
                     "blocks": [
                         {"kernel": b.kernel, "expand": b.expand}
-                        | ({"start": b.start} if b.start else {})
+                        | {n: getattr(b, n) for n in PER_BLOCK[2:] if getattr(b, n)}
                         for b in stage.blocks
                     ],
                 }

@@ -30,6 +30,8 @@ def lowest_allowed(space: Space, elastic: Elastic) -> npt.NDArray[np.int64]:
         "depth": elastic.depth,
         "start": elastic.kernel,
         "expand": elastic.expand,
+        "heads": elastic.expand,
+        "key_size": elastic.expand,
         "width": elastic.width,
         "out": elastic.width,
         "features": elastic.width,

@@ -36,6 +36,7 @@ SPACES = {
     "timm:mobilenetv4_conv_small": "mobilenet_v4_small",
     "timm:mobilenetv4_conv_medium": "mobilenet_v4_medium",
     "timm:mobilenetv4_conv_large": "mobilenet_v4_large",
+    "timm:mobilenetv4_hybrid_medium": "mobilenet_v4_hybrid",
 }
 """The shipped spaces whose largest subnets are published networks."""
 

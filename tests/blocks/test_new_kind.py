@@ -1,30 +1,35 @@
-"""A kind of block is one file and a name: that of the page about it works everywhere at once."""
+"""A kind of block is one file and a name: those of the page about it work everywhere at once."""
 
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "architecture.md"
 USE = """
 import supernet.blocks
 
-supernet.blocks.KINDS["separable"] = SEPARABLE
+supernet.blocks.KINDS[OWN.name] = OWN
 
 import io
 
 import numpy as np
 import onnx
+import onnxruntime
 import torch
+from supernet.export.direct import direct_onnx
 from torch.utils.flop_counter import FlopCounterMode
 
 from supernet.latency.kit.graph import build_onnx
 from supernet.latency.work import work_terms
 from supernet.models import Supernet, extract, sort_channels
 from supernet.space import *
+from supernet.space.costs import file_bytes, peak_bytes, weight_bytes
 
 stage = Stage(
-    block=("separable",), width=(16, 24), depth=(1, 2), kernel=(3, 5), expand=(0.5, 1.0),
+    block=(OWN.name,), width=(16, 24), depth=(1, 2), kernel=(3, 5), expand=(1.0, 2.0),
     stride=2, shortcut=("project_norm",),
 )
 space = Space(name="own", resolutions=(16,), stem=Stem(width=(8, 16)), stages=(stage,), head=Head())
@@ -47,17 +52,29 @@ for subnet, macs, params in zip(
     assert counter.get_total_flops() == 2 * macs
     assert sum(p.numel() for p in network.parameters()) == params
     found = operators(supernet.space, subnet)
-    onnx.checker.check_model(onnx.load_from_string(build_onnx(found)), full_check=True)
+    for precision in ("fp32", "int8"):
+        model = onnx.load_from_string(build_onnx(found, precision=precision))
+        onnx.checker.check_model(model, full_check=True)
+    direct = direct_onnx(network, found).SerializeToString()
+    session = onnxruntime.InferenceSession(direct, providers=["CPUExecutionProvider"])
+    (logits,) = session.run(None, {"x": image[:1].numpy()})
+    with torch.no_grad():
+        torch.testing.assert_close(
+            torch.from_numpy(logits), network(image[:1]), atol=1e-4, rtol=1e-4
+        )
     assert all(dict(work_terms(operator)) for operator in found)
+    assert all(file_bytes(o) > weight_bytes(o) > 0 and peak_bytes(o) > 0 for o in found if o.params)
 print("the same")
 """
 
 
-def test_the_kind_of_the_page_needs_nothing_else(tmp_path: Path) -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", text.partition("## A kind of block")[2], re.DOTALL)
+@pytest.mark.parametrize("name", ["SEPARABLE", "GHOST"])
+def test_a_kind_of_the_page_needs_nothing_else(tmp_path: Path, name: str) -> None:
+    text = PAGE.read_text(encoding="utf-8").partition("## A kind of block")[2]
+    found = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (code,) = (block for block in found if f"\n{name} = Kind(" in block)
     assert len(code.splitlines()) < 150
-    (tmp_path / "use.py").write_text(code + USE, encoding="utf-8")
+    (tmp_path / "use.py").write_text(f"{code}\nOWN = {name}\n{USE}", encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "use.py"], cwd=tmp_path, capture_output=True, text=True, check=False
     )

@@ -35,6 +35,11 @@ UIB = replace(LARGE, op="uib", start=5, act="relu")
 FUSED = replace(LARGE, op="fused", act="relu")
 TWICE = replace(FUSED, op="fused_act")
 BASIC = replace(BOTTLENECK, op="basic", kernel=3)
+SCALED = replace(UIB, op="uib_scaled")
+MQA = replace(
+    LARGE, op="mqa", se=0, act="none", heads=4, mid_channels=32, kernel=3, reduction=2, height=7,
+    width=6,
+)  # fmt: skip
 NARROW: dict[str, Any] = {"in_channels": 8, "out_channels": 8}
 # operators that one block becomes in turn
 FAMILIES: dict[str, list[Operator]] = {
@@ -98,6 +103,21 @@ FAMILIES: dict[str, list[Operator]] = {
     ],
     "bottleneck with gates": [replace(GROUPED, se=8, gate="sigmoid"), GROUPED],
     "fused, activated twice": [TWICE, replace(TWICE, se=0)],
+    "universal bottleneck with factors": [
+        SCALED,
+        replace(SCALED, start=0, kernel=0, se=0, **NARROW),
+        replace(SCALED, out_channels=8, shortcut="none", mid_channels=32),
+    ],
+    "attention": [
+        MQA,
+        replace(MQA, heads=2, mid_channels=16, kernel=5),
+        replace(MQA, mid_channels=24, **NARROW),
+        replace(MQA, heads=2, mid_channels=12, out_channels=8, shortcut="none"),
+    ],
+    "attention to all pixels": [
+        replace(MQA, reduction=1, kernel=1),
+        replace(MQA, reduction=1, kernel=1, heads=1, mid_channels=8),
+    ],
 }
 
 

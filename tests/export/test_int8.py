@@ -306,6 +306,26 @@ def test_what_is_chosen_loses_little_and_says_how(network: Network):
     assert float_islands(made) == facts["float_operators"] == {}
 
 
+@pytest.mark.parametrize("reduction", [1, 2])
+def test_an_attention_runs_on_integers_but_for_its_norm(reduction: int):
+    attention = Operator(
+        op="mqa", in_channels=16, mid_channels=32, out_channels=16, heads=2, reduction=reduction,
+        kernel=3 if reduction > 1 else 1, shortcut="identity", height=8, width=8,
+    )  # fmt: skip
+    first, _, *last = operators()
+    network = Network([first, attention, *last]).eval()
+    own = Source(network=network, in_channels=3, resolution=SIZE)
+    model = prepared(onnx_model(own))
+    x = images(8)
+    ranges = measured_ranges(model, [one[None].numpy() for one in x], "minmax")
+    made = quantised(model, ranges)
+    assert float_islands(made) == {"BatchNormalization": 1}
+    with torch.no_grad():
+        expected = network(x)
+    found = np.concatenate([run(made, one[None]) for one in x])
+    assert np.abs(found - expected.numpy()).max() < 0.1 * float(expected.abs().max())
+
+
 def broken(network: Network) -> Any:
     """The same function, with one layer whose channels differ by a factor of 10,000: one range
     for all of its outputs cannot serve them."""

@@ -19,7 +19,7 @@ from supernet.export.int8.ranges import measured_ranges
 from torch import nn
 
 from supernet.latency import build_onnx
-from supernet.models import Network, Supernet, extract
+from supernet.models import Network, Scale, Supernet, extract
 from supernet.space import (
     Operator,
     Space,
@@ -119,12 +119,20 @@ EXAMPLES = {
         padding="same",
         **SEPARABLE | {"kernel": 0, "height": 8},
     ),
+    "uib_scaled": Operator(op="uib_scaled", mid_channels=24, act="relu", **SEPARABLE),
+    "mqa": Operator(
+        op="mqa", mid_channels=24, heads=3, reduction=2, shortcut="identity", **SEPARABLE
+    ),
+    "mqa, all pixels": Operator(
+        op="mqa", mid_channels=16, heads=2, **SEPARABLE | {"kernel": 1, "width": 4}
+    ),
     "maxpool": Operator(
         op="maxpool", in_channels=8, out_channels=8, kernel=3, stride=2, height=9, width=9
     ),
     "pool": Operator(op="pool", in_channels=8, out_channels=8, height=5, width=5),
     "linear": Operator(op="linear", in_channels=8, out_channels=5, bias=True),
 }
+_ATTENTION = [*["Reshape"] * 6, *["Transpose"] * 3, "Mul", "MatMul", "Softmax", "MatMul"]
 NODES = {  # as torch.onnx writes them (opset 18): native HardSwish, no batch norm
     "conv": ["Conv", "Relu"],
     "mbconv": ["Conv", "HardSwish"] * 2
@@ -153,6 +161,9 @@ NODES = {  # as torch.onnx writes them (opset 18): native HardSwish, no batch no
     "uib": ["Conv", *["Conv", "Relu"] * 2, "Conv", "Add"],
     "uib, feed-forward": ["Conv", "HardSwish", "Conv"],
     "uib, padded": ["Conv"] * 3,
+    "uib_scaled": ["Conv", "Relu"] * 2 + ["Conv", "Mul"],
+    "mqa": ["BatchNormalization", *["Conv"] * 5, *_ATTENTION, "Conv", "Mul", "Add"],
+    "mqa, all pixels": ["BatchNormalization", *["Conv"] * 3, *_ATTENTION, "Conv", "Mul"],
     "maxpool": ["MaxPool"],
     "pool": ["ReduceMean"],
     "linear": ["Gemm"],
@@ -183,9 +194,10 @@ def with_weights_of(model: onnx.ModelProto, found: Sequence[Operator]) -> Networ
     pairs = iter(
         [values[name] for name in node.input if name in values]
         for node in model.graph.node
-        if node.op_type in ("Conv", "Gemm")
+        if node.op_type in ("Conv", "Gemm", "BatchNormalization")
+        or (node.op_type == "Mul" and len(values.get(node.input[1], torch.zeros(())).shape) == 3)
     )
-    norm: nn.BatchNorm2d
+    pending: torch.Tensor | None = None
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
@@ -195,11 +207,19 @@ def with_weights_of(model: onnx.ModelProto, found: Sequence[Operator]) -> Networ
                     module.bias.copy_(bias[0])
                 elif bias:
                     pending = bias[0]
-            elif isinstance(module, nn.BatchNorm2d):  # follows its convolution
-                norm = module
-                assert norm.running_var is not None
-                norm.bias.copy_(pending)
-                norm.running_var.fill_(1 - norm.eps)
+            elif isinstance(module, Scale):
+                module.weight.copy_(next(pairs)[0].flatten())
+            elif isinstance(module, nn.BatchNorm2d):
+                assert module.running_mean is not None
+                assert module.running_var is not None
+                if pending is None:  # it follows no convolution
+                    own = module.weight, module.bias, module.running_mean, module.running_var
+                    for tensor, value in zip(own, next(pairs), strict=True):
+                        tensor.copy_(value)
+                else:
+                    module.bias.copy_(pending)
+                    module.running_var.fill_(1 - module.eps)
+                pending = None
     assert next(pairs, None) is None
     return network
 
@@ -263,11 +283,11 @@ def test_a_whole_network_computes_what_torch_does(
     "case",
     [
         *["tiny smallest", "tiny largest", "demo largest", "mixed smallest", "mixed largest"],
-        "padded largest",
+        *["padded largest", "attending largest"],
     ],
 )
 def test_a_whole_network_has_the_nodes_of_its_export(
-    tmp_path: Path, tiny_space: Space, mixed_space: Space, case: str
+    tmp_path: Path, tiny_space: Space, mixed_space: Space, attending_space: Space, case: str
 ) -> None:
     """Only so is a sum of timed operators comparable to what is shipped."""
     name, end = case.split()
@@ -276,6 +296,7 @@ def test_a_whole_network_has_the_nodes_of_its_export(
         "mixed": mixed_space,
         "demo": load_space("demo"),
         "padded": replace(mixed_space, padding="same"),
+        "attending": attending_space,
     }[name]
     subnet = decode(space, {"smallest": smallest, "largest": largest}[end](space))[0]
     to_onnx(
@@ -311,10 +332,14 @@ def optimised(model: bytes, folder: Path) -> Counter[str]:
 
 
 @pytest.mark.parametrize(
-    "case", ["tiny smallest", "tiny largest", "demo largest", "mixed largest", "padded largest"]
+    "case",
+    [
+        *["tiny smallest", "tiny largest", "demo largest", "mixed largest", "padded largest"],
+        "attending largest",
+    ],
 )
 def test_an_int8_network_runs_the_operators_of_an_exported_one(
-    tmp_path: Path, tiny_space: Space, mixed_space: Space, case: str
+    tmp_path: Path, tiny_space: Space, mixed_space: Space, attending_space: Space, case: str
 ) -> None:
     """So is what is measured what is shipped."""
     name, end = case.split()
@@ -323,6 +348,7 @@ def test_an_int8_network_runs_the_operators_of_an_exported_one(
         "mixed": mixed_space,
         "demo": load_space("demo"),
         "padded": replace(mixed_space, padding="same"),
+        "attending": attending_space,
     }[name]
     subnet = decode(space, {"smallest": smallest, "largest": largest}[end](space))[0]
     found = operators(space, subnet)

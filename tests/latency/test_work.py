@@ -21,6 +21,8 @@ HAVE: dict[str, Callable[[Kind], bool]] = {
     "middle": lambda kind: kind.expands,
     "start": lambda kind: kind.starts,
     "squeeze": lambda kind: kind.gated,
+    "heads": lambda kind: kind.attends,
+    "keys": lambda kind: kind.attends,
 }
 """The kinds of block that have what can grow; all of them where nothing is said."""
 
@@ -39,13 +41,18 @@ def some_operator(draw: st.DrawFn, what: str = "") -> Operator:
         fields["mid_channels"] = channels * (draw(st.integers(1, 6)) if kind.expands else 1)
     if kind.starts:
         fields["start"] = draw(st.sampled_from([0, 3, 5]))
+    if kind.attends:
+        stride, fields["heads"] = 1, draw(st.sampled_from([1, 2, 4]))
+        fields["mid_channels"] = fields["heads"] * draw(st.sampled_from([8, 16]))
+        fields["reduction"] = draw(st.sampled_from([1, 2]))
     if kind.gated:
         fields["se"] = draw(st.sampled_from([0, 8, 32]))
     if stride == 1 and after == channels:
         fields["shortcut"] = draw(st.sampled_from(["none", "identity"]))
+    kernel = draw(st.sampled_from([1, 3, 5, 7])) if fields.get("reduction") != 1 else 1
     return Operator(
         op=kind.name, in_channels=channels, out_channels=after, stride=stride,
-        kernel=draw(st.sampled_from([1, 3, 5, 7])), act=draw(st.sampled_from(ACTS)),
+        kernel=kernel, act=draw(st.sampled_from(ACTS)),
         height=size, width=size, **fields,
     )  # fmt: skip
 
@@ -66,13 +73,18 @@ def grown(operator: Operator, what: str) -> Operator:  # noqa: PLR0911  # one fo
         return replace(o, kernel=o.kernel + 2)
     if what == "start":
         return replace(o, start=o.start + 2 if o.start else 3)
+    if what == "heads":
+        return replace(o, heads=2 * o.heads, mid_channels=2 * o.mid_channels)
+    if what == "keys":
+        return replace(o, mid_channels=o.mid_channels + o.heads)
     if what == "pixels":
         return replace(o, height=o.height + 1, width=o.width + 1)
     return replace(o, se=o.se + 8)
 
 
 @pytest.mark.parametrize(
-    "what", ["channels", "middle", "outputs", "kernel", "start", "squeeze", "pixels"]
+    "what",
+    ["channels", "middle", "outputs", "kernel", "start", "squeeze", "heads", "keys", "pixels"],
 )
 @given(data=st.data())
 def test_more_to_do_is_never_less_of_any_work(what: str, data: st.DataObject) -> None:
@@ -87,7 +99,7 @@ def test_more_to_do_is_never_less_of_any_work(what: str, data: st.DataObject) ->
 
 @given(operator=some_operator())
 def test_a_stride_is_never_more_work(operator: Operator) -> None:
-    assume(operator.shortcut == "none")
+    assume(operator.shortcut == "none" and not operator.heads)
     one, two = (dict(work_terms(replace(operator, stride=stride))) for stride in (1, 2))
     assert all(amount <= one[name] + 1e-12 for name, amount in two.items())
 

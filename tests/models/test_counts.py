@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from supernet.models import Network
+from supernet.models import Attention, Network, Scale
 from supernet.models._unfilled import Unfilled
 from supernet.space import (
     Operator,
@@ -44,9 +44,11 @@ def network_of(found: list[Operator]) -> nn.Module:
     return network.to_empty(device="cpu")
 
 
-@pytest.fixture(params=["tiny", "mixed", *list_spaces()])
-def space(request: pytest.FixtureRequest, tiny_space: Space, mixed_space: Space) -> Space:
-    own = {"tiny": tiny_space, "mixed": mixed_space}
+@pytest.fixture(params=["tiny", "mixed", "attending", *list_spaces()])
+def space(
+    request: pytest.FixtureRequest, tiny_space: Space, mixed_space: Space, attending_space: Space
+) -> Space:
+    own = {"tiny": tiny_space, "mixed": mixed_space, "attending": attending_space}
     return own[request.param] if request.param in own else load_space(request.param)
 
 
@@ -70,12 +72,23 @@ def test_costs_equal_those_of_thop(space: Space) -> None:
     def nothing(module: nn.Module, inputs: object, outputs: object) -> None:
         """Count no operation."""
 
+    def products(module: Attention, inputs: tuple[torch.Tensor, ...], _: object) -> None:
+        """Count both matrix products of an attention, which thop knows only as modules."""
+        query, key, value = inputs
+        pairs = query[0, 0].numel() * key[0, 0].numel()
+        module.total_ops += module.heads * pairs * (key.shape[1] + value.shape[1])
+
     smallest_size = replace(space, resolutions=space.resolutions[:1])
     for found in networks(smallest_size, 1):
         macs, params = thop.profile(
             network_of(found),
             inputs=(image(found),),
-            custom_ops={nn.BatchNorm2d: nothing, nn.AvgPool2d: nothing},
+            custom_ops={
+                nn.BatchNorm2d: nothing,
+                nn.AvgPool2d: nothing,
+                Scale: nothing,
+                Attention: products,
+            },
             verbose=False,
         )
         assert macs == total_macs(found)

@@ -146,6 +146,7 @@ def test_the_largest_and_the_published_subnet_compute_what_torchvisions_network_
         ("mobilenetv4_conv_small", "mobilenet_v4_small"),
         ("mobilenetv4_conv_medium", "mobilenet_v4_medium"),
         pytest.param("mobilenetv4_conv_large", "mobilenet_v4_large", marks=pytest.mark.slow),
+        ("mobilenetv4_hybrid_medium", "mobilenet_v4_hybrid"),
         ("tf_efficientnet_lite0", "efficientnet_lite0"),
         ("tf_efficientnet_lite1", "efficientnet_lite1"),
         ("tf_efficientnet_lite2", "efficientnet_lite2"),

@@ -83,7 +83,8 @@ def worth(block: ElasticChain, by: Importance) -> torch.Tensor:
     weights = block.part("project").conv.weight
     if by == "weights":
         return weights.abs().sum((0, 2, 3))
-    *_, before, _ = block.forms
+    names = list(block.forms)
+    before = names[names.index("project") - 1]
     return block.part(before).varies() * weights.square().sum((0, 2, 3))
 
 

@@ -99,13 +99,19 @@ def test_gradients_reach_the_active_slices_only(
         if weight.grad is None:  # what this form of the block has not
             assert any(f".{part}." in name for part in ("se", "shortcut", "start", "middle"))
             continue
-        inside = torch.zeros_like(weight, dtype=torch.bool)
-        inputs, outputs, _, padding, smaller = conv.form
+        inputs, outputs, _, padding, smaller, reads, writes = conv.form
         # a learned transform reads the centre of the next size, a crop its own
         learned = any_space.kernel_transform == "learned"
-        reads = 2 * padding + 1 + 2 * (smaller and learned and padding < 2)
-        margin = (conv.largest - reads) // 2
-        inside[:outputs, :inputs, margin : margin + reads, margin : margin + reads] = True
+        taps = 2 * padding + 1 + 2 * (smaller and learned and padding < 2)
+        margin = (conv.largest - taps) // 2
+        rows, columns = (
+            torch.cat([torch.arange(*span) for span in spans or ((0, count),)])
+            for spans, count in ((writes, outputs), (reads, inputs))
+        )
+        whole = torch.zeros(weight.shape[:2], dtype=torch.bool)
+        whole[rows[:, None], columns] = True
+        inside = torch.zeros_like(weight, dtype=torch.bool)
+        inside[:, :, margin : margin + taps, margin : margin + taps] = whole[:, :, None, None]
         assert (weight.grad[~inside] == 0).all()
         assert weight.grad[inside].abs().sum() > 0
 

@@ -27,6 +27,7 @@ from supernet.space import (
     smallest,
     unique,
 )
+from supernet.space.dimensions import PER_BLOCK
 from supernet.space.layout import layout_of
 
 
@@ -54,11 +55,8 @@ def active_genes(space: Space, genes: Genes) -> list[int]:
             kind = KINDS[chosen.block]
             for b in range(1 if stage.shared else stage.max_depth):
                 there = b < len(chosen.blocks)
-                for what, has in (
-                    ("kernel", True),
-                    ("expand", kind.expands),
-                    ("start", kind.starts),
-                ):
+                for what in PER_BLOCK:
+                    has = kind.has(what)
                     without += len(stage.block_choices(what, b)) > 1 and not (there and has)
         counts.append(genes.shape[1] - without)
     return counts

@@ -132,6 +132,14 @@ def test_different_operators_have_different_signatures(any_space: Space) -> None
             "stride: 2 needs a convolution to stand in (kernel 0, start 0)",
         ),
         ({"groups": 2}, "groups: 2 does not fit op 'mbconv'"),
+        ({"heads": 2}, "heads: 2 does not fit op 'mbconv'"),
+        ({"reduction": 2}, "reduction: 2 does not fit op 'mbconv'"),
+        ({"op": "mqa", "se": 0}, "heads: 0 does not fit op 'mqa'"),
+        ({"op": "mqa", "se": 0, "heads": 5}, "heads: 5 do not divide the 48 middle channels"),
+        (
+            {"op": "mqa", "se": 0, "heads": 4, "stride": 1},
+            "kernel: 5 has no effect on op 'mqa' with reduction 1; give 1",
+        ),
         ({"se": 0, "gate": "sigmoid"}, "gate: sigmoid needs se"),
         (
             {"shortcut": "conv_norm", "stride": 1, "out_channels": 16},

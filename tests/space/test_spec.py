@@ -19,7 +19,12 @@ ALL = ", ".join(KINDS)
         ({"width": (16, 8)}, "width: choices must ascend without repeats, found [16, 8]"),
         ({"width": (8, 8)}, "width: choices must ascend without repeats, found [8, 8]"),
         ({"width": (0, 8)}, "width: choices must be from 1 to 8192, found [0]"),
-        ({"depth": (0, 2)}, "depth: choices must be from 1 to 32, found [0]"),
+        ({"depth": (0, 33)}, "depth: choices must be from 1 to 32, found [33]"),
+        (
+            {"depth": (0,)},
+            "depth: 0 leaves the stage out, which needs another choice and stride 1, found [0], "
+            "stride 1",
+        ),
         ({"kernel": (3, 4)}, "kernel: choices must be odd and from 1 to 15, found [4]"),
         ({"expand": (0.0,)}, "expand: choices must be from 0.01 to 16, found [0.0]"),
         ({"expand": (float("nan"),)}, "expand: choices must be from 0.01 to 16, found [nan]"),
@@ -42,8 +47,38 @@ ALL = ", ".join(KINDS)
             {"block": ("conv", "dsconv"), "expand": (2.0, 3.0)},
             "expand: has no effect on conv, dsconv; give one value",
         ),
-        ({"start": (0, 3)}, "start: needs block uib, found ['mbconv']"),
-        ({"kernel": (0, 3)}, "kernel: 0 needs block uib alone, found ['mbconv']"),
+        ({"start": (0, 3)}, "start: needs block uib or uib_scaled, found ['mbconv']"),
+        ({"kernel": (0, 3)}, "kernel: 0 needs block uib or uib_scaled alone, found ['mbconv']"),
+        ({"heads": (4,)}, "heads: needs block mqa, found ['mbconv']"),
+        ({"key_size": (16,)}, "key_size: needs block mqa, found ['mbconv']"),
+        ({"block": ("mqa",)}, "heads: block mqa needs them, such as heads: 4"),
+        (
+            {"block": ("mqa",), "key_size": (16,)},
+            "heads: block mqa needs them, such as heads: 4; key_size alone says nothing",
+        ),
+        (
+            {"block": ("mqa",), "heads": (3,)},
+            "heads: 3 do not divide the width 8; give a key_size, or other heads",
+        ),
+        (
+            {"block": ("mqa",), "heads": (2, 4)},
+            "key_size: 0, the width divided by the heads, needs one width and one number of heads; "
+            "give sizes, such as key_size: 2",
+        ),
+        (
+            {"block": ("mqa", "mbconv"), "heads": (2,)},
+            "block: mqa must be the only kind of a stage, found ['mqa', 'mbconv']",
+        ),
+        ({"block": ("mqa",), "heads": (2,), "stride": 2}, "stride: block mqa has none, found 2"),
+        (
+            {"block": ("mqa",), "heads": (2,), "kernel": (3, 5)},
+            "kernel: has no effect on mqa without reduction, found [3, 5]",
+        ),
+        (
+            {"depth": (0, 1), "stride": 2},
+            "depth: 0 leaves the stage out, which needs another choice and stride 1, found [0, 1], "
+            "stride 2",
+        ),
         (
             {"block": ("uib",), "kernel": (0,), "stride": 2},
             "kernel 0 with start 0 makes no block of stride 2: no convolution is left for it; "
@@ -70,6 +105,10 @@ def test_an_impossible_stage_is_refused(changes: dict[str, Any], text: str) -> N
         ({"name": ""}, "name: must be letters, digits, '_', '-' or '.', found ''"),
         ({"stages": ()}, "stages: need 1 to 128 blocks in all"),
         ({"stages": (Stage(width=(8,), depth=(32,)),) * 5}, "stages: need 1 to 128 blocks in all"),
+        (
+            {"stages": (Stage(width=(8,), depth=(0, 1)),)},
+            "stage 1: depth 0 needs the one width of what is before it, [8, 16], found [8]",
+        ),
         ({"bn_momentum": 0.0}, "bn_momentum: must be above 0 and at most 1, found 0.0"),
         ({"bn_eps": 1.0}, "bn_eps: must be between 0 and 1, found 1.0"),
     ],

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from supernet.blocks import KINDS, parts_of
+from supernet.blocks import INPUT, KINDS, Part, parts_of
 from supernet.latency.kit.proto import Graph, Node, serialise
 from supernet.latency.kit.quantise import quantised
 
@@ -106,8 +106,8 @@ class _Builder:
         if o.op == "pool":
             return self.mean(x, keep=after == "conv")
         if o.op == "linear":
-            if before == "conv":  # a pixel; 0 keeps the images of a batch
-                x = self.node("Reshape", [x, self.constant(np.array([0, -1], np.int64))])
+            if before == "conv":  # a pixel
+                x = self.shaped(x, -1)
             weights = [self.weight(o.out_channels, o.in_channels)]
             weights += [self.weight(o.out_channels)] if o.bias else []
             return self.act(self.node("Gemm", [x, *weights], transB=1), o.act)
@@ -118,13 +118,54 @@ class _Builder:
 
     def body(self, x: str, o: Any) -> str:
         """Everything of a block but its shortcut."""
-        y = x
+        y, known = x, {INPUT: x}
         for part in parts_of(o):
-            sizes = part.reads, part.writes, part.kernel, part.stride
-            y = self.act(self.conv(y, *sizes, groups=part.groups, pads=part.pads), part.act)
+            y = self.part(part, [known[name] for name in part.inputs])
             if o.se and part.gated:
                 y = self.squeeze_excite(y, part.writes, o)
+            known[part.name] = y
         return y
+
+    def part(self, part: Part, read: Sequence[str]) -> str:
+        """One part of a block."""
+        if part.what == "concat":
+            return self.node("Concat", read, axis=1)
+        if part.what == "attention":
+            return self.attention(part, *read)
+        if part.what == "norm":
+            return self.norm(*read, part.writes)
+        if part.what == "scale":
+            return self.node("Mul", [*read, self.weight(part.writes, 1, 1)])
+        sizes = part.reads, part.writes, part.kernel, part.stride
+        more = {"groups": part.groups, "bias": part.normed, "pads": part.pads}
+        return self.act(self.conv(*read, *sizes, **more), part.act)
+
+    def norm(self, x: str, channels: int) -> str:
+        """A batch norm that no convolution takes up: factor, summand, mean, variance."""
+        weights = [self.weight(channels) for _ in range(4)]
+        if self._given is None:
+            self.weights[weights[-1]] = np.square(self.weights[weights[-1]]) + np.float32(0.5)
+        return self.node("BatchNormalization", [x, *weights])
+
+    def attention(self, part: Part, query: str, key: str, value: str) -> str:
+        """As `supernet.elastic.attend`, in as many nodes as the exporter makes of it."""
+        heads, pixels = part.heads, part.height * part.width
+        size, gets = part.reads // heads, part.writes // heads
+        y = self.turned(self.shaped(query, heads, size, pixels), 0, 1, 3, 2)
+        keys = self.shaped(key, size, part.keys)
+        keys = self.node("Mul", [keys, self.constant(np.array(size**-0.5, np.float32))])
+        y = self.node("MatMul", [self.shaped(y, heads * pixels, size), keys])
+        y = self.node("Softmax", [y], axis=2)
+        y = self.node("MatMul", [y, self.turned(self.shaped(value, gets, part.keys), 0, 2, 1)])
+        y = self.turned(self.shaped(y, heads, pixels, gets), 0, 1, 3, 2)
+        return self.shaped(y, part.writes, part.height, part.width)
+
+    def shaped(self, x: str, *sizes: int) -> str:
+        """In another shape; 0 keeps the images of a batch."""
+        return self.node("Reshape", [x, self.constant(np.array([0, *sizes], np.int64))])
+
+    def turned(self, x: str, *axes: int) -> str:
+        return self.node("Transpose", [x], perm=list(axes))
 
     def pool(self, op: str, x: str, kernel: int, stride: int, *, odd: bool = False) -> str:
         pads = [kernel // 2] * 4 if kernel % 2 else [0] * 4

@@ -20,9 +20,10 @@ __all__ = ["quantised"]
 
 _INTEGER = {"Conv", "Gemm", "Add", "Mul", "Sigmoid", "AveragePool", "MaxPool"}
 _INTEGER |= {"HardSwish", "HardSigmoid", "ReduceMean", "Reshape"}
+_INTEGER |= {"MatMul", "Softmax", "Transpose", "Concat"}
 _GATES = {"HardSwish", "HardSigmoid"}
 _IN_RANGE = {"Relu", "Clip"}  # become the lower and upper end of a range
-_SAME_SCALE = {"AveragePool", "MaxPool", "Reshape"}
+_SAME_SCALE = {"AveragePool", "MaxPool", "Reshape", "Transpose"}
 _WITH_WEIGHTS = {"Conv", "Gemm"}
 _GATE = {
     "gate_three": np.array(255, np.uint8),
@@ -116,7 +117,7 @@ class _Quantiser:
             elif node.op in _INTEGER:
                 touched |= {name.get(x, x) for x in node.inputs} | {node.output}
             if node.op in _SAME_SCALE:
-                self._scale[node.output] = first
+                self._scale[node.output] = self._scale.get(first, first)
         return touched, positive
 
     def _input(self, name: str, node: Node, touched: set[str], positive: set[str]) -> str:
@@ -145,6 +146,14 @@ class _Quantiser:
 
     def _weight(self, name: str, node: Node, positive: set[str]) -> str:
         values = self._graph.weights[name]
+        if node.op == "Mul":  # factors
+            step = np.float32(np.abs(values).max() / 127)
+            self._weights[name] = (np.rint(values / step) + 128).astype(np.uint8)
+            self._weights[name + "_scale"] = np.array(step, np.float32)
+            self._weights[name + "_zero"] = np.array(128, np.uint8)
+            inputs = (name, name + "_scale", name + "_zero")
+            self._nodes.append(Node("DequantizeLinear", inputs, name + "_d", {}))
+            return name + "_d"
         if node.op not in _WITH_WEIGHTS:
             self._weights[name] = values
             return name

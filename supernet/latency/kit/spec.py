@@ -29,6 +29,8 @@ class Spec(NamedTuple):
     padding: str = "symmetric"
     start: int = 0
     gate: str = "hard_sigmoid"
+    heads: int = 0
+    reduction: int = 1
 
     @classmethod
     def of(cls, operator: Any) -> Spec:

@@ -1,0 +1,103 @@
+"""The parts of a block put together: who reads whom, at which sizes, from where in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+from supernet.blocks.part import INPUT, Part
+
+__all__ = ["Step", "placed", "program", "wired"]
+
+
+class Step(NamedTuple):
+    """One part, run: a block holds a few tensors at a time, by numbers, of which 0 is its input."""
+
+    name: str
+    """Of the part."""
+    reads: tuple[int, ...]
+    writes: int
+    gated: bool
+    """Whether squeeze-excite follows, where the block has one."""
+
+
+def wired(parts: Sequence[Part], there: Collection[str]) -> list[Part]:
+    """The parts that are there with the names of what they read, past those that are not.
+
+    Args:
+        parts: of a kind, in order.
+        there: names of those that are there.
+    """
+    found: list[Part] = []
+    known = {INPUT: INPUT}
+    before = INPUT
+    for part in parts:
+        names = tuple([known[name] for name in part.inputs]) if part.inputs else (before,)
+        if part.name in there:
+            found.append(part._replace(inputs=names))
+            known[part.name] = before = part.name
+        else:
+            known[part.name] = names[0]
+    return found
+
+
+def placed(parts: Sequence[Part], operator: Any) -> list[Part]:
+    """The parts of an operator that it does not leave out, with the sizes of what they read."""
+    same = operator.padding == "same"
+    there = wired(parts, {part.name for part in parts if part.kernel})
+    gated = _gated(there)
+    channels: tuple[int, ...] = (operator.in_channels,)
+    sizes = {INPUT: (int(operator.height), int(operator.width), channels)}
+    found: list[Part] = []
+    for index, part in enumerate(there):
+        height, width, read = sizes[part.inputs[0]]
+        if part.what == "concat":
+            read = tuple([width for name in part.inputs for width in sizes[name][2]])
+        keys, segments = 0, read
+        if part.what == "attention":
+            rows, columns, _ = sizes[part.inputs[1]]
+            keys, segments = rows * columns, (part.writes // part.heads,) * part.heads
+            query = next(n for n, own in enumerate(found) if own.name == part.inputs[0])
+            read = (part.reads // part.heads,) * part.heads
+            found[query] = found[query]._replace(segments=read)
+        elif part.mixes:
+            segments = (part.writes,)
+        pads = same and part.kernel > 1 and part.stride > 1
+        part = part._replace(  # noqa: PLW2901  # the same, with all that is known now
+            height=height,
+            width=width,
+            padding="same" if pads else "symmetric",
+            gated=index == gated,
+            keys=keys,
+            segments=segments,
+            read_segments=read,
+        )
+        sizes[part.name] = part.out_height, part.out_width, segments
+        found.append(part)
+    return found
+
+
+def _gated(parts: Sequence[Part]) -> int:
+    """Behind which of them squeeze-excite stands: before the last convolution, or the only one."""
+    convs = [n for n, part in enumerate(parts) if part.what == "conv"]
+    return max(convs[-1] - 1, 0) if convs else -1
+
+
+def program(parts: Sequence[Part]) -> tuple[Step, ...]:
+    """In which order the parts of an operator run, and where each finds what it reads.
+
+    Args:
+        parts: as of `supernet.blocks.parts_of`.
+    """
+    last = {name: n for n, part in enumerate(parts) for name in part.inputs}
+    held, free = {INPUT: 0}, []
+    steps = []
+    for n, part in enumerate(parts):
+        reads = tuple([held[name] for name in part.inputs])
+        free += [held.pop(name) for name in dict.fromkeys(part.inputs) if last[name] == n]
+        number = min(free, default=len(held))
+        if free:
+            free.remove(number)
+        held[part.name] = number
+        steps.append(Step(part.name, reads, number, part.gated))
+    return tuple(steps)

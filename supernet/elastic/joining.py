@@ -1,0 +1,93 @@
+"""What stands between the convolutions of a block and has no weights, or a vector of them.
+
+``N`` images, ``H`` heads, ``D`` channels of a key, ``V`` of a value, ``P`` pixels, ``M`` pixels
+that are attended to.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from supernet.elastic.form import Elastic
+from supernet.elastic.rounding import rounded_input
+from supernet.elastic.spans import Spans, picked
+
+__all__ = ["SCALE", "ElasticAttention", "ElasticConcat", "ElasticScale", "attend", "joined"]
+
+SCALE = 0.1
+"""With which a learned factor starts: that of CaiT for networks of few blocks (arXiv:2103.17239,
+section 2.1). Published networks take 1e-5; behind a block without a shortcut nothing would be
+left then that the next batch norm could tell from its eps."""
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
+    """Of all pixels to those of a key and a value that all heads share, in two products.
+
+    Args:
+        query: shape ``(N, H * D, rows, columns)``, the channels of a head next to each other.
+        key: shape ``(N, D, rows, columns)``, maybe of fewer pixels.
+        value: shape ``(N, V, rows, columns)``, of as many as the key.
+        heads: H.
+
+    Returns:
+        Shape ``(N, H * V, rows, columns)``, rows and columns of the query.
+    """
+    images, channels, rows, columns = query.shape
+    size = channels // heads
+    asks = query.reshape(images, heads, size, rows * columns).transpose(2, 3)  # (N, H, P, D)
+    asks = asks.reshape(images, heads * rows * columns, size)  # (N, H * P, D)
+    keys = key.flatten(2) * size**-0.5  # (N, D, M): fewer than there are queries
+    shares = torch.softmax(asks @ keys, 2)  # (N, H * P, M)
+    found = shares @ value.flatten(2).transpose(1, 2)  # (N, H * P, V)
+    found = found.reshape(images, heads, rows * columns, value.shape[1]).transpose(2, 3)
+    return found.reshape(images, heads * value.shape[1], rows, columns)
+
+
+def joined(*parts: Tensor) -> Tensor:
+    """Their channels one behind the other."""
+    return torch.cat(parts, 1)
+
+
+class ElasticAttention(Elastic):
+    """`attend` with as many heads as are active."""
+
+    def activate(self, heads: int) -> None:
+        """Have this many heads."""
+        self.form[:] = [heads]
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """As `attend`."""
+        if self.rounds:
+            query, key, value = map(rounded_input, (query, key, value))
+        return attend(query, key, value, self.form[0])
+
+
+class ElasticConcat(Elastic):
+    """`joined`, whatever is active."""
+
+    def forward(self, *parts: Tensor) -> Tensor:
+        """As `joined`."""
+        return joined(*parts)
+
+
+class ElasticScale(Elastic):
+    """A learned factor for each channel, of which some are used."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, None)
+        self.weight = nn.Parameter(torch.full((channels,), SCALE))
+
+    def activate(self, channels: int, spans: Spans = None) -> None:
+        """Use the first `channels`, or those of `spans`."""
+        self.form[:] = [channels, spans]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` to the same shape."""
+        return x * self.active_state()["weight"].view(-1, 1, 1)
+
+    def active_state(self) -> dict[str, Tensor]:
+        """The active factors, named as in `supernet.models.Scale`."""
+        return {"weight": picked(self.weight, *self.form)}
+
+    def permute_output(self, order: Tensor) -> None:
+        """Scale the channels in another order."""
+        self.weight.copy_(self.weight[order])
