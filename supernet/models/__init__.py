@@ -1,5 +1,6 @@
 """The supernet, and the plain networks extracted from it."""
 
+from supernet.models.backbone import Backbone, FeatureInfo, backbone_of
 from supernet.models.network import (
     Chain,
     ConvBlock,
@@ -18,9 +19,11 @@ from supernet.models.supernet import Supernet, extract
 from supernet.models.weights import load_weights, save_weights
 
 __all__ = [
+    "Backbone",
     "Chain",
     "ConvBlock",
     "ConvNorm",
+    "FeatureInfo",
     "Linear",
     "Network",
     "Pool",
@@ -29,6 +32,7 @@ __all__ = [
     "SqueezeExcite",
     "Supernet",
     "Taken",
+    "backbone_of",
     "extract",
     "load_pretrained",
     "load_shared",

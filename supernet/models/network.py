@@ -22,6 +22,7 @@ __all__ = [
     "SamePad",
     "Shortcut",
     "SqueezeExcite",
+    "layers_of",
 ]
 
 _Norm = Callable[[int], nn.BatchNorm2d]
@@ -241,15 +242,7 @@ class Network(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-
-        def norm(channels: int) -> nn.BatchNorm2d:
-            return nn.BatchNorm2d(channels, eps=eps, momentum=momentum)
-
-        kinds = ["", *(operator.op for operator in operators), ""]
-        self.layers = nn.ModuleList(
-            _layer(operator, norm, before=before, after=after)
-            for operator, before, after in zip(operators, kinds, kinds[2:])
-        )
+        self.layers = layers_of(operators, momentum=momentum, eps=eps)
         self.dropout = dropout
 
     def forward(self, x: Tensor) -> Tensor:
@@ -261,6 +254,27 @@ class Network(nn.Module):
             x = F.dropout(x, self.dropout)
         logits: Tensor = classifier(x)
         return logits
+
+
+def layers_of(
+    operators: Sequence[Operator], *, momentum: float = 0.1, eps: float = 1e-5
+) -> nn.ModuleList:
+    """The layers of operators that follow each other.
+
+    Args:
+        operators: in network order.
+        momentum: of batch norm.
+        eps: likewise.
+    """
+
+    def norm(channels: int) -> nn.BatchNorm2d:
+        return nn.BatchNorm2d(channels, eps=eps, momentum=momentum)
+
+    kinds = ["", *(operator.op for operator in operators), ""]
+    return nn.ModuleList(
+        _layer(operator, norm, before=before, after=after)
+        for operator, before, after in zip(operators, kinds, kinds[2:])
+    )
 
 
 def _layer(operator: Operator, norm: _Norm, *, before: str, after: str) -> nn.Module:

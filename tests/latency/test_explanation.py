@@ -8,7 +8,6 @@ import pytest
 
 from supernet.errors import ConfigError
 from supernet.latency import LatencyTable, OperatorModel, Row, explain, load_target
-from supernet.latency.explanation import places_of
 from supernet.latency.table import ORIGINS
 from supernet.space import Space, decode, load_space, operators, sample
 from supernet.space.subnet import slot_operators
