@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any
 
 from torch import Tensor, nn
 
-from supernet.models.network import Network, Shortcut, layers_of
+from supernet.models.network import Network, SamePad, Shortcut, layers_of
 from supernet.space import (
     FeatureMap,
     Operator,
@@ -99,7 +99,8 @@ def backbone_of(
     """The backbone of a plain network, with its weights and statistics.
 
     Without a size it takes images of any; its layers are those of `network` itself. With one
-    they are made anew, and the backbone can be traced at that size.
+    they are made anew, for images of that size and of others that its last stride divides, if
+    it divides the size: so what is exported can be of varying size.
 
     Args:
         network: extracted, or opened as it was published.
@@ -121,6 +122,9 @@ def backbone_of(
     layers = layers_of(resized(operators[: chosen[-1].index + 1], *size), **_norms_of(network))
     for layer, weights in zip(layers, network.layers):
         layer.load_state_dict(weights.state_dict())
+        for part in layer.modules():
+            if isinstance(part, SamePad):
+                part.fixed = True
     return Backbone(list(layers), info).train(network.training)
 
 

@@ -61,12 +61,15 @@ class SamePad(nn.Module):
         self._sizes = part.kernel, part.stride
         self.sides = missing_pads((part.height, part.width), *self._sizes)
         """Zeros left, right, above and below at the convolution's own size."""
+        self.fixed = False
+        """Whether these are meant at any size, so that the zeros are no part of a trace."""
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` to a little more of both."""
         # a trace is of one size, and records numbers that were asked of a tensor
         traced: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]  # untyped in torch
-        return F.pad(x, self.sides if traced else missing_pads(x.shape[2:], *self._sizes))
+        own = traced or self.fixed
+        return F.pad(x, self.sides if own else missing_pads(x.shape[2:], *self._sizes))
 
 
 def _convolution(part: Part) -> tuple[nn.Conv2d, SamePad | None]:

@@ -13,6 +13,7 @@ from supernet.space.domain import Domain
 from supernet.space.elimination import CostTable, minimum
 from supernet.space.features import (
     FeatureMap,
+    body_operators,
     body_slots,
     chosen_maps,
     feature_maps,
@@ -67,6 +68,7 @@ __all__ = [
     "Subnet",
     "SubnetFile",
     "at_width",
+    "body_operators",
     "body_slots",
     "canonical",
     "check_operators",

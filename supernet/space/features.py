@@ -16,6 +16,7 @@ from supernet.space.subnet import Subnet, operators
 
 __all__ = [
     "FeatureMap",
+    "body_operators",
     "body_slots",
     "chosen_maps",
     "feature_maps",
@@ -77,6 +78,18 @@ def chosen_maps(known: Sequence[FeatureMap], strides: Sequence[int]) -> tuple[Fe
     return tuple(one for one in known if one.stride in strides)
 
 
+def body_operators(
+    subnet: Subnet, operators: Sequence[Operator], strides: Sequence[int]
+) -> Sequence[Operator]:
+    """The operators, from the first on, that the maps at some strides need.
+
+    Raises:
+        ConfigError: as `chosen_maps`.
+    """
+    last = chosen_maps(feature_maps(subnet, operators), strides)[-1]
+    return operators[: last.index + 1]
+
+
 def body_slots(space: Space, strides: Sequence[int]) -> int:
     """How many slots of a space, from the first on, the maps at some strides need.
 
@@ -84,8 +97,7 @@ def body_slots(space: Space, strides: Sequence[int]) -> int:
         ConfigError: as `chosen_maps`.
     """
     subnet = largest_subnet(space)  # has an operator in every slot
-    known = feature_maps(subnet, operators(space, subnet))
-    return chosen_maps(known, strides)[-1].index + 1
+    return len(body_operators(subnet, operators(space, subnet), strides))
 
 
 def resized(operators: Sequence[Operator], height: int, width: int) -> list[Operator]:

@@ -150,6 +150,11 @@ class _Images:
 
 def _file(path: Path, model: OpenedModel, images: _Images) -> Evaluated:
     request = images.request
+    if model.preprocessing.get("output") == "features":
+        raise ConfigError(
+            f"{path}: a backbone gives maps of features, which have no accuracy",
+            hint="evaluate the subnet.json that it was made from",
+        )
     resolution = _resolution(path, model, request)
     dataset = images.dataset(resolution, model.preprocessing)
     channels = model.input.image[0]
