@@ -42,11 +42,11 @@ class Classifier:
         self.facts = {key: json.loads(value) for key, value in meta.items()}
         self.input = self.session.get_inputs()[0]
         self.classes = self.facts.get("classes", [])  # a backbone has none
-        self.size = self.facts.get("size", self.input.shape[2:])
 
     def prepare(self, image: Image.Image) -> Any:
         """A picture (`PIL.Image`) as the network reads it, shape (1, C, H, W)."""
-        channels, (height, width) = self.input.shape[1], self.size
+        channels, *sides = self.input.shape[1:]
+        height, width = self.facts.get("size", sides)
         fit, frame = self.facts["fit"], self.facts["frame"]
         picture = fitted(upright(image, self.facts["levels"], grey=channels == 1), fit)
         across, down = picture.size

@@ -17,9 +17,9 @@ from supernet.errors import ConfigError
 from supernet.files import read_as, write_document
 from supernet.latency.correction import Correction
 from supernet.latency.estimate import SizeEstimator
+from supernet.latency.held_out import HeldOut
 from supernet.latency.interval import Counts, Prediction, Values, with_interval
 from supernet.latency.model import OperatorModel
-from supernet.metrics import kendall_tau, mean_absolute_percentage_error
 from supernet.space import (
     CostTable,
     Domain,
@@ -34,7 +34,6 @@ from supernet.space import (
 )
 
 __all__ = [
-    "HeldOut",
     "LatencyPredictor",
     "LatencyTable",
     "Origin",
@@ -66,54 +65,6 @@ class Row:
                 raise ConfigError(f"{name}: must be from 0 to 1e7, found {getattr(self, name)}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldOut:
-    """Whole networks that had no part in the table, predicted and measured."""
-
-    predicted_ms: tuple[float, ...] = ()
-    measured_ms: tuple[float, ...] = ()
-    space: str = ""
-    """Name of the space that they are of."""
-    space_hash: str = ""
-    """Its content hash."""
-
-    def __post_init__(self) -> None:
-        predicted, measured = len(self.predicted_ms), len(self.measured_ms)
-        if predicted != measured:
-            raise ConfigError(f"predicted_ms and measured_ms: {predicted} and {measured} values")
-        if not all(0 < value < 1e7 for value in (*self.predicted_ms, *self.measured_ms)):
-            raise ConfigError("predicted_ms and measured_ms: must be above 0 and below 1e7")
-
-    @property
-    def networks(self) -> int:
-        """How many."""
-        return len(self.measured_ms)
-
-    @property
-    def mape(self) -> float:
-        """Mean absolute error in percent."""
-        return mean_absolute_percentage_error(*self._arrays)
-
-    @property
-    def kendall(self) -> float:
-        """Rank correlation."""
-        return kendall_tau(*self._arrays)
-
-    def within(self, relative: float) -> float:
-        """Share of the networks whose relative error is at most `relative`."""
-        predicted, measured = self._arrays
-        return float((np.abs(predicted / measured - 1) <= relative).mean())
-
-    def error_quantile(self, share: float) -> float:
-        """Relative error that `share` of the networks stay below."""
-        predicted, measured = self._arrays
-        return float(np.quantile(np.abs(predicted / measured - 1), share))
-
-    @property
-    def _arrays(self) -> tuple[Values, Values]:
-        return np.array(self.predicted_ms), np.array(self.measured_ms)
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LatencyTable:
     """Operator times of one target, with their correction and their error."""
@@ -129,7 +80,7 @@ class LatencyTable:
     """How it was measured."""
     rows: Mapping[Operator, Row]
     correction: Correction = field(default_factory=Correction)
-    held_out: HeldOut = HeldOut()
+    held_out: HeldOut = field(default_factory=HeldOut)
     model: OperatorModel = field(default_factory=OperatorModel)
     """Prices the operators that were not measured at any size."""
     corrections: Mapping[str, Correction] = field(default_factory=dict)
