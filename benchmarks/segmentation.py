@@ -162,7 +162,7 @@ def train_head(body: Body, channels: Sequence[int], options: Any, data: Any) -> 
             maps = body(images)
         loss = F.cross_entropy(head(maps, images.shape[2:]), classes)
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
         optimiser.step()
         plan.step()
     return head.eval()
@@ -231,13 +231,10 @@ def row_of(
 
 def compare(options: Any) -> dict[str, Any]:
     """All backbones in turn."""
-    data = {
-        split: tuple(
-            read(options.data / split, names, options.size, options.photographs)
-            for names in (FOREGROUND, BACKGROUND)
-        )
-        for split in ("train", "val")
-    }
+    data = {}
+    for split in ("train", "val"):
+        folder, size, most = options.data / split, options.size, options.photographs
+        data[split] = read(folder, FOREGROUND, size, most), read(folder, BACKGROUND, size, most)
     space = load_space(NAME)
     whole, network = largest_subnet(space), open_network(NAME)
     assert isinstance(network, Network)
@@ -276,6 +273,7 @@ def of_run(options: Any, data: Any) -> dict[str, Any]:
             row |= {"onnx_ms": round(ms, 3), "subnet": str(subnet)}
             if name == "found":
                 row["onnx_miou"] = mean_iou(onnx, head, options, data)
+                row["predicted_ms"] = file.predicted.get("features_latency_ms")
         found[name] = row
         print(name, row, flush=True)
     return found

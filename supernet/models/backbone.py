@@ -76,7 +76,8 @@ class Backbone(nn.Module):
         outputs = [feature_info.known[index] for index in feature_info.out_indices]
         self.names = tuple(one.name for one in outputs)
         """Of the outputs: ``stride8``."""
-        self._ends = frozenset(one.index for one in outputs)
+        self.ends = frozenset(one.index for one in outputs)
+        """Which layers write outputs."""
         self.layers = nn.ModuleList(layers[: outputs[-1].index + 1])
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -84,7 +85,7 @@ class Backbone(nn.Module):
         found = []
         for index, layer in enumerate(self.layers):
             x = layer(x)
-            if index in self._ends:
+            if index in self.ends:
                 found.append(x)
         return found
 
