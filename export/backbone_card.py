@@ -94,7 +94,8 @@ def _latency(card: BackboneCard) -> str:
         return ""
     found = card.price
     low, high = found["low_ms"], found["high_ms"]
-    interval = f" (nine in ten networks: {low:.3f} to {high:.3f} ms)" if low is not None else ""
+    known = low is not None
+    interval = f" (nine in ten whole networks: {low:.3f} to {high:.3f} ms)" if known else ""
     rows, columns = card.preprocessing["size"]
     text = (
         f"## Latency\n\nPredicted for `{found['target']}`, {found['precision']}, at {rows} x "
@@ -102,8 +103,8 @@ def _latency(card: BackboneCard) -> str:
         f"remain: {found['measured']} measured at this size, {found['interpolated']} at other "
         f"sizes, {found['fitted']} priced by the table's model."
     )
-    if found["interpolated"] or found["fitted"]:
-        text += " The interval is that of whole networks at measured sizes."
+    if not known:
+        text += " How wrong that may be is not known."
     if found["measured_ms"] is not None:
         text += (
             f" Measured beside networks of known latency: {found['measured_ms']:.3f} ms "

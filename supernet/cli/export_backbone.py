@@ -77,6 +77,10 @@ def _print(found: "BackboneOutcome") -> None:
         click.echo(f"note: {note}")
     if found.price is not None:
         click.echo(_price_text(found.price))
+    elif found.unpriced:
+        click.echo(
+            f"no prediction: the table of {found.unpriced} does not know these operators at {size}"
+        )
     click.echo(f"\ncard: {found.card}")
 
 

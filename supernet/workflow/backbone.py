@@ -93,6 +93,7 @@ def export_backbone(
         size=job.size,
         macs=total_macs(job.operators),
         price=price,
+        unpriced=table.target if table is not None and price is None else "",
         failed=failed,
         finetuned=better is not None,
     )

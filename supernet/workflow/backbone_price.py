@@ -25,7 +25,8 @@ class BackbonePrice:
     precision: str
     predicted_ms: float
     low_ms: float | None
-    """Nine in ten networks stay above this; None where the error is not known."""
+    """Nine in ten whole networks stay above this; None where the error is not known, or some
+    operators were not measured at this size."""
     high_ms: float | None
     measured: int
     """Operators whose time the table measured at this size."""
@@ -73,7 +74,8 @@ def price_of(
     if any(table.origin(operator) is None for operator in operators):
         return None
     found = explain(table, file.subnet, operators)
-    known = math.isfinite(found.low_ms)
+    # how wrong estimates at other sizes are was not found with the table
+    known = math.isfinite(found.low_ms) and found.count("measured") == len(operators)
     return BackbonePrice(
         target=table.target,
         precision=table.precision,

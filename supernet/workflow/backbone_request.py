@@ -77,6 +77,8 @@ class BackboneOutcome:
     macs: int
     price: BackbonePrice | None
     """None where no latency table knows all operators."""
+    unpriced: str = ""
+    """The table that was asked and does not know them, where there is one."""
     failed: Mapping[str, str] = field(default_factory=dict)
     """Why files could not be written, by their names."""
     finetuned: bool = False
@@ -94,19 +96,18 @@ def map_exporters(request: ExportRequest) -> list[Exporter]:
         ConfigError: an option that maps do not have, or a format without maps; names those with.
         MissingPackageError: a package is missing; names the extra.
     """
-    request.exporters()  # unknown names, missing packages
-    for given, why in (
-        (request.int8, "int8: ranges are chosen with what reads the maps; quantise the whole"),
-        (request.probabilities, "probabilities: a backbone gives maps"),
-    ):
-        if given:
-            raise ConfigError(f"{why} (--features)")
-    made = [exporter(name) for name in request.formats]
-    without = [one.title for one in made if not one.takes_maps]
+    if request.int8:
+        raise ConfigError(
+            "int8: is not for backbones: how far maps may be rounded depends on what reads them",
+            hint="quantise it together with its head",
+        )
+    if request.probabilities:
+        raise ConfigError("probabilities: a backbone gives maps, which are none")
+    without = [name for name in request.formats if not FORMATS[name].load().takes_maps]
     if without:
         able = [f"--{name}" for name, info in FORMATS.items() if info.load().takes_maps]
         raise ConfigError(
-            f"features: {', '.join(without)} files of several outputs are not written",
+            f"features: files of several outputs are not written as {', '.join(without)}",
             hint=f"maps are written by {', '.join(able)}",
         )
-    return made
+    return [exporter(name) for name in request.formats]
