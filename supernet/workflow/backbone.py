@@ -62,18 +62,18 @@ def export_backbone(
     exporters = map_exporters(request)
     folder = output or run.exports / f"{path.stem}_features"
     check_folder(folder, BACKBONE_FILE)
-    file = SubnetFile.load(path)
+    found = file = SubnetFile.load(path)
     check_operators(run.space(), file)
+    wanted.check(file)
     better = finetuned_file(run, file) if request.finetuned else None
     if better is not None:
         file, run = SubnetFile.load(better), Run(better.parent)
         check_operators(run.space(), file)
-    wanted.check(file)
     job = BackboneJob(run.evaluator(data=request.data, progress=progress), file, wanted, request)
     with staged(folder, _earlier(folder)) as stage:
         files, failed = job.all_written(stage, exporters, progress)
-        table = table_for(file, run)
-        price = _timed(stage, files, table, job, file, run, progress)
+        table = table_for(found, run)  # a finetuned one tells no predictions
+        price = _timed(stage, files, table, job, found, run, progress)
         card = BackboneCard(
             subnet=file.subnet,
             operators=job.operators,
