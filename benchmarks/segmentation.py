@@ -182,7 +182,7 @@ def mean_iou(body: Body, head: Head, options: Any, data: Any) -> float:
     return round(100 * float((hits / (table.sum(0) + table.sum(1) - hits)).mean()), 2)
 
 
-def referee(network: Network) -> nn.Module:
+def referee(network: Network) -> Any:
     """Timm's backbone with the same weights: both list them in the order of running."""
     theirs = timm.create_model(f"tf_{NAME}").eval()
     names = theirs.state_dict()

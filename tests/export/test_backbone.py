@@ -3,13 +3,14 @@
 ONNX is what `tests/cli/test_backbone.py` exports.
 """
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from supernet.export.contract import InputSpec, OpenedModel, Source
+from supernet.export.contract import Images, InputSpec, Logits, OpenedModel, Source
 from supernet.export.map_verification import MapCheck, refused, verify_maps
 from supernet.export.registry import FORMATS, exporter
 from torch import Tensor, nn
@@ -73,16 +74,17 @@ def stand_in(**maps: float) -> OpenedModel:
     """A file whose maps are right but for a factor."""
     names = {"stride1": 1.0, "stride2": 2.0}
 
-    def run(images: np.ndarray) -> dict[str, np.ndarray]:
-        found = {"stride1": images, "stride2": images[..., ::2, ::2]}
+    def run(images: Images) -> dict[str, Logits]:
+        floats = images.astype(np.float32)
+        found = {"stride1": floats, "stride2": floats[..., ::2, ::2]}
         return {name: found[name] * names[name] * maps[name] for name in maps}
 
     return OpenedModel(
         runtime="none",
         input=InputSpec(shape=(1, 3, 8, 8)),
-        call=lambda images: images,
+        call=lambda images: images.astype(np.float32),
         maps=run,
-        operators=dict,
+        operators=Counter,
     )
 
 
