@@ -93,24 +93,19 @@ def _latency(card: BackboneCard) -> str:
     if card.price is None:
         return ""
     found = card.price
-    low, high = found["low_ms"], found["high_ms"]
-    known = low is not None
-    interval = f" (nine in ten whole networks: {low:.3f} to {high:.3f} ms)" if known else ""
     rows, columns = card.preprocessing["size"]
     text = (
         f"## Latency\n\nPredicted for `{found['target']}`, {found['precision']}, at {rows} x "
-        f"{columns}: {found['predicted_ms']:.3f} ms{interval}, the sum over the operators that "
-        f"remain: {found['measured']} measured at this size, {found['interpolated']} at other "
-        f"sizes, {found['fitted']} priced by the table's model."
+        f"{columns}: {found['predicted_ms']:.3f} ms, the sum over the operators that remain: "
+        f"{found['measured']} measured at this size, {found['interpolated']} at other sizes, "
+        f"{found['fitted']} priced by the table's model."
     )
-    if not known:
-        text += " How wrong that may be is not known."
-    if found["measured_ms"] is not None:
-        text += (
-            f" Measured beside networks of known latency: {found['measured_ms']:.3f} ms "
-            f"({found['off']:+.1f} %)."
-        )
-    return text
+    if found["measured_ms"] is None:
+        return text
+    return (
+        f"{text} Measured beside networks of known latency: {found['measured_ms']:.3f} ms "
+        f"({found['off']:+.1f} %)."
+    )
 
 
 def _use(card: BackboneCard) -> str:

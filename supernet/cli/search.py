@@ -318,8 +318,9 @@ def _features(outcome: "SearchOutcome", before: str) -> str:
 
 
 def _interval(predicted: Any, suffix: str) -> str:
-    of = "features_" if "features" in predicted else ""
-    low, high = (predicted.get(f"{of}latency_{end}_ms{suffix}") for end in ("low", "high"))
+    low, high = (predicted.get(f"latency_{end}_ms{suffix}") for end in ("low", "high"))
+    if "features" in predicted:  # those are of the whole network
+        return "not known of backbones"
     return "error not known" if low is None else f"{low:.4g} to {high:.4g} ms"
 
 

@@ -1,6 +1,5 @@
 """What a backbone takes by a latency table, beside what its file was measured at."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,15 +18,14 @@ __all__ = ["BackbonePrice", "measured_files", "price_of", "table_for"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackbonePrice:
-    """A prediction, and the measurement where the table is of this machine."""
+    """A prediction, and the measurement where the table is of this machine.
+
+    It has no interval: tables are checked by whole networks, and backbones are off by more.
+    """
 
     target: str
     precision: str
     predicted_ms: float
-    low_ms: float | None
-    """Nine in ten whole networks stay above this; None where the error is not known, or some
-    operators were not measured at this size."""
-    high_ms: float | None
     measured: int
     """Operators whose time the table measured at this size."""
     interpolated: int
@@ -74,14 +72,10 @@ def price_of(
     if any(table.origin(operator) is None for operator in operators):
         return None
     found = explain(table, file.subnet, operators)
-    # how wrong estimates at other sizes are was not found with the table
-    known = math.isfinite(found.low_ms) and found.count("measured") == len(operators)
     return BackbonePrice(
         target=table.target,
         precision=table.precision,
         predicted_ms=found.ms,
-        low_ms=found.low_ms if known else None,
-        high_ms=found.high_ms if known else None,
         measured=found.count("measured"),
         interpolated=found.count("interpolated"),
         fitted=found.count("fitted"),

@@ -73,6 +73,8 @@ def predicted_latency(
 ) -> dict[str, float]:
     """Predicted milliseconds, with the interval where networks were held out.
 
+    Of a backbone without one: tables are checked by whole networks.
+
     Args:
         table: of the target.
         space: of the subnet.
@@ -80,6 +82,8 @@ def predicted_latency(
         features: strides of the maps of its backbone, where that is meant.
     """
     found = table.predict_ms(space, genes, features)
+    if features:
+        return {"latency_ms": float(found.ms[0])}
     ends = {"latency_low_ms": found.low_ms[0], "latency_high_ms": found.high_ms[0]}
     known = {key: float(value) for key, value in ends.items() if np.isfinite(value)}
     return {"latency_ms": float(found.ms[0]), **known}

@@ -82,7 +82,9 @@ def test_the_folder_says_what_it_is(backbone: Any) -> None:
     assert latency["predicted_ms"] > 0
     assert latency["measured_ms"] == found.json["files"]["backbone.onnx"]["latency_ms"]
     assert latency["measured"] == len(told["operators"])
-    assert latency["low_ms"] < latency["predicted_ms"] < latency["high_ms"]
+    assert latency["off"] == pytest.approx(
+        100 * (latency["measured_ms"] / latency["predicted_ms"] - 1)
+    )
     card = (folder / "README.md").read_text()
     assert f"{latency['predicted_ms']:.3f} ms" in card
     assert "| `stride4` | 4 |" in card
