@@ -54,7 +54,13 @@ class Source:
     """On the CPU, in eval mode: ``(N, C, H, W)`` images to ``(N, classes)``."""
     in_channels: int
     resolution: int
-    """Rows and columns of an image."""
+    """Rows of an image."""
+    width: int = 0
+    """Columns of an image; 0 for as many as rows."""
+    outputs: tuple[str, ...] = ()
+    """Names of its outputs where it gives several, as a backbone does: a list of maps."""
+    multiple: int = 0
+    """Let rows and columns vary in multiples of this, where the format can; 0 for one size."""
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     """``classes``, ``mean``, ``std``, ``pixels``, ``output``; kept in files that have a place
     for it."""
@@ -74,7 +80,7 @@ class Source:
     @property
     def shape(self) -> tuple[int, int, int]:
         """``(C, H, W)`` of an image."""
-        return self.in_channels, self.resolution, self.resolution
+        return self.in_channels, self.resolution, self.width or self.resolution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +151,8 @@ class OpenedModel:
     """What the runtime executes, after its optimiser where it tells that."""
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     """As in `Source`, where the file says it."""
+    maps: Callable[[Images], dict[str, Logits]] | None = None
+    """Images likewise to all outputs by name, where the format can have several."""
     bind: Callable[[Images], Callable[[], None]] | None = None
     """Makes what runs the same images again and again without copying them, where the runtime
     can."""
@@ -166,8 +174,12 @@ class OpenedModel:
         return np.concatenate(rows)
 
     def runner(self) -> Callable[[], None]:
-        """Runs one batch of random images, to be timed; sizes that may vary are 1."""
-        shape = [size or 1 for size in self.input.shape]
+        """Runs one batch of random images, to be timed.
+
+        Sizes that may vary are 1, rows and columns those of `preprocessing`.
+        """
+        usual = dict(zip((2, 3), self.preprocessing.get("size", ())))
+        shape = [size or usual.get(axis, 1) for axis, size in enumerate(self.input.shape)]
         values = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
         images = (64 * values + 128).clip(0, 255) if self.input.dtype == "uint8" else values
         images = np.ascontiguousarray(images, dtype=self.input.dtype)
@@ -210,6 +222,8 @@ class Exporter(abc.ABC):
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32",)
     runs_here: ClassVar[bool] = True
     """Whether its runtime exists on this kind of machine."""
+    takes_maps: ClassVar[bool] = False
+    """Whether it writes networks of several outputs (`Source.outputs`)."""
     tolerance: ClassVar[float] = 1e-4
     """Largest difference of a logit from torch that is rounding, in fp32, where logits are up to
     10."""

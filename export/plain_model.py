@@ -131,6 +131,19 @@ class Parts(nn.Module):
         return x
 
 
+class Backbone(nn.Sequential):
+    """Layers whose outputs are the maps before each `nn.Identity`, the finest first."""
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """``(N, C, H, W)`` to maps, ``(N, c, H / stride, W / stride)`` each."""
+        maps = []
+        for layer in self:
+            x = layer(x)
+            if isinstance(layer, nn.Identity):
+                maps.append(x)
+        return maps
+
+
 LAYERS: dict[str, Callable[..., nn.Module]] = {
     "pixels": Pixels,
     "conv": lambda before, after, kernel, stride, groups, bias, padding=None: nn.Conv2d(
@@ -163,16 +176,18 @@ LAYERS: dict[str, Callable[..., nn.Module]] = {
     "flatten": nn.Flatten,
     "linear": nn.Linear,
     "softmax": lambda: nn.Softmax(1),
+    "map": nn.Identity,
 }
 
 
 def sequence(layers: list[Any]) -> nn.Sequential:
     """Layers in order, each a kind and its sizes."""
-    return nn.Sequential(*(LAYERS[kind](*sizes) for kind, *sizes in layers))
+    kind = Backbone if ["map"] in layers else nn.Sequential
+    return kind(*(LAYERS[kind](*sizes) for kind, *sizes in layers))
 
 
 def load(path: str | Path) -> nn.Sequential:
-    """The network of a file, in eval mode on the CPU."""
+    """The network of a file, in eval mode on the CPU; a backbone gives a list of maps."""
     data = bytearray(Path(path).read_bytes())
     start = 8 + int.from_bytes(data[:8], "little")
     header = json.loads(data[8:start])

@@ -1,4 +1,4 @@
-"""Classify images with the networks in this folder.
+"""Run images through the networks in this folder: their classes, or maps of features.
 
     pip install onnxruntime numpy pillow
     python predict.py photo.jpg [more.jpg ...] [--model model_int8.onnx]
@@ -23,7 +23,7 @@ from pictures import deep_kind, fitted, upright
 from PIL import Image
 
 HERE = Path(__file__).resolve().parent
-TOLERANCE = 1e-3  # of a logit, in fp32; other processors round otherwise
+TOLERANCE = 1e-3  # of a logit or a channel's mean, in fp32; other processors round otherwise
 
 
 class Classifier:
@@ -41,15 +41,18 @@ class Classifier:
         meta = self.session.get_modelmeta().custom_metadata_map
         self.facts = {key: json.loads(value) for key, value in meta.items()}
         self.input = self.session.get_inputs()[0]
-        self.classes = self.facts["classes"]
+        self.classes = self.facts.get("classes", [])  # a backbone has none
 
     def prepare(self, image: Image.Image) -> Any:
         """A picture (`PIL.Image`) as the network reads it, shape (1, C, H, W)."""
-        channels, height, width = self.input.shape[1:]
+        channels, *sides = self.input.shape[1:]
+        height, width = self.facts.get("size", sides)
         fit, frame = self.facts["fit"], self.facts["frame"]
         picture = fitted(upright(image, self.facts["levels"], grey=channels == 1), fit)
-        short = min(picture.size)
-        across, down = picture.size if fit == "squash" else (short, short)
+        across, down = picture.size
+        if fit != "squash":  # the largest part in the proportions of what the network reads
+            across = min(picture.width, picture.height * width / height)
+            down = min(picture.height, picture.width * height / width)
         left, top = (picture.width - frame * across) / 2, (picture.height - frame * down) / 2
         box = left, top, picture.width - left, picture.height - top
         if frame > 1:  # black around it
@@ -67,9 +70,22 @@ class Classifier:
         """What the network says of a prepared picture, one number a class."""
         return self.session.run(None, {self.input.name: prepared})[0][0]
 
+    def maps(self, image: Image.Image) -> dict[str, Any]:
+        """All outputs for a picture by their names; of a backbone, each (C, H, W)."""
+        found = self.session.run(None, {self.input.name: self.prepare(image)})
+        return {out.name: value[0] for out, value in zip(self.session.get_outputs(), found)}
+
     def outputs(self, image: Image.Image) -> Any:
-        """What the network says of a picture, one number a class."""
-        return self.run(self.prepare(image))
+        """What the network says of a picture, one number a class; of maps each channel's mean."""
+        found = self.maps(image).values()
+        return np.concatenate([value.mean((1, 2)) if value.ndim > 1 else value for value in found])
+
+    def told(self, image: Image.Image) -> str:
+        """A picture's most probable classes, or the sizes of its maps."""
+        if self.classes:
+            return ", ".join(f"{label} {100 * share:.1f} %" for label, share in self.best(image))
+        maps = self.maps(image)
+        return ", ".join(f"{name} {'x'.join(map(str, m.shape))}" for name, m in maps.items())
 
     def best(self, image: Image.Image, count: int = 3) -> list[tuple[str, float]]:
         """The most probable classes, each with its probability."""
@@ -94,11 +110,11 @@ def check() -> int:
         for file, wanted in images.items():
             with Image.open(HERE / "samples" / file) as image:
                 found = classifier.outputs(image)
-            same = int(np.argmax(found)) == int(np.argmax(wanted))
+            same = int(np.argmax(found)) == int(np.argmax(wanted)) or not classifier.classes
             close = float(np.abs(found - np.array(wanted)).max())
             right = same and (name.endswith("_int8.onnx") or close <= TOLERANCE)
             wrong += not right
-            label = classifier.classes[int(np.argmax(found))]
+            label = classifier.classes[int(np.argmax(found))] if classifier.classes else "maps"
             print(f"{name} {file}: {label}, off by {close:.1e}: {'ok' if right else 'WRONG'}")
     return 1 if wrong else 0
 
@@ -119,8 +135,7 @@ def main() -> int:
             kind = deep_kind(image)
             if kind and kind not in classifier.facts["levels"]:
                 print(f"{path}: no such values were trained on; its own are stretched", flush=True)
-            best = classifier.best(image)
-        print(f"{path}: " + ", ".join(f"{label} {100 * share:.1f} %" for label, share in best))
+            print(f"{path}: {classifier.told(image)}")
     return 0
 
 

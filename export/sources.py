@@ -13,7 +13,16 @@ from torch import Tensor, nn
 from supernet.errors import ExportError
 from supernet.models import Pool, SqueezeExcite
 
-__all__ = ["ONE_IMAGE", "as_floats", "example", "exported", "one_image", "plain", "spelled_out"]
+__all__ = [
+    "ONE_IMAGE",
+    "as_floats",
+    "example",
+    "exported",
+    "one_image",
+    "plain",
+    "spelled_out",
+    "varying_sizes",
+]
 
 ONE_IMAGE = "this format takes one image at a time; the batch is fixed at 1"
 
@@ -35,6 +44,15 @@ def example(source: Source, batch: int = 1) -> Tensor:
     return torch.zeros((batch, *source.shape), dtype=dtype)
 
 
+def varying_sizes(source: Source) -> Any:
+    """The sizes of the input that may vary, as `torch.export` is told of them."""
+    sizes: dict[int, Any] = {0: torch.export.Dim("batch")} if source.dynamic_batch else {}
+    if source.multiple:
+        for axis, name in ((2, "rows"), (3, "columns")):
+            sizes[axis] = source.multiple * torch.export.Dim(name)
+    return (sizes,) if sizes else None
+
+
 def exported(source: Source) -> torch.export.ExportedProgram:
     """The network as `torch.export` sees it; with any number of images where asked for.
 
@@ -42,8 +60,7 @@ def exported(source: Source) -> torch.export.ExportedProgram:
         ExportError: it cannot be exported; says why.
     """
     # a batch of 1 is taken for a constant even where it is declared to vary
-    images = example(source, 2 if source.dynamic_batch else 1)
-    shapes: Any = ({0: torch.export.Dim("batch")},) if source.dynamic_batch else None
+    images, shapes = example(source, 2 if source.dynamic_batch else 1), varying_sizes(source)
     try:
         with quiet(), torch.no_grad():
             program = torch.export.export(plain(source), (images,), dynamic_shapes=shapes)

@@ -30,6 +30,7 @@ from supernet.export.contract import (
 )
 from supernet.export.factors import lone_norms
 from supernet.export.onnx_versions import lowest_of, lowest_runtime, to_oldest_ir
+from supernet.export.sources import varying_sizes
 from torch import nn
 
 from supernet.errors import ConfigError, ExportError, FileFormatError
@@ -48,6 +49,7 @@ class Onnx(Exporter):
 
     name, title, suffix = "onnx", "ONNX", ".onnx"
     precisions = ("fp32", "int8")
+    takes_maps = True
 
     def write(
         self,
@@ -137,9 +139,9 @@ def onnx_model(source: Source) -> onnx.ModelProto:
                 plain,
                 (images,),
                 input_names=["images"],
-                output_names=[source.preprocessing.get("output", "logits")],
+                output_names=list(source.outputs) or [source.preprocessing.get("output", "logits")],
                 opset_version=opset,
-                dynamic_shapes=({0: torch.export.Dim("batch")},) if source.dynamic_batch else None,
+                dynamic_shapes=varying_sizes(source),
                 dynamo=True,
                 external_data=False,
                 verbose=False,
@@ -240,6 +242,7 @@ def open_onnx(model: Path | bytes, threads: int = 1) -> OpenedModel:
         runtime=f"onnxruntime {onnxruntime.__version__}",
         input=run.input,
         call=run.call,
+        maps=run.maps,
         bind=run.bind,
         operators=partial(_executed, data),
         preprocessing=_metadata(session.get_modelmeta().custom_metadata_map),
@@ -290,18 +293,23 @@ class _Session:
         shapes = [[n if isinstance(n, int) else None for n in x.shape] for x in inputs]
         kinds = [_DTYPES.get(x.type, x.type) for x in inputs]
         self._session, self.input = session, InputSpec.of_images(name, list(zip(kinds, shapes)))
-        self._key, self._output = inputs[0].name, session.get_outputs()[0].name
+        self._key, self._outputs = inputs[0].name, [out.name for out in session.get_outputs()]
 
     def call(self, images: Images) -> Logits:
         """See `OpenedModel.call`."""
-        found = self._session.run([self._output], {self._key: images})[0]
+        found = self._session.run(self._outputs[:1], {self._key: images})[0]
         return np.asarray(found, np.float32).reshape(len(images), -1)
+
+    def maps(self, images: Images) -> dict[str, Logits]:
+        """See `OpenedModel.maps`."""
+        return dict(zip(self._outputs, self._session.run(self._outputs, {self._key: images})))
 
     def bind(self, images: Images) -> Callable[[], None]:
         """See `OpenedModel.bind`."""
         binding = self._session.io_binding()
         binding.bind_cpu_input(self._key, images)
-        binding.bind_output(self._output)
+        for name in self._outputs:
+            binding.bind_output(name)
 
         def run() -> None:
             self._session.run_with_iobinding(binding)

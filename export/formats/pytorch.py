@@ -12,15 +12,13 @@ import torch
 from supernet.export import plain_model
 from supernet.export.contract import (
     Exporter,
-    Images,
     InputSpec,
-    Logits,
     OpenedModel,
     Precision,
     Source,
     Written,
 )
-from supernet.export.formats.torch_export import on_threads
+from supernet.export.formats.torch_export import maps_on, run_on
 from supernet.export.quiet import reason
 from supernet.export.sources import plain
 from supernet.export.staging import staged
@@ -29,6 +27,7 @@ from torch import nn
 from supernet.errors import ExportError, FileFormatError
 from supernet.models import (
     Attention,
+    Backbone,
     Chain,
     Concat,
     ConvBlock,
@@ -65,6 +64,7 @@ class PyTorch(Exporter):
     """
 
     name, title, suffix = "pytorch", "PyTorch", ".safetensors"
+    takes_maps = True
 
     def write(
         self,
@@ -117,7 +117,8 @@ class PyTorch(Exporter):
         return OpenedModel(
             runtime=f"torch {torch.__version__}",
             input=spec,
-            call=partial(_run, network, threads),
+            call=partial(run_on, network, threads),
+            maps=partial(maps_on, network, threads, preprocessing),
             operators=partial(_kinds, network),
             preprocessing=preprocessing,
         )
@@ -129,12 +130,6 @@ def _metadata(path: Path) -> dict[str, str]:
     if "layers" not in metadata:
         raise FileFormatError(f"{path}: holds weights without the layers they belong to")
     return metadata
-
-
-def _run(network: nn.Module, threads: int, images: Images) -> Logits:
-    with torch.inference_mode(), on_threads(threads):
-        found: Logits = network(torch.from_numpy(images)).numpy()
-    return found
 
 
 def _kinds(network: nn.Module) -> Counter[str]:
@@ -158,16 +153,25 @@ def layers_of(network: nn.Module, source: Source) -> list[Layer]:
     Raises:
         ExportError: it is made of something else.
     """
-    found = [module for module in network.modules() if isinstance(module, Network)]
-    if len(found) != 1:
-        raise ExportError(f"PyTorch: expected a network of this project, found {type(network)}")
-    layers = [part for layer in found[0].layers for part in _steps(layer)]
+    found = _whole(network)
+    ends = found.ends if isinstance(found, Backbone) else frozenset()
+    layers: list[Layer] = []
+    for index, layer in enumerate(found.layers):
+        layers += [*_steps(layer), *[["map"]] * (index in ends)]
     if source.pixels:
         told = source.preprocessing
         layers.insert(0, ["pixels", list(told["mean"]), list(told["std"])])
     if source.preprocessing.get("output") == "probabilities":
         layers.append(["softmax"])
     return layers
+
+
+def _whole(network: nn.Module) -> Network | Backbone:
+    """The network itself, without what was put around it."""
+    found = [module for module in network.modules() if isinstance(module, Network | Backbone)]
+    if len(found) != 1:
+        raise ExportError(f"PyTorch: expected a network of this project, found {type(network)}")
+    return found[0]
 
 
 def _steps(module: nn.Module | None) -> Iterator[Layer]:
@@ -256,7 +260,7 @@ def _leaf(module: nn.Module) -> Layer:  # noqa: PLR0911  # a line for each kind 
 
 def _copy_weights(network: nn.Module, same: nn.Module) -> None:
     """Weights of the one into the other, module for module: both list them in the same order."""
-    (whole,) = (module for module in network.modules() if isinstance(module, Network))
+    whole = _whole(network)
     kinds = (nn.Conv2d, nn.BatchNorm2d, nn.Linear, Scale, plain_model.Scale)
     theirs, ours = (
         [module for module in root.modules() if isinstance(module, kinds)] for root in (whole, same)

@@ -5,7 +5,7 @@ import io
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from supernet.errors import FileFormatError
 from supernet.files import write_bytes
 from supernet.progress import Progress, silent
 
-__all__ = ["TorchExport", "on_threads"]
+__all__ = ["TorchExport", "maps_on", "on_threads", "run_on"]
 
 _DTYPES = {torch.float32: "float32", torch.float16: "float16", torch.uint8: "uint8"}
 _PREPROCESSING = "preprocessing.json"
@@ -40,6 +40,7 @@ class TorchExport(Exporter):
     """A graph of ATen operators with its weights, for torch and for compilers that read it."""
 
     name, title, suffix = "torch-export", "torch.export", ".pt2"
+    takes_maps = True
 
     def write(
         self,
@@ -73,16 +74,29 @@ class TorchExport(Exporter):
         return OpenedModel(
             runtime=f"torch {torch.__version__}",
             input=_input_of(program, path),
-            call=partial(_run, network, threads),
+            call=partial(run_on, network, threads),
+            maps=partial(maps_on, network, threads, preprocessing),
             operators=partial(_kinds, program),
             preprocessing=preprocessing,
         )
 
 
-def _run(network: nn.Module, threads: int, images: Images) -> Logits:
+def run_on(network: nn.Module, threads: int, images: Images) -> Logits:
+    """The output of a torch network for images, of several the first."""
     with torch.inference_mode(), on_threads(threads):
-        found: Logits = network(torch.from_numpy(images)).numpy()
+        outputs = network(torch.from_numpy(images))
+    found: Logits = (outputs if isinstance(outputs, torch.Tensor) else outputs[0]).numpy()
     return found
+
+
+def maps_on(
+    network: nn.Module, threads: int, preprocessing: Mapping[str, Any], images: Images
+) -> dict[str, Logits]:
+    """The outputs of a torch network for images, by the names that its file tells."""
+    with torch.inference_mode(), on_threads(threads):
+        outputs = network(torch.from_numpy(images))
+    names = [one["name"] for one in preprocessing.get("features", ())]
+    return {name: output.numpy() for name, output in zip(names, outputs, strict=True)}
 
 
 @contextlib.contextmanager

@@ -58,6 +58,25 @@ def _formats(function: Callable[..., Any]) -> Callable[..., Any]:
     "search, another search by its name or folder, or files of subnets with commas between.",
 )
 @click.option(
+    "--features",
+    cls=options.Once,
+    type=options.SIZES,
+    help="The backbone in place of the network: the last maps at these strides, such as 8,16,32, "
+    "as outputs named stride8, stride16, stride32.",
+)
+@click.option(
+    "--size",
+    cls=options.Once,
+    type=options.SHAPE,
+    help="With --features: rows and columns of its images, such as 384x512, or 320 for a square; "
+    "the subnet's own input size when not given.",
+)
+@click.option(
+    "--any-size",
+    is_flag=True,
+    help="With --features: let rows and columns vary, in multiples of the last stride.",
+)
+@click.option(
     "--finetuned/--not-finetuned",
     default=True,
     show_default=True,
@@ -90,6 +109,7 @@ def command(
 ) -> int:
     """Extract SUBNET, recalibrate it, export it, check it against torch, and time it."""
     formats = tuple(name for name in FORMATS if given.pop(name.replace("-", "_")))
+    backbone = _backbone({key: given.pop(key) for key in _BACKBONE}, bundle)
     if bundle is not None:
         if context.get_parameter_source("subnet") is not ParameterSource.DEFAULT:
             raise ConfigError(f"bundle: takes no subnet beside it, found {subnet}", hint=_COMMAS)
@@ -108,6 +128,10 @@ def command(
 
     request = ExportRequest(formats=formats, opset=opset or 0, **given)
     path, run = find_subnet(subnet, run_folder)
+    if backbone:
+        from supernet.cli.export_backbone import write_backbone
+
+        return write_backbone(path, run, request, output, as_json, **backbone)
     with progress_bar() as progress:
         outcome = export_subnet(path, run, request, output=output, progress=progress)
     _print(outcome)
@@ -116,6 +140,26 @@ def command(
     if as_json:
         print_json(_as_json(outcome))
     return 1 if outcome.failed else 0
+
+
+_BACKBONE = ("features", "size", "any_size")
+
+
+def _backbone(asked: dict[str, Any], bundle: str | None) -> dict[str, Any]:
+    """What is asked of a backbone; empty where a whole network is wanted.
+
+    Raises:
+        ConfigError: a size without maps, or maps of a bundle.
+    """
+    if asked["features"] is None:
+        for key in _BACKBONE:
+            if asked[key]:
+                flag = key.replace("_", "-")
+                raise ConfigError(f"{flag}: is for backbones", hint="add --features 8,16,32")
+        return {}
+    if bundle is not None:
+        raise ConfigError("bundle: holds whole networks; leave out --features")
+    return asked
 
 
 _COMMAS = "give files with commas between: --bundle fast.json,accurate.json"

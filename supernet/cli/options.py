@@ -7,6 +7,8 @@ from typing import Any, TypeAlias
 import click
 
 __all__ = [
+    "SHAPE",
+    "SIZES",
     "Once",
     "Value",
     "common",
@@ -135,9 +137,27 @@ class _Sizes(Value):
             self.fail(f"{value!r} is not a list of sizes such as 160,192,224", param, ctx)
 
 
+class _Shape(Value):
+    """Rows and columns."""
+
+    name = "rowsxcolumns"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value[0], value[1]
+        sides = value.lower().split("x")
+        if len(sides) > 2 or not all(side.isdecimal() for side in sides):
+            self.fail(f"{value!r} is no size such as 384x512 (rows x columns) or 320", param, ctx)
+        return int(sides[0]), int(sides[-1])
+
+
+SIZES, SHAPE = _Sizes(), _Shape()
+
 sizes = click.option(
     "--resolutions",
-    type=_Sizes(),
+    type=SIZES,
     help="Input sizes such as 160,192,224; all of the space's when not given.",
 )
 

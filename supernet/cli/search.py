@@ -59,6 +59,13 @@ _BYTE_LIMITS = ("max_file_size", "max_peak_memory")
     help="One more axis of the front: macs, params, file_size, peak_memory; of the int8 file "
     "file_size@int8, peak_memory@int8.",
 )
+@click.option(
+    "--features",
+    cls=options.Once,
+    type=options.SIZES,
+    help="Search a backbone that gives the maps at these strides, such as 8,16,32: latencies and "
+    "all other costs count what it runs, without the head.",
+)
 @click.option("--fix", type=FIX, multiple=True, help="Narrow the space: stage2.kernel=3,5.")
 @click.option("--space", "space_name", cls=options.Once, help="Search without a run.")
 @click.option(
@@ -209,6 +216,7 @@ def _request(asked: dict[str, Any], device: str) -> "SearchRequest":
         limits=limits,
         limit_share=0.0 if limits else 0.5,
         fix=merged("--fix", asked["fix"]),
+        features=asked["features"] or (),
         algorithm=algorithm(asked["algorithm"]).name if asked["algorithm"] else "",
         measure=asked["measure"],
         ladder=tuple((asked["ladder"] or "").replace(" ", "").split(",")) * bool(asked["ladder"]),
@@ -248,7 +256,11 @@ def _result(outcome: "SearchOutcome") -> dict[str, Any]:
         if validation
         else None,
         "confirmed": [
-            {"index": one.index, "within": one.within, **one.told(outcome.tables)}
+            {
+                "index": one.index,
+                "within": one.within,
+                **one.told(outcome.tables, of_features="features" in outcome.predicted),
+            }
             for one in outcome.confirmed
         ],
         "scored": len(result),
@@ -274,6 +286,7 @@ def _print(outcome: "SearchOutcome", result: dict[str, Any], *, certify: bool) -
     for number, target in enumerate(outcome.tables):
         suffix = f"@{target}" if number else ""
         rows.append([f"interval on {target}", _interval(outcome.predicted, suffix)])
+    rows += [["costs are of", of_body]] if (of_body := _features(outcome, "maps at ")) else []
     rows += [_predictor_row(outcome)]
     rows += [["subnets scored", f"{result['scored']:,}, {result['front']} on the front"]]
     how = "measured" if "top1" in outcome.measured and not outcome.confirmed else "predicted"
@@ -290,14 +303,24 @@ def _print(outcome: "SearchOutcome", result: dict[str, Any], *, certify: bool) -
     if not outcome.result.complete:
         click.echo("the time was up; the same command with --resume goes on")
     if outcome.run:
-        click.echo(f"next: supernet export {outcome.file} --onnx")
+        click.echo(
+            f"next: supernet export {outcome.file} --onnx{_features(outcome, ' --features ')}"
+        )
     validation = outcome.predictor.validation if outcome.predictor else None
     if validation and validation.poor:
         click.echo(f"warning: {validation.poor}", err=True)
 
 
+def _features(outcome: "SearchOutcome", before: str) -> str:
+    """The strides of the backbone that was searched for, after some words; else nothing."""
+    strides = outcome.predicted.get("features", ())
+    return before + ",".join(map(str, strides)) if strides else ""
+
+
 def _interval(predicted: Any, suffix: str) -> str:
     low, high = (predicted.get(f"latency_{end}_ms{suffix}") for end in ("low", "high"))
+    if "features" in predicted:  # those are of the whole network
+        return "not known of backbones"
     return "error not known" if low is None else f"{low:.4g} to {high:.4g} ms"
 
 

@@ -6,6 +6,7 @@ from supernet.latency.correction import Correction, fit_correction
 from supernet.latency.drift import measure_drift_corrected
 from supernet.latency.explanation import Explanation, explain
 from supernet.latency.fit_operators import fit_work_model, with_work_model
+from supernet.latency.held_out import HeldOut
 from supernet.latency.importing import import_latency_table
 from supernet.latency.interval import Prediction
 from supernet.latency.kit.graph import build_onnx
@@ -25,7 +26,7 @@ from supernet.latency.model import ModelError, OperatorModel
 from supernet.latency.networks import MeasuredNetworks, Unit, read_networks
 from supernet.latency.results import KitResult, read_result
 from supernet.latency.sums import Sums, published_sums
-from supernet.latency.table import HeldOut, LatencyPredictor, LatencyTable, Row
+from supernet.latency.table import LatencyPredictor, LatencyTable, Row
 from supernet.latency.targets import (
     list_targets,
     load_target,

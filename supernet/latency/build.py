@@ -11,10 +11,11 @@ import numpy.typing as npt
 from supernet.errors import ConfigError
 from supernet.latency.correction import Correction, fit_correction
 from supernet.latency.fit_operators import with_work_model
+from supernet.latency.held_out import HeldOut
 from supernet.latency.kit.plan import FIT, HOLD_OUT
 from supernet.latency.kit.protocol import Timing
 from supernet.latency.results import KitResult
-from supernet.latency.table import HeldOut, LatencyTable, Row
+from supernet.latency.table import LatencyTable, Row
 from supernet.space import Operator
 
 __all__ = ["IDENTITY", "is_same_device", "table_of"]

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from supernet.latency.drift import measure_drift_corrected
+from supernet.latency.held_out import HeldOut
 from supernet.latency.kit.protocol import Protocol
 from supernet.latency.networks import MeasuredNetworks
-from supernet.latency.table import HeldOut, LatencyTable
+from supernet.latency.table import LatencyTable
 from supernet.progress import Progress, silent
 from supernet.space import Space, decode, operators, sample
 

@@ -8,9 +8,10 @@ import numpy as np
 from supernet.latency.interval import Basis, with_interval
 from supernet.latency.table import LatencyTable, Origin
 from supernet.space import Operator, Subnet
+from supernet.space.features import places_of
 from supernet.space.layout import Place
 
-__all__ = ["Explanation", "OperatorShare", "explain", "places_of"]
+__all__ = ["Explanation", "OperatorShare", "explain"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,16 +98,3 @@ def explain(table: LatencyTable, subnet: Subnet, operators: Sequence[Operator]) 
             if origin is not None
         ),
     )
-
-
-def places_of(subnet: Subnet, operators: Sequence[Operator]) -> list[Place]:
-    """Where the operators of a subnet stand: the stem, the blocks of each stage, the head."""
-    blocks = [
-        Place("stage", number, block)
-        for number, stage in enumerate(subnet.stages, start=1)
-        for block in range(1, len(stage.blocks) + 1)
-    ]
-    stem = 1 + subnet.stem_depth + (subnet.stem_out > 0)
-    stem += any(operator.op == "maxpool" for operator in operators)
-    head = len(operators) - stem - len(blocks)
-    return [Place("stem")] * stem + blocks + [Place("head")] * head

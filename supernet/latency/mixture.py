@@ -19,9 +19,10 @@ import numpy.typing as npt
 from supernet.errors import ConfigError
 from supernet.latency.correction import Correction
 from supernet.latency.fit_operators import with_work_model
+from supernet.latency.held_out import HeldOut
 from supernet.latency.model import ModelError, OperatorModel
 from supernet.latency.solve import nonnegative_least_squares
-from supernet.latency.table import HeldOut, LatencyTable
+from supernet.latency.table import LatencyTable
 from supernet.space import Genes, OperatorSum, Space, operators_of
 
 __all__ = ["FEWEST_FOR_TRANSFER", "transfer"]

@@ -5,7 +5,7 @@ by a straight line that was fitted to a few whole networks; other whole networks
 which had no part in the fit, tell the error.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -17,22 +17,23 @@ from supernet.errors import ConfigError
 from supernet.files import read_as, write_document
 from supernet.latency.correction import Correction
 from supernet.latency.estimate import SizeEstimator
+from supernet.latency.held_out import HeldOut
 from supernet.latency.interval import Counts, Prediction, Values, with_interval
 from supernet.latency.model import OperatorModel
-from supernet.metrics import kendall_tau, mean_absolute_percentage_error
 from supernet.space import (
+    CostTable,
     Domain,
     Genes,
     Operator,
     OperatorSum,
     Space,
+    body_slots,
     minimum,
     operator_costs,
     operators_of,
 )
 
 __all__ = [
-    "HeldOut",
     "LatencyPredictor",
     "LatencyTable",
     "Origin",
@@ -64,54 +65,6 @@ class Row:
                 raise ConfigError(f"{name}: must be from 0 to 1e7, found {getattr(self, name)}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldOut:
-    """Whole networks that had no part in the table, predicted and measured."""
-
-    predicted_ms: tuple[float, ...] = ()
-    measured_ms: tuple[float, ...] = ()
-    space: str = ""
-    """Name of the space that they are of."""
-    space_hash: str = ""
-    """Its content hash."""
-
-    def __post_init__(self) -> None:
-        predicted, measured = len(self.predicted_ms), len(self.measured_ms)
-        if predicted != measured:
-            raise ConfigError(f"predicted_ms and measured_ms: {predicted} and {measured} values")
-        if not all(0 < value < 1e7 for value in (*self.predicted_ms, *self.measured_ms)):
-            raise ConfigError("predicted_ms and measured_ms: must be above 0 and below 1e7")
-
-    @property
-    def networks(self) -> int:
-        """How many."""
-        return len(self.measured_ms)
-
-    @property
-    def mape(self) -> float:
-        """Mean absolute error in percent."""
-        return mean_absolute_percentage_error(*self._arrays)
-
-    @property
-    def kendall(self) -> float:
-        """Rank correlation."""
-        return kendall_tau(*self._arrays)
-
-    def within(self, relative: float) -> float:
-        """Share of the networks whose relative error is at most `relative`."""
-        predicted, measured = self._arrays
-        return float((np.abs(predicted / measured - 1) <= relative).mean())
-
-    def error_quantile(self, share: float) -> float:
-        """Relative error that `share` of the networks stay below."""
-        predicted, measured = self._arrays
-        return float(np.quantile(np.abs(predicted / measured - 1), share))
-
-    @property
-    def _arrays(self) -> tuple[Values, Values]:
-        return np.array(self.predicted_ms), np.array(self.measured_ms)
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LatencyTable:
     """Operator times of one target, with their correction and their error."""
@@ -127,7 +80,7 @@ class LatencyTable:
     """How it was measured."""
     rows: Mapping[Operator, Row]
     correction: Correction = field(default_factory=Correction)
-    held_out: HeldOut = HeldOut()
+    held_out: HeldOut = field(default_factory=HeldOut)
     model: OperatorModel = field(default_factory=OperatorModel)
     """Prices the operators that were not measured at any size."""
     corrections: Mapping[str, Correction] = field(default_factory=dict)
@@ -181,23 +134,32 @@ class LatencyTable:
         """Operators of `space` that have no row and cannot be estimated."""
         return [o for o in self.missing(space) if self.origin(o) is None]
 
-    def predictor(self, space: Space) -> "LatencyPredictor":
+    def predictor(self, space: Space, features: Sequence[int] = ()) -> "LatencyPredictor":
         """Prepared predictions for one space: prepare once, predict often.
+
+        Args:
+            space: of the subnets.
+            features: strides; only what a backbone with these maps runs is counted.
 
         Raises:
             ConfigError: operators of the space have no row, no rows at two other sizes,
                 and no price by the model.
         """
         self.check_known(self.unknown(space), f"space {space.name!r}")
-        return LatencyPredictor(self, space)
+        return LatencyPredictor(self, space, features)
 
-    def predict_ms(self, space: Space, genes: Genes) -> Prediction:
+    def predict_ms(self, space: Space, genes: Genes, features: Sequence[int] = ()) -> Prediction:
         """Latencies of a population ``(N, G)`` in milliseconds, with their interval.
+
+        Args:
+            space: of the subnets.
+            genes: the population.
+            features: as of `predictor`.
 
         Raises:
             ConfigError: operators of the space have no row.
         """
-        return self.predictor(space).predict(genes)
+        return self.predictor(space, features).predict(genes)
 
     def check_known(self, unknown: Sequence[Operator], where: str) -> None:
         """Refuse operators whose time is not known.
@@ -295,14 +257,24 @@ def _compact(row: Row) -> dict[str, Any]:
 
 
 class LatencyPredictor:
-    """Latencies of populations of one space, from one table."""
+    """Latencies of populations of one space, from one table.
 
-    def __init__(self, table: LatencyTable, space: Space) -> None:
+    Args:
+        table: of the target.
+        space: of the subnets.
+        features: strides of the maps of a backbone, whose operators alone count; all when empty.
+    """
+
+    def __init__(self, table: LatencyTable, space: Space, features: Sequence[int] = ()) -> None:
         self.space = space
         self._table = table
-        self._sum = OperatorSum(space, table.row_ms)
-        self._count = OperatorSum(space, lambda operator: 1.0)
-        self._params = OperatorSum(space, lambda operator: float(operator.params))
+        self._slots = body_slots(space, features) if features else None
+        self._sum = self._summed(table.row_ms)
+        self._count = self._summed(lambda operator: 1.0)
+        self._params = self._summed(lambda operator: float(operator.params))
+
+    def _summed(self, value: Callable[[Operator], float]) -> OperatorSum:
+        return OperatorSum(self.space, value, self._slots)
 
     def ms(self, genes: Genes) -> Values:
         """Latencies of a population ``(N, G)``, shape ``(N,)``."""
@@ -324,15 +296,13 @@ class LatencyPredictor:
             assert origin is not None  # or the predictor was not made
             return _RADIX ** ORIGINS.index(origin)
 
-        return OperatorSum(self.space, digits)
+        return self._summed(digits)
 
     @cached_property
     def _fitted(self) -> OperatorSum:
         """What the model prices, in milliseconds."""
         table = self._table
-        return OperatorSum(
-            self.space, lambda o: table.row_ms(o) if table.origin(o) == "fitted" else 0.0
-        )
+        return self._summed(lambda o: table.row_ms(o) if table.origin(o) == "fitted" else 0.0)
 
     @cached_property
     def _any_unlike(self) -> bool:
@@ -342,7 +312,7 @@ class LatencyPredictor:
     def _unlike(self) -> OperatorSum:
         """What the model prices though it saw nothing like it, in milliseconds."""
         table = self._table
-        return OperatorSum(self.space, lambda o: table.row_ms(o) if table.is_unlike(o) else 0.0)
+        return self._summed(lambda o: table.row_ms(o) if table.is_unlike(o) else 0.0)
 
     def line_ms(self, operator: Operator) -> float:
         """What an operator adds to a latency by the correction's line.
@@ -351,6 +321,10 @@ class LatencyPredictor:
         correction's floor overrules the line (see `Correction.apply`).
         """
         return self._table.line_ms(operator, self.space.name)
+
+    def costs(self) -> list[CostTable]:
+        """`line_ms` of all operators, a table a slot."""
+        return operator_costs(self.space, self.line_ms, self._slots)
 
     @property
     def intercept_ms(self) -> float:
@@ -365,8 +339,8 @@ class LatencyPredictor:
         line and of the floor is taken.
         """
         domain = domain or Domain.of(self.space)
-        by_line = minimum(domain, operator_costs(self.space, self.line_ms))
-        by_floor = minimum(domain, operator_costs(self.space, self._table.row_ms))
+        by_line = minimum(domain, self.costs())
+        by_floor = minimum(domain, operator_costs(self.space, self._table.row_ms, self._slots))
         ends = np.concatenate([by_line, by_floor])
         best = int(self.ms(ends).argmin())
         found: Genes = ends[best : best + 1]

@@ -15,9 +15,10 @@ import numpy.typing as npt
 
 from supernet.errors import ConfigError
 from supernet.latency.choices import choice_terms
+from supernet.latency.held_out import HeldOut
 from supernet.latency.model import OperatorModel
 from supernet.latency.solve import least_absolute
-from supernet.latency.table import HeldOut, LatencyTable
+from supernet.latency.table import LatencyTable
 from supernet.progress import Progress, silent
 from supernet.space import Genes, Space, operator_indices, operators_of
 

@@ -1,5 +1,6 @@
 """The supernet, and the plain networks extracted from it."""
 
+from supernet.models.backbone import Backbone, FeatureInfo, backbone_of
 from supernet.models.network import (
     Attention,
     Chain,
@@ -22,10 +23,12 @@ from supernet.models.weights import load_weights, save_weights
 
 __all__ = [
     "Attention",
+    "Backbone",
     "Chain",
     "Concat",
     "ConvBlock",
     "ConvNorm",
+    "FeatureInfo",
     "Linear",
     "Network",
     "Pool",
@@ -35,6 +38,7 @@ __all__ = [
     "SqueezeExcite",
     "Supernet",
     "Taken",
+    "backbone_of",
     "extract",
     "load_pretrained",
     "load_shared",

@@ -26,6 +26,7 @@ __all__ = [
     "Scale",
     "Shortcut",
     "SqueezeExcite",
+    "layers_of",
 ]
 
 _Norm = Callable[[int], nn.BatchNorm2d]
@@ -64,12 +65,15 @@ class SamePad(nn.Module):
         self._sizes = part.kernel, part.stride
         self.sides = missing_pads((part.height, part.width), *self._sizes)
         """Zeros left, right, above and below at the convolution's own size."""
+        self.fixed = False
+        """Whether these are meant at any size, so that the zeros are no part of a trace."""
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` to a little more of both."""
         # a trace is of one size, and records numbers that were asked of a tensor
         traced: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]  # untyped in torch
-        return F.pad(x, self.sides if traced else missing_pads(x.shape[2:], *self._sizes))
+        own = traced or self.fixed
+        return F.pad(x, self.sides if own else missing_pads(x.shape[2:], *self._sizes))
 
 
 def _convolution(part: Part) -> tuple[nn.Conv2d, SamePad | None]:
@@ -292,15 +296,7 @@ class Network(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-
-        def norm(channels: int) -> nn.BatchNorm2d:
-            return nn.BatchNorm2d(channels, eps=eps, momentum=momentum)
-
-        kinds = ["", *(operator.op for operator in operators), ""]
-        self.layers = nn.ModuleList(
-            _layer(operator, norm, before=before, after=after)
-            for operator, before, after in zip(operators, kinds, kinds[2:])
-        )
+        self.layers = layers_of(operators, momentum=momentum, eps=eps)
         self.dropout = dropout
 
     def forward(self, x: Tensor) -> Tensor:
@@ -312,6 +308,27 @@ class Network(nn.Module):
             x = F.dropout(x, self.dropout)
         logits: Tensor = classifier(x)
         return logits
+
+
+def layers_of(
+    operators: Sequence[Operator], *, momentum: float = 0.1, eps: float = 1e-5
+) -> nn.ModuleList:
+    """The layers of operators that follow each other.
+
+    Args:
+        operators: in network order.
+        momentum: of batch norm.
+        eps: likewise.
+    """
+
+    def norm(channels: int) -> nn.BatchNorm2d:
+        return nn.BatchNorm2d(channels, eps=eps, momentum=momentum)
+
+    kinds = ["", *(operator.op for operator in operators), ""]
+    return nn.ModuleList(
+        _layer(operator, norm, before=before, after=after)
+        for operator, before, after in zip(operators, kinds, kinds[2:])
+    )
 
 
 def _layer(operator: Operator, norm: _Norm, *, before: str, after: str) -> nn.Module:

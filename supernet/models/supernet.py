@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, cast, overload
 
 import torch
 import torch.nn.functional as F
@@ -18,8 +18,17 @@ from supernet.elastic import (
     ElasticResidual,
 )
 from supernet.models._unfilled import Unfilled
+from supernet.models.backbone import Backbone, backbone_of
 from supernet.models.network import Network, Pool
-from supernet.space import Operator, Space, Subnet, largest_subnet, operators
+from supernet.space import (
+    Operator,
+    Space,
+    Subnet,
+    chosen_maps,
+    feature_maps,
+    largest_subnet,
+    operators,
+)
 from supernet.space.layout import Choice, Slot, layout_of
 from supernet.space.subnet import subnet_values
 
@@ -184,8 +193,13 @@ def _elastic(space: Space, found: Sequence[Operator]) -> nn.Module:
     return made
 
 
-@torch.no_grad()
-def extract(supernet: Supernet, subnet: Subnet) -> Network:
+@overload
+def extract(supernet: Supernet, subnet: Subnet) -> Network: ...
+@overload
+def extract(supernet: Supernet, subnet: Subnet, *, features: Sequence[int]) -> Backbone: ...
+def extract(
+    supernet: Supernet, subnet: Subnet, *, features: Sequence[int] | None = None
+) -> Network | Backbone:
     """The plain network of `subnet` with a copy of its slice of the weights.
 
     It computes what the supernet computes with `subnet` active, in train and in
@@ -193,14 +207,29 @@ def extract(supernet: Supernet, subnet: Subnet) -> Network:
     (`supernet.evaluate.recalibrate`) before use. The supernet's active subnet
     stays as it was.
 
+    Args:
+        supernet: that holds the weights.
+        subnet: of its space.
+        features: strides; the result is then a backbone that gives the last map at each of them,
+            for images of any size.
+
     Raises:
-        ConfigError: the subnet is not of this supernet's space.
+        ConfigError: the subnet is not of this supernet's space; it has no map of such a stride.
     """
+    found = operators(supernet.space, subnet)
+    if features is None:
+        return _extracted(supernet, subnet, found)
+    chosen_maps(feature_maps(subnet, found), features)  # nothing is made for what cannot be
+    return backbone_of(_extracted(supernet, subnet, found), subnet, found, features)
+
+
+@torch.no_grad()
+def _extracted(supernet: Supernet, subnet: Subnet, found: Sequence[Operator]) -> Network:
     space, before = supernet.space, supernet.subnet
     device = next(supernet.parameters()).device
     with Unfilled():  # values come from the supernet
         network = Network(
-            operators(space, subnet),
+            found,
             momentum=space.bn_momentum,
             eps=space.bn_eps,
             dropout=supernet.dropout,

@@ -42,6 +42,7 @@ def search(  # noqa: PLR0913  # the options of a user
     objectives: Sequence[str] = (),
     limits: Mapping[str, float] | None = None,
     fix: Mapping[str, Sequence[Any]] | None = None,
+    features: Sequence[int] = (),
     algorithm: "str | Factory | BaseSampler" = "",
     ladder: Sequence[Rung] = (),
     start: Sequence[Subnet] = (),
@@ -68,6 +69,8 @@ def search(  # noqa: PLR0913  # the options of a user
         objectives: more costs that shape the front, such as ``macs``.
         limits: the most that is allowed of costs, such as ``{"params": 5e6}``.
         fix: allowed values by dimension, such as ``{"resolution": [192, 224]}``.
+        features: strides of the maps of a backbone, such as ``(8, 16, 32)``: latencies and all
+            other costs are then of what it runs.
         algorithm: one of `supernet.search.ALGORITHMS`, a sampler object of Optuna, or a factory;
             when not given ``ei`` where the accuracy is measured, ``asha`` with a ladder, else
             ``memetic``.
@@ -124,7 +127,14 @@ def search(  # noqa: PLR0913  # the options of a user
         allowed |= {latency_name(name): ms for name, ms in targets.items() if ms is not None}
     tables = tables_of(space, list(targets), resume=resume, progress=progress)
     problem = problem_of(
-        space, tables, top1, objectives=objectives, limits=allowed, fix=fix, ladder=ladder
+        space,
+        tables,
+        top1,
+        objectives=objectives,
+        limits=allowed,
+        fix=fix,
+        ladder=ladder,
+        features=features,
     )
     bound, good = proven(problem, chosen, thorough=certify) if chosen else (None, None)
     chosen_one = algorithm or suited(problem)
@@ -155,6 +165,7 @@ def search(  # noqa: PLR0913  # the options of a user
         "at_once": workers if problem.measures else 1,
         "certify": certify,
         "seed": seed,
+        **({"features": list(features)} if features else {}),
     }
     path = Path(folder)
     with search_folder(path.parent, path.name, problem, request, resume=resume) as own:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -154,38 +155,51 @@ def total(genes: Genes, tables: Sequence[CostTable]) -> Values:
 
 
 def _cost(
-    space: Space, name: str, unit: str, value: Callable[[Operator], float], *, peak: bool = False
+    space: Space,
+    name: str,
+    unit: str,
+    value: Callable[[Operator], float],
+    slots: int | None,
+    *,
+    peak: bool = False,
 ) -> Cost:
     return Cost(
         name=name,
         unit=unit,
-        function=(OperatorMax if peak else OperatorSum)(space, value),
-        tables=operator_costs(space, value),
+        function=(OperatorMax if peak else OperatorSum)(space, value, slots),
+        tables=operator_costs(space, value, slots),
         peak=peak,
     )
 
 
-def macs(space: Space) -> Cost:
-    """Multiply-adds for one image."""
-    return _cost(space, "macs", "", lambda operator: operator.macs)
+def macs(space: Space, slots: int | None = None) -> Cost:
+    """Multiply-adds for one image.
+
+    Args:
+        space: of the subnets.
+        slots: that count, from the first one on, as of all costs; all when not given.
+    """
+    return _cost(space, "macs", "", lambda operator: operator.macs, slots)
 
 
-def params(space: Space) -> Cost:
+def params(space: Space, slots: int | None = None) -> Cost:
     """Learned values."""
-    return _cost(space, "params", "", lambda operator: operator.params)
+    return _cost(space, "params", "", lambda operator: operator.params, slots)
 
 
-def file_size(space: Space, precision: Precision = "fp32") -> Cost:
+def file_size(space: Space, slots: int | None = None, *, precision: Precision = "fp32") -> Cost:
     """Bytes of the exported file, hardly ever too few; see `file_bytes`."""
     name = "file_size" if precision == "fp32" else f"file_size@{precision}"
-    return _cost(space, name, "bytes", lambda operator: file_bytes(operator, precision))
+    return _cost(space, name, "bytes", lambda operator: file_bytes(operator, precision), slots)
 
 
-def peak_memory(space: Space, precision: Precision = "fp32") -> Cost:
+def peak_memory(space: Space, slots: int | None = None, *, precision: Precision = "fp32") -> Cost:
     """Bytes of the largest sum of live tensors of the exported graph; see `peak_bytes`."""
     name = "peak_memory" if precision == "fp32" else f"peak_memory@{precision}"
     width = 4 if precision == "fp32" else 1
-    return _cost(space, name, "bytes", lambda operator: peak_bytes(operator, width), peak=True)
+    return _cost(
+        space, name, "bytes", lambda operator: peak_bytes(operator, width), slots, peak=True
+    )
 
 
 def latency_name(target: str) -> str:
@@ -200,29 +214,32 @@ def latency(target: str, predictor: LatencyPredictor) -> Cost:
         unit="ms",
         target=target,
         function=predictor.ms,
-        tables=operator_costs(predictor.space, predictor.line_ms),
+        tables=predictor.costs(),
         offset=predictor.intercept_ms,
     )
 
 
-COSTS: Mapping[str, Callable[[Space], Cost]] = {
+COSTS: Mapping[str, Callable[[Space, int | None], Cost]] = {
     "macs": macs,
     "params": params,
     "file_size": file_size,
-    "file_size@int8": lambda space: file_size(space, "int8"),
+    "file_size@int8": partial(file_size, precision="int8"),
     "peak_memory": peak_memory,
-    "peak_memory@int8": lambda space: peak_memory(space, "int8"),
+    "peak_memory@int8": partial(peak_memory, precision="int8"),
 }
 """Costs that need no target, by name."""
 
 
-def cost_of(name: str, space: Space, latencies: Collection[str] = ()) -> Cost:
+def cost_of(
+    name: str, space: Space, latencies: Collection[str] = (), slots: int | None = None
+) -> Cost:
     """The cost of this name that needs no target.
 
     Args:
         name: in `COSTS`.
         space: of the subnets.
         latencies: names of the latencies that there are, for the message.
+        slots: as of `macs`.
 
     Raises:
         ConfigError: there is none.
@@ -232,4 +249,4 @@ def cost_of(name: str, space: Space, latencies: Collection[str] = ()) -> Cost:
             f"unknown cost {name[:60]!r}; {nearest(name, [*COSTS, *latencies])}",
             hint="a latency needs its target: --target NAME",
         )
-    return COSTS[name](space)
+    return COSTS[name](space, slots)

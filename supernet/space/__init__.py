@@ -11,6 +11,14 @@ from supernet.space.additive import (
 from supernet.space.costs import Precision, file_bytes, peak_bytes, weight_bytes
 from supernet.space.domain import Domain
 from supernet.space.elimination import CostTable, minimum
+from supernet.space.features import (
+    FeatureMap,
+    body_operators,
+    body_slots,
+    chosen_maps,
+    feature_maps,
+    resized,
+)
 from supernet.space.genes import (
     canonical,
     count_subnets,
@@ -45,6 +53,7 @@ __all__ = [
     "Block",
     "CostTable",
     "Domain",
+    "FeatureMap",
     "Genes",
     "Head",
     "Operator",
@@ -59,12 +68,16 @@ __all__ = [
     "Subnet",
     "SubnetFile",
     "at_width",
+    "body_operators",
+    "body_slots",
     "canonical",
     "check_operators",
+    "chosen_maps",
     "count_subnets",
     "decode",
     "encode",
     "extremes",
+    "feature_maps",
     "file_bytes",
     "largest",
     "largest_subnet",
@@ -79,6 +92,7 @@ __all__ = [
     "operators_of",
     "params_of",
     "peak_bytes",
+    "resized",
     "sample",
     "save_space",
     "slot_operators",

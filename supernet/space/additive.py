@@ -107,12 +107,21 @@ def operators_of(space: Space) -> list[Operator]:
 class _OperatorValues:
     """One value per slot of each subnet, reduced to one per subnet."""
 
-    def __init__(self, space: Space, value: Callable[[Operator], float]) -> None:
-        """Look the values up for all slots; `value` is called once per different operator."""
-        self._strides, self._offsets = _lookup(space)
+    def __init__(
+        self, space: Space, value: Callable[[Operator], float], slots: int | None = None
+    ) -> None:
+        """Look the values up; `value` is called once per different operator.
+
+        Args:
+            space: of the subnets.
+            value: of an operator.
+            slots: that count, from the first one on; all when not given.
+        """
+        strides, offsets = _lookup(space)
+        self._strides, self._offsets = strides[:, :slots], offsets[:slots]
         tables = operator_tables(space)
         values = tables.values(value)
-        self._values = values[np.concatenate([table.ravel() for table in tables.slots])]
+        self._values = values[np.concatenate([table.ravel() for table in tables.slots[:slots]])]
 
     def __call__(self, genes: Genes) -> npt.NDArray[np.float64]:
         """The results of a canonical population ``(N, G)``, shape ``(N,)``."""

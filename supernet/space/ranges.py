@@ -43,15 +43,22 @@ def extremes(space: Space, value: Callable[[Operator], float]) -> tuple[Genes, G
     return minimum(domain, tables), minimum(domain, negated)
 
 
-def operator_costs(space: Space, value: Callable[[Operator], float]) -> list[CostTable]:
+def operator_costs(
+    space: Space, value: Callable[[Operator], float], slots: int | None = None
+) -> list[CostTable]:
     """Per slot the values of its operators, 0 where it is skipped.
 
     `value` is called once per different operator.
+
+    Args:
+        space: of the subnets.
+        value: of an operator.
+        slots: that count, from the first one on; all when not given.
     """
     listed = operator_tables(space)
     values = listed.values(value)
     tables: list[CostTable] = []
-    for slot, index in zip(layout_of(space).slots, listed.slots):
+    for slot, index in zip(layout_of(space).slots[:slots], listed.slots):
         columns = tuple(d.column for d in slot.dimensions if d.column >= 0)
         shape = [len(d.choices) for d in slot.dimensions if d.column >= 0]
         tables.append((columns, values[index].reshape(shape)))

@@ -1,6 +1,6 @@
 """Finalists of a search are measured before the winner is named."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -9,7 +9,7 @@ from supernet.progress import Progress
 from supernet.runs import Run
 from supernet.search import MeasuredRecord, Problem, SearchResult, latency_name
 from supernet.search.finalists import Columns, measure_finalists, ranked
-from supernet.space import Genes, Space, decode, operators
+from supernet.space import Genes, Space, body_operators, decode, operators
 from supernet.workflow.accuracies import Accuracies
 from supernet.workflow.request import SearchRequest
 
@@ -32,10 +32,16 @@ class Confirmed:
         """As it is kept with the result."""
         return MeasuredRecord(index=self.index, figures=self.measured, within=self.within)
 
-    def told(self, targets: Iterable[str]) -> dict[str, float]:
-        """As in a ``subnet.json``: ``latency_ms`` is of the first of the search's targets."""
+    def told(self, targets: Iterable[str], *, of_features: bool = False) -> dict[str, float]:
+        """As in a ``subnet.json``: ``latency_ms`` is of the first of the search's targets.
+
+        Args:
+            targets: of the search.
+            of_features: whether latencies are those of backbones.
+        """
+        key = "features_latency_ms" if of_features else "latency_ms"
         names = {
-            latency_name(target): f"latency_ms@{target}" if number else "latency_ms"
+            latency_name(target): f"{key}@{target}" if number else key
             for number, target in enumerate(targets)
         }
         return {names.get(name, name): value for name, value in self.measured.items()}
@@ -75,7 +81,7 @@ def confirm(
             problem,
             result,
             request.confirm,
-            partial(_measure, accuracies, problem.domain.space, tables, progress),
+            partial(_measure, accuracies, problem.domain.space, tables, request.features, progress),
         )
     columns = {name: column[index] for name, column in result.columns.items()} | measured
     broken = problem.violation(columns)
@@ -93,12 +99,19 @@ def _measure(
     accuracies: Accuracies,
     space: Space,
     tables: Mapping[str, LatencyTable],
+    features: Sequence[int],
     progress: Progress,
     genes: Genes,
 ) -> Columns:
-    """Top-1 on the hold-out images, and latency on every target that is here."""
+    """Top-1 on the hold-out images, and latency on every target that is here.
+
+    The latency of the backbone where the maps of one are asked for.
+    """
     found: Columns = {"top1": accuracies.measure(genes)[0]}
-    models = [operators(space, subnet) for subnet in decode(space, genes)]
+    subnets = decode(space, genes)
+    models = [list(operators(space, subnet)) for subnet in subnets]
+    if features:
+        models = [list(body_operators(*pair, features)) for pair in zip(subnets, models)]
     for target, table in tables.items():
         if backend_of(table) is not None:
             what = f"finalists on {target}"

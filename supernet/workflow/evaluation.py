@@ -216,6 +216,11 @@ def _macs(path: Path) -> int | None:
 
 
 def _resolution(path: Path, model: OpenedModel, request: EvaluateRequest) -> int:
+    if model.preprocessing.get("output") == "features":
+        raise ConfigError(
+            f"{path}: a backbone gives maps of features, which have no accuracy",
+            hint="evaluate the subnet.json that it was made from",
+        )
     _, rows, columns = model.input.image
     if rows is not None and columns is not None and rows != columns:
         raise ConfigError(f"{path}: reads {rows} x {columns} pixels; only squares are supported")

@@ -34,6 +34,8 @@ class SearchRequest:
     given; 0 for none. Raised to what the fastest subnet needs."""
     fix: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     """Allowed values by dimension, stage and kind, or kind (see `Domain.of`)."""
+    features: tuple[int, ...] = ()
+    """Strides of the maps of a backbone: latencies and all other costs are of its operators."""
     algorithm: str = ""
     """Name in `supernet.search.ALGORITHMS`; the one that suits when empty."""
     measure: bool = False
@@ -147,6 +149,8 @@ class SearchRequest:
         plain = asdict(self)
         plain["predictor"] = str(self.predictor) if self.predictor else None
         plain["start"] = str(self.start) if self.start else None
+        if not self.features:  # as requests were before there were any
+            del plain["features"]
         plain["seconds"] = self.seconds if np.isfinite(self.seconds) else None
         return plain
 

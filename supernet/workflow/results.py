@@ -90,11 +90,15 @@ def predicted_of(saved: SavedResult, index: int) -> dict[str, Any]:
         found["top1_rmse"] = saved.predictor.rmse
     axes = saved.result.problem.axes
     latencies = [axis for axis in axes if axis.target and axis.name in figures]
+    key = "latency_ms"
+    if saved.request.get("features"):  # what was searched for is the latency of the backbone
+        key = f"features_{key}"
+        found["features"] = saved.request["features"]
     for number, axis in enumerate(latencies):
         if number == 0:
-            found |= {"target": axis.target, "latency_ms": figures.pop(axis.name)}
+            found |= {"target": axis.target, key: figures.pop(axis.name)}
         else:
-            found[f"latency_ms@{axis.target}"] = figures.pop(axis.name)
+            found[f"{key}@{axis.target}"] = figures.pop(axis.name)
     return found | figures
 
 

@@ -268,6 +268,7 @@ def _problem(
         limits=request.limits,
         limit_share=request.limit_share,
         fix=request.fix,
+        features=request.features,
     )
 
 
@@ -303,7 +304,9 @@ def _search(
         measured=[one.record for one in confirmed],
     )
     for path in (folder.path / "subnet.json", *([output] if output else [])):
-        write_chosen(run, problem, result, chosen, tables, predictor, confirmed, path)
+        write_chosen(
+            run, problem, result, chosen, tables, predictor, confirmed, path, request.features
+        )
     return SearchOutcome(
         folder=folder.path,
         result=result,

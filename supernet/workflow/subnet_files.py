@@ -1,6 +1,6 @@
 """Subnets of searches as files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,12 @@ def write_chosen(
     predictor: AccuracyPredictor | None,
     confirmed: tuple[Confirmed, ...],
     path: Path,
+    features: Sequence[int] = (),
 ) -> None:
-    """Write the chosen subnet of a result, with what was predicted and measured of it."""
+    """Write the chosen subnet of a result, with what was predicted and measured of it.
+
+    Of a search for a backbone, its latency stands beside that of the whole network.
+    """
     genes, space, figures = result.genes[[chosen]], problem.domain.space, result.figures(chosen)
     rungs = {objective.name for objective in problem.columns if objective.measured}
     measured = {name: value for name, value in figures.items() if name in rungs}
@@ -45,23 +49,41 @@ def write_chosen(
         predicted["top1_rmse"] = predictor.validation.rmse
     for number, (target, table) in enumerate(tables.items()):
         ms = predicted_latency(table, space, genes)
+        if features:
+            of_body = predicted_latency(table, space, genes, features)
+            ms |= {f"features_{key}": value for key, value in of_body.items()}
         if number == 0:
             predicted |= {"target": target, **ms}
         else:
             predicted |= {f"{key}@{target}": value for key, value in ms.items()}
     if isinstance(predictor, Int8Predictor):
         predicted["precision"] = "int8"
+    if features:
+        predicted["features"] = list(features)
     others = ("top1", *measured, *(latency_name(target) for target in tables))
     predicted |= {k: v for k, v in figures.items() if k not in others}
-    measured |= confirmed[0].told(tables) if confirmed else {}
+    measured |= confirmed[0].told(tables, of_features=bool(features)) if confirmed else {}
     subnet = decode(space, genes)[0]
     file = subnet_file(run, space, subnet, path.parent, predicted=predicted, measured=measured)
     file.save(path)
 
 
-def predicted_latency(table: LatencyTable, space: Space, genes: Genes) -> dict[str, float]:
-    """Predicted milliseconds, with the interval where networks were held out."""
-    found = table.predict_ms(space, genes)
+def predicted_latency(
+    table: LatencyTable, space: Space, genes: Genes, features: Sequence[int] = ()
+) -> dict[str, float]:
+    """Predicted milliseconds, with the interval where networks were held out.
+
+    Of a backbone without one: tables are checked by whole networks.
+
+    Args:
+        table: of the target.
+        space: of the subnet.
+        genes: its own, ``(1, G)``.
+        features: strides of the maps of its backbone, where that is meant.
+    """
+    found = table.predict_ms(space, genes, features)
+    if features:
+        return {"latency_ms": float(found.ms[0])}
     ends = {"latency_low_ms": found.low_ms[0], "latency_high_ms": found.high_ms[0]}
     known = {key: float(value) for key, value in ends.items() if np.isfinite(value)}
     return {"latency_ms": float(found.ms[0]), **known}

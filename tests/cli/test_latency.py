@@ -19,6 +19,7 @@ from supernet.space import (
     Space,
     SubnetFile,
     decode,
+    encode,
     load_space,
     operators,
     sample,
@@ -70,7 +71,7 @@ def one_line(result: Any, code: int = 2) -> str:
 
 
 FLAGS = {
-    "predict": {"--target"},
+    "predict": {"--target", "--features", "--size"},
     "show": {"--subnet", "--space", "--of"},
     "check": {"--measure", "--networks", "--column", "--unit", "--space", "--max-mape", "--seed"},
     "fit": {
@@ -167,6 +168,24 @@ def test_subnets_are_predicted_with_interval_origins_and_stages(supernet: Comman
         assert list(found["stages_ms"]) == ["stem", *(f"stage{s}" for s in range(1, 7)), "head"]
         assert f"{expected.ms[index]:.4g}" in result.stdout
     assert "no whole network" in result.stdout
+
+
+def test_backbones_are_predicted_without_their_head_at_a_size(supernet: Command):
+    space = load_space("mobilenet_v3")
+    (path,) = write_subnets(space, 1)
+    told = {}
+    for size in ([], ["--size", "320x256"]):
+        maps = ("--features", "8,16", *size)
+        result = supernet("latency", "predict", path, "--target", "mobile_cpu", *maps, "--json")
+        assert result.code == 0, result.stderr
+        told[len(size)] = result.json["subnets"][0]
+        assert list(told[len(size)]["stages_ms"]) == ["stem", *(f"stage{s}" for s in range(1, 6))]
+    table, subnet = load_target("mobile_cpu"), SubnetFile.load(path).subnet
+    expected = table.predict_ms(space, encode(space, [subnet]), (8, 16)).ms[0]
+    assert told[0]["latency_ms"] == pytest.approx(expected)
+    assert told[2]["latency_ms"] > told[0]["latency_ms"]
+    refused = supernet("latency", "predict", path, "--target", "mobile_cpu", "--size", "320")
+    assert "size: is for backbones" in refused.stderr
 
 
 def test_the_tables_fit_in_80_columns_and_cut_no_name(

@@ -8,21 +8,8 @@ import pytest
 
 from supernet.errors import ConfigError
 from supernet.latency import LatencyTable, OperatorModel, Row, explain, load_target
-from supernet.latency.explanation import places_of
 from supernet.latency.table import ORIGINS
 from supernet.space import Space, decode, load_space, operators, sample
-from supernet.space.subnet import slot_operators
-
-
-@pytest.mark.parametrize("count", [30])
-def test_operators_get_the_names_of_their_stages(any_space: Space, count: int) -> None:
-    genes = sample(any_space, count, np.random.default_rng(0))
-    for subnet in decode(any_space, genes):
-        placed = slot_operators(any_space, subnet)
-        found = places_of(subnet, [operator for _, operator in placed])
-        assert [place.group for place in found] == [slot.place.group for slot, _ in placed]
-        blocks = [slot.name for slot, _ in placed if slot.place.part == "stage"]
-        assert [str(place) for place in found if place.part == "stage"] == blocks
 
 
 @pytest.fixture

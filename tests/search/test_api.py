@@ -11,7 +11,15 @@ import supernet
 from supernet.errors import ConfigError, InfeasibleError
 from supernet.predict import AccuracyPairs, FittedPredictor, fit_predictor
 from supernet.search import SearchResult, api
-from supernet.space import Space, load_space, macs_of, sample
+from supernet.space import (
+    Space,
+    body_operators,
+    load_space,
+    macs_of,
+    operators,
+    sample,
+    total_macs,
+)
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +63,17 @@ def test_targets_with_and_without_limits(demo: Space, predictor: FittedPredictor
     assert result.problem.axis("latency@x86_server_cpu").limit is None
     assert result.bound is not None
     assert result.bound >= figures["top1"] - 1e-9
+
+
+def test_costs_are_of_the_backbone_that_is_asked_for(demo: Space, predictor: FittedPredictor):
+    wanted: dict[str, Any] = {"objectives": ["macs"], "predictor": predictor, "budget": 500}
+    result = supernet.search(demo, limits={"macs": 2e6}, features=(2, 4), **wanted)
+    subnet = result.subnet(result.best())
+    body = body_operators(subnet, operators(demo, subnet), (2, 4))
+    assert result.figures(result.best())["macs"] == total_macs(body) <= 2e6
+    assert total_macs(body) < total_macs(operators(demo, subnet))
+    with pytest.raises(ConfigError, match="no map of stride 3"):
+        supernet.search(demo, features=(3,), **wanted)
 
 
 def test_wrong_wishes(demo: Space, predictor: FittedPredictor):

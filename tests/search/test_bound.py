@@ -21,7 +21,7 @@ from supernet.search import (
     params,
     run_search,
 )
-from supernet.search.objective import COSTS
+from supernet.search.objective import COSTS, cost_of
 from supernet.space import Domain, Head, Space, Stage, Stem, load_space, macs_of, sample
 from supernet.space.layout import layout_of
 
@@ -117,7 +117,7 @@ def test_no_subnet_within_the_limits_is_above_the_bound(
     """Limits are costs of some subnets; if nothing was lost, the bound is the optimum."""
     domain, additive = narrowed(SPACES[name], keep), tables(name, seed)
     everything = domain.everything()
-    costs = [COSTS[cost](SPACES[name]) for cost in chosen]
+    costs = [cost_of(cost, SPACES[name]) for cost in chosen]
     limits = {
         cost.name: float(cost(everything[[number % len(everything)]])[0])
         for cost, number in zip(costs, nth)

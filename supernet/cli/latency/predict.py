@@ -10,6 +10,7 @@ import click
 from supernet.cli import options
 from supernet.cli.latency.texts import basis_text, interval_text, wrapped
 from supernet.cli.output import print_json, print_table
+from supernet.errors import ConfigError
 
 if TYPE_CHECKING:
     from supernet.latency import Explanation
@@ -29,15 +30,39 @@ _SIDE_BY_SIDE = 5  # subnets in one
     type=click.Path(path_type=Path, dir_okay=False),
 )
 @click.option("--target", cls=options.Once, required=True, help="Name or table (.json).")
+@click.option(
+    "--features",
+    cls=options.Once,
+    type=options.SIZES,
+    help="Backbones with maps at these strides, such as 8,16,32, in place of whole networks.",
+)
+@click.option(
+    "--size",
+    cls=options.Once,
+    type=options.SHAPE,
+    help="With --features: rows and columns of an image, such as 384x512, or 320 for a square.",
+)
 @options.common
-def command(subnets: tuple[Path, ...], target: str, as_json: bool) -> None:
+def command(
+    subnets: tuple[Path, ...],
+    target: str,
+    features: tuple[int, ...] | None,
+    size: tuple[int, int] | None,
+    as_json: bool,
+) -> None:
     """Predict subnets: latency, interval, what was measured and what fitted, each stage."""
     from supernet.latency import explain, load_target
-    from supernet.space import SubnetFile
+    from supernet.space import SubnetFile, body_operators, resized
 
+    if size and not features:
+        raise ConfigError("size: is for backbones", hint="add --features 8,16,32")
     table = load_target(target)
     files = [SubnetFile.load(path) for path in subnets]
-    found = [explain(table, file.subnet, file.operators) for file in files]
+    listed = [file.operators for file in files]
+    if features:
+        bodies = [body_operators(file.subnet, file.operators, features) for file in files]
+        listed = [tuple(resized(body, *size) if size else body) for body in bodies]
+    found = [explain(table, file.subnet, own) for file, own in zip(files, listed)]
     names = [str(path) for path in subnets]
     labels = _labels(names)
     print_table(

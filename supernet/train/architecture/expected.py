@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from supernet.latency import LatencyPredictor
-from supernet.space import CostTable, Genes, operator_costs
+from supernet.space import CostTable, Genes
 from supernet.train.architecture.policy import Values
 
 __all__ = ["ExpectedCost", "ExpectedLatency"]
@@ -47,7 +47,7 @@ class ExpectedLatency(ExpectedCost):
     """Milliseconds by a latency table, of a distribution and of subnets."""
 
     def __init__(self, predictor: LatencyPredictor, counts: Sequence[int]) -> None:
-        tables = operator_costs(predictor.space, predictor.line_ms)
+        tables = predictor.costs()
         super().__init__(tables, predictor.intercept_ms, counts)
         self._predictor = predictor
 

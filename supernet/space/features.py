@@ -1,0 +1,122 @@
+"""Feature maps of a network's body, as detection and segmentation read them.
+
+A map is what the last operator before the stride changes writes (the convention of timm's
+``features_only``); the head, with its convolution, is no part of the body.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from supernet.errors import ConfigError
+from supernet.space.dimensions import Place
+from supernet.space.genes import largest_subnet
+from supernet.space.operator import Operator
+from supernet.space.spec import Space
+from supernet.space.subnet import Subnet, operators
+
+__all__ = [
+    "FeatureMap",
+    "body_operators",
+    "body_slots",
+    "chosen_maps",
+    "feature_maps",
+    "places_of",
+    "resized",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureMap:
+    """The last map at a stride."""
+
+    stride: int
+    """Pixels of the image a pixel of the map, along each side."""
+    channels: int
+    place: Place
+    """Of the operator that writes it; prints as ``stage3.block4``."""
+    index: int
+    """Of that operator in the network."""
+
+    @property
+    def name(self) -> str:
+        """Of the output in files: ``stride8``."""
+        return f"stride{self.stride}"
+
+
+def feature_maps(subnet: Subnet, operators: Sequence[Operator]) -> tuple[FeatureMap, ...]:
+    """The maps that a network has, the finest first.
+
+    Args:
+        subnet: tells stem, stages and head apart.
+        operators: of the subnet, in network order.
+    """
+    found: dict[int, FeatureMap] = {}
+    stride = 1
+    for index, (place, operator) in enumerate(zip(places_of(subnet, operators), operators)):
+        if place.part == "head":
+            break
+        stride *= operator.stride
+        found[stride] = FeatureMap(
+            stride=stride, channels=operator.out_channels, place=place, index=index
+        )
+    return tuple(found.values())
+
+
+def chosen_maps(known: Sequence[FeatureMap], strides: Sequence[int]) -> tuple[FeatureMap, ...]:
+    """Those at some strides, in network order.
+
+    Raises:
+        ConfigError: a stride that the network does not have, one that is given twice, or none.
+    """
+    there = ", ".join(str(one.stride) for one in known)
+    missing = [str(stride) for stride in strides if stride not in {one.stride for one in known}]
+    if missing or not strides:
+        what = f"no map of stride {', '.join(missing)}" if missing else "maps, and none was named"
+        raise ConfigError(f"features: the network has {what}; its strides are {there}")
+    if len(set(strides)) < len(strides):
+        raise ConfigError(f"features: a stride is given twice: {', '.join(map(str, strides))}")
+    return tuple(one for one in known if one.stride in strides)
+
+
+def body_operators(
+    subnet: Subnet, operators: Sequence[Operator], strides: Sequence[int]
+) -> Sequence[Operator]:
+    """The operators, from the first on, that the maps at some strides need.
+
+    Raises:
+        ConfigError: as `chosen_maps`.
+    """
+    last = chosen_maps(feature_maps(subnet, operators), strides)[-1]
+    return operators[: last.index + 1]
+
+
+def body_slots(space: Space, strides: Sequence[int]) -> int:
+    """How many slots of a space, from the first on, the maps at some strides need.
+
+    Raises:
+        ConfigError: as `chosen_maps`.
+    """
+    subnet = largest_subnet(space)  # has an operator in every slot
+    return len(body_operators(subnet, operators(space, subnet), strides))
+
+
+def resized(operators: Sequence[Operator], height: int, width: int) -> list[Operator]:
+    """The same operators, from the first one on, for images of another size."""
+    found = []
+    for operator in operators:
+        found.append(replace(operator, height=height, width=width))
+        height, width = found[-1].out_height, found[-1].out_width
+    return found
+
+
+def places_of(subnet: Subnet, operators: Sequence[Operator]) -> list[Place]:
+    """Where the operators of a subnet stand: the stem, the blocks of each stage, the head."""
+    blocks = [
+        Place("stage", number, block)
+        for number, stage in enumerate(subnet.stages, start=1)
+        for block in range(1, len(stage.blocks) + 1)
+    ]
+    stem = 1 + subnet.stem_depth + (subnet.stem_out > 0)
+    stem += any(operator.op == "maxpool" for operator in operators)
+    head = len(operators) - stem - len(blocks)
+    return [Place("stem")] * stem + blocks + [Place("head")] * head

@@ -1,0 +1,148 @@
+"""From a ``subnet.json`` to a folder with its backbone, for detection and segmentation."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from supernet.export.backbone_card import BackboneCard
+from supernet.files import write_document
+from supernet.latency import LatencyTable, backend_of
+from supernet.progress import Progress, silent
+from supernet.runs import Run
+from supernet.space import SubnetFile, check_operators, total_macs, total_params
+from supernet.workflow.backbone_job import BackboneJob
+from supernet.workflow.backbone_price import (
+    BackbonePrice,
+    measured_files,
+    price_of,
+    table_for,
+)
+from supernet.workflow.backbone_request import (
+    BACKBONE_FILE,
+    BackboneOutcome,
+    BackboneRequest,
+    map_exporters,
+)
+from supernet.workflow.export_folder import check_folder, staged, written_files
+from supernet.workflow.exported import ExportRequest
+from supernet.workflow.finetune import finetuned_file
+
+__all__ = ["export_backbone"]
+
+_VERSION = 1
+
+
+def export_backbone(
+    path: Path,
+    run: Run,
+    wanted: BackboneRequest,
+    request: ExportRequest | None = None,
+    *,
+    output: Path | None = None,
+    progress: Progress = silent,
+) -> BackboneOutcome:
+    """Extract a subnet's backbone, recalibrate, write, compare with torch, and time it.
+
+    Batch norm statistics are those of the images at the subnet's own input size.
+
+    Args:
+        path: of the ``subnet.json``.
+        run: holds its weights.
+        wanted: maps and sizes.
+        request: formats and options of the files.
+        output: folder; one in the run's ``export/`` when not given.
+        progress: told about each step.
+
+    Raises:
+        ConfigError: no such map, an option that maps do not have, or a format without maps.
+        ExportError: a runtime and torch disagree; nothing is written.
+    """
+    request = request or ExportRequest()
+    exporters = map_exporters(request)
+    folder = output or run.exports / f"{path.stem}_features"
+    check_folder(folder, BACKBONE_FILE)
+    found = file = SubnetFile.load(path)
+    check_operators(run.space(), file)
+    wanted.check(file)
+    better = finetuned_file(run, file) if request.finetuned else None
+    if better is not None:
+        file, run = SubnetFile.load(better), Run(better.parent)
+        check_operators(run.space(), file)
+    job = BackboneJob(run.evaluator(data=request.data, progress=progress), file, wanted, request)
+    with staged(folder, _earlier(folder)) as stage:
+        files, failed = job.all_written(stage, exporters, progress)
+        table = table_for(found, run)  # a finetuned one tells no predictions
+        price = _timed(stage, files, table, job, found, run, progress)
+        card = BackboneCard(
+            subnet=file.subnet,
+            operators=job.operators,
+            maps=job.maps,
+            preprocessing=job.preprocessing,
+            any_size=wanted.any_size,
+            files=files,
+            price=price.as_dict() if price else None,
+        )
+        job.hand_over(stage, card)
+        body = _document(file, job, card, run.checkpoint(folder))
+        write_document(stage / BACKBONE_FILE, "backbone", _VERSION, body)
+    return BackboneOutcome(
+        folder=folder,
+        files=files,
+        maps=tuple(job.maps),
+        size=job.size,
+        macs=total_macs(job.operators),
+        price=price,
+        unpriced=table.target if table is not None and price is None else "",
+        failed=failed,
+        finetuned=better is not None,
+    )
+
+
+def _timed(
+    stage: Path,
+    files: dict[str, dict[str, Any]],
+    table: LatencyTable | None,
+    job: BackboneJob,
+    file: SubnetFile,
+    run: Run,
+    progress: Progress,
+) -> BackbonePrice | None:
+    """Put latencies of the files into their facts; the prediction beside the ONNX file's."""
+    here = table if table is not None and backend_of(table) is not None else None
+    for path, ms in measured_files([stage / name for name in files], here, run, progress).items():
+        files[path.name]["latency_ms"] = ms
+    price = price_of(table, file, job.operators) if table is not None else None
+    onnx_ms = [facts["latency_ms"] for facts in files.values() if facts["format"] == "onnx"]
+    if price is None or here is None or here.precision != "fp32" or not onnx_ms:
+        return price
+    return replace(price, measured_ms=onnx_ms[0])
+
+
+def _document(
+    file: SubnetFile, job: BackboneJob, card: BackboneCard, checkpoint: dict[str, str]
+) -> dict[str, Any]:
+    """``backbone.json``."""
+    return {
+        "space": {"name": file.subnet.space, "hash": file.subnet.space_hash},
+        "subnet": str(file.subnet),
+        "key": file.subnet.key,
+        "checkpoint": checkpoint,
+        "size": list(job.size),
+        "any_size": card.any_size,
+        "features": job.maps,
+        "macs": total_macs(job.operators),
+        "params": total_params(job.operators),
+        "latency": card.price,
+        "files": dict(card.files),
+        "operators": [operator.as_dict() for operator in job.operators],
+    }
+
+
+def _earlier(folder: Path) -> tuple[Path, ...]:
+    """Files of an earlier backbone, which a new one replaces."""
+    try:
+        names = list(json.loads((folder / BACKBONE_FILE).read_text(encoding="utf-8"))["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+    return written_files(folder, [name for name in names if isinstance(name, str)])

@@ -1,0 +1,169 @@
+"""Backbones of subnets, exported and searched for."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from supernet.export import plain_model
+
+from supernet.models import extract
+from supernet.runs import Run
+from supernet.space import SubnetFile, body_operators, total_macs
+
+Command = Callable[..., Any]
+
+pytestmark = pytest.mark.cli
+
+
+@pytest.fixture(scope="module")
+def backbone(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The folder of a backbone of the found subnet, and what the command answered."""
+    from tests.cli.conftest import run_command
+
+    folder = tmp_path_factory.mktemp("backbone") / "net"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(trained)
+        patch.setenv("SUPERNET_HOME", str(trained / "home"))
+        shape = ("--features", "2,4", "--any-size")
+        found = run_command("export", "--onnx", "--pytorch", *shape, "-o", folder, "--json")
+    assert found.code == 0, found.stderr
+    return folder, found
+
+
+def test_maps_have_names_and_any_size(backbone: Any, trained: Path) -> None:
+    folder, found = backbone
+    session = onnxruntime.InferenceSession(folder / "backbone.onnx")
+    assert [out.name for out in session.get_outputs()] == ["stride2", "stride4"]
+    run = Run(next((trained / "runs").iterdir()))
+    subnet = SubnetFile.load(next(run.searches.glob("*/subnet.json")))
+    network = run.evaluator().network(subnet.subnet)
+    body = body_operators(subnet.subnet, subnet.operators, (2, 4))
+    layers = list(network.layers)[: len(body)]
+    plain = plain_model.load(folder / "backbone.safetensors")
+    for size in ((16, 16), (20, 16), (64, 32)):
+        image = torch.randn(1, 1, *size)
+        with torch.inference_mode():
+            x, written = image, []
+            for layer in layers:
+                x = layer(x)
+                written.append(x)
+            ours = plain(image)
+        ran = session.run(None, {"images": image.numpy()})
+        for own, other in zip(ours, ran, strict=True):
+            assert own.shape == other.shape
+            assert float((own - torch.from_numpy(other)).abs().max() / own.abs().max()) < 1e-4
+        assert torch.allclose(ours[-1], written[-1], atol=1e-4)
+    assert found.json["macs"] == total_macs(body)
+
+
+def test_the_folder_says_what_it_is(backbone: Any) -> None:
+    folder, found = backbone
+    told = json.loads((folder / "backbone.json").read_text())
+    assert told["format"] == "supernet.backbone"
+    assert [m["name"] for m in told["features"]] == ["stride2", "stride4"]
+    assert [(m["height"], m["width"]) for m in told["features"]] == [(8, 8), (4, 4)]
+    facts = {
+        item.key: json.loads(item.value)
+        for item in onnx.load(folder / "backbone.onnx").metadata_props
+    }
+    assert facts["output"] == "features"
+    assert facts["size"] == [16, 16]
+    assert facts["features"] == told["features"]
+    latency = found.json["latency"]
+    assert latency["target"] == "this_machine"
+    assert latency["predicted_ms"] > 0
+    assert latency["measured_ms"] == found.json["files"]["backbone.onnx"]["latency_ms"]
+    assert latency["measured"] == len(told["operators"])
+    assert latency["off"] == pytest.approx(
+        100 * (latency["measured_ms"] / latency["predicted_ms"] - 1)
+    )
+    card = (folder / "README.md").read_text()
+    assert f"{latency['predicted_ms']:.3f} ms" in card
+    assert "| `stride4` | 4 |" in card
+    done = subprocess.run(
+        [sys.executable, "-E", "-s", "predict.py", "--check"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count(": ok") == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--features", "4,64"], "no map of stride 64; its strides are 2, 4"),
+        (["--features", "4", "--int8"], "int8: is not for backbones"),
+        (["--features", "4", "--probabilities"], "probabilities: a backbone gives maps"),
+        (["--features", "4", "--ncnn"], "not written as ncnn"),
+        (["--features", "4", "--size", "2x8"], "size: rows and columns must be from 4"),
+        (["--features", "4", "--size", "18x16", "--any-size"], "in multiples of 4"),
+        (["--size", "32"], "size: is for backbones"),
+        (["--any-size"], "any-size: is for backbones"),
+        (["--features", "4", "--size", "wide"], "'wide' is no size such as 384x512"),
+    ],
+)
+def test_what_cannot_be_is_told_in_a_line(
+    in_trained: Command, options: list[str], why: str, tmp_path: Path
+) -> None:
+    found = in_trained("export", "--onnx", *options, "-o", tmp_path / "net")
+    assert found.code != 0
+    assert why in found.stderr
+    assert not (tmp_path / "net").exists()
+
+
+def test_other_exports_stay_apart(backbone: Any, exported: Any, in_trained: Command) -> None:
+    """Neither overwrites the other, and a backbone has no accuracy."""
+    folder, _ = backbone
+    found = in_trained("export", "--onnx", "-o", folder)
+    assert "holds other things than an export" in found.stderr
+    found = in_trained("export", "--onnx", "--features", "4", "-o", exported[0])
+    assert "holds other things than an export" in found.stderr
+    found = in_trained("eval", folder / "backbone.onnx")
+    assert "maps of features, which have no accuracy" in found.stderr
+    found = in_trained("export", "--bundle", "front", "--features", "4")
+    assert "bundle: holds whole networks" in found.stderr
+
+
+def test_a_search_counts_what_a_backbone_runs(in_trained: Command, trained: Path) -> None:
+    found = in_trained(
+        "search", "--features", "2", "--target", "this_machine", "--objective", "macs",
+        "--budget", "300", "--name", "body", "--confirm", "1", "--json",
+    )  # fmt: skip
+    assert found.code == 0, found.stderr
+    assert "maps at 2" in found.stdout
+    assert "--features 2" in found.stdout
+    file = SubnetFile.load(Path(found.json["files"]["subnet"]))
+    body = body_operators(file.subnet, file.operators, (2,))
+    assert file.predicted["macs"] == total_macs(body) < total_macs(file.operators)
+    assert file.predicted["features"] == [2]
+    assert file.predicted["features_latency_ms"] < file.predicted["latency_ms"]
+    assert file.measured["features_latency_ms"] > 0
+    limit = found.json["limits"]["latency@this_machine"]
+    assert file.predicted["features_latency_ms"] <= limit
+    picked = in_trained("results", "show", "body", "--pick", "1", "-o", trained / "picked.json")
+    assert picked.code == 0, picked.stderr
+    told = SubnetFile.load(trained / "picked.json").predicted
+    assert "latency_ms" not in told
+    assert np.isfinite(told["features_latency_ms"])
+    unknown = in_trained("search", "--features", "8", "--budget", "300")
+    assert "no map of stride 8; its strides are 2, 4" in unknown.stderr
+
+
+def test_python_gives_the_same_maps(trained: Path) -> None:
+    run = Run(next((trained / "runs").iterdir()))
+    supernet = run.supernet()
+    file = SubnetFile.load(next(run.searches.glob("*/subnet.json")))
+    found = extract(supernet, file.subnet, features=(4,))
+    assert found.feature_info.reduction() == [4]
+    assert found.names == ("stride4",)

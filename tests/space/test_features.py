@@ -1,0 +1,133 @@
+"""Which operators make the maps of a backbone, and what they cost."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from supernet.errors import ConfigError
+from supernet.latency import LatencyTable, load_target
+from supernet.search.objective import COSTS, cost_of, latency
+from supernet.space import (
+    Domain,
+    Operator,
+    Space,
+    Subnet,
+    body_operators,
+    body_slots,
+    chosen_maps,
+    decode,
+    feature_maps,
+    file_bytes,
+    load_space,
+    operators,
+    peak_bytes,
+    resized,
+    sample,
+    slot_operators,
+    total_macs,
+    total_params,
+)
+from supernet.space.features import places_of
+
+
+def some(space: Space, count: int = 30) -> list[Subnet]:
+    return decode(space, sample(space, count, np.random.default_rng(0)))
+
+
+def test_operators_get_the_names_of_their_stages(any_space: Space) -> None:
+    for subnet in some(any_space):
+        placed = slot_operators(any_space, subnet)
+        found = places_of(subnet, [operator for _, operator in placed])
+        assert [place.group for place in found] == [slot.place.group for slot, _ in placed]
+        blocks = [slot.name for slot, _ in placed if slot.place.part == "stage"]
+        assert [str(place) for place in found if place.part == "stage"] == blocks
+
+
+def test_a_map_is_the_last_one_before_the_stride_changes(any_space: Space) -> None:
+    for subnet in some(any_space):
+        body = [o for slot, o in slot_operators(any_space, subnet) if slot.place.part != "head"]
+        strides = np.cumprod([operator.stride for operator in body]).tolist()
+        found = feature_maps(subnet, operators(any_space, subnet))
+        assert [one.stride for one in found] == sorted(set(strides))
+        for one in found:
+            last = len(strides) - 1 - strides[::-1].index(one.stride)
+            assert (one.index, one.channels) == (last, body[last].out_channels)
+
+
+def test_what_is_no_choice_of_maps_is_told(tiny_space: Space) -> None:
+    known = feature_maps(some(tiny_space)[0], operators(tiny_space, some(tiny_space)[0]))
+    assert [one.name for one in chosen_maps(known, (4, 2))] == ["stride2", "stride4"]
+    for strides, why in (
+        ((4, 7), "the network has no map of stride 7; its strides are 2, 4"),
+        ((4, 4), "a stride is given twice: 4, 4"),
+        ((), "the network has maps, and none was named; its strides are 2, 4"),
+    ):
+        with pytest.raises(ConfigError, match=why):
+            chosen_maps(known, strides)
+        with pytest.raises(ConfigError, match=why):
+            body_slots(tiny_space, strides)
+
+
+def test_operators_of_another_size_are_those_of_the_space_there(any_space: Space) -> None:
+    other = any_space.resolutions[-1]
+    for subnet in some(any_space):
+        strides = [one.stride for one in feature_maps(subnet, operators(any_space, subnet))]
+        for stride in strides:
+            body = body_operators(subnet, operators(any_space, subnet), [stride])
+            there = replace(subnet, resolution=other)
+            expected = body_operators(there, operators(any_space, there), [stride])
+            assert resized(body, other, other) == list(expected)
+            wide = resized(body, 4 * stride, 6 * stride)
+            assert (wide[-1].out_height, wide[-1].out_width) == (4, 6)
+
+
+VALUES = {
+    "macs": total_macs,
+    "params": total_params,
+    "file_size": lambda body: sum(map(file_bytes, body)),
+    "file_size@int8": lambda body: sum(file_bytes(o, "int8") for o in body),
+    "peak_memory": lambda body: max(map(peak_bytes, body)),
+    "peak_memory@int8": lambda body: max(peak_bytes(o, 1) for o in body),
+}
+
+
+def test_costs_of_populations_are_those_of_backbones(any_space: Space) -> None:
+    assert set(VALUES) == set(COSTS)
+    genes = sample(any_space, 20, np.random.default_rng(1))
+    for strides in ((2,), (2, 4)):
+        slots = body_slots(any_space, strides)
+        bodies = [
+            body_operators(subnet, operators(any_space, subnet), strides)
+            for subnet in decode(any_space, genes)
+        ]
+        for name, value in VALUES.items():
+            cost = cost_of(name, any_space, slots=slots)
+            np.testing.assert_allclose(cost(genes), [value(body) for body in bodies])
+            least = cost.lowest(Domain.of(any_space))
+            assert cost(least)[0] <= cost(genes).min()
+
+
+def expected_ms(table: LatencyTable, space: Space, body: list[Operator]) -> float:
+    """By the correction's own words."""
+    sums = np.array([sum(table.row_ms(operator) for operator in body)])
+    params = float(total_params(body))
+    return float(table.correction_of(space.name).apply(sums, len(body), params)[0])
+
+
+def test_latencies_of_populations_are_those_of_backbones() -> None:
+    space = replace(load_space("mobilenet_v3"), resolutions=(160, 224))
+    table, strides = load_target("mobile_cpu"), (8, 16)
+    predictor = table.predictor(space, strides)
+    genes = sample(space, 20, np.random.default_rng(0))
+    bodies = [
+        list(body_operators(subnet, operators(space, subnet), strides))
+        for subnet in decode(space, genes)
+    ]
+    found = predictor.ms(genes)
+    np.testing.assert_allclose(found, [expected_ms(table, space, body) for body in bodies])
+    assert (found < table.predictor(space).ms(genes)).all()
+    np.testing.assert_allclose(predictor.predict(genes).ms, found)
+    cost = latency("mobile_cpu", predictor)
+    assert cost(cost.lowest(Domain.of(space)))[0] <= found.min()
+    assert predictor.ms(predictor.fastest())[0] <= found.min()
