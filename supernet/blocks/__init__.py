@@ -9,6 +9,7 @@ from typing import Any
 
 from supernet.blocks.basic import BASIC
 from supernet.blocks.bottleneck import BOTTLENECK
+from supernet.blocks.cell import DILATED, FIT, REDUCE, SEPARABLE_TWICE
 from supernet.blocks.conv import CONV
 from supernet.blocks.fused import FUSED, FUSED_ACT
 from supernet.blocks.kind import Kind
@@ -18,9 +19,14 @@ from supernet.blocks.uib import UIB
 
 __all__ = ["KINDS", "Kind", "Part", "depthwise", "parts_of", "same_pads"]
 
+_OF_CELLS = FIT, REDUCE, DILATED, SEPARABLE_TWICE
+
 KINDS: dict[str, Kind] = {
     kind.name: kind
-    for kind in (CONV, DSCONV, DSCONV_ACT, MBCONV, BOTTLENECK, BASIC, FUSED, FUSED_ACT, UIB)
+    for kind in (
+        *(CONV, DSCONV, DSCONV_ACT, *_OF_CELLS),
+        *(MBCONV, BOTTLENECK, BASIC, FUSED, FUSED_ACT, UIB),
+    )
 }
 """By name, in the order in which spaces list them. Those on which an expand ratio has an effect
 stand last, and among these those with a `start`: a gene has an effect from some kind on."""
@@ -39,11 +45,11 @@ def parts_of(operator: Any) -> list[Part]:
     found: list[Part] = []
     there = [part for part in kind.parts(operator) if part.kernel]
     for left, part in zip(reversed(range(len(there))), there):
-        pads = same and part.kernel > 1 and part.stride > 1
+        pads = (same and part.kernel > 1 and part.stride > 1) or operator.padding == "valid"
         placed = part._replace(
             height=height,
             width=width,
-            padding="same" if pads else "symmetric",
+            padding=operator.padding if pads else "symmetric",
             gated=left == 1 or len(there) == 1,
         )
         found.append(placed)

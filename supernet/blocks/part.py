@@ -32,6 +32,13 @@ class Part(NamedTuple):
     """As of `supernet.space.Operator`."""
     gated: bool = False
     """Whether squeeze-excite stands behind it, where a block has one."""
+    norm: bool = True
+    """Whether batch norm follows."""
+    dilation: int = 1
+    """Steps between the values of a window."""
+    shifted: bool = False
+    """Whether the second half of the outputs reads the image one row and one column further on:
+    a 1x1 convolution of stride 2 then leaves out half of the pixels, not three quarters."""
 
     @property
     def groups(self) -> int:
@@ -41,12 +48,21 @@ class Part(NamedTuple):
     @property
     def out_height(self) -> int:
         """Rows of what it writes."""
-        return (self.height - 1) // self.stride + 1
+        return self._windows(self.height)
 
     @property
     def out_width(self) -> int:
         """Columns of what it writes."""
-        return (self.width - 1) // self.stride + 1
+        return self._windows(self.width)
+
+    def _windows(self, size: int) -> int:
+        lost = self.kernel if self.padding == "valid" else 1
+        return (size - lost) // self.stride + 1
+
+    @property
+    def params(self) -> int:
+        """Learned values, those of batch norm too."""
+        return self.weights + 2 * self.writes * self.norm
 
     @property
     def window(self) -> int:
@@ -66,17 +82,31 @@ class Part(NamedTuple):
     @property
     def pads(self) -> tuple[int, int, int, int]:
         """Zeros above, left of, below and right of what it reads."""
-        if self.padding == "symmetric":
-            half = self.kernel // 2
+        if self.padding != "same":
+            half = self.reach // 2 if self.padding == "symmetric" else 0
             return half, half, half, half
-        top, bottom = same_pads(self.height, self.kernel, self.stride)
-        left, right = same_pads(self.width, self.kernel, self.stride)
+        top, bottom = same_pads(self.height, self.reach, self.stride)
+        left, right = same_pads(self.width, self.reach, self.stride)
         return top, left, bottom, right
 
+    @property
+    def reach(self) -> int:
+        """Rows from the first to the last of a window."""
+        return self.dilation * (self.kernel - 1) + 1
 
-def depthwise(name: str, channels: int, kernel: int, stride: int = 1, act: str = "none") -> Part:
+
+def depthwise(
+    name: str,
+    channels: int,
+    kernel: int,
+    stride: int = 1,
+    act: str = "none",
+    *,
+    norm: bool = True,
+    dilation: int = 1,
+) -> Part:
     """A convolution of each channel by itself."""
-    return Part(name, channels, channels, kernel, stride, 1, act)
+    return Part(name, channels, channels, kernel, stride, 1, act, norm=norm, dilation=dilation)
 
 
 def same_pads(size: int, kernel: int, stride: int) -> tuple[int, int]:

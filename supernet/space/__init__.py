@@ -8,6 +8,7 @@ from supernet.space.additive import (
     operators_of,
     params_of,
 )
+from supernet.space.cells import Cell, Cells, Node
 from supernet.space.costs import Precision, file_bytes, peak_bytes, weight_bytes
 from supernet.space.domain import Domain
 from supernet.space.elimination import CostTable, minimum
@@ -32,21 +33,29 @@ from supernet.space.ranges import SpaceRanges, extremes, operator_costs, space_r
 from supernet.space.spec import Head, Space, Stage, Stem
 from supernet.space.subnet import (
     Block,
+    CellChoice,
+    NodeChoice,
     StageChoice,
     Subnet,
     SubnetFile,
     check_operators,
     operators,
+    reads_of,
     slot_operators,
     stage_operators,
 )
 
 __all__ = [
     "Block",
+    "Cell",
+    "CellChoice",
+    "Cells",
     "CostTable",
     "Domain",
     "Genes",
     "Head",
+    "Node",
+    "NodeChoice",
     "Operator",
     "OperatorMax",
     "OperatorSum",
@@ -79,6 +88,7 @@ __all__ = [
     "operators_of",
     "params_of",
     "peak_bytes",
+    "reads_of",
     "sample",
     "save_space",
     "slot_operators",

@@ -16,10 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from supernet.blocks import KINDS, Kind
+from supernet.space.cell_slots import CellNetwork, Joined
+from supernet.space.cells import CELL_KINDS, CellKind
 from supernet.space.dimensions import (
+    CellDimensions,
     Choice,
     Dimension,
     Genes,
+    NodeDimensions,
     Part,
     Place,
     Slot,
@@ -29,6 +33,7 @@ from supernet.space.operator import Operator, Padding, Shortcut, round_channels
 from supernet.space.spec import EXPANDING, STARTING, BlockKind, Space, Stage, Stem
 
 __all__ = [
+    "CellDimensions",
     "Choice",
     "Dimension",
     "Genes",
@@ -54,6 +59,8 @@ class Layout:
     stem_out: Dimension
     """Its only choice is 0 where the stem has no last convolution."""
     stages: tuple[StageDimensions, ...]
+    cells: dict[CellKind, CellDimensions]
+    """Of both cells; none where there are stages."""
     features: Dimension
     """Its only choice is 0 where the head has no such layer."""
     dimensions: tuple[Dimension, ...]
@@ -119,11 +126,16 @@ def layout_of(space: Space) -> Layout:
         StageDimensions(*dimensions)
         for dimensions in zip(block, width, depth, se, shortcut, kernel, expand, start)
     )
-    slots = [
-        *_stem(space, resolution, stem_width, stem_depth, stem_out),
-        *_blocks(space, resolution, stem_out if space.stem.out else stem_width, stages),
-        *_head(space, resolution, stages[-1].width, features),
-    ]
+    cells = {kind: _cell_dimensions(space, columns, kind) for kind in _kinds(space)}
+    slots = [*_stem(space, resolution, stem_width, stem_depth, stem_out)]
+    if space.cells is None:
+        slots += _blocks(space, resolution, stem_out if space.stem.out else stem_width, stages)
+        slots += _head(space, resolution, stages[-1].width, features)
+    else:
+        network = CellNetwork(space.cells, resolution, cells, space.padding)
+        stem = Joined("stem", space.stem.width[0], lambda pixels: _stem_size(space, pixels))
+        between, last = network.slots(stem)
+        slots += [*between, *_cell_head(space, resolution, last)]
     return Layout(
         space=space.name,
         space_hash=space.hash,
@@ -132,6 +144,7 @@ def layout_of(space: Space) -> Layout:
         stem_depth=stem_depth,
         stem_out=stem_out,
         stages=stages,
+        cells=cells,
         features=features,
         dimensions=tuple(columns.all),
         genes=tuple(columns.genes),
@@ -139,6 +152,22 @@ def layout_of(space: Space) -> Layout:
         num_choices=np.array([len(gene.choices) for gene in columns.genes], dtype=np.int64),
         conditions=_conditions(space, stages),
     )
+
+
+def _kinds(space: Space) -> tuple[CellKind, ...]:
+    return () if space.cells is None else CELL_KINDS
+
+
+def _cell_dimensions(space: Space, columns: _Columns, kind: CellKind) -> CellDimensions:
+    cells = space.cells
+    assert cells is not None
+    found = []
+    for number in range(1, cells.nodes + 1):
+        place, node = Place(kind, block=number), cells.node(kind, number)
+        inputs = columns.add(place, "inputs", node.inputs)
+        left = columns.add(place, "left", node.left)
+        found.append(NodeDimensions(inputs, left, columns.add(place, "right", node.right)))
+    return CellDimensions(tuple(found))
 
 
 def _conditions(
@@ -167,6 +196,12 @@ def _size(resolution: int, strides: tuple[int, ...]) -> int:
     return resolution
 
 
+def _stem_size(space: Space, resolution: int) -> int:
+    """Rows of what the first convolution writes."""
+    stem = space.stem
+    return (resolution - (stem.kernel if stem.valid else 1)) // stem.stride + 1
+
+
 def _stem_strides(space: Space) -> tuple[int, ...]:
     return (space.stem.stride, 2) if space.stem.maxpool else (space.stem.stride,)
 
@@ -177,7 +212,7 @@ def _stem(
     stem = space.stem
 
     def first(resolution: int, width: int) -> Operator:
-        padding = _padding(space, stem.kernel, stem.stride)
+        padding = "valid" if stem.valid else _padding(space, stem.kernel, stem.stride)
         read = space.in_channels
         return _stem_conv(stem, resolution, read, width, stride=stem.stride, padding=padding)
 
@@ -359,7 +394,14 @@ def _head(
 
     def pool(resolution: int, width: int) -> Operator:
         size, count = _size(resolution, strides), channels(width)
-        return Operator(op="pool", in_channels=count, out_channels=count, height=size, width=size)
+        return Operator(
+            op="pool",
+            in_channels=count,
+            out_channels=count,
+            act=head.before,
+            height=size,
+            width=size,
+        )
 
     def mix(width: int, features: int) -> Operator:
         if head.features_norm:
@@ -384,3 +426,33 @@ def _head(
     if head.features:
         yield Slot("head.features", _HEAD, (width, features), mix)
     yield Slot("head.classifier", _HEAD, (width, features), classifier)
+
+
+def _cell_head(space: Space, resolution: Dimension, last: Joined) -> Iterator[Slot]:
+    """Pooling and classifier of what the last cell writes."""
+
+    def pool(resolution: int, *chosen: Choice) -> Operator:
+        size, count = last.size(resolution), last.channels(*chosen)
+        return Operator(
+            op="pool",
+            in_channels=count,
+            out_channels=count,
+            act=space.head.before,
+            height=size,
+            width=size,
+        )
+
+    def classifier(*chosen: Choice) -> Operator:
+        read = last.channels(*chosen)
+        return Operator(op="linear", in_channels=read, out_channels=space.num_classes, bias=True)
+
+    reads = (resolution, *last.dimensions)
+    yield Slot("head.pool", _HEAD, reads, pool, alike=last.alike(resolution))
+    yield Slot(
+        "head.classifier",
+        _HEAD,
+        last.dimensions,
+        classifier,
+        picks=last.ranges,
+        alike=last.alike(),
+    )

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from supernet.blocks import KINDS
 from supernet.errors import ConfigError
+from supernet.space.cells import Cells
 from supernet.space.operator import Activation, Gate, Padding, Shortcut
 
 __all__ = [
@@ -42,6 +43,9 @@ _LATER: tuple[tuple[tuple[str, ...], Any], ...] = (
     (("stages", "start"), (0,)),
     (("stages", "gate"), "hard_sigmoid"),
     (("padding",), "symmetric"),
+    (("stem", "valid"), False),
+    (("head", "before"), "none"),
+    (("cells",), None),
 )
 """Keys that came after files with hashes did: as they were before, they do not count."""
 
@@ -119,6 +123,9 @@ class Stem:
     """Choices of output channels of one more convolution; empty for none."""
     maxpool: bool = False
     """Whether a 3x3 max pooling of stride 2 ends the stem."""
+    valid: bool = False
+    """Whether the first convolution has no zeros around what it reads, so that a row and a column
+    less are left, as in NASNet for large images."""
     residual: bool = True
     """Whether the `depth` convolutions add their input; in ResNet-D (arXiv:1812.01187) and
     timm they do not, in Once-for-All they do."""
@@ -258,6 +265,8 @@ class Head:
     channels, as in MobileNetV4."""
     act: Activation = "relu"
     """Activation of both."""
+    before: Activation = "none"
+    """Activation before the pooling, of what the last stage or cell writes."""
     dropout: float = 0.0
     """Dropout before the classifier while training the largest subnet."""
 
@@ -291,10 +300,12 @@ class Space:
     """Choices of the input size in pixels (square)."""
     stem: Stem
     """The first convolution."""
-    stages: tuple[Stage, ...]
-    """The stages, in order."""
+    stages: tuple[Stage, ...] = ()
+    """The stages, in order; none where there are `cells`."""
+    cells: Cells | None = None
+    """The cells that stand in the place of stages."""
     head: Head
-    """What follows the last stage."""
+    """What follows the last stage or cell."""
     kernel_transform: KernelTransform = "learned"
     """How a smaller kernel comes from the next larger one: its centre times a learned
     matrix (Once-for-All), or its centre alone (``crop``)."""
@@ -317,14 +328,29 @@ class Space:
         problems += _choice_problems("num_classes", [self.num_classes], 2, 65536)
         if not self.name.replace("_", "").replace("-", "").replace(".", "").isalnum():
             problems.append(f"name: must be letters, digits, '_', '-' or '.', found {self.name!r}")
-        if not 1 <= sum(stage.max_depth for stage in self.stages) <= _MAX_BLOCKS:
+        blocks = sum(stage.max_depth for stage in self.stages)
+        if self.cells is None and not 1 <= blocks <= _MAX_BLOCKS:
             problems.append(f"stages: need 1 to {_MAX_BLOCKS} blocks in all")
+        problems += self._unfit_cells()
         if not 0 < self.bn_momentum <= 1:
             problems.append(f"bn_momentum: must be above 0 and at most 1, found {self.bn_momentum}")
         if not 0 < self.bn_eps < 1:
             problems.append(f"bn_eps: must be between 0 and 1, found {self.bn_eps}")
         if problems:
             raise ConfigError(problems)
+
+    def _unfit_cells(self) -> list[str]:
+        """What a space of cells cannot have."""
+        if self.cells is None:
+            return []
+        problems, stem, head = [], self.stem, self.head
+        if self.stages:
+            problems.append("cells: stand in the place of stages; give one of both")
+        if len(stem.width) > 1 or any(stem.depth) or stem.out or stem.maxpool:
+            problems.append("stem: before cells it is one convolution of one width")
+        if head.width or head.expand or head.features:
+            problems.append("head: after cells it has no width, expand and features")
+        return problems
 
     @property
     def hash(self) -> str:

@@ -3,24 +3,29 @@
 import hashlib
 import json
 import reprlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from supernet.errors import ConfigError, FileFormatError
 from supernet.files import read_as, write_document
+from supernet.space.cells import CellKind, pair_of
 from supernet.space.layout import Choice, Dimension, Layout, Slot, layout_of
 from supernet.space.operator import Operator, Shortcut, total_macs, total_params
 from supernet.space.spec import EXPANDING, STARTING, BlockKind, Space
 
 __all__ = [
     "Block",
+    "CellChoice",
+    "NodeChoice",
     "StageChoice",
     "Subnet",
     "SubnetFile",
     "check_operators",
     "operators",
+    "reads_of",
+    "slot_reads",
     "slot_operators",
     "stage_operators",
     "subnet_values",
@@ -54,6 +59,26 @@ class StageChoice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeChoice:
+    """What was chosen for one node of a cell."""
+
+    inputs: str
+    """The two states that it reads, such as ``prev+node1``."""
+    left: str
+    """Operation on the first."""
+    right: str
+    """Operation on the second."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellChoice:
+    """What was chosen for one of the two cells of a network."""
+
+    kind: CellKind
+    nodes: tuple[NodeChoice, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Subnet:
     """One point of a space; hashable and comparable. It holds no weights."""
 
@@ -72,6 +97,8 @@ class Subnet:
     stages: tuple[StageChoice, ...]
     features: int
     """Outputs of the linear layer before the classifier; 0 where the space has none."""
+    cells: tuple[CellChoice, ...] = ()
+    """The normal and the reduction cell, where the space has cells."""
 
     @property
     def key(self) -> str:
@@ -80,7 +107,9 @@ class Subnet:
         Equal subnets have equal keys, in every process and however a subnet is printed.
         """
         stem = (self.stem_width, self.stem_depth, self.stem_out)
-        chosen = [self.resolution, stem, [_plain(s) for s in self.stages], self.features]
+        chosen: list[Any] = [self.resolution, stem, [_plain(s) for s in self.stages], self.features]
+        for cell in self.cells:
+            chosen.append([[node.inputs, node.left, node.right] for node in cell.nodes])
         text = json.dumps([self.space_hash, chosen], separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -88,7 +117,7 @@ class Subnet:
         stem = "-".join(str(width) for width in (self.stem_width, self.stem_out) if width)
         stem += f"x{self.stem_depth + 1}" * (self.stem_depth > 0)
         features = [f"features {self.features}"] * (self.features > 0)
-        stages = [_line(stage) for stage in self.stages]
+        stages = [_line(stage) for stage in self.stages] + [_cell_line(c) for c in self.cells]
         return " | ".join([f"{self.resolution}px, stem {stem}", *stages, *features])
 
 
@@ -112,6 +141,15 @@ def _line(stage: StageChoice) -> str:
     words += [f"se{stage.se:g}"] * (stage.se > 0)
     words += [f"shortcut-{stage.shortcut}"] * (stage.shortcut != "identity")
     return f"{stage.width}: {' '.join(words)}"
+
+
+def _cell_line(cell: CellChoice) -> str:
+    nodes = (
+        f"{node.left}({first}) + {node.right}({second})"
+        for node in cell.nodes
+        for first, second in [pair_of(node.inputs)]
+    )
+    return f"{cell.kind}: {', '.join(nodes)}"
 
 
 def operators(space: Space, subnet: Subnet) -> list[Operator]:
@@ -139,6 +177,49 @@ def slot_operators(space: Space, subnet: Subnet) -> list[tuple[Slot, Operator]]:
         if operator is not None:
             found.append((slot, operator))
     return found
+
+
+def reads_of(space: Space, subnet: Subnet) -> tuple[tuple[int, ...], ...]:
+    """What each operator of a subnet reads: 0 is the image, k the output of operator k.
+
+    Nothing where each reads the output of the one before.
+    """
+    if space.cells is None:
+        return ()
+    layout = layout_of(space)
+    values = subnet_values(layout, subnet)
+    there = {
+        slot.name: slot.make(*(values[d.name] for d in slot.dimensions)) is not None
+        for slot in layout.slots
+    }
+    return slot_reads(layout, values, there)
+
+
+def slot_reads(
+    layout: Layout, values: Mapping[str, Choice], there: Mapping[str, bool]
+) -> tuple[tuple[int, ...], ...]:
+    """As `reads_of`, for values of all dimensions.
+
+    Args:
+        layout: of the space.
+        values: by the name of a dimension.
+        there: whether a slot is, by its name.
+    """
+    outputs: dict[str, int] = {}
+    last, found = 0, []
+    for slot in layout.slots:
+        if slot.reads is None:
+            own: tuple[int, ...] = (last,)
+        else:
+            names = slot.reads(*(values[dimension.name] for dimension in slot.dimensions))
+            own = tuple(outputs[name] for name in names)
+        if there[slot.name]:
+            found.append(own)
+            last = len(found)
+            outputs[slot.name] = last
+        else:  # it hands on what it reads
+            outputs[slot.name] = last = own[0]
+    return tuple(found)
 
 
 def subnet_values(layout: Layout, subnet: Subnet) -> dict[str, Choice]:
@@ -171,6 +252,7 @@ def subnet_values(layout: Layout, subnet: Subnet) -> dict[str, Choice]:
         chosen += [(kernel, block.kernel) for kernel, block in zip(own.kernel, blocks)]
         chosen += [(expand, block.expand) for expand, block in zip(own.expand, blocks)]
         chosen += [(start, block.start) for start, block in zip(own.start, blocks)]
+    chosen += _cell_choices(layout, subnet)
     values: dict[str, Choice] = {}
     problems: list[str] = []
     for dimension, value in chosen:
@@ -194,6 +276,22 @@ def subnet_values(layout: Layout, subnet: Subnet) -> dict[str, Choice]:
     return values
 
 
+def _cell_choices(layout: Layout, subnet: Subnet) -> Iterator[tuple[Dimension, Choice]]:
+    shapes = [(cell.kind, len(cell.nodes)) for cell in subnet.cells]
+    own = [(kind, len(cell.nodes)) for kind, cell in layout.cells.items()]
+    if shapes != own:
+        raise ConfigError(f"cells: the space has {_counted(own)}, the subnet {_counted(shapes)}")
+    for cell, dimensions in zip(subnet.cells, layout.cells.values()):
+        for node, dimension in zip(cell.nodes, dimensions.nodes):
+            yield dimension.inputs, node.inputs
+            yield dimension.left, node.left
+            yield dimension.right, node.right
+
+
+def _counted(cells: Sequence[tuple[str, int]]) -> str:
+    return ", ".join(f"{kind} of {count} nodes" for kind, count in cells) or "none"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubnetFile:
     """What a ``subnet.json`` holds: the subnet, its operators, and what is known of it."""
@@ -201,6 +299,9 @@ class SubnetFile:
     subnet: Subnet
     operators: tuple[Operator, ...]
     """Written out, so that the network can be rebuilt from the file alone."""
+    reads: tuple[tuple[int, ...], ...] = ()
+    """What each reads, where it is not the output of the one before: 0 is the image, k the output
+    of operator k."""
     checkpoint: Mapping[str, str] | None = None
     """``path`` (relative to the file) and ``sha256`` of the supernet's weights."""
     predicted: Mapping[str, Any] = field(default_factory=dict)
@@ -211,7 +312,8 @@ class SubnetFile:
     @classmethod
     def of(cls, space: Space, subnet: Subnet, **known: Any) -> "SubnetFile":
         """The file of `subnet`, its operators taken from `space`."""
-        return cls(subnet=subnet, operators=tuple(operators(space, subnet)), **known)
+        reads = reads_of(space, subnet)
+        return cls(subnet=subnet, operators=tuple(operators(space, subnet)), reads=reads, **known)
 
     def with_measured(self, **measured: Any) -> "SubnetFile":
         """The same with more measured values."""
@@ -244,12 +346,14 @@ class SubnetFile:
                 for stage in subnet.stages
             ],
             "head": {"features": subnet.features},
+            **({"cells": [asdict(cell) for cell in subnet.cells]} if subnet.cells else {}),
             "macs": total_macs(self.operators),
             "params": total_params(self.operators),
             "checkpoint": dict(self.checkpoint) if self.checkpoint else None,
             "predicted": dict(self.predicted),
             "measured": dict(self.measured),
             "operators": [operator.as_dict() for operator in self.operators],
+            **({"reads": [list(own) for own in self.reads]} if self.reads else {}),
         }
         write_document(path, "subnet", _VERSION, body)
 
@@ -288,10 +392,13 @@ class SubnetFile:
             stem_out=body.stem.out,
             stages=stages,
             features=body.head.features,
+            cells=body.cells,
         )
+        _check_reads(path, body.operators, body.reads)
         return cls(
             subnet=subnet,
             operators=body.operators,
+            reads=body.reads,
             checkpoint=body.checkpoint,
             predicted=body.predicted,
             measured=body.measured,
@@ -339,6 +446,26 @@ class _Body:
     predicted: dict[str, Any]
     measured: dict[str, Any]
     operators: tuple[Operator, ...]
+    cells: tuple[CellChoice, ...] = ()
+    reads: tuple[tuple[int, ...], ...] = ()
+
+
+def _check_reads(
+    path: Path, operators: Sequence[Operator], reads: Sequence[tuple[int, ...]]
+) -> None:
+    """A graph reads what is there already, and as much of it as its operators take."""
+    if not reads:
+        return
+    if len(reads) != len(operators):
+        raise FileFormatError(
+            f"{path}: reads: {len(reads)} entries for {len(operators)} operators; was it edited?"
+        )
+    for number, (operator, own) in enumerate(zip(operators, reads), start=1):
+        if len(own) != operator.inputs or not all(0 <= read < number for read in own):
+            raise FileFormatError(
+                f"{path}: reads[{number - 1}]: operator {number} ({operator.op}) reads "
+                f"{operator.inputs} of the outputs 0 to {number - 1}, found {list(own)}"
+            )
 
 
 def check_operators(space: Space, file: SubnetFile) -> Sequence[Operator]:

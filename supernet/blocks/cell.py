@@ -1,0 +1,50 @@
+"""What the nodes of a cell do, and what fits their inputs (NASNet, arXiv:1707.07012; DARTS).
+
+All of them begin with the activation and end with batch norm.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from supernet.blocks.kind import Kind
+from supernet.blocks.part import Part, depthwise
+
+__all__ = ["DILATED", "FIT", "REDUCE", "SEPARABLE_TWICE"]
+
+
+def _separable(o: Any) -> list[Part]:
+    """Depthwise and 1x1 convolution, both twice; the stride stands in the first."""
+    before, after = o.in_channels, o.out_channels
+    return [
+        depthwise("first", before, o.kernel, o.stride, norm=False),
+        Part("first_mix", before, after, act=o.act),
+        depthwise("second", after, o.kernel, norm=False),
+        Part("second_mix", after, after),
+    ]
+
+
+def _dilated(o: Any) -> list[Part]:
+    """A depthwise convolution that leaves out every other row and column, and a 1x1."""
+    return [
+        depthwise("spatial", o.in_channels, o.kernel, o.stride, norm=False, dilation=2),
+        Part("mix", o.in_channels, o.out_channels),
+    ]
+
+
+def _fit(o: Any) -> list[Part]:
+    return [Part("mix", o.in_channels, o.out_channels, o.kernel, o.stride)]
+
+
+def _reduce(o: Any) -> list[Part]:
+    shifted = o.stride > 1
+    return [Part("mix", o.in_channels, o.out_channels, 1, o.stride, shifted=shifted)]
+
+
+SEPARABLE_TWICE = Kind("separable_twice", _separable, gated=False, starts_in_act=True)
+DILATED = Kind("dilated", _dilated, gated=False, starts_in_act=True)
+FIT = Kind("fit", _fit, gated=False, starts_in_act=True)
+"""To another number of channels."""
+REDUCE = Kind("reduce", _reduce, gated=False, starts_in_act=True)
+"""To half the rows and columns: half of the channels are made from every other pixel, the other
+half from those one row and one column further on."""
