@@ -41,10 +41,10 @@ def _reduce(o: Any) -> list[Part]:
     return [Part("mix", o.in_channels, o.out_channels, 1, o.stride, shifted=shifted)]
 
 
-SEPARABLE_TWICE = Kind("separable_twice", _separable, gated=False, starts_in_act=True)
-DILATED = Kind("dilated", _dilated, gated=False, starts_in_act=True)
-FIT = Kind("fit", _fit, gated=False, starts_in_act=True)
+SEPARABLE_TWICE = Kind("separable_twice", _separable, gated=False, in_cells=True, starts_in_act=True)
+DILATED = Kind("dilated", _dilated, gated=False, in_cells=True, starts_in_act=True)
+FIT = Kind("fit", _fit, gated=False, in_cells=True, starts_in_act=True)
 """To another number of channels."""
-REDUCE = Kind("reduce", _reduce, gated=False, starts_in_act=True)
+REDUCE = Kind("reduce", _reduce, gated=False, in_cells=True, starts_in_act=True)
 """To half the rows and columns: half of the channels are made from every other pixel, the other
 half from those one row and one column further on."""

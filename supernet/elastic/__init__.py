@@ -17,9 +17,11 @@ from supernet.elastic.norm import ElasticBatchNorm
 from supernet.elastic.ordering import Importance, importance, ranked
 from supernet.elastic.parts import (
     ElasticConvNorm,
+    ElasticHalves,
     ElasticResidual,
     ElasticShortcut,
     ElasticSqueezeExcite,
+    further_on,
 )
 
 __all__ = [
@@ -30,12 +32,14 @@ __all__ = [
     "ElasticConv",
     "ElasticConvBlock",
     "ElasticConvNorm",
+    "ElasticHalves",
     "ElasticLinear",
     "ElasticResidual",
     "ElasticShortcut",
     "ElasticSqueezeExcite",
     "Importance",
     "KernelTransform",
+    "further_on",
     "gate_activations",
     "importance",
     "make_activation",

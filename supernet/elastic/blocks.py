@@ -14,12 +14,13 @@ from torch import Tensor, nn
 
 from supernet.blocks import KINDS, Part, parts_of
 from supernet.elastic.activation import gate_activations, make_activation
-from supernet.elastic.conv import ElasticConv
+from supernet.elastic.conv import ElasticConv, picked
 from supernet.elastic.form import Elastic
 from supernet.elastic.norm import ElasticBatchNorm
 from supernet.elastic.ordering import Importance, importance, ranked
 from supernet.elastic.parts import (
     ElasticConvNorm,
+    ElasticHalves,
     ElasticResidual,
     ElasticSqueezeExcite,
     prefixed,
@@ -54,6 +55,7 @@ class ElasticConvBlock(ElasticResidual):
             kernels=[operator.kernel for operator in operators],
             stride=operators[0].stride,
             same=any(operator.padding == "same" for operator in operators),
+            valid=operators[0].padding == "valid",
             learned=learned,
         )
         self.norm = ElasticBatchNorm(after, momentum=momentum, eps=eps)
@@ -121,6 +123,9 @@ class ElasticChain(ElasticResidual):
             if name == last:
                 self.se = _squeeze_excite(operators, _most(forms, "reads"))
             setattr(self, name, _conv_norm(forms, momentum=momentum, eps=eps, learned=learned))
+        self.first_act: nn.Module | None = None
+        if kind.starts_in_act:
+            self.first_act = make_activation(operators[0].act, inplace=False)
         self.widths = _middle_widths(operators)
         self.make_shortcut(operators, momentum=momentum, eps=eps)
         self.act = make_activation(operators[0].act) if kind.ends_in_act else None
@@ -129,6 +134,11 @@ class ElasticChain(ElasticResidual):
         """One of its convolutions."""
         found: ElasticConvNorm = getattr(self, name)
         return found
+
+    def pick(self, ranges: Sequence[tuple[int, int]]) -> None:
+        """Let its only convolution read these channels; until `activate`."""
+        (name,) = self.form[3]
+        self.part(name).pick(ranges)
 
     def activate(self, operator: Operator) -> None:
         """Become `operator`."""
@@ -140,7 +150,7 @@ class ElasticChain(ElasticResidual):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in, H, W)`` to ``(N, out, H / stride, W / stride)``."""
-        y = x
+        y = x if self.first_act is None else self.first_act(x)
         *body, last = self.form[3]
         for name in body:
             y = getattr(self, name)(y)
@@ -225,14 +235,23 @@ class ElasticLinear(Elastic):
 
     def activate(self, operator: Operator) -> None:
         """Become `operator`."""
-        self.form[:] = [operator.in_channels, operator.out_channels]
+        self.form[:] = [operator.in_channels, operator.out_channels, ()]
+
+    def pick(self, ranges: Sequence[tuple[int, int]]) -> None:
+        """As `ElasticConv.pick`."""
+        self.form[2] = tuple(ranges)
+
+    def active_weight(self) -> Tensor:
+        """The active weights, shape ``(out, in)``."""
+        inputs, outputs, ranges = self.form
+        return picked(self.weight, ranges) if ranges else self.weight[:outputs, :inputs]
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in)`` to ``(N, out)``."""
-        inputs, outputs = self.form
+        outputs = self.form[1]
         x = x.flatten(1) if self.flattens else x
         bias = None if self.bias is None else self.bias[:outputs]
-        weight = self.weight[:outputs, :inputs]
+        weight = self.active_weight()
         if self.rounds:
             x, weight = rounded_input(x), rounded_weight(weight)
         out: Tensor = self.act(F.linear(x, weight, bias))
@@ -240,10 +259,9 @@ class ElasticLinear(Elastic):
 
     def active_state(self) -> dict[str, Tensor]:
         """State of the active form, named as in `supernet.models.Linear`."""
-        inputs, outputs = self.form
-        state = {"linear.weight": self.weight[:outputs, :inputs]}
+        state = {"linear.weight": self.active_weight()}
         if self.bias is not None:
-            state["linear.bias"] = self.bias[:outputs]
+            state["linear.bias"] = self.bias[: self.form[1]]
         return state
 
     def reads(self, power: int = 1) -> Tensor:
@@ -274,8 +292,28 @@ ElasticBlock = ElasticConvBlock | ElasticChain | ElasticLinear
 
 def _conv_norm(
     forms: Sequence[Part], *, momentum: float, eps: float, learned: bool
-) -> ElasticConvNorm:
+) -> ElasticConvNorm | ElasticHalves:
     """One convolution of a block, which holds the weights of all its forms."""
+    if forms[0].shifted:
+        halves = [[half(form) for form in forms] for half in (_first_half, _second_half)]
+        first, second = (
+            _plain_conv_norm(own, momentum=momentum, eps=eps, learned=learned) for own in halves
+        )
+        return ElasticHalves(first, second)
+    return _plain_conv_norm(forms, momentum=momentum, eps=eps, learned=learned)
+
+
+def _first_half(part: Part) -> Part:
+    return part._replace(writes=part.writes // 2)
+
+
+def _second_half(part: Part) -> Part:
+    return part._replace(writes=part.writes - part.writes // 2)
+
+
+def _plain_conv_norm(
+    forms: Sequence[Part], *, momentum: float, eps: float, learned: bool
+) -> ElasticConvNorm:
     after = _most(forms, "writes")
     conv = ElasticConv(
         _most(forms, "reads"),
@@ -284,9 +322,10 @@ def _conv_norm(
         stride=forms[0].stride,
         same=any(part.padding == "same" for part in forms),
         group_width=_most(forms, "group_width"),
+        dilation=forms[0].dilation,
         learned=learned,
     )
-    norm = ElasticBatchNorm(after, momentum=momentum, eps=eps)
+    norm = ElasticBatchNorm(after, momentum=momentum, eps=eps) if forms[0].norm else None
     return ElasticConvNorm(conv, norm, make_activation(forms[0].act))
 
 

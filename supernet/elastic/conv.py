@@ -16,7 +16,7 @@ from supernet.elastic.kernel import KernelTransform
 from supernet.elastic.padding import least_pad, padded
 from supernet.elastic.rounding import rounded_input, rounded_weight
 
-__all__ = ["ElasticConv"]
+__all__ = ["ElasticConv", "picked"]
 
 
 class ElasticConv(Elastic):
@@ -32,6 +32,8 @@ class ElasticConv(Elastic):
         bias: whether to add one.
         same: whether to pad as `supernet.blocks.same_pads` says, by half the kernel
             otherwise.
+        valid: whether to pad nothing.
+        dilation: steps between the values of a window.
         learned: whether smaller kernels have a learned transform.
     """
 
@@ -45,6 +47,8 @@ class ElasticConv(Elastic):
         group_width: int = 0,
         bias: bool = False,
         same: bool = False,
+        valid: bool = False,
+        dilation: int = 1,
         learned: bool = True,
     ) -> None:
         super().__init__()
@@ -57,40 +61,45 @@ class ElasticConv(Elastic):
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
         self.transforms = KernelTransform(kernels, learned=learned)
         self.stride, self.group_width, self.largest = stride, group_width, largest
-        self.same = same
+        self.same, self.valid, self.dilation = same, valid, dilation
         self.activate(in_channels, out_channels, largest)
 
     def activate(self, in_channels: int, out_channels: int, kernel: int = 1) -> None:
         """Use the first `in_channels` and `out_channels`, with a kernel of this size."""
         width, smaller = self.group_width, kernel < self.largest
         groups = in_channels // width if width else 1
-        self.form[:] = [width or in_channels, out_channels, groups, kernel // 2, smaller]
+        padding = 0 if self.valid else self.dilation * (kernel // 2)
+        self.form[:] = [width or in_channels, out_channels, groups, padding, smaller, ()]
         if smaller:
             self.transforms.activate(kernel)
 
+    def pick(self, ranges: Sequence[tuple[int, int]]) -> None:
+        """Read the weights of these channels, not those of the first ones; until `activate`."""
+        self.form[-1] = tuple(ranges)
+
     def active_weight(self) -> Tensor:
         """The active weights, shape ``(out, in / groups, K, K)``."""
-        inputs, outputs, *_, smaller = self.form
-        weight = self.weight[:outputs, :inputs]
+        inputs, outputs, *_, smaller, ranges = self.form
+        weight = self.weight[:outputs, :inputs] if not ranges else picked(self.weight, ranges)
         return self.transforms(weight) if smaller else weight
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in, H, W)`` to ``(N, out, H / stride, W / stride)``."""
-        _, outputs, groups, padding, _ = self.form
+        _, outputs, groups, padding, *_ = self.form
         weight = self.active_weight()
         if self.rounds:
             x, weight = rounded_input(x), rounded_weight(weight)
         if self.same:
-            kernel = weight.shape[-1]
+            kernel = self.dilation * (weight.shape[-1] - 1) + 1
             x, padding = padded(x, kernel, self.stride), least_pad(kernel, self.stride)
-        if self.group_width == 1 and self.bias is None:
+        if self.group_width == 1 and self.bias is None and self.dilation == 1:
             return depthwise_conv(x, weight, self.stride, padding)
         bias = None if self.bias is None else self.bias[:outputs]
         if self.training and x.shape[-2:] == weight.shape[-2:] == (1, 1) and groups == 1:
             # oneDNN convolves single pixels at half the speed of the product. Evaluation
             # stays to the last bit what the extracted network computes.
             return F.linear(x.flatten(1), weight.flatten(1), bias)[:, :, None, None]
-        return F.conv2d(x, weight, bias, self.stride, padding, 1, groups)
+        return F.conv2d(x, weight, bias, self.stride, padding, self.dilation, groups)
 
     def active_state(self) -> dict[str, Tensor]:
         """Weights of the active form, named as in `torch.nn.Conv2d`."""
@@ -112,3 +121,11 @@ class ElasticConv(Elastic):
         self.weight.copy_(self.weight[order])
         if self.bias is not None:
             self.bias.copy_(self.bias[order])
+
+
+def picked(weight: Tensor, ranges: Sequence[tuple[int, int]]) -> Tensor:
+    """The weights that read ranges of channels, ``(O, I, ...)`` to ``(O, fewer, ...)``."""
+    if len(ranges) == 1:
+        ((start, end),) = ranges
+        return weight[:, start:end]
+    return torch.cat([weight[:, start:end] for start, end in ranges], dim=1)

@@ -12,7 +12,14 @@ from supernet.elastic.norm import ElasticBatchNorm
 from supernet.elastic.pooling import global_mean
 from supernet.space import Operator
 
-__all__ = ["ElasticConvNorm", "ElasticResidual", "ElasticShortcut", "ElasticSqueezeExcite"]
+__all__ = [
+    "ElasticConvNorm",
+    "ElasticHalves",
+    "ElasticResidual",
+    "ElasticShortcut",
+    "ElasticSqueezeExcite",
+    "further_on",
+]
 
 
 def prefixed(**parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -21,32 +28,41 @@ def prefixed(**parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 class ElasticConvNorm(nn.Module):
-    """Convolution, batch norm, activation."""
+    """Convolution, batch norm where there is one, activation."""
 
-    def __init__(self, conv: ElasticConv, norm: ElasticBatchNorm, act: nn.Module) -> None:
+    def __init__(self, conv: ElasticConv, norm: ElasticBatchNorm | None, act: nn.Module) -> None:
         super().__init__()
         self.conv, self.norm, self.act = conv, norm, act
 
     def activate(self, in_channels: int, out_channels: int, kernel: int = 1) -> None:
         """As `ElasticConv.activate`."""
         self.conv.activate(in_channels, out_channels, kernel)
-        self.norm.activate(out_channels)
+        if self.norm is not None:
+            self.norm.activate(out_channels)
+
+    def pick(self, ranges: Sequence[tuple[int, int]]) -> None:
+        """As `ElasticConv.pick`."""
+        self.conv.pick(ranges)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in, H, W)`` to ``(N, out, H / stride, W / stride)``."""
-        out: Tensor = self.act(self.norm(self.conv(x)))
+        y = self.conv(x)
+        out: Tensor = self.act(y if self.norm is None else self.norm(y))
         return out
 
     def active_state(self) -> dict[str, Tensor]:
         """State of the active form, named as in `supernet.models.ConvNorm`."""
-        return prefixed(conv=self.conv.active_state(), norm=self.norm.active_state())
+        norm = {} if self.norm is None else self.norm.active_state()
+        return prefixed(conv=self.conv.active_state(), norm=norm)
 
     def reads(self, power: int = 1) -> Tensor:
         """As `ElasticConv.reads`."""
         return self.conv.reads(power)
 
     def varies(self) -> Tensor:
-        """As `ElasticBatchNorm.varies`, behind the activation."""
+        """As `ElasticBatchNorm.varies`, behind the activation; 1 without batch norm."""
+        if self.norm is None:
+            return torch.ones(len(self.conv.weight), device=self.conv.weight.device)
         return self.norm.varies(self.act)
 
     def permute_input(self, order: Tensor) -> None:
@@ -56,7 +72,44 @@ class ElasticConvNorm(nn.Module):
     def permute_output(self, order: Tensor) -> None:
         """Write the channels in another order."""
         self.conv.permute_output(order)
-        self.norm.permute(order)
+        if self.norm is not None:
+            self.norm.permute(order)
+
+
+class ElasticHalves(nn.Module):
+    """Two 1x1 convolutions of stride 2 whose channels stand side by side, each with batch norm.
+
+    The second reads the image one row and one column further on (`supernet.blocks.REDUCE`).
+    """
+
+    def __init__(self, first: ElasticConvNorm, second: ElasticConvNorm) -> None:
+        super().__init__()
+        self.first, self.second = first, second
+
+    def activate(self, in_channels: int, out_channels: int, kernel: int = 1) -> None:
+        """As `ElasticConv.activate`; all outputs are used."""
+        half = out_channels // 2
+        self.first.activate(in_channels, half, kernel)
+        self.second.activate(in_channels, out_channels - half, kernel)
+
+    def pick(self, ranges: Sequence[tuple[int, int]]) -> None:
+        """As `ElasticConv.pick`."""
+        self.first.pick(ranges)
+        self.second.pick(ranges)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, in, H, W)`` to ``(N, out, H / 2, W / 2)``."""
+        return torch.cat([self.first(x), self.second(further_on(x))], 1)
+
+    def active_state(self) -> dict[str, Tensor]:
+        """State of the active form, named as in `supernet.models.Halves`."""
+        return prefixed(first=self.first.active_state(), second=self.second.active_state())
+
+
+def further_on(x: Tensor) -> Tensor:
+    """An image without its first row and column, with zeros at the end where sizes are odd."""
+    height, width = x.shape[2:]
+    return F.pad(x[:, :, 1:, 1:], (0, int(width) % 2, 0, int(height) % 2))
 
 
 class ElasticSqueezeExcite(nn.Module):

@@ -6,10 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from supernet.blocks import KINDS, Part, parts_of
+from supernet.blocks import KINDS, Part, parts_of, same_pads
 from supernet.elastic.activation import gate_activations, make_activation
+from supernet.elastic.parts import further_on
 from supernet.elastic.padding import least_pad, missing_pads
 from supernet.elastic.pooling import global_mean
+from supernet.models.graph import Reads, run, steps_of
 from supernet.space import Operator
 
 __all__ = [
@@ -33,7 +35,7 @@ class ConvNorm(nn.Module):
     def __init__(
         self,
         conv: nn.Conv2d,
-        norm: nn.BatchNorm2d,
+        norm: nn.Module,
         act: nn.Module,
         pad: "SamePad | None" = None,
     ) -> None:
@@ -57,7 +59,7 @@ class SamePad(nn.Module):
 
     def __init__(self, part: Part) -> None:
         super().__init__()
-        self._sizes = part.kernel, part.stride
+        self._sizes = part.reach, part.stride
         self.sides = missing_pads((part.height, part.width), *self._sizes)
         """Zeros left, right, above and below at the convolution's own size."""
 
@@ -71,8 +73,10 @@ class SamePad(nn.Module):
 def _convolution(part: Part) -> tuple[nn.Conv2d, SamePad | None]:
     """A convolution of a block, and what pads its input before."""
     k, stride, same = part.kernel, part.stride, part.padding == "same"
-    padding = least_pad(k, stride) if same else k // 2
-    conv = nn.Conv2d(part.reads, part.writes, k, stride, padding, groups=part.groups, bias=False)
+    padding = least_pad(part.reach, stride) if same else part.pads[0]
+    conv = nn.Conv2d(
+        part.reads, part.writes, k, stride, padding, part.dilation, part.groups, bias=False
+    )
     return conv, SamePad(part) if same else None
 
 
@@ -159,6 +163,8 @@ class Chain(nn.Module):
         super().__init__()
         self.se: SqueezeExcite | None = None
         parts = parts_of(operator)
+        starts = KINDS[operator.op].starts_in_act
+        self.first_act = make_activation(operator.act, inplace=False) if starts else None
         for part in parts:
             setattr(self, part.name, _conv_norm(part, norm))
             if part.gated:
@@ -170,7 +176,7 @@ class Chain(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in, H, W)`` to ``(N, out, H / stride, W / stride)``."""
-        y = x
+        y = x if self.first_act is None else self.first_act(x)
         *body, last = self.names
         for name in body:
             y = getattr(self, name)(y)
@@ -181,25 +187,93 @@ class Chain(nn.Module):
         return out if self.act is None else self.act(out)
 
 
-def _conv_norm(part: Part, norm: _Norm) -> ConvNorm:
+def _conv_norm(part: Part, norm: _Norm) -> "ConvNorm | Halves":
+    if part.shifted:
+        half = part.writes // 2
+        plain = part._replace(shifted=False)
+        first, second = (
+            _conv_norm(plain._replace(writes=writes), norm) for writes in (half, part.writes - half)
+        )
+        return Halves(first, second)
     conv, pad = _convolution(part)
-    return ConvNorm(conv, norm(part.writes), make_activation(part.act), pad)
+    after = norm(part.writes) if part.norm else nn.Identity()
+    return ConvNorm(conv, after, make_activation(part.act), pad)
+
+
+class Halves(nn.Module):
+    """Two convolutions of stride 2 side by side, the second one row and one column further on."""
+
+    def __init__(self, first: nn.Module, second: nn.Module) -> None:
+        super().__init__()
+        self.first, self.second = first, second
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, in, H, W)`` to ``(N, out, H / 2, W / 2)``."""
+        return torch.cat([self.first(x), self.second(further_on(x))], 1)
 
 
 class Pool(nn.Module):
-    """Global average.
+    """Activation, global average.
 
     Args:
         keep: whether a single pixel is left, ``(N, C, 1, 1)``: a convolution reads it.
+        act: name of the activation.
     """
 
-    def __init__(self, *, keep: bool = False) -> None:
+    def __init__(self, *, keep: bool = False, act: str = "none") -> None:
         super().__init__()
         self.keep = keep
+        self.act = make_activation(act, inplace=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` to ``(N, C)``."""
-        return global_mean(x, keep=self.keep, training=self.training)
+        return global_mean(self.act(x), keep=self.keep, training=self.training)
+
+
+class WindowPool(nn.Module):
+    """Maximum or mean over the windows of an image.
+
+    A mean leaves out the zeros around the image where it pads all sides alike, and counts them
+    where it pads as TensorFlow does: as timm's.
+
+    Args:
+        operator: a ``maxpool`` or an ``avgpool``.
+    """
+
+    def __init__(self, operator: Operator) -> None:
+        super().__init__()
+        self.same = operator.padding == "same"
+        sizes = operator.kernel, operator.stride, 0 if self.same else operator.kernel // 2
+        self.pool: nn.Module
+        if operator.op == "maxpool":
+            self.pool, self.border = nn.MaxPool2d(*sizes), float("-inf")
+        else:
+            self.pool, self.border = nn.AvgPool2d(*sizes, count_include_pad=False), 0.0
+        self._sizes = operator.kernel, operator.stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` to ``(N, C, H / stride, W / stride)``."""
+        if self.same:
+            (top, bottom), (left, right) = (same_pads(int(s), *self._sizes) for s in x.shape[2:])
+            x = F.pad(x, (left, right, top, bottom), value=self.border)
+        out: Tensor = self.pool(x)
+        return out
+
+
+class Add(nn.Module):
+    """The sum of two inputs."""
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """Twice ``(N, C, H, W)`` to the same."""
+        return first + second
+
+
+class Concat(nn.Module):
+    """The channels of several inputs together."""
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Several of ``(N, C, H, W)`` to ``(N, C', H, W)``."""
+        return torch.cat(inputs, 1)
 
 
 class Linear(nn.Module):
@@ -227,6 +301,8 @@ class Network(nn.Module):
 
     Args:
         operators: as written in ``subnet.json``; the last one is the classifier.
+        reads: what each reads, as `supernet.space.reads_of` says; the output of the one before
+            when not given.
         momentum: of batch norm.
         eps: of batch norm.
         dropout: before the classifier, in train mode.
@@ -236,6 +312,7 @@ class Network(nn.Module):
         self,
         operators: Sequence[Operator],
         *,
+        reads: Reads = (),
         momentum: float = 0.1,
         eps: float = 1e-5,
         dropout: float = 0.0,
@@ -251,12 +328,12 @@ class Network(nn.Module):
             for operator, before, after in zip(operators, kinds, kinds[2:])
         )
         self.dropout = dropout
+        self.steps = steps_of(reads)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` normalised images to ``(N, classes)`` logits."""
         *body, classifier = self.layers
-        for layer in body:
-            x = layer(x)
+        x = run(body, self.steps, x)
         if self.training and self.dropout:
             x = F.dropout(x, self.dropout)
         logits: Tensor = classifier(x)
@@ -266,9 +343,21 @@ class Network(nn.Module):
 def _layer(operator: Operator, norm: _Norm, *, before: str, after: str) -> nn.Module:
     """The layer of an operator between two of some kinds."""
     if operator.op == "pool":
-        return Pool(keep=after == "conv")
-    if operator.op == "maxpool":
-        return nn.MaxPool2d(operator.kernel, operator.stride, operator.kernel // 2)
+        return Pool(keep=after == "conv", act=operator.act)
+    joint = joint_layer(operator)
+    if joint is not None:
+        return joint
     if operator.op == "linear":
         return Linear(operator, flattens=before == "conv")
     return ConvBlock(operator, norm) if operator.op == "conv" else Chain(operator, norm)
+
+
+def joint_layer(operator: Operator) -> nn.Module | None:
+    """The layer of an operator without weights that supernets and plain networks share, if any."""
+    if operator.op == "maxpool" and operator.padding == "symmetric":
+        return nn.MaxPool2d(operator.kernel, operator.stride, operator.kernel // 2)
+    if operator.op in ("maxpool", "avgpool"):
+        return WindowPool(operator)
+    if operator.op == "add":
+        return Add()
+    return Concat() if operator.op == "concat" else None

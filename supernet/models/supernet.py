@@ -18,10 +18,11 @@ from supernet.elastic import (
     ElasticResidual,
 )
 from supernet.models._unfilled import Unfilled
-from supernet.models.network import Network, Pool
-from supernet.space import Operator, Space, Subnet, largest_subnet, operators
+from supernet.models.graph import Steps, run, steps_of
+from supernet.models.network import Network, Pool, joint_layer
+from supernet.space import Operator, Space, Subnet, largest_subnet, operators, reads_of
 from supernet.space.layout import Choice, Slot, layout_of
-from supernet.space.subnet import subnet_values
+from supernet.space.subnet import slot_reads, subnet_values
 
 __all__ = ["Supernet", "extract"]
 
@@ -63,7 +64,17 @@ class Supernet(nn.Module):
         values = subnet_values(self.layout, subnet)
         chosen = [place.activate(values) for place in self.places]
         self._active = [where for where in chosen if where is not None]
+        self._steps = self._connect(values, chosen)
         self.subnet = subnet
+
+    def _connect(self, values: dict[str, Choice], chosen: Sequence["_Where | None"]) -> Steps:
+        """What the active modules read."""
+        if self.space.cells is None:
+            return ()
+        there = {
+            place.slot.name: where is not None for place, where in zip(self.places, chosen)
+        }
+        return steps_of(slot_reads(self.layout, values, there))
 
     @property
     def active_modules(self) -> list[nn.Module]:
@@ -97,8 +108,7 @@ class Supernet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` normalised images to ``(N, classes)`` logits."""
         *body, (last, classifier) = self._active
-        for siblings, name in body:
-            x = siblings[name](x)
+        x = run([siblings[name] for siblings, name in body], self._steps, x)
         if self.training and self.dropout:
             x = F.dropout(x, self.dropout)
         logits: Tensor = last[classifier](x)
@@ -114,18 +124,31 @@ class _Place:
 
     def __init__(self, space: Space, slot: Slot, slots: nn.ModuleDict) -> None:
         self.slot, self._slots = slot, slots
-        self._name = slot.name.replace(".", "_")
+        group = slot.name if slot.weights is None else slot.weights[0]
+        self._name = group.replace(".", "_")
         self._names = [dimension.name for dimension in slot.dimensions]
         self._known: dict[tuple[Choice, ...], _Active | None] = {}
         self._active: _Active | None = None
-        found = dict.fromkeys(slot.operators(space.resolutions[-1]))
-        self.operators = [operator for operator in found if operator is not None]
-        by_kind: dict[str, list[Operator]] = {}
-        for operator in self.operators:
-            by_kind.setdefault(operator.op, []).append(operator)
-        kinds = {kind: _elastic(space, same) for kind, same in by_kind.items()}
-        self._only = len(kinds) == 1
-        slots[self._name] = next(iter(kinds.values())) if self._only else nn.ModuleDict(kinds)
+        by_name: dict[str, dict[Operator, None]] = {}
+        for values in slot.combinations(space.resolutions[-1]):
+            operator = slot.make(*values)
+            if operator is not None:
+                by_name.setdefault(self._module_name(operator, values), {})[operator] = None
+        self.operators = list(dict.fromkeys(o for own in by_name.values() for o in own))
+        self._only = len(by_name) == 1 and slot.weights is None
+        if self._only:
+            slots[self._name] = _elastic(space, self.operators)
+            return
+        if self._name not in slots:
+            slots[self._name] = nn.ModuleDict()
+        shared = cast("nn.ModuleDict", slots[self._name])
+        for name, own in by_name.items():
+            if name not in shared:
+                shared[name] = _elastic(space, list(own))
+
+    def _module_name(self, operator: Operator, values: Sequence[Choice]) -> str:
+        """By which the module of an operator is known in the slot."""
+        return operator.op if self.slot.weights is None else self.slot.weights[1](*values)
 
     @property
     def module(self) -> nn.Module:
@@ -153,11 +176,13 @@ class _Place:
             return None
         siblings, name = self._slots, self._name
         if not self._only:
-            siblings, name = cast("nn.ModuleDict", self.module), operator.op
+            siblings, name = cast("nn.ModuleDict", self.module), self._module_name(operator, key)
         parts = list(siblings[name].modules())
         for part in parts:
             if isinstance(part, ElasticBlock):
                 part.activate(operator)
+            if self.slot.picks is not None and isinstance(part, ElasticChain | ElasticLinear):
+                part.pick(self.slot.picks(*key))
         forms = [(part.form, part.form.copy()) for part in parts if isinstance(part, Elastic)]
         return (siblings, name), forms
 
@@ -172,9 +197,10 @@ _Active: TypeAlias = tuple[_Where, list[tuple[list[Any], list[Any]]]]
 def _elastic(space: Space, found: Sequence[Operator]) -> nn.Module:
     op = found[0].op
     if op == "pool":
-        return Pool(keep=space.head.features_norm)
-    if op == "maxpool":
-        return nn.MaxPool2d(found[0].kernel, found[0].stride, found[0].kernel // 2)
+        return Pool(keep=space.head.features_norm, act=found[0].act)
+    joint = joint_layer(found[0])
+    if joint is not None:
+        return joint
     if op == "linear":
         return ElasticLinear(found, flattens=space.head.features_norm)
     block = ElasticConvBlock if op == "conv" else ElasticChain
@@ -200,6 +226,7 @@ def extract(supernet: Supernet, subnet: Subnet) -> Network:
     with Unfilled():  # values come from the supernet
         network = Network(
             operators(space, subnet),
+            reads=reads_of(space, subnet),
             momentum=space.bn_momentum,
             eps=space.bn_eps,
             dropout=supernet.dropout,

@@ -241,7 +241,7 @@ class CellNetwork:
             again = "_again" * (side == 1 and first == second)
             return f"{(first, second)[side]}_{chosen}{again}"
 
-        group = f"{place.name}.node{number}"
+        group = f"{place.name}.node{number}.of"
         yield Slot(slot, where, dimensions, make, reads=reads, weights=(group, weights))
         if not place.raw:
             return

@@ -102,7 +102,7 @@ class Slot:
                 elif index[0] == 0:
                     yield resolution, *values[1:]
             return
-        if resolution is not None and self.dimensions[0].kind == "resolution":
+        if resolution is not None and choices and self.dimensions[0].kind == "resolution":
             choices[0] = (resolution,)
         yield from itertools.product(*choices)
 

@@ -32,6 +32,7 @@ EXPANDING: tuple[BlockKind, ...] = tuple(kind.name for kind in KINDS.values() if
 STARTING: tuple[BlockKind, ...] = tuple(kind.name for kind in KINDS.values() if kind.starts)
 """Those with a depthwise convolution before the expansion: last among these."""
 
+_IN_STAGES: tuple[BlockKind, ...] = tuple(kind.name for kind in KINDS.values() if not kind.in_cells)
 _MAX_CHOICES = 64
 _MAX_BLOCKS = 64
 
@@ -185,7 +186,7 @@ class Stage:
     ``project_norm`` and ``conv_norm``, everywhere (see `Operator.shortcut`)."""
 
     def __post_init__(self) -> None:
-        problems = _kind_problems("block", self.block, tuple(KINDS))
+        problems = _kind_problems("block", self.block, _IN_STAGES)
         known = not problems
         problems += _choice_problems("width", self.width, 1, 4096)
         problems += _choice_problems("depth", self.depth, 1, 32)
