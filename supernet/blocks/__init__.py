@@ -16,8 +16,9 @@ from supernet.blocks.kind import Kind
 from supernet.blocks.mbconv import DSCONV, DSCONV_ACT, MBCONV
 from supernet.blocks.part import Part, depthwise, same_pads
 from supernet.blocks.uib import UIB
+from supernet.blocks.wired import Wired, reads_of
 
-__all__ = ["KINDS", "Kind", "Part", "depthwise", "parts_of", "same_pads"]
+__all__ = ["KINDS", "Kind", "Part", "Wired", "depthwise", "parts_of", "reads_of", "same_pads"]
 
 _OF_CELLS = FIT, REDUCE, DILATED, SEPARABLE_TWICE
 

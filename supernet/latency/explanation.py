@@ -1,6 +1,6 @@
 """One network's latency taken apart: by stage, by operator, and by where it is known from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,6 +101,8 @@ def explain(table: LatencyTable, subnet: Subnet, operators: Sequence[Operator]) 
 
 def places_of(subnet: Subnet, operators: Sequence[Operator]) -> list[Place]:
     """Where the operators of a subnet stand: the stem, the blocks of each stage, the head."""
+    if subnet.cells:
+        return list(_places_in_cells(len(subnet.cells[0].nodes), operators))
     blocks = [
         Place("stage", number, block)
         for number, stage in enumerate(subnet.stages, start=1)
@@ -110,3 +112,19 @@ def places_of(subnet: Subnet, operators: Sequence[Operator]) -> list[Place]:
     stem += any(operator.op == "maxpool" for operator in operators)
     head = len(operators) - stem - len(blocks)
     return [Place("stem")] * stem + blocks + [Place("head")] * head
+
+
+def _places_in_cells(nodes: int, operators: Sequence[Operator]) -> Iterator[Place]:
+    """The stem, the nodes of each cell, the head: a node ends with a sum."""
+    cell, node = 0, nodes  # the stem counts as what is over
+    for operator in operators:
+        if operator.op in ("pool", "linear"):
+            yield Place("head")
+            continue
+        if node == nodes and operator.op != "concat":
+            if cell == 0 and operator is operators[0]:
+                yield Place("stem")
+                continue
+            cell, node = cell + 1, 0
+        yield Place("cell", cell, 0 if node == nodes else node + 1)
+        node += operator.op == "add"

@@ -116,8 +116,11 @@ def work_terms(operator: Operator) -> Iterator[tuple[str, float]]:
 def _count(counter: _Counter, o: Operator) -> None:
     pixels, out_pixels = o.height * o.width, o.out_height * o.out_width
     if o.op == "pool":
+        counter.activation(o.act, pixels * o.in_channels)
         counter.add("mean", pixels * o.in_channels / _MEGA)
-    elif o.op == "maxpool":
+    elif o.op in ("add", "concat"):
+        counter.add("add", pixels * o.out_channels / _MEGA)
+    elif o.op in ("maxpool", "avgpool"):
         counter.add("mean", o.kernel**2 * out_pixels * o.in_channels / _MEGA)
     elif o.op == "linear":
         counter.add("linear_weights", o.in_channels * o.out_channels / _MEGA)
@@ -130,6 +133,8 @@ def _count(counter: _Counter, o: Operator) -> None:
 def _block(counter: _Counter, o: Operator) -> None:
     """All but its shortcut."""
     parts = parts_of(o)
+    if KINDS[o.op].starts_in_act:
+        counter.activation(o.act, o.height * o.width * o.in_channels)
     for part in parts:
         counter.part(part, last=len(parts) > 1 and part is parts[-1])
         if o.se and part.gated:

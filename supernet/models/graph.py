@@ -8,7 +8,7 @@ from torch import Tensor
 __all__ = ["Reads", "Steps", "run", "steps_of"]
 
 Reads: TypeAlias = Sequence[Sequence[int]]
-"""As `supernet.space.reads_of`: 0 is the image, k the output of layer k."""
+"""As of `supernet.blocks.Wired`: 0 is the image, k the output of layer k."""
 
 Steps: TypeAlias = tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
 """What each layer reads, and which outputs nobody reads after it."""

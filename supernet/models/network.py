@@ -6,12 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from supernet.blocks import KINDS, Part, parts_of, same_pads
+from supernet.blocks import KINDS, Part, Wired, parts_of, same_pads
 from supernet.elastic.activation import gate_activations, make_activation
 from supernet.elastic.parts import further_on
 from supernet.elastic.padding import least_pad, missing_pads
 from supernet.elastic.pooling import global_mean
-from supernet.models.graph import Reads, run, steps_of
+from supernet.models.graph import run, steps_of
 from supernet.space import Operator
 
 __all__ = [
@@ -300,9 +300,8 @@ class Network(nn.Module):
     """The network of a subnet: its operators in order.
 
     Args:
-        operators: as written in ``subnet.json``; the last one is the classifier.
-        reads: what each reads, as `supernet.space.reads_of` says; the output of the one before
-            when not given.
+        operators: as written in ``subnet.json``, `Wired` where they are a graph; the last one is
+            the classifier.
         momentum: of batch norm.
         eps: of batch norm.
         dropout: before the classifier, in train mode.
@@ -312,7 +311,6 @@ class Network(nn.Module):
         self,
         operators: Sequence[Operator],
         *,
-        reads: Reads = (),
         momentum: float = 0.1,
         eps: float = 1e-5,
         dropout: float = 0.0,
@@ -328,7 +326,7 @@ class Network(nn.Module):
             for operator, before, after in zip(operators, kinds, kinds[2:])
         )
         self.dropout = dropout
-        self.steps = steps_of(reads)
+        self.steps = steps_of(operators.reads) if isinstance(operators, Wired) else ()
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` normalised images to ``(N, classes)`` logits."""

@@ -20,7 +20,7 @@ from supernet.elastic import (
 from supernet.models._unfilled import Unfilled
 from supernet.models.graph import Steps, run, steps_of
 from supernet.models.network import Network, Pool, joint_layer
-from supernet.space import Operator, Space, Subnet, largest_subnet, operators, reads_of
+from supernet.space import Operator, Space, Subnet, largest_subnet, operators
 from supernet.space.layout import Choice, Slot, layout_of
 from supernet.space.subnet import slot_reads, subnet_values
 
@@ -226,7 +226,6 @@ def extract(supernet: Supernet, subnet: Subnet) -> Network:
     with Unfilled():  # values come from the supernet
         network = Network(
             operators(space, subnet),
-            reads=reads_of(space, subnet),
             momentum=space.bn_momentum,
             eps=space.bn_eps,
             dropout=supernet.dropout,

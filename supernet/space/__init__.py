@@ -9,7 +9,13 @@ from supernet.space.additive import (
     params_of,
 )
 from supernet.space.cells import Cell, Cells, Node
-from supernet.space.costs import Precision, file_bytes, peak_bytes, weight_bytes
+from supernet.space.costs import (
+    Precision,
+    file_bytes,
+    network_peak_bytes,
+    peak_bytes,
+    weight_bytes,
+)
 from supernet.space.domain import Domain
 from supernet.space.elimination import CostTable, minimum
 from supernet.space.genes import (
@@ -40,7 +46,6 @@ from supernet.space.subnet import (
     SubnetFile,
     check_operators,
     operators,
-    reads_of,
     slot_operators,
     stage_operators,
 )
@@ -81,6 +86,7 @@ __all__ = [
     "load_space",
     "macs_of",
     "minimum",
+    "network_peak_bytes",
     "one_hot",
     "operator_costs",
     "operator_indices",
@@ -88,7 +94,6 @@ __all__ = [
     "operators_of",
     "params_of",
     "peak_bytes",
-    "reads_of",
     "sample",
     "save_space",
     "slot_operators",

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Literal, TypeAlias
 
-from supernet.blocks import KINDS, parts_of
+from supernet.blocks import KINDS, parts_of, reads_of
 from supernet.space.operator import Operator
 
-__all__ = ["Precision", "file_bytes", "peak_bytes", "weight_bytes"]
+__all__ = ["Precision", "file_bytes", "network_peak_bytes", "peak_bytes", "weight_bytes"]
 
 Precision: TypeAlias = Literal["fp32", "int8"]
 
@@ -48,7 +48,7 @@ def _products(operator: Operator) -> Iterator[tuple[int, int, int]]:
     if o.op == "linear":
         yield before * after, after, after * o.bias
     for part in parts_of(o):
-        yield part.weights, part.writes, part.writes
+        yield part.weights, part.writes, part.writes * part.norm
     if o.se:
         yield gated * o.se, o.se, o.se
         yield o.se * gated, gated, gated
@@ -64,16 +64,36 @@ def peak_bytes(operator: Operator, bytes_per_value: int = _FLOAT) -> float:
     flat at once: no tensor more. Weights are not counted. Between operators one tensor
     lives, so the peak of a network is the largest peak of its operators.
     """
-    steps = _steps(operator)
-    sizes = [operator.in_channels * operator.height * operator.width, *(s for s, _ in steps)]
-    last = [
-        max((k for k, (_, read) in enumerate(steps) if t in read), default=len(steps))
-        for t in range(len(sizes))
-    ]
-    peak = 0
-    for k in range(len(steps)):
-        peak = max(peak, sum(sizes[t] for t in range(k + 2) if last[t] >= k))
-    return float(peak * bytes_per_value)
+    read = operator.in_channels * operator.inputs * operator.height * operator.width
+    return float(_peak(read, _steps(operator)) * bytes_per_value)
+
+
+def network_peak_bytes(operators: Sequence[Operator], bytes_per_value: int = _FLOAT) -> float:
+    """As `peak_bytes`, of a whole network: in a graph several outputs live at once."""
+    first = operators[0]
+    steps: list[_Step] = []
+    outputs = [0]  # of the image and of each operator, as numbers of tensors
+    for operator, reads in zip(operators, reads_of(operators)):
+        before = len(steps)
+        given = tuple(outputs[read] for read in reads)
+        for size, own in _steps(operator):
+            steps.append((size, tuple(t for o in own for t in (given if o == 0 else (o + before,)))))
+        outputs.append(len(steps))
+    image = first.in_channels * first.height * first.width
+    return float(_peak(image, steps) * bytes_per_value)
+
+
+def _peak(read: int, steps: Sequence[_Step]) -> int:
+    """Most elements that live at once, of an input of `read` elements and what steps write."""
+    sizes = [read, *(size for size, _ in steps)]
+    last = dict.fromkeys(range(len(sizes)), len(steps))
+    last |= {tensor: number for number, (_, own) in enumerate(steps) for tensor in own}
+    live, peak = {0}, 0
+    for number in range(len(steps)):
+        live.add(number + 1)
+        peak = max(peak, sum(sizes[tensor] for tensor in live))
+        live -= {tensor for tensor in live if last[tensor] <= number}
+    return peak
 
 
 class _Nodes:
@@ -115,12 +135,21 @@ def _steps(operator: Operator) -> Sequence[_Step]:
     o, nodes = operator, _Nodes(operator)
     out = o.out_channels * o.out_height * o.out_width
     if o.op not in KINDS:
-        y = nodes.add(out, 0)
-        if o.op == "linear":
-            nodes.act(o.act, out, y)
+        if o.op == "pool":
+            nodes.add(out, nodes.act(o.act, o.in_channels * o.height * o.width, 0))
+        else:
+            nodes.act(o.act, out, nodes.add(out, 0))
         return nodes.steps
     y = 0
+    if KINDS[o.op].starts_in_act:
+        y = nodes.act(o.act, o.in_channels * o.height * o.width, 0)
     for part in parts_of(o):
+        if part.shifted:  # both halves, and the image that the second one reads
+            half = part.writes // 2 * part.out_height * part.out_width
+            moved = nodes.add(part.reads * part.height * part.width, y)
+            halves = nodes.add(half, y), nodes.add(half, moved)
+            y = nodes.add(2 * half, *halves)
+            continue
         size = part.writes * part.out_height * part.out_width
         y = nodes.act(part.act, size, nodes.add(size, y))
         if part.gated:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from supernet.blocks import Wired
 from supernet.errors import ConfigError, FileFormatError
 from supernet.files import read_as, write_document
 from supernet.space.cells import CellKind, pair_of
@@ -24,7 +25,6 @@ __all__ = [
     "SubnetFile",
     "check_operators",
     "operators",
-    "reads_of",
     "slot_reads",
     "slot_operators",
     "stage_operators",
@@ -153,13 +153,22 @@ def _cell_line(cell: CellChoice) -> str:
 
 
 def operators(space: Space, subnet: Subnet) -> list[Operator]:
-    """The operators of `subnet`, in network order.
+    """The operators of `subnet`, in network order; `Wired` where they are a graph.
 
     Raises:
         ConfigError: the subnet is of another space, or holds a value that its
             space does not allow; all problems at once.
     """
-    return [operator for _, operator in stage_operators(space, subnet)]
+    found = [operator for _, operator in stage_operators(space, subnet)]
+    if space.cells is None:
+        return found
+    layout = layout_of(space)
+    values = subnet_values(layout, subnet)
+    there = {
+        slot.name: slot.make(*(values[d.name] for d in slot.dimensions)) is not None
+        for slot in layout.slots
+    }
+    return Wired(found, slot_reads(layout, values, there))
 
 
 def stage_operators(space: Space, subnet: Subnet) -> list[tuple[str, Operator]]:
@@ -179,26 +188,10 @@ def slot_operators(space: Space, subnet: Subnet) -> list[tuple[Slot, Operator]]:
     return found
 
 
-def reads_of(space: Space, subnet: Subnet) -> tuple[tuple[int, ...], ...]:
-    """What each operator of a subnet reads: 0 is the image, k the output of operator k.
-
-    Nothing where each reads the output of the one before.
-    """
-    if space.cells is None:
-        return ()
-    layout = layout_of(space)
-    values = subnet_values(layout, subnet)
-    there = {
-        slot.name: slot.make(*(values[d.name] for d in slot.dimensions)) is not None
-        for slot in layout.slots
-    }
-    return slot_reads(layout, values, there)
-
-
 def slot_reads(
     layout: Layout, values: Mapping[str, Choice], there: Mapping[str, bool]
 ) -> tuple[tuple[int, ...], ...]:
-    """As `reads_of`, for values of all dimensions.
+    """What each operator reads: 0 is the image, k the output of operator k.
 
     Args:
         layout: of the space.
@@ -312,8 +305,14 @@ class SubnetFile:
     @classmethod
     def of(cls, space: Space, subnet: Subnet, **known: Any) -> "SubnetFile":
         """The file of `subnet`, its operators taken from `space`."""
-        reads = reads_of(space, subnet)
-        return cls(subnet=subnet, operators=tuple(operators(space, subnet)), reads=reads, **known)
+        found = operators(space, subnet)
+        reads = found.reads if isinstance(found, Wired) else ()
+        return cls(subnet=subnet, operators=tuple(found), reads=reads, **known)
+
+    @property
+    def network(self) -> list[Operator]:
+        """Its operators as `operators` gives them."""
+        return Wired(self.operators, self.reads) if self.reads else list(self.operators)
 
     def with_measured(self, **measured: Any) -> "SubnetFile":
         """The same with more measured values."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from supernet.blocks import KINDS, parts_of
+from supernet.blocks import KINDS, parts_of, reads_of, same_pads
 from supernet.latency.kit.proto import Graph, Node, serialise
 from supernet.latency.kit.quantise import quantised
 
@@ -65,6 +65,7 @@ class _Builder:
         groups: int = 1,
         bias: bool = True,
         pads: Sequence[int] = (0, 0, 0, 0),
+        dilation: int = 1,
     ) -> str:
         weights = [self.weight(after, before // groups, kernel, kernel)]
         weights += [self.weight(after)] if bias else []
@@ -75,6 +76,7 @@ class _Builder:
             strides=[stride, stride],
             pads=list(pads),
             group=groups,
+            **({"dilations": [dilation] * 2} if dilation > 1 else {}),
         )
 
     def act(self, x: str, name: str) -> str:
@@ -100,31 +102,66 @@ class _Builder:
             "Mul", [x, self.node("HardSigmoid" if hard else "Sigmoid", [gate], **slope)]
         )
 
-    def add(self, x: str, operator: Any, *, before: str = "", after: str = "") -> str:
+    def add(self, inputs: Sequence[str], operator: Any, *, before: str = "", after: str = "") -> str:
         """Append one operator of ours, which stands between two of some kinds."""
-        o = operator
+        o, x = operator, inputs[0]
+        if o.op == "add":
+            return self.node("Add", inputs)
+        if o.op == "concat":
+            return self.node("Concat", inputs, axis=1)
         if o.op == "pool":
-            return self.mean(x, keep=after == "conv")
+            return self.mean(self.act(x, o.act), keep=after == "conv")
         if o.op == "linear":
             if before == "conv":  # a pixel; 0 keeps the images of a batch
                 x = self.node("Reshape", [x, self.constant(np.array([0, -1], np.int64))])
             weights = [self.weight(o.out_channels, o.in_channels)]
             weights += [self.weight(o.out_channels)] if o.bias else []
             return self.act(self.node("Gemm", [x, *weights], transB=1), o.act)
-        if o.op == "maxpool":
-            return self.pool("MaxPool", x, o.kernel, o.stride)
+        if o.op in ("maxpool", "avgpool"):
+            return self.window_pool(x, o)
         y = self.add_shortcut(x, self.body(x, o), o)
         return self.act(y, o.act) if KINDS[o.op].ends_in_act else y
 
     def body(self, x: str, o: Any) -> str:
         """Everything of a block but its shortcut."""
-        y = x
+        y = self.act(x, o.act) if KINDS[o.op].starts_in_act else x
         for part in parts_of(o):
+            if part.shifted:
+                y = self.halves(y, part)
+                continue
             sizes = part.reads, part.writes, part.kernel, part.stride
-            y = self.act(self.conv(y, *sizes, groups=part.groups, pads=part.pads), part.act)
+            like = {"groups": part.groups, "pads": part.pads, "dilation": part.dilation}
+            y = self.act(self.conv(y, *sizes, bias=part.norm, **like), part.act)
             if o.se and part.gated:
                 y = self.squeeze_excite(y, part.writes, o)
         return y
+
+    def halves(self, x: str, part: Any) -> str:
+        """Two 1x1 convolutions of stride 2, the second one row and one column further on."""
+        half = part.writes // 2
+        first = self.conv(x, part.reads, half, 1, part.stride)
+        ends = [part.height, part.width]
+        cut = [self.constant(np.array(v, np.int64)) for v in ([1, 1], ends, [2, 3])]
+        moved = self.node("Slice", [x, *cut])
+        odd = [size % 2 for size in ends]
+        if any(odd):
+            pads = self.constant(np.array([0, 0, 0, 0, 0, 0, *odd], np.int64))
+            moved = self.node("Pad", [moved, pads])
+        second = self.conv(moved, part.reads, part.writes - half, 1, part.stride)
+        return self.node("Concat", [first, second], axis=1)
+
+    def window_pool(self, x: str, o: Any) -> str:
+        """A maximum or a mean over windows."""
+        if o.padding == "symmetric":
+            return self.pool("MaxPool" if o.op == "maxpool" else "AveragePool", x, o.kernel, o.stride)
+        (top, bottom), (left, right) = (
+            same_pads(size, o.kernel, o.stride) for size in (o.height, o.width)
+        )
+        sizes = {"kernel_shape": [o.kernel] * 2, "strides": [o.stride] * 2}
+        sizes["pads"] = [top, left, bottom, right]
+        if o.op == "maxpool":
+            return self.node("MaxPool", [x], **sizes)
+        return self.node("AveragePool", [x], **sizes, count_include_pad=1)
 
     def pool(self, op: str, x: str, kernel: int, stride: int, *, odd: bool = False) -> str:
         pads = [kernel // 2] * 4 if kernel % 2 else [0] * 4
@@ -156,7 +193,8 @@ def build_onnx(
     """A serialised ONNX model of operators that follow each other, input ``x``.
 
     Args:
-        operators: `supernet.space.Operator` or `Spec`, at least one.
+        operators: `supernet.space.Operator` or `Spec`, at least one; `Wired` where they are a
+            graph. One by itself that has several inputs reads ``x`` as each of them.
         batch: images at once.
         precision: ``fp32``, or ``int8``: in QDQ form, unsigned activations and signed
             weights, one scale an output channel.
@@ -168,16 +206,27 @@ def build_onnx(
     if first.op != "linear":
         shape += [first.height, first.width]
     builder = _Builder(weights)
-    y = "x"
+    outputs = ["x"]
     kinds = ["", *(operator.op for operator in operators), ""]
-    for operator, before, after in zip(operators, kinds, kinds[2:]):
-        y = builder.add(y, operator, before=before, after=after)
+    for operator, own, before, after in zip(operators, reads_of(operators), kinds, kinds[2:]):
+        inputs = [outputs[read] for read in own]
+        if len(inputs) < _inputs(operator):  # by itself
+            inputs *= _inputs(operator)
+        outputs.append(builder.add(inputs, operator, before=before, after=after))
     output_shape = (batch, *_output_size(operators[-1]))
-    graph = Graph(builder.nodes, builder.weights, tuple(shape), y, output_shape)
+    graph = Graph(builder.nodes, builder.weights, tuple(shape), outputs[-1], output_shape)
     return serialise(quantised(graph) if precision == "int8" else graph, OPSET)
+
+
+def _inputs(o: Any) -> int:
+    """How many an operator reads."""
+    if o.op == "concat":
+        return int(o.out_channels // o.in_channels)
+    return 2 if o.op == "add" else 1
 
 
 def _output_size(o: Any) -> list[int]:
     if o.op in ("pool", "linear"):
         return [o.out_channels]
-    return [o.out_channels, (o.height - 1) // o.stride + 1, (o.width - 1) // o.stride + 1]
+    lost = o.kernel if o.padding == "valid" else 1
+    return [o.out_channels, *((size - lost) // o.stride + 1 for size in (o.height, o.width))]
