@@ -5,6 +5,7 @@ All of them begin with the activation and end with batch norm.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from supernet.blocks.kind import Kind
@@ -41,10 +42,14 @@ def _reduce(o: Any) -> list[Part]:
     return [Part("mix", o.in_channels, o.out_channels, 1, o.stride, shifted=shifted)]
 
 
-SEPARABLE_TWICE = Kind("separable_twice", _separable, gated=False, in_cells=True, starts_in_act=True)
-DILATED = Kind("dilated", _dilated, gated=False, in_cells=True, starts_in_act=True)
-FIT = Kind("fit", _fit, gated=False, in_cells=True, starts_in_act=True)
+def _kind(name: str, parts: Callable[[Any], Sequence[Part]]) -> Kind:
+    return Kind(name, parts, gated=False, in_cells=True, starts_in_act=True)
+
+
+SEPARABLE_TWICE = _kind("separable_twice", _separable)
+DILATED = _kind("dilated", _dilated)
+FIT = _kind("fit", _fit)
 """To another number of channels."""
-REDUCE = Kind("reduce", _reduce, gated=False, in_cells=True, starts_in_act=True)
+REDUCE = _kind("reduce", _reduce)
 """To half the rows and columns: half of the channels are made from every other pixel, the other
 half from those one row and one column further on."""

@@ -37,7 +37,7 @@ class ElasticConv(Elastic):
         learned: whether smaller kernels have a learned transform.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what a convolution has, each by its name
         self,
         in_channels: int,
         out_channels: int,

@@ -94,9 +94,7 @@ def _at(space: Space, resolutions: Sequence[int] | None) -> Space:
 
 
 def _networks(space: Space, number: dict[Operator, int], use: str, genes: Genes) -> list[Network]:
-    return [
-        _network(use, number, operators(space, subnet)) for subnet in decode(space, genes)
-    ]
+    return [_network(use, number, operators(space, subnet)) for subnet in decode(space, genes)]
 
 
 def _network(use: str, number: dict[Operator, int], found: Sequence[Operator]) -> Network:

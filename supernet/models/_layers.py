@@ -164,7 +164,7 @@ def _fits(ours: Layer, theirs: Layer, index: int, final: int) -> bool:
         return False
     same = (ours.stride, ours.groups) == (theirs.stride, theirs.groups)
     grows = theirs.kernel_size[0] % 2 == 1 and theirs.kernel_size[0] <= ours.kernel_size[0]
-    square = theirs.kernel_size[0] == theirs.kernel_size[1] and theirs.dilation == (1, 1)
+    square = theirs.kernel_size[0] == theirs.kernel_size[1] and theirs.dilation == ours.dilation
     wide, deep = theirs.weight.shape[:2]
     greys = index == 0 and ours.in_channels == 1 and deep == 3
     shape = (wide, 1 if greys else deep)

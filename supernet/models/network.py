@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from supernet.blocks import KINDS, Part, Wired, parts_of, same_pads
 from supernet.elastic.activation import gate_activations, make_activation
-from supernet.elastic.parts import further_on
 from supernet.elastic.padding import least_pad, missing_pads
+from supernet.elastic.parts import further_on
 from supernet.elastic.pooling import global_mean
 from supernet.models.graph import run, steps_of
 from supernet.space import Operator

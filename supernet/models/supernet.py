@@ -71,9 +71,7 @@ class Supernet(nn.Module):
         """What the active modules read."""
         if self.space.cells is None:
             return ()
-        there = {
-            place.slot.name: where is not None for place, where in zip(self.places, chosen)
-        }
+        there = {place.slot.name: where is not None for place, where in zip(self.places, chosen)}
         return steps_of(slot_reads(self.layout, values, there))
 
     @property

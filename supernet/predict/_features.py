@@ -78,7 +78,9 @@ def _operation_row(operation: str) -> list[float]:
 def _looked_up(dimension: Dimension, genes: Genes, row: Callable[[str], list[float]]) -> Values:
     """A row of numbers for what each subnet chose in a dimension of words."""
     table = np.array([row(str(choice)) for choice in dimension.choices])
-    chosen: Values = table[genes[:, dimension.column] if dimension.column >= 0 else [0] * len(genes)]
+    chosen: Values = table[
+        genes[:, dimension.column] if dimension.column >= 0 else [0] * len(genes)
+    ]
     return chosen
 
 

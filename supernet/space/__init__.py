@@ -8,7 +8,7 @@ from supernet.space.additive import (
     operators_of,
     params_of,
 )
-from supernet.space.cells import Cell, Cells, Node
+from supernet.space.cells import Cell, CellChoice, Cells, Node, NodeChoice
 from supernet.space.costs import (
     Precision,
     file_bytes,
@@ -39,16 +39,13 @@ from supernet.space.ranges import SpaceRanges, extremes, operator_costs, space_r
 from supernet.space.spec import Head, Space, Stage, Stem
 from supernet.space.subnet import (
     Block,
-    CellChoice,
-    NodeChoice,
     StageChoice,
     Subnet,
-    SubnetFile,
-    check_operators,
     operators,
     slot_operators,
     stage_operators,
 )
+from supernet.space.subnet_file import SubnetFile, check_operators
 
 __all__ = [
     "Block",

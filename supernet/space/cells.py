@@ -7,7 +7,7 @@ operations make of two states. What no node reads (a loose end) is concatenated 
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
@@ -18,9 +18,11 @@ __all__ = [
     "INPUTS",
     "OPERATIONS",
     "Cell",
+    "CellChoice",
     "CellKind",
     "Cells",
     "Node",
+    "NodeChoice",
     "kept_states",
     "pair_choices",
     "pair_of",
@@ -116,6 +118,26 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeChoice:
+    """What was chosen for one node of a cell."""
+
+    inputs: str
+    """The two states that it reads, such as ``prev+node1``."""
+    left: str
+    """Operation on the first."""
+    right: str
+    """Operation on the second."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellChoice:
+    """What was chosen for one of the two cells of a network."""
+
+    kind: CellKind
+    nodes: tuple[NodeChoice, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cells:
     """A network of cells: three groups of normal ones, a reduction cell between two groups."""
 
@@ -174,6 +196,20 @@ class Cells:
             left=own.left or self.operations,
             right=own.right or self.operations,
         )
+
+    def fixed(self, chosen: Sequence[CellChoice]) -> "Cells":
+        """The same with these cells as the only ones."""
+        own = {
+            cell.kind: replace(
+                self.cell(cell.kind),
+                nodes=tuple(
+                    Node(inputs=(node.inputs,), left=(node.left,), right=(node.right,))
+                    for node in cell.nodes
+                ),
+            )
+            for cell in chosen
+        }
+        return replace(self, normal=own["normal"], reduction=own["reduction"])
 
 
 def _operation_problems(where: str, operations: Sequence[str]) -> list[str]:

@@ -77,7 +77,9 @@ def network_peak_bytes(operators: Sequence[Operator], bytes_per_value: int = _FL
         before = len(steps)
         given = tuple(outputs[read] for read in reads)
         for size, own in _steps(operator):
-            steps.append((size, tuple(t for o in own for t in (given if o == 0 else (o + before,)))))
+            steps.append(
+                (size, tuple(t for o in own for t in (given if o == 0 else (o + before,))))
+            )
         outputs.append(len(steps))
     image = first.in_channels * first.height * first.width
     return float(_peak(image, steps) * bytes_per_value)

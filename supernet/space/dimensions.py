@@ -95,7 +95,9 @@ class Slot:
         choices = [dimension.choices for dimension in self.dimensions]
         if self.alike is not None:
             _, first = np.unique(self.alike, return_index=True)
-            for index in zip(*(axis.tolist() for axis in np.unravel_index(first, self.alike.shape))):
+            for index in zip(
+                *(axis.tolist() for axis in np.unravel_index(first, self.alike.shape))
+            ):
                 values = tuple(own[i] for own, i in zip(choices, index))
                 if resolution is None or self.dimensions[0].kind != "resolution":
                     yield values

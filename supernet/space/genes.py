@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from supernet.space.cells import CellChoice, NodeChoice
 from supernet.space.layout import Choice, Dimension, Genes, StageDimensions, layout_of
 from supernet.space.spec import EXPANDING, STARTING, Space
 from supernet.space.subnet import (
     Block,
-    CellChoice,
-    NodeChoice,
     StageChoice,
     Subnet,
     subnet_values,

@@ -161,9 +161,15 @@ class Operator:
             problems.append(f"groups: {groups} do not divide the {mid} middle channels")
         if self.se and not (kind and kind.gated):
             problems.append(f"se: op {op!r} has no squeeze-excite")
-        if self.padding == "same" and kind is None and op not in _POOLING:
-            problems.append(f"padding: op {op!r} has none")
-        if self.padding == "valid" and (op != "conv" or min(self.height, self.width) < self.kernel):
+        return [*problems, *self._unfit_padding()]
+
+    def _unfit_padding(self) -> list[str]:
+        problems = []
+        if self.padding == "same" and self.op not in KINDS and self.op not in _POOLING:
+            problems.append(f"padding: op {self.op!r} has none")
+        if self.padding == "valid" and (
+            self.op != "conv" or min(self.height, self.width) < self.kernel
+        ):
             problems.append("padding: valid is for op 'conv' on at least kernel x kernel pixels")
         return problems
 

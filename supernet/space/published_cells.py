@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 from supernet.errors import ConfigError
 from supernet.files import nearest
+from supernet.space.cells import CellChoice, NodeChoice
 from supernet.space.layout import layout_of
 from supernet.space.spec import Space
-from supernet.space.subnet import CellChoice, NodeChoice, Subnet, subnet_values
+from supernet.space.subnet import Subnet, subnet_values
 
 __all__ = ["PUBLISHED_CELLS", "published_subnet"]
 

@@ -54,7 +54,7 @@ class _Builder:
         values = self._rng.standard_normal(shape, dtype=np.float32)
         return self.constant(values * np.float32(fan_in**-0.5))
 
-    def conv(
+    def conv(  # noqa: PLR0913  # what a convolution has, most by their names
         self,
         x: str,
         before: int,
@@ -102,7 +102,9 @@ class _Builder:
             "Mul", [x, self.node("HardSigmoid" if hard else "Sigmoid", [gate], **slope)]
         )
 
-    def add(self, inputs: Sequence[str], operator: Any, *, before: str = "", after: str = "") -> str:
+    def add(
+        self, inputs: Sequence[str], operator: Any, *, before: str = "", after: str = ""
+    ) -> str:
         """Append one operator of ours, which stands between two of some kinds."""
         o, x = operator, inputs[0]
         if o.op == "add":
@@ -153,7 +155,9 @@ class _Builder:
     def window_pool(self, x: str, o: Any) -> str:
         """A maximum or a mean over windows."""
         if o.padding == "symmetric":
-            return self.pool("MaxPool" if o.op == "maxpool" else "AveragePool", x, o.kernel, o.stride)
+            return self.pool(
+                "MaxPool" if o.op == "maxpool" else "AveragePool", x, o.kernel, o.stride
+            )
         (top, bottom), (left, right) = (
             same_pads(size, o.kernel, o.stride) for size in (o.height, o.width)
         )

@@ -60,9 +60,7 @@ class Plan(NamedTuple):
             "space_hash": self.space_hash,
             "resolutions": list(self.resolutions),
             "operators": [spec.row() for spec in self.operators],
-            "networks": [
-                _plain(network) for network in self.networks
-            ],
+            "networks": [_plain(network) for network in self.networks],
         }
 
     @property
