@@ -16,6 +16,7 @@ from supernet.elastic.kernel import KernelTransform
 from supernet.elastic.norm import ElasticBatchNorm
 from supernet.elastic.ordering import Importance, importance, ranked
 from supernet.elastic.parts import (
+    ElasticAdd,
     ElasticConvNorm,
     ElasticHalves,
     ElasticResidual,
@@ -26,6 +27,7 @@ from supernet.elastic.parts import (
 
 __all__ = [
     "Elastic",
+    "ElasticAdd",
     "ElasticBatchNorm",
     "ElasticBlock",
     "ElasticChain",

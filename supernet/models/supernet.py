@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from supernet.elastic import (
     Elastic,
+    ElasticAdd,
     ElasticBlock,
     ElasticChain,
     ElasticConvBlock,
@@ -72,7 +73,15 @@ class Supernet(nn.Module):
         if self.space.cells is None:
             return ()
         there = {place.slot.name: where is not None for place, where in zip(self.places, chosen)}
-        return steps_of(slot_reads(self.layout, values, there))
+        reads = slot_reads(self.layout, values, there)
+        active = [place for place, where in zip(self.places, chosen) if where is not None]
+        for place, own in zip(active, reads):
+            if isinstance(place.module, ElasticAdd):  # what the node itself did may be dropped
+                writers = [active[read - 1].slot if read else None for read in own]
+                place.module.form[:] = [
+                    w is not None and w.place == place.slot.place for w in writers
+                ]
+        return steps_of(reads)
 
     @property
     def active_modules(self) -> list[nn.Module]:
@@ -85,11 +94,16 @@ class Supernet(nn.Module):
         Args:
             dropout: probability of each feature before the classifier.
             drop_path: probability of the last block, for an image; it rises linearly from
-                0 at the first block (arXiv:1603.09382, section 3).
+                0 at the first block (arXiv:1603.09382, section 3). In cells that of each
+                operation in the last cell, rising from 0 before the first.
         """
         self.dropout = dropout
         for number, block in enumerate(self._blocks):
             block.drop_path = drop_path * number / max(1, len(self._blocks) - 1)
+        sums = [place for place in self.places if isinstance(place.module, ElasticAdd)]
+        for place in sums:
+            share = place.slot.place.stage / sums[-1].slot.place.stage
+            cast("ElasticAdd", place.module).drop_path = drop_path * share
 
     @contextmanager
     def on_integers(self) -> Iterator[None]:
@@ -196,6 +210,8 @@ def _elastic(space: Space, found: Sequence[Operator]) -> nn.Module:
     op = found[0].op
     if op == "pool":
         return Pool(keep=space.head.features_norm, act=found[0].act)
+    if op == "add":
+        return ElasticAdd()
     joint = joint_layer(found[0])
     if joint is not None:
         return joint

@@ -237,18 +237,20 @@ def _cell_problems(cells: Cells, kind: CellKind) -> list[str]:
         where = f"{kind}.nodes[{number - 1}]"
         problems += _operation_problems(f"{where}.left", node.left)
         problems += _operation_problems(f"{where}.right", node.right)
-        problems += _pair_problems(f"{where}.inputs", number, node.inputs, twice=cells.twice)
+        problems += _pair_problems(cells, f"{where}.inputs", number, node.inputs)
     return problems
 
 
-def _pair_problems(where: str, node: int, inputs: Sequence[str], *, twice: bool) -> list[str]:
+def _pair_problems(cells: Cells, where: str, node: int, inputs: Sequence[str]) -> list[str]:
     """What a node cannot read: itself, later nodes, what is not there."""
-    allowed = pair_choices(node, twice=twice)
+    allowed, count = pair_choices(node, twice=cells.twice), cells.nodes
     problems = []
     for pair in inputs:
         if pair not in allowed:
-            later = [s for s in pair_of(pair) if s in state_names(_MOST_NODES)[node + 1 :]]
-            why = f" ({later[0]} comes no sooner than node {node})" if later else ""
+            later = [state for state in pair_of(pair) if state in state_names(count)[node + 1 :]]
+            unknown = [state for state in pair_of(pair) if state not in state_names(count)]
+            why = f" ({later[0]} is not there before it)" if later else ""
+            why = f" (no state is called {unknown[0][:40]!r})" if unknown else why
             shown = ", ".join(itertools.islice(allowed, 8)) + ", ..." * (len(allowed) > 8)
             problems.append(f"{where}: node {node} may read {shown}; found {pair!r}{why}")
     if len(set(inputs)) < len(inputs):

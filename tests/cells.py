@@ -1,0 +1,30 @@
+"""Small spaces of cells, with everything that the large ones have."""
+
+from dataclasses import replace
+
+from supernet.space import Space, load_space
+
+__all__ = ["SMALL", "small"]
+
+
+def small(name: str, resolution: int, filters: int, **cells: object) -> Space:
+    """A shipped space of cells with one cell in each group, few channels and a small image."""
+    space = load_space(name)
+    assert space.cells is not None
+    return replace(
+        space,
+        resolutions=(resolution,),
+        stem=replace(space.stem, width=(12,)),
+        cells=replace(space.cells, filters=filters, repeats=1, **cells),  # type: ignore[arg-type]  # as given
+        num_classes=3,
+    )
+
+
+SMALL = {
+    "nasnet_cifar": small("nasnet_cifar", 16, 4, nodes=3),
+    "nasnet_mobile": small("nasnet_mobile", 47, 8, nodes=3),
+    "early": small("nasnet_mobile", 48, 8, nodes=2, early=True, repeats=2),
+    "darts_cifar": small("darts_cifar", 16, 4),
+    "demo_cells": load_space("demo_cells"),
+}
+"""Odd and even sizes, both kinds of padding, loose ends and all nodes joined."""
