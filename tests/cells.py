@@ -15,7 +15,7 @@ def small(name: str, resolution: int, filters: int, **cells: object) -> Space:
         space,
         resolutions=(resolution,),
         stem=replace(space.stem, width=(12,)),
-        cells=replace(space.cells, filters=filters, repeats=1, **cells),  # type: ignore[arg-type]  # as given
+        cells=replace(space.cells, **{"filters": filters, "repeats": 1, **cells}),  # type: ignore[arg-type]  # as given
         num_classes=3,
     )
 

@@ -137,7 +137,7 @@ def dropped(y: Tensor, probability: float) -> Tensor:
 def further_on(x: Tensor) -> Tensor:
     """An image without its first row and column, with zeros at the end where sizes are odd."""
     height, width = x.shape[2:]
-    return F.pad(x[:, :, 1:, 1:], (0, int(width) % 2, 0, int(height) % 2))
+    return F.pad(x, (-1, int(width) % 2, -1, int(height) % 2))
 
 
 class ElasticSqueezeExcite(nn.Module):

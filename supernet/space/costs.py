@@ -148,7 +148,8 @@ def _steps(operator: Operator) -> Sequence[_Step]:
     for part in parts_of(o):
         if part.shifted:  # both halves, and the image that the second one reads
             half = part.writes // 2 * part.out_height * part.out_width
-            moved = nodes.add(part.reads * part.height * part.width, y)
+            rows, columns = (size - 1 + size % 2 for size in (part.height, part.width))
+            moved = nodes.add(part.reads * rows * columns, y)
             halves = nodes.add(half, y), nodes.add(half, moved)
             y = nodes.add(2 * half, *halves)
             continue

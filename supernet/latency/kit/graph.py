@@ -142,13 +142,8 @@ class _Builder:
         """Two 1x1 convolutions of stride 2, the second one row and one column further on."""
         half = part.writes // 2
         first = self.conv(x, part.reads, half, 1, part.stride)
-        ends = [part.height, part.width]
-        cut = [self.constant(np.array(v, np.int64)) for v in ([1, 1], ends, [2, 3])]
-        moved = self.node("Slice", [x, *cut])
-        odd = [size % 2 for size in ends]
-        if any(odd):
-            pads = self.constant(np.array([0, 0, 0, 0, 0, 0, *odd], np.int64))
-            moved = self.node("Pad", [moved, pads])
+        pads = [0, 0, -1, -1, 0, 0, part.height % 2, part.width % 2]
+        moved = self.node("Pad", [x, self.constant(np.array(pads, np.int64))])
         second = self.conv(moved, part.reads, part.writes - half, 1, part.stride)
         return self.node("Concat", [first, second], axis=1)
 
