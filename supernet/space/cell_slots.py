@@ -114,7 +114,7 @@ class CellNetwork:
 
     def slots(self, stem: Joined) -> tuple[list[Slot], Joined]:
         """The slots of all cells, and what the head reads."""
-        outputs, slots = [stem], []
+        outputs, slots = [stem], list[Slot]()
         for place in self._places(outputs):
             slots += self._cell(place)
             outputs.append(self._output(place))
@@ -124,9 +124,9 @@ class CellNetwork:
         """The cells in order; `outputs` holds what all before have written."""
         cells = self._cells
         filters = cells.filters >> cells.stem_cells
-        group: list[CellKind] = ["reduction", *["normal"] * cells.repeats]
+        normal: list[CellKind] = ["normal"] * cells.repeats
         kinds: list[CellKind] = ["reduction"] * cells.stem_cells
-        kinds += [*group[1:], *group, *group]
+        kinds += [*normal, "reduction", *normal, "reduction", *normal]
         for number, kind in enumerate(kinds, start=1):
             if kind == "reduction" and number > 1:
                 filters *= 2

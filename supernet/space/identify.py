@@ -21,12 +21,15 @@ _Values = dict[str, Any]
 def find_subnet(space: Space, operators: Sequence[Operator]) -> Subnet | None:
     """The subnet of `space` that consists of `operators`, or None where there is none.
 
-    The number of classes and of input channels may differ from the space's.
+    The number of classes and of input channels may differ from the space's. Spaces of cells are
+    not looked through: their operators alone do not tell a graph.
 
     Args:
         space: where to look.
         operators: of a whole network, in order.
     """
+    if space.cells is not None:
+        return None
     first, last = operators[0], operators[-1]
     space = replace(space, num_classes=last.out_channels, in_channels=first.in_channels)
     layout = layout_of(space)

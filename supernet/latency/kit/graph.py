@@ -131,9 +131,15 @@ class _Builder:
             if part.shifted:
                 y = self.halves(y, part)
                 continue
-            sizes = part.reads, part.writes, part.kernel, part.stride
-            like = {"groups": part.groups, "pads": part.pads, "dilation": part.dilation}
-            y = self.act(self.conv(y, *sizes, bias=part.norm, **like), part.act)
+            y = self.conv(
+                y,
+                *(part.reads, part.writes, part.kernel, part.stride),
+                groups=part.groups,
+                bias=part.norm,
+                pads=part.pads,
+                dilation=part.dilation,
+            )
+            y = self.act(y, part.act)
             if o.se and part.gated:
                 y = self.squeeze_excite(y, part.writes, o)
         return y
