@@ -20,11 +20,12 @@ def small(name: str, resolution: int, filters: int, **cells: object) -> Space:
     )
 
 
+_FEW = ("identity", "avg3", "max3", "dil3", "sep3")
 SMALL = {
-    "nasnet_cifar": small("nasnet_cifar", 16, 4, nodes=3),
-    "nasnet_mobile": small("nasnet_mobile", 47, 8, nodes=3),
-    "early": small("nasnet_mobile", 48, 8, nodes=2, early=True, repeats=2),
-    "darts_cifar": small("darts_cifar", 16, 4),
+    "nasnet_cifar": small("nasnet_cifar", 16, 4, nodes=3, operations=_FEW),
+    "nasnet_mobile": small("nasnet_mobile", 47, 8, nodes=2, operations=_FEW),
+    "early": small("nasnet_mobile", 48, 8, nodes=2, early=True, operations=("identity", "max3")),
+    "darts_cifar": small("darts_cifar", 16, 4, operations=("identity", "max3", "dil3", "sep3")),
     "demo_cells": load_space("demo_cells"),
 }
 """Odd and even sizes, both kinds of padding, loose ends and all nodes joined."""

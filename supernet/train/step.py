@@ -34,7 +34,7 @@ class Step:
         teacher: the frozen one, if any.
         processes: those that train together.
         seed: of the training.
-        total_steps: of the whole training.
+        total_steps: of the whole training, over which drop-path in cells rises.
     """
 
     def __init__(  # noqa: PLR0913  # most by their names
@@ -48,7 +48,7 @@ class Step:
         teacher: nn.Module | None,
         processes: Processes,
         seed: int,
-        total_steps: int,
+        total_steps: int = 1,
     ) -> None:
         self._total_steps = total_steps
         self._supernet, self._recipe, self._phase = supernet, recipe, phase

@@ -11,10 +11,8 @@ from supernet.blocks import Wired
 from supernet.errors import ConfigError, FileFormatError
 from supernet.files import write_document
 from supernet.space import (
-    Cell,
     Cells,
     Domain,
-    Node,
     Space,
     SubnetFile,
     count_subnets,
@@ -201,11 +199,8 @@ def test_a_choice_that_a_cell_has_not_is_named() -> None:
 
 
 def _tiny() -> Space:
-    cell = Cell(nodes=(Node(), Node(right=("max3", "sep3", "sep5"))))
-    own = Cells(
-        nodes=2, repeats=1, filters=4, operations=("identity", "max3", "sep3"), twice=False,
-        normal=replace(cell, nodes=(Node(), Node())), reduction=Cell(),
-    )  # fmt: skip
+    operations = "identity", "max3", "sep3"
+    own = Cells(nodes=2, repeats=1, filters=4, operations=operations, twice=False)
     return replace(SMALL["demo_cells"], name="tiny_cells", cells=own)
 
 

@@ -180,7 +180,6 @@ class _Phase:
             teacher=teachers.get(phase, self._device),
             processes=processes,
             seed=0,
-            total_steps=1,
         )
         self._images = recipe.batch_size
         supernet.train()
