@@ -9,22 +9,26 @@ from typing import Any
 
 from supernet.blocks.basic import BASIC
 from supernet.blocks.bottleneck import BOTTLENECK
+from supernet.blocks.cell import DILATED, FIT, REDUCE, SEPARABLE_TWICE
 from supernet.blocks.conv import CONV
 from supernet.blocks.fused import FUSED, FUSED_ACT
+from supernet.blocks.graph import Wired, reads_of
 from supernet.blocks.kind import Kind
 from supernet.blocks.mbconv import DSCONV, DSCONV_ACT, MBCONV
 from supernet.blocks.mqa import MQA
 from supernet.blocks.part import (
     INPUT,
     Part,
+    activation,
     attention,
     concat,
     depthwise,
     norm,
     same_pads,
     scale,
+    shift,
 )
-from supernet.blocks.placing import placed, program, wired
+from supernet.blocks.placing import linked, placed, program
 from supernet.blocks.uib import UIB, UIB_SCALED
 
 __all__ = [
@@ -32,21 +36,26 @@ __all__ = [
     "KINDS",
     "Kind",
     "Part",
+    "Wired",
+    "activation",
     "attention",
     "concat",
     "depthwise",
+    "linked",
     "norm",
     "parts_of",
     "program",
+    "reads_of",
     "same_pads",
     "scale",
-    "wired",
+    "shift",
 ]
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        *(CONV, DSCONV, DSCONV_ACT, MQA, MBCONV, BOTTLENECK, BASIC, FUSED, FUSED_ACT),
+        *(CONV, DSCONV, DSCONV_ACT, MQA, FIT, REDUCE, DILATED, SEPARABLE_TWICE),
+        *(MBCONV, BOTTLENECK, BASIC, FUSED, FUSED_ACT),
         *(UIB, UIB_SCALED),
     )
 }

@@ -38,6 +38,8 @@ class Kind:
     """Whether a convolution may have groups of a given width."""
     gated: bool = True
     """Whether it may have squeeze-excite."""
+    in_cells: bool = False
+    """Whether it stands in cells, not in stages."""
     ends_in_act: bool = False
     """Whether the activation comes once more, after the shortcut."""
     unexpanded: str = ""

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["INPUT", "Part", "attention", "concat", "depthwise", "norm", "same_pads", "scale"]
+__all__ = [
+    "INPUT",
+    "Part",
+    "activation",
+    "attention",
+    "concat",
+    "depthwise",
+    "norm",
+    "same_pads",
+    "scale",
+    "shift",
+]
 
 INPUT = "input"
 """What a part says that reads the input of its block."""
@@ -13,8 +24,8 @@ INPUT = "input"
 class Part(NamedTuple):
     """A convolution with batch norm and activation; one without a kernel is left out.
 
-    Or, as `what` says, something else: see `norm`, `scale`, `attention` and `concat`. What only
-    `parts_of` can know (sizes, pads, segments) is filled in there.
+    Or, as `what` says, something else: see `norm`, `scale`, `activation`, `shift`, `attention` and
+    `concat`. What only `parts_of` can know (sizes, pads, segments) is filled in there.
     """
 
     name: str
@@ -30,7 +41,7 @@ class Part(NamedTuple):
     """Channels of each group, which then reads as many as it writes: 1 is a depthwise
     convolution, 0 one group of all channels."""
     act: str = "none"
-    """Activation behind the batch norm."""
+    """Activation behind the batch norm, or by itself."""
     height: int = 1
     """Rows of what it reads."""
     width: int = 1
@@ -40,11 +51,13 @@ class Part(NamedTuple):
     gated: bool = False
     """Whether squeeze-excite stands behind it, where a block has one."""
     what: str = "conv"
-    """``conv``, ``norm``, ``scale``, ``attention`` or ``concat``."""
+    """``conv``, ``norm``, ``scale``, ``act``, ``shift``, ``attention`` or ``concat``."""
     inputs: tuple[str, ...] = ()
     """Names of the parts that it reads, or `INPUT`; the part before it when not given."""
     normed: bool = True
     """Whether batch norm follows the convolution."""
+    dilation: int = 1
+    """Steps between the values of a window."""
     heads: int = 0
     """Of an attention: into how many its query and its output are divided."""
     keys: int = 0
@@ -71,12 +84,18 @@ class Part(NamedTuple):
     @property
     def out_height(self) -> int:
         """Rows of what it writes."""
-        return (self.height - 1) // self.stride + 1
+        return self._windows(self.height)
 
     @property
     def out_width(self) -> int:
         """Columns of what it writes."""
-        return (self.width - 1) // self.stride + 1
+        return self._windows(self.width)
+
+    def _windows(self, size: int) -> int:
+        if self.what == "shift":
+            return size - 1 + size % 2
+        lost = self.kernel if self.padding == "valid" else 1
+        return (size - lost) // self.stride + 1
 
     @property
     def window(self) -> int:
@@ -106,17 +125,31 @@ class Part(NamedTuple):
     @property
     def pads(self) -> tuple[int, int, int, int]:
         """Zeros above, left of, below and right of what it reads."""
-        if self.padding == "symmetric":
-            half = self.kernel // 2
+        if self.padding != "same":
+            half = self.reach // 2 if self.padding == "symmetric" else 0
             return half, half, half, half
-        top, bottom = same_pads(self.height, self.kernel, self.stride)
-        left, right = same_pads(self.width, self.kernel, self.stride)
+        top, bottom = same_pads(self.height, self.reach, self.stride)
+        left, right = same_pads(self.width, self.reach, self.stride)
         return top, left, bottom, right
 
+    @property
+    def reach(self) -> int:
+        """Rows from the first to the last of a window."""
+        return self.dilation * (self.kernel - 1) + 1
 
-def depthwise(name: str, channels: int, kernel: int, stride: int = 1, act: str = "none") -> Part:
+
+def depthwise(
+    name: str,
+    channels: int,
+    kernel: int,
+    stride: int = 1,
+    act: str = "none",
+    *,
+    normed: bool = True,
+    dilation: int = 1,
+) -> Part:
     """A convolution of each channel by itself."""
-    return Part(name, channels, channels, kernel, stride, 1, act)
+    return Part(name, channels, channels, kernel, stride, 1, act, normed=normed, dilation=dilation)
 
 
 def norm(name: str, channels: int) -> Part:
@@ -127,6 +160,19 @@ def norm(name: str, channels: int) -> Part:
 def scale(name: str, channels: int) -> Part:
     """A learned factor for each channel (arXiv:2103.17239, section 2.1)."""
     return Part(name, channels, channels, what="scale")
+
+
+def activation(name: str, channels: int, act: str) -> Part:
+    """An activation by itself, such as one before all else."""
+    return Part(name, channels, channels, act=act, what="act")
+
+
+def shift(name: str, channels: int) -> Part:
+    """The image without its first row and column, with zeros at the end where sizes are odd.
+
+    So a convolution of stride 2 reads the pixels that it would leave out.
+    """
+    return Part(name, channels, channels, what="shift")
 
 
 def attention(name: str, heads: int, query: Part, key: Part, value: Part) -> Part:

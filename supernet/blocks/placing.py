@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from supernet.blocks.part import INPUT, Part
 
-__all__ = ["Step", "placed", "program", "wired"]
+__all__ = ["Step", "linked", "placed", "program"]
 
 
 class Step(NamedTuple):
@@ -21,7 +21,7 @@ class Step(NamedTuple):
     """Whether squeeze-excite follows, where the block has one."""
 
 
-def wired(parts: Sequence[Part], there: Collection[str]) -> list[Part]:
+def linked(parts: Sequence[Part], there: Collection[str]) -> list[Part]:
     """The parts that are there with the names of what they read, past those that are not.
 
     Args:
@@ -43,8 +43,7 @@ def wired(parts: Sequence[Part], there: Collection[str]) -> list[Part]:
 
 def placed(parts: Sequence[Part], operator: Any) -> list[Part]:
     """The parts of an operator that it does not leave out, with the sizes of what they read."""
-    same = operator.padding == "same"
-    there = wired(parts, {part.name for part in parts if part.kernel})
+    there = linked(parts, {part.name for part in parts if part.kernel})
     gated = _gated(there)
     channels: tuple[int, ...] = (operator.in_channels,)
     sizes = {INPUT: (int(operator.height), int(operator.width), channels)}
@@ -62,11 +61,11 @@ def placed(parts: Sequence[Part], operator: Any) -> list[Part]:
             found[query] = found[query]._replace(segments=read)
         elif part.mixes:
             segments = (part.writes,)
-        pads = same and part.kernel > 1 and part.stride > 1
+        padded = part.kernel > 1 and part.stride > 1
         part = part._replace(  # noqa: PLW2901  # the same, with all that is known now
             height=height,
             width=width,
-            padding="same" if pads else "symmetric",
+            padding=operator.padding if padded or operator.padding == "valid" else "symmetric",
             gated=index == gated,
             keys=keys,
             segments=segments,

@@ -94,7 +94,7 @@ def show(json_before: bool, name: str, as_json: bool) -> None:
         title = ""
     everywhere = "; ".join(f"{column} {value}" for column, value in common.items() if value)
     click.echo(f"\neverywhere: {everywhere}" if everywhere else "")
-    click.echo("\n".join(_facts(space, ranges)))
+    click.echo("\n".join([*_cells(space), *_facts(space, ranges)]))
 
 
 def _stem(stem: "Stem") -> Iterator[_Cells]:
@@ -109,7 +109,7 @@ def _stem(stem: "Stem") -> Iterator[_Cells]:
 
 
 def _stages(stages: Sequence["Stage"]) -> Iterator[_Cells]:
-    from supernet.space.spec import EXPANDING
+    from supernet.space.stage import EXPANDING
 
     for number, stage in enumerate(stages, start=1):
         of_input = " of in" if stage.se_of == "in" else ""
@@ -161,6 +161,36 @@ def _common(rows: Sequence[_Cells]) -> _Cells:
     """The kinds that are the same in every row that has one: no column is spent on them."""
     found = {column: {row[column] for row in rows if column in row} for column in _KINDS}
     return {column: values.pop() for column, values in found.items() if len(values) == 1}
+
+
+def _cells(space: "Space") -> Iterator[str]:
+    """What may be chosen of cells, and how often they stand there."""
+    from supernet.space.cells import CELL_KINDS
+
+    cells = space.cells
+    if cells is None:
+        return
+    before = f"{cells.stem_cells} reduction cells, then " * (cells.stem_cells > 0)
+    yield (
+        f"cells: {before}three groups of {cells.repeats} normal cells, a reduction cell between "
+        f"two groups; {cells.filters} channels in the first group, twice as many in the next"
+    )
+    same = " or the same twice" * cells.twice
+    yield (
+        f"nodes: {cells.nodes} a cell; each adds up two operations on two of prev, cur and the "
+        f"nodes before it{same}; the first reads prev and cur"
+    )
+    yield f"operations: {', '.join(cells.operations)}"
+    parts = "inputs", "left", "right"
+    for kind in CELL_KINDS:
+        cell = cells.cell(kind)
+        always = f" and {', '.join(cell.joined)}" * bool(cell.joined)
+        yield f"{kind} cell: joins what no node reads{always}"
+        for number, node in enumerate(cell.nodes, start=1):
+            texts = (", ".join(getattr(node, part)) for part in parts)
+            own = [f"{part} {text}" for part, text in zip(parts, texts) if text]
+            if own:
+                yield f"  node{number}: {'; '.join(own)}"
 
 
 def _facts(space: "Space", ranges: "SpaceRanges") -> Iterator[str]:

@@ -8,11 +8,12 @@ from supernet.elastic.blocks import ElasticBlock, ElasticConvBlock, ElasticLinea
 from supernet.elastic.chain import ElasticChain
 from supernet.elastic.conv import ElasticConv
 from supernet.elastic.form import Elastic
-from supernet.elastic.joining import SCALE, attend, joined
+from supernet.elastic.joining import SCALE, Concat, Shift, attend, shared_part
 from supernet.elastic.kernel import KernelTransform
 from supernet.elastic.norm import ElasticBatchNorm
 from supernet.elastic.ordering import Importance, importance, ranked
 from supernet.elastic.parts import (
+    ElasticAdd,
     ElasticConvNorm,
     ElasticResidual,
     ElasticShortcut,
@@ -21,7 +22,9 @@ from supernet.elastic.parts import (
 
 __all__ = [
     "SCALE",
+    "Concat",
     "Elastic",
+    "ElasticAdd",
     "ElasticBatchNorm",
     "ElasticBlock",
     "ElasticChain",
@@ -34,10 +37,11 @@ __all__ = [
     "ElasticSqueezeExcite",
     "Importance",
     "KernelTransform",
+    "Shift",
     "attend",
     "gate_activations",
     "importance",
-    "joined",
     "make_activation",
     "ranked",
+    "shared_part",
 ]

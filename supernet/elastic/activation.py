@@ -12,9 +12,9 @@ _MODULES: dict[str, type[nn.Module]] = {
 }
 
 
-def make_activation(name: str) -> nn.Module:
-    """The module of an activation; in place, since its input is never used again."""
-    return nn.Identity() if name == "none" else _MODULES[name](inplace=True)
+def make_activation(name: str, *, inplace: bool = True) -> nn.Module:
+    """The module of an activation; in place, where its input is never used again."""
+    return nn.Identity() if name == "none" else _MODULES[name](inplace=inplace)
 
 
 def gate_activations(gate: str, act: str) -> tuple[nn.Module, nn.Module]:

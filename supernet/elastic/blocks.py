@@ -19,6 +19,7 @@ from supernet.elastic.norm import ElasticBatchNorm
 from supernet.elastic.ordering import Importance
 from supernet.elastic.parts import ElasticResidual, prefixed, squeeze_excite, widest_of
 from supernet.elastic.rounding import rounded_input, rounded_weight
+from supernet.elastic.spans import Spans, picked
 from supernet.space import Operator
 
 __all__ = [
@@ -43,6 +44,7 @@ class ElasticConvBlock(ElasticResidual):
             kernels=[operator.kernel for operator in operators],
             stride=operators[0].stride,
             same=any(operator.padding == "same" for operator in operators),
+            valid=operators[0].padding == "valid",
             learned=learned,
         )
         self.norm = ElasticBatchNorm(after, momentum=momentum, eps=eps)
@@ -112,16 +114,20 @@ class ElasticLinear(Elastic):
         nn.init.normal_(self.weight, std=0.01 if classifies else after**-0.5)
         self.act = make_activation(operators[0].act)
 
-    def activate(self, operator: Operator) -> None:
-        """Become `operator`."""
-        self.form[:] = [operator.in_channels, operator.out_channels]
+    def activate(self, operator: Operator, *, reads: Spans = None) -> None:
+        """Become `operator`, which reads the first inputs or those of `reads`."""
+        self.form[:] = [operator.in_channels, operator.out_channels, reads]
+
+    def active_weight(self) -> Tensor:
+        """The active weights, shape ``(out, in)``."""
+        inputs, outputs, reads = self.form
+        return picked(self.weight[:outputs], inputs, reads, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in)`` to ``(N, out)``."""
-        inputs, outputs = self.form
         x = x.flatten(1) if self.flattens else x
-        bias = None if self.bias is None else self.bias[:outputs]
-        weight = self.weight[:outputs, :inputs]
+        weight = self.active_weight()
+        bias = None if self.bias is None else self.bias[: len(weight)]
         if self.rounds:
             x, weight = rounded_input(x), rounded_weight(weight)
         out: Tensor = self.act(F.linear(x, weight, bias))
@@ -129,10 +135,9 @@ class ElasticLinear(Elastic):
 
     def active_state(self) -> dict[str, Tensor]:
         """State of the active form, named as in `supernet.models.Linear`."""
-        inputs, outputs = self.form
-        state = {"linear.weight": self.weight[:outputs, :inputs]}
+        state = {"linear.weight": self.active_weight()}
         if self.bias is not None:
-            state["linear.bias"] = self.bias[:outputs]
+            state["linear.bias"] = self.bias[: self.form[1]]
         return state
 
     def reads(self, power: int = 1) -> Tensor:

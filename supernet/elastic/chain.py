@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from supernet.blocks import INPUT, KINDS, Part, parts_of, program, wired
+from supernet.blocks import INPUT, KINDS, Part, linked, parts_of, program
 from supernet.elastic.activation import make_activation
 from supernet.elastic.conv import ElasticConv
-from supernet.elastic.joining import ElasticAttention, ElasticConcat, ElasticScale
+from supernet.elastic.joining import ElasticAttention, ElasticScale, shared_part
 from supernet.elastic.norm import ElasticBatchNorm
 from supernet.elastic.ordering import Importance, ranked
 from supernet.elastic.parts import (
@@ -18,7 +18,7 @@ from supernet.elastic.parts import (
     squeeze_excite,
     widest_of,
 )
-from supernet.elastic.spans import spans_of, widest
+from supernet.elastic.spans import Spans, spans_of, widest
 from supernet.elastic.streams import Stream, streams_of
 from supernet.space import Operator
 
@@ -42,7 +42,7 @@ class ElasticChain(ElasticResidual):
         parts = kind.parts(operators[0])
         names = [part.name for part in parts]
         self.forms = {n: forms for n in names if (forms := [p for p in found if p.name == n])}
-        self._parts = {part.name: part for part in wired(parts, self.forms)}
+        self._parts = {part.name: part for part in linked(parts, self.forms)}
         self._segments = {
             name: (widest([p.read_segments for p in own]), widest([p.segments for p in own]))
             for name, own in self.forms.items()
@@ -61,29 +61,34 @@ class ElasticChain(ElasticResidual):
         self.make_shortcut(operators, momentum=momentum, eps=eps)
         self.act = make_activation(operators[0].act) if kind.ends_in_act else None
 
-    def part(self, name: str) -> _Module:
-        """One of its parts with weights."""
-        found: _Module = getattr(self, name)
+    def part(self, name: str) -> ElasticConvNorm:
+        """One of its convolutions."""
+        found = getattr(self, name)
+        assert isinstance(found, ElasticConvNorm)
         return found
 
-    def activate(self, operator: Operator) -> None:
-        """Become `operator`."""
+    def activate(self, operator: Operator, *, reads: Spans = None) -> None:
+        """Become `operator`, which reads the first channels or those of `reads`.
+
+        These go to convolutions that mix them, with nothing before that has values for each.
+        """
         parts = parts_of(operator)
+        first = {} if reads is None else {n: reads for n, *_ in self.streams[INPUT].readers}
         for part in parts:
-            self._activate(part)
+            self._activate(part, first.get(part.name))
         self.activate_ends(operator)
         steps = program(parts)
         self.form += [steps, max(step.writes for step in steps) + 1]
 
-    def _activate(self, part: Part) -> None:
+    def _activate(self, part: Part, given: Spans) -> None:
         module, (reads, writes) = getattr(self, part.name), self._segments[part.name]
         spans = spans_of(part.segments, writes)
         if isinstance(module, ElasticConvNorm):
-            sizes = part.reads, part.writes, part.kernel
-            module.activate(*sizes, reads=spans_of(part.read_segments, reads), writes=spans)
+            own = spans_of(part.read_segments, reads) if given is None else given
+            module.activate(part.reads, part.writes, part.kernel, reads=own, writes=spans)
         elif isinstance(module, ElasticAttention):
             module.activate(part.heads)
-        elif not isinstance(module, ElasticConcat):
+        elif isinstance(module, ElasticBatchNorm | ElasticScale):
             module.activate(part.writes, spans)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -181,9 +186,8 @@ class ElasticChain(ElasticResidual):
         """What each of its readers reads of each channel, and where it reads it."""
         found = []
         for reader, feeder, start in stream.readers:
-            module = self.part(reader)
-            assert isinstance(module, ElasticConvNorm)
-            found.append((module.reads(power)[start : start + stream.size], feeder))
+            reads = self.part(reader).reads(power)
+            found.append((reads[start : start + stream.size], feeder))
         return found
 
     def _worth(self, stream: Stream, by: Importance) -> Tensor:
@@ -209,23 +213,24 @@ class ElasticChain(ElasticResidual):
             return module.weight.square() * self._varies(part.inputs[0])
         if isinstance(module, ElasticBatchNorm):
             return module.varies(nn.Identity())
-        assert isinstance(module, ElasticConvNorm)
-        return module.varies()
+        if isinstance(module, ElasticConvNorm):
+            return module.varies()
+        return self._varies(part.inputs[0])
 
     def _permute(self, writer: str, order: Tensor) -> None:
         """Another order of the channels of a stream, wherever they are."""
         stream = self.streams[writer]
         places = [*([(writer, 0)] if writer != INPUT else []), *stream.carriers]
         for name, start in places:
-            if self._parts[name].what != "attention":
+            module = getattr(self, name)
+            if isinstance(module, _Module):
                 whole = _most(self.forms[name], "writes")
-                self.part(name).permute_output(_placed(order, start, whole))
+                module.permute_output(_placed(order, start, whole))
             if self.se is not None and name == self._gated:
                 self.se.permute(_placed(order, start, _most(self.forms[name], "writes")))
         for name, _, start in stream.readers:
-            module = self.part(name)
-            assert isinstance(module, ElasticConvNorm)
-            module.permute_input(_placed(order, start, _most(self.forms[name], "reads")))
+            whole = _most(self.forms[name], "reads")
+            self.part(name).permute_input(_placed(order, start, whole))
 
 
 def _placed(order: Tensor, start: int, whole: int) -> Tensor:
@@ -262,6 +267,9 @@ def _made(
         eps: of batch norm.
         learned: whether smaller kernels have a learned transform.
     """
+    shared = shared_part(forms[0])
+    if shared is not None:
+        return shared
     match forms[0].what:
         case "norm":
             return ElasticBatchNorm(after, momentum=momentum, eps=eps)
@@ -269,8 +277,6 @@ def _made(
             return ElasticScale(after)
         case "attention":
             return ElasticAttention()
-        case "concat":
-            return ElasticConcat()
     conv = ElasticConv(
         before,
         after,
@@ -278,6 +284,7 @@ def _made(
         stride=forms[0].stride,
         same=any(part.padding == "same" for part in forms),
         group_width=_most(forms, "group_width"),
+        dilation=forms[0].dilation,
         learned=learned,
     )
     norm = ElasticBatchNorm(after, momentum=momentum, eps=eps) if forms[0].normed else None

@@ -33,10 +33,12 @@ class ElasticConv(Elastic):
         bias: whether to add one.
         same: whether to pad as `supernet.blocks.same_pads` says, by half the kernel
             otherwise.
+        valid: whether to pad nothing.
+        dilation: steps between the values of a window.
         learned: whether smaller kernels have a learned transform.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what a convolution has, each by its name
         self,
         in_channels: int,
         out_channels: int,
@@ -46,6 +48,8 @@ class ElasticConv(Elastic):
         group_width: int = 0,
         bias: bool = False,
         same: bool = False,
+        valid: bool = False,
+        dilation: int = 1,
         learned: bool = True,
     ) -> None:
         super().__init__()
@@ -58,7 +62,7 @@ class ElasticConv(Elastic):
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
         self.transforms = KernelTransform(kernels, learned=learned)
         self.stride, self.group_width, self.largest = stride, group_width, largest
-        self.same = same
+        self.same, self.valid, self.dilation = same, valid, dilation
         self.activate(in_channels, out_channels, largest)
 
     def activate(
@@ -76,7 +80,8 @@ class ElasticConv(Elastic):
         """
         width, smaller = self.group_width, kernel < self.largest
         groups = in_channels // width if width else 1
-        sizes = [width or in_channels, out_channels, groups, kernel // 2, smaller]
+        padding = 0 if self.valid else self.dilation * (kernel // 2)
+        sizes = [width or in_channels, out_channels, groups, padding, smaller]
         self.form[:] = [*sizes, None if width else reads, writes]
         if smaller:
             self.transforms.activate(kernel)
@@ -97,16 +102,16 @@ class ElasticConv(Elastic):
         if self.rounds:
             x, weight = rounded_input(x), rounded_weight(weight)
         if self.same:
-            kernel = weight.shape[-1]
+            kernel = self.dilation * (weight.shape[-1] - 1) + 1
             x, padding = padded(x, kernel, self.stride), least_pad(kernel, self.stride)
-        if self.group_width == 1 and self.bias is None:
+        if self.group_width == 1 and self.bias is None and self.dilation == 1:
             return depthwise_conv(x, weight, self.stride, padding)
         bias = None if self.bias is None else self.bias[: len(weight)]
         if self.training and x.shape[-2:] == weight.shape[-2:] == (1, 1) and groups == 1:
             # oneDNN convolves single pixels at half the speed of the product. Evaluation
             # stays to the last bit what the extracted network computes.
             return F.linear(x.flatten(1), weight.flatten(1), bias)[:, :, None, None]
-        return F.conv2d(x, weight, bias, self.stride, padding, 1, groups)
+        return F.conv2d(x, weight, bias, self.stride, padding, self.dilation, groups)
 
     def active_state(self) -> dict[str, Tensor]:
         """Weights of the active form, named as in `torch.nn.Conv2d`."""

@@ -5,13 +5,16 @@ that are attended to.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from supernet.blocks import Part
+from supernet.elastic.activation import make_activation
 from supernet.elastic.form import Elastic
 from supernet.elastic.rounding import rounded_input
 from supernet.elastic.spans import Spans, picked
 
-__all__ = ["SCALE", "ElasticAttention", "ElasticConcat", "ElasticScale", "attend", "joined"]
+__all__ = ["SCALE", "Concat", "ElasticAttention", "ElasticScale", "Shift", "attend", "shared_part"]
 
 SCALE = 0.1
 """With which a learned factor starts: that of CaiT for networks of few blocks (arXiv:2103.17239,
@@ -42,9 +45,33 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
     return found.reshape(images, heads * value.shape[1], rows, columns)
 
 
-def joined(*parts: Tensor) -> Tensor:
-    """Their channels one behind the other."""
-    return torch.cat(parts, 1)
+class Concat(nn.Module):
+    """The channels of several inputs one behind the other; in plain networks, too."""
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """``(N, C, H, W)`` of each to the sum of their channels."""
+        return torch.cat(inputs, 1)
+
+
+class Shift(nn.Module):
+    """What `supernet.blocks.shift` says; in plain networks, too."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` to one row and column less where their number is even."""
+        height, width = x.shape[2:]
+        return F.pad(x, (-1, int(width) % 2, -1, int(height) % 2))
+
+
+def shared_part(part: Part) -> nn.Module | None:
+    """The module of a part that supernets and plain networks share, if it is such a one."""
+    match part.what:
+        case "concat":
+            return Concat()
+        case "shift":
+            return Shift()
+        case "act":
+            return make_activation(part.act, inplace=False)
+    return None
 
 
 class ElasticAttention(Elastic):
@@ -59,14 +86,6 @@ class ElasticAttention(Elastic):
         if self.rounds:
             query, key, value = map(rounded_input, (query, key, value))
         return attend(query, key, value, self.form[0])
-
-
-class ElasticConcat(Elastic):
-    """`joined`, whatever is active."""
-
-    def forward(self, *parts: Tensor) -> Tensor:
-        """As `joined`."""
-        return joined(*parts)
 
 
 class ElasticScale(Elastic):

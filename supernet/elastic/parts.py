@@ -15,6 +15,7 @@ from supernet.elastic.spans import Spans
 from supernet.space import Operator
 
 __all__ = [
+    "ElasticAdd",
     "ElasticConvNorm",
     "ElasticResidual",
     "ElasticShortcut",
@@ -89,6 +90,33 @@ class ElasticConvNorm(nn.Module):
         self.conv.permute_output(order)
         if self.norm is not None:
             self.norm.permute_output(order)
+
+
+class ElasticAdd(Elastic):
+    """The sum of what two operations make of states of a cell.
+
+    Its form says which of both may be dropped: those that are no identity.
+    """
+
+    drop_path = 0.0
+    """Probability in train mode that one of both is left out, image by image (arXiv:1707.07012)."""
+
+    def __init__(self) -> None:
+        super().__init__(False, False)
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """Twice ``(N, C, H, W)`` to the same."""
+        if self.drop_path and self.training:
+            drops, also = self.form
+            first = dropped(first, self.drop_path) if drops else first
+            second = dropped(second, self.drop_path) if also else second
+        return first + second
+
+
+def dropped(y: Tensor, probability: float) -> Tensor:
+    """`y` without some images, the others larger by as much."""
+    kept = torch.rand(len(y), 1, 1, 1, device=y.device) >= probability
+    return y * (kept / (1 - probability)).to(y.dtype)
 
 
 class ElasticSqueezeExcite(nn.Module):
@@ -228,8 +256,7 @@ class ElasticResidual(Elastic):
         """`y`, plus what the shortcut makes of `x`."""
         _, identity, changes = self.form[:3]
         if self.drop_path and self.training and (identity or changes):
-            kept = torch.rand(len(y), 1, 1, 1, device=y.device) >= self.drop_path
-            y = y * (kept / (1 - self.drop_path)).to(y.dtype)
+            y = dropped(y, self.drop_path)
         if identity:
             return x + y
         return self.shortcut(x) + y if changes else y  # type: ignore[misc]  # likewise

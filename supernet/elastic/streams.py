@@ -28,7 +28,7 @@ def streams_of(parts: Sequence[Part], widths: Mapping[str, int]) -> dict[str, St
     """The streams of a block by the parts that write them, in order; first that of `INPUT`.
 
     Args:
-        parts: of all forms of the block, with what each reads (`supernet.blocks.wired`).
+        parts: of all forms of the block, with what each reads (`supernet.blocks.linked`).
         widths: channels that each writes in the widest form, and those of `INPUT`.
     """
     found = {INPUT: Stream(widths[INPUT])}

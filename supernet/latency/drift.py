@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from supernet.blocks import Wired
 from supernet.errors import ConfigError
 from supernet.latency.build import IDENTITY
-from supernet.latency.kit.plan import HOLD_OUT
+from supernet.latency.kit.plan import HOLD_OUT, Network, Plan
 from supernet.latency.kit.protocol import Protocol
 from supernet.latency.kits import make_plan
 from supernet.latency.measuring import Model, backend_of, describe_device, measure
@@ -73,11 +74,16 @@ def _in_words(device: Mapping[str, str]) -> str:
     return ", ".join(device[key] for key in IDENTITY if device.get(key))
 
 
+def _operators(plan: Plan, network: Network) -> list[Operator]:
+    found = [Operator(**spec._asdict()) for spec in plan.specs(network)]
+    return Wired(found, network.reads) if network.reads else found
+
+
 def _anchors(table: LatencyTable, space: Space) -> tuple[list[list[Operator]], Values]:
     """Networks of which the table's measurement is known, of all sizes, and their times then."""
     plan, held_out = make_plan(space), table.held_out
     specs = [network for network in plan.networks if network.use == HOLD_OUT]
-    networks = [[Operator(**s._asdict()) for s in plan.specs(network)] for network in specs]
+    networks = [_operators(plan, network) for network in specs]
     measured = np.array(held_out.measured_ms)
     if held_out.space_hash != space.hash or len(networks) != len(measured):
         return [], np.array([])

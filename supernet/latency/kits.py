@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from supernet import __version__
+from supernet.blocks import Wired
 from supernet.errors import ConfigError
 from supernet.files import atomic_path
 from supernet.latency.kit.plan import FIT, HOLD_OUT, Network, Plan
@@ -93,10 +94,12 @@ def _at(space: Space, resolutions: Sequence[int] | None) -> Space:
 
 
 def _networks(space: Space, number: dict[Operator, int], use: str, genes: Genes) -> list[Network]:
-    return [
-        Network(use, tuple(number[operator] for operator in operators(space, subnet)))
-        for subnet in decode(space, genes)
-    ]
+    return [_network(use, number, operators(space, subnet)) for subnet in decode(space, genes)]
+
+
+def _network(use: str, number: dict[Operator, int], found: Sequence[Operator]) -> Network:
+    reads = found.reads if isinstance(found, Wired) else ()
+    return Network(use, tuple(number[operator] for operator in found), reads)
 
 
 def write_kit(plan: Plan, path: Path) -> int:

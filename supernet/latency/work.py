@@ -61,6 +61,9 @@ class _Counter:
         if part.what == "attention":
             self.attention(part, pixels)
             return
+        if part.what == "act":
+            self.activation(part.act, pixels * part.writes)
+            return
         if part.what != "conv":
             self.add("add", pixels * part.writes / _MEGA)
             return
@@ -139,8 +142,11 @@ def work_terms(operator: Operator) -> Iterator[tuple[str, float]]:
 def _count(counter: _Counter, o: Operator) -> None:
     pixels, out_pixels = o.height * o.width, o.out_height * o.out_width
     if o.op == "pool":
+        counter.activation(o.act, pixels * o.in_channels)
         counter.add("mean", pixels * o.in_channels / _MEGA)
-    elif o.op == "maxpool":
+    elif o.op in ("add", "concat"):
+        counter.add("add", pixels * o.out_channels / _MEGA)
+    elif o.op in ("maxpool", "avgpool"):
         counter.add("mean", o.kernel**2 * out_pixels * o.in_channels / _MEGA)
     elif o.op == "linear":
         counter.add("linear_weights", o.in_channels * o.out_channels / _MEGA)
@@ -175,9 +181,10 @@ def _shortcut(counter: _Counter, o: Operator) -> None:
 
 def _taps(size: int, before: int, part: Part) -> int:
     """Rows (or columns) of the kernel that lie inside the image, over all positions."""
-    outputs = (size - 1) // part.stride + 1
+    outputs, step = (size - 1) // part.stride + 1, part.dilation
     starts = range(-before, outputs * part.stride - before, part.stride)
-    return sum(min(start + part.kernel, size) - max(start, 0) for start in starts)
+    ends = (min(part.kernel, -((start - size) // step)) for start in starts)
+    return sum(end - max(0, -(start // step)) for start, end in zip(starts, ends))
 
 
 def _up(value: int, step: int) -> int:

@@ -197,7 +197,7 @@ def _weights_fit(
         return False
     same = (ours.stride, ours.groups) == (theirs.stride, theirs.groups)
     grows = theirs.kernel_size[0] % 2 == 1 and theirs.kernel_size[0] <= ours.kernel_size[0]
-    square = theirs.kernel_size[0] == theirs.kernel_size[1] and theirs.dilation == (1, 1)
+    square = theirs.kernel_size[0] == theirs.kernel_size[1] and theirs.dilation == ours.dilation
     wide, deep = theirs.weight.shape[:2]
     greys = first and ours.in_channels == 1 and deep == 3
     shape = (wide, 1 if greys else deep)

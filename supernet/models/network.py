@@ -6,11 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from supernet.blocks import KINDS, Part, parts_of, program
+from supernet.blocks import KINDS, Part, Wired, parts_of, program, same_pads
 from supernet.elastic.activation import gate_activations, make_activation
-from supernet.elastic.joining import SCALE, attend, joined
+from supernet.elastic.joining import SCALE, Concat, attend, shared_part
 from supernet.elastic.padding import least_pad, missing_pads
 from supernet.elastic.pooling import global_mean
+from supernet.models.graph import run, steps_of
 from supernet.space import Operator
 
 __all__ = [
@@ -62,7 +63,7 @@ class SamePad(nn.Module):
 
     def __init__(self, part: Part) -> None:
         super().__init__()
-        self._sizes = part.kernel, part.stride
+        self._sizes = part.reach, part.stride
         self.sides = missing_pads((part.height, part.width), *self._sizes)
         """Zeros left, right, above and below at the convolution's own size."""
         self.fixed = False
@@ -79,8 +80,10 @@ class SamePad(nn.Module):
 def _convolution(part: Part) -> tuple[nn.Conv2d, SamePad | None]:
     """A convolution of a block, and what pads its input before."""
     k, stride, same = part.kernel, part.stride, part.padding == "same"
-    padding = least_pad(k, stride) if same else k // 2
-    conv = nn.Conv2d(part.reads, part.writes, k, stride, padding, groups=part.groups, bias=False)
+    padding = least_pad(part.reach, stride) if same else part.pads[0]
+    conv = nn.Conv2d(
+        part.reads, part.writes, k, stride, padding, part.dilation, part.groups, bias=False
+    )
     return conv, SamePad(part) if same else None
 
 
@@ -184,14 +187,6 @@ class Attention(nn.Module):
         return attend(query, key, value, self.heads)
 
 
-class Concat(nn.Module):
-    """The channels of several parts one behind the other."""
-
-    def forward(self, *parts: Tensor) -> Tensor:
-        """``(N, C, H, W)`` of each to the sum of their channels."""
-        return joined(*parts)
-
-
 class Chain(nn.Module):
     """A block of several parts, as its kind says (`supernet.blocks`)."""
 
@@ -227,6 +222,9 @@ class Chain(nn.Module):
 
 def _part(part: Part, norm: _Norm) -> nn.Module:
     """One part of a block."""
+    shared = shared_part(part)
+    if shared is not None:
+        return shared
     match part.what:
         case "norm":
             return norm(part.writes)
@@ -234,27 +232,65 @@ def _part(part: Part, norm: _Norm) -> nn.Module:
             return Scale(part.writes)
         case "attention":
             return Attention(part.heads)
-        case "concat":
-            return Concat()
     conv, pad = _convolution(part)
     normed = norm(part.writes) if part.normed else nn.Identity()
     return ConvNorm(conv, normed, make_activation(part.act), pad)
 
 
 class Pool(nn.Module):
-    """Global average.
+    """Activation, global average.
 
     Args:
         keep: whether a single pixel is left, ``(N, C, 1, 1)``: a convolution reads it.
+        act: name of the activation.
     """
 
-    def __init__(self, *, keep: bool = False) -> None:
+    def __init__(self, *, keep: bool = False, act: str = "none") -> None:
         super().__init__()
         self.keep = keep
+        self.act = make_activation(act, inplace=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` to ``(N, C)``."""
-        return global_mean(x, keep=self.keep, training=self.training)
+        return global_mean(self.act(x), keep=self.keep, training=self.training)
+
+
+class WindowPool(nn.Module):
+    """Maximum or mean over the windows of an image.
+
+    A mean leaves out the zeros around the image where it pads all sides alike, and counts them
+    where it pads as TensorFlow does: as timm's.
+
+    Args:
+        operator: a ``maxpool`` or an ``avgpool``.
+    """
+
+    def __init__(self, operator: Operator) -> None:
+        super().__init__()
+        self.same = operator.padding == "same"
+        sizes = operator.kernel, operator.stride, 0 if self.same else operator.kernel // 2
+        self.pool: nn.Module
+        if operator.op == "maxpool":
+            self.pool, self.border = nn.MaxPool2d(*sizes), float("-inf")
+        else:
+            self.pool, self.border = nn.AvgPool2d(*sizes, count_include_pad=False), 0.0
+        self._sizes = operator.kernel, operator.stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` to ``(N, C, H / stride, W / stride)``."""
+        if self.same:
+            (top, bottom), (left, right) = (same_pads(int(s), *self._sizes) for s in x.shape[2:])
+            x = F.pad(x, (left, right, top, bottom), value=self.border)
+        out: Tensor = self.pool(x)
+        return out
+
+
+class Add(nn.Module):
+    """The sum of two inputs."""
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """Twice ``(N, C, H, W)`` to the same."""
+        return first + second
 
 
 class Linear(nn.Module):
@@ -281,7 +317,8 @@ class Network(nn.Module):
     """The network of a subnet: its operators in order.
 
     Args:
-        operators: as written in ``subnet.json``; the last one is the classifier.
+        operators: as written in ``subnet.json``, `Wired` where they are a graph; the last one is
+            the classifier.
         momentum: of batch norm.
         eps: of batch norm.
         dropout: before the classifier, in train mode.
@@ -298,12 +335,12 @@ class Network(nn.Module):
         super().__init__()
         self.layers = layers_of(operators, momentum=momentum, eps=eps)
         self.dropout = dropout
+        self.steps = steps_of(operators.reads) if isinstance(operators, Wired) else ()
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` normalised images to ``(N, classes)`` logits."""
         *body, classifier = self.layers
-        for layer in body:
-            x = layer(x)
+        x = run(body, self.steps, x)
         if self.training and self.dropout:
             x = F.dropout(x, self.dropout)
         logits: Tensor = classifier(x)
@@ -334,9 +371,21 @@ def layers_of(
 def _layer(operator: Operator, norm: _Norm, *, before: str, after: str) -> nn.Module:
     """The layer of an operator between two of some kinds."""
     if operator.op == "pool":
-        return Pool(keep=after == "conv")
-    if operator.op == "maxpool":
-        return nn.MaxPool2d(operator.kernel, operator.stride, operator.kernel // 2)
+        return Pool(keep=after == "conv", act=operator.act)
+    joint = joint_layer(operator)
+    if joint is not None:
+        return joint
     if operator.op == "linear":
         return Linear(operator, flattens=before == "conv")
     return ConvBlock(operator, norm) if operator.op == "conv" else Chain(operator, norm)
+
+
+def joint_layer(operator: Operator) -> nn.Module | None:
+    """The layer of an operator without weights that supernets and plain networks share, if any."""
+    if operator.op == "maxpool" and operator.padding == "symmetric":
+        return nn.MaxPool2d(operator.kernel, operator.stride, operator.kernel // 2)
+    if operator.op in ("maxpool", "avgpool"):
+        return WindowPool(operator)
+    if operator.op == "add":
+        return Add()
+    return Concat() if operator.op == "concat" else None

@@ -46,6 +46,8 @@ def sort_channels(
         ConfigError: weights are parametrised, so that they cannot be moved.
     """
     _check_plain(supernet)
+    if supernet.space.cells is not None:  # whose widths are fixed
+        return
     for stream in _streams(supernet):
         if not stream.tied:
             widths = sorted(stream.widths, reverse=True)

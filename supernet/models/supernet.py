@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from supernet.elastic import (
     Elastic,
+    ElasticAdd,
     ElasticBlock,
     ElasticChain,
     ElasticConvBlock,
@@ -19,7 +20,8 @@ from supernet.elastic import (
 )
 from supernet.models._unfilled import Unfilled
 from supernet.models.backbone import Backbone, backbone_of
-from supernet.models.network import Network, Pool
+from supernet.models.graph import Steps, run, steps_of
+from supernet.models.network import Network, Pool, joint_layer
 from supernet.space import (
     Operator,
     Space,
@@ -30,7 +32,7 @@ from supernet.space import (
     operators,
 )
 from supernet.space.layout import Choice, Slot, layout_of
-from supernet.space.subnet import subnet_values
+from supernet.space.subnet import slot_reads, subnet_values
 
 __all__ = ["Supernet", "extract"]
 
@@ -72,7 +74,23 @@ class Supernet(nn.Module):
         values = subnet_values(self.layout, subnet)
         chosen = [place.activate(values) for place in self.places]
         self._active = [where for where in chosen if where is not None]
+        self._steps = self._connect(values, chosen)
         self.subnet = subnet
+
+    def _connect(self, values: dict[str, Choice], chosen: Sequence["_Where | None"]) -> Steps:
+        """What the active modules read."""
+        if self.space.cells is None:
+            return ()
+        there = {place.slot.name: where is not None for place, where in zip(self.places, chosen)}
+        reads = slot_reads(self.layout, values, there)
+        active = [place for place, where in zip(self.places, chosen) if where is not None]
+        for place, own in zip(active, reads):
+            if isinstance(place.module, ElasticAdd):  # what the node itself did may be dropped
+                writers = [active[read - 1].slot if read else None for read in own]
+                place.module.form[:] = [
+                    w is not None and w.place == place.slot.place for w in writers
+                ]
+        return steps_of(reads)
 
     @property
     def active_modules(self) -> list[nn.Module]:
@@ -85,11 +103,16 @@ class Supernet(nn.Module):
         Args:
             dropout: probability of each feature before the classifier.
             drop_path: probability of the last block, for an image; it rises linearly from
-                0 at the first block (arXiv:1603.09382, section 3).
+                0 at the first block (arXiv:1603.09382, section 3). In cells that of each
+                operation in the last cell, rising from 0 before the first.
         """
         self.dropout = dropout
         for number, block in enumerate(self._blocks):
             block.drop_path = drop_path * number / max(1, len(self._blocks) - 1)
+        sums = [place for place in self.places if isinstance(place.module, ElasticAdd)]
+        for place in sums:
+            share = place.slot.place.stage / sums[-1].slot.place.stage
+            cast("ElasticAdd", place.module).drop_path = drop_path * share
 
     @contextmanager
     def on_integers(self) -> Iterator[None]:
@@ -106,8 +129,7 @@ class Supernet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` normalised images to ``(N, classes)`` logits."""
         *body, (last, classifier) = self._active
-        for siblings, name in body:
-            x = siblings[name](x)
+        x = run([siblings[name] for siblings, name in body], self._steps, x)
         if self.training and self.dropout:
             x = F.dropout(x, self.dropout)
         logits: Tensor = last[classifier](x)
@@ -123,19 +145,34 @@ class _Place:
 
     def __init__(self, space: Space, slot: Slot, slots: nn.ModuleDict) -> None:
         self.slot, self._slots = slot, slots
-        self._name = slot.name.replace(".", "_")
+        group = slot.name if slot.weights is None else slot.weights[0]
+        self._name = group.replace(".", "_")
         self._names = [dimension.name for dimension in slot.dimensions]
         self._known: dict[tuple[Choice, ...], _Active | None] = {}
         self._active: _Active | None = None
-        found = dict.fromkeys(slot.operators(space.resolutions[-1]))
-        self.operators = [operator for operator in found if operator is not None]
-        self.optional = None in found
-        by_kind: dict[str, list[Operator]] = {}
-        for operator in self.operators:
-            by_kind.setdefault(operator.op, []).append(operator)
-        kinds = {kind: _elastic(space, same) for kind, same in by_kind.items()}
-        self._only = len(kinds) == 1
-        slots[self._name] = next(iter(kinds.values())) if self._only else nn.ModuleDict(kinds)
+        self.optional = False
+        by_name: dict[str, dict[Operator, None]] = {}
+        for values in slot.combinations(space.resolutions[-1]):
+            operator = slot.make(*values)
+            if operator is None:
+                self.optional = True
+            else:
+                by_name.setdefault(self._module_name(operator, values), {})[operator] = None
+        self.operators = list(dict.fromkeys(o for own in by_name.values() for o in own))
+        self._only = len(by_name) == 1 and slot.weights is None
+        if self._only:
+            slots[self._name] = _elastic(space, self.operators)
+            return
+        if self._name not in slots:
+            slots[self._name] = nn.ModuleDict()
+        shared = cast("nn.ModuleDict", slots[self._name])
+        for name, own in by_name.items():
+            if name not in shared:
+                shared[name] = _elastic(space, list(own))
+
+    def _module_name(self, operator: Operator, values: Sequence[Choice]) -> str:
+        """By which the module of an operator is known in the slot."""
+        return operator.op if self.slot.weights is None else self.slot.weights[1](*values)
 
     @property
     def module(self) -> nn.Module:
@@ -163,10 +200,12 @@ class _Place:
             return None
         siblings, name = self._slots, self._name
         if not self._only:
-            siblings, name = cast("nn.ModuleDict", self.module), operator.op
+            siblings, name = cast("nn.ModuleDict", self.module), self._module_name(operator, key)
         parts = list(siblings[name].modules())
         for part in parts:
-            if isinstance(part, ElasticBlock):
+            if self.slot.picks is not None and isinstance(part, ElasticChain | ElasticLinear):
+                part.activate(operator, reads=self.slot.picks(*key))
+            elif isinstance(part, ElasticBlock):
                 part.activate(operator)
         forms = [(part.form, part.form.copy()) for part in parts if isinstance(part, Elastic)]
         return (siblings, name), forms
@@ -182,9 +221,12 @@ _Active: TypeAlias = tuple[_Where, list[tuple[list[Any], list[Any]]]]
 def _elastic(space: Space, found: Sequence[Operator]) -> nn.Module:
     op = found[0].op
     if op == "pool":
-        return Pool(keep=space.head.features_norm)
-    if op == "maxpool":
-        return nn.MaxPool2d(found[0].kernel, found[0].stride, found[0].kernel // 2)
+        return Pool(keep=space.head.features_norm, act=found[0].act)
+    if op == "add":
+        return ElasticAdd()
+    joint = joint_layer(found[0])
+    if joint is not None:
+        return joint
     if op == "linear":
         return ElasticLinear(found, flattens=space.head.features_norm)
     block = ElasticConvBlock if op == "conv" else ElasticChain

@@ -4,7 +4,7 @@ Costs of the whole and of each stage say in one number what many choices do toge
 let a model learn from a hundred subnets what single choices would need a thousand for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from supernet.predict.contract import Values
-from supernet.space import Genes, Space
+from supernet.space import Genes, OperatorSum, Space, one_hot
 from supernet.space.additive import operator_indices, operators_of
+from supernet.space.cells import INPUTS, OPERATIONS, pair_of, state_names
 from supernet.space.dimensions import PER_BLOCK
 from supernet.space.layout import Dimension, layout_of
-from supernet.space.spec import EXPANDING
+from supernet.space.stage import EXPANDING
 
 __all__ = ["Standardised", "describe"]
 
@@ -34,8 +35,54 @@ def describe(space: Space, genes: Genes) -> Values:
 
 
 @lru_cache(maxsize=8)
-def _describer(space: Space) -> "_Describer":
-    return _Describer(space)
+def _describer(space: Space) -> "_Describer | _CellDescriber":
+    return _Describer(space) if space.cells is None else _CellDescriber(space)
+
+
+class _CellDescriber:
+    """Of cells: costs, how many states are loose, how often each operation is there, all choices.
+
+    Whatever is chosen of a cell stands in all of its places, so choices are few and each has
+    a column.
+    """
+
+    def __init__(self, space: Space) -> None:
+        assert space.cells is not None
+        self._space, self._cells = space, space.cells
+        self._layout = layout_of(space)
+        self._costs = [OperatorSum(space, lambda o: o.macs), OperatorSum(space, lambda o: o.params)]
+
+    def __call__(self, genes: Genes) -> Values:
+        """The features of some subnets."""
+        columns = [np.log(cost(genes))[:, None] for cost in self._costs]
+        for cell in self._layout.cells.values():
+            counts = np.zeros((len(genes), len(OPERATIONS)))
+            read = np.zeros((len(genes), len(cell.nodes) + len(INPUTS)), dtype=bool)
+            for node in cell.nodes:
+                for dimension in (node.left, node.right):
+                    counts += _looked_up(dimension, genes, _operation_row)
+                read |= _looked_up(node.inputs, genes, self._states_read) > 0
+            columns += [counts, (~read).sum(axis=1, keepdims=True).astype(float)]
+        columns.append(one_hot(self._space, genes).astype(float))
+        features: Values = np.concatenate(columns, axis=1)
+        return features
+
+    def _states_read(self, inputs: str) -> list[float]:
+        names = state_names(self._cells.nodes)
+        return [float(name in pair_of(inputs)) for name in names]
+
+
+def _operation_row(operation: str) -> list[float]:
+    return [float(name == operation) for name in OPERATIONS]
+
+
+def _looked_up(dimension: Dimension, genes: Genes, row: Callable[[str], list[float]]) -> Values:
+    """A row of numbers for what each subnet chose in a dimension of words."""
+    table = np.array([row(str(choice)) for choice in dimension.choices])
+    chosen: Values = table[
+        genes[:, dimension.column] if dimension.column >= 0 else [0] * len(genes)
+    ]
+    return chosen
 
 
 class _Describer:

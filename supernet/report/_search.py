@@ -1,6 +1,7 @@
 """One search: its figures, plots against each cost, the drawn network and the predictions."""
 
 from supernet.report._architecture import architecture_figure
+from supernet.report._cells import cells_figure
 from supernet.report._data import data_element
 from supernet.report._front import drawn_front, front_figure, value_text
 from supernet.report._markup import Markup, escape, join, tag
@@ -18,7 +19,7 @@ def search_section(view: SearchView, number: int, detail: float) -> Markup:
     id_ = f"search-{number}"
     heading = tag("h2", escape(f"Search {view.name}"))
     parts = [heading, _subtitle(view), _figures_table(view), plots(view, id_, detail)]
-    parts += [_architecture(view, id_), _predictions(view, id_, detail)]
+    parts += [_cells(view, id_), _architecture(view, id_), _predictions(view, id_, detail)]
     if view.facts:
         parts.append(_part("How it was searched", facts_list(view.facts)))
     points = [point for point in drawn_front(view, detail) if point.operators]
@@ -89,6 +90,12 @@ def _architecture(view: SearchView, id_: str) -> Markup:
         class_="part detail",
         data_number=str(point.number),
     )
+
+
+def _cells(view: SearchView, id_: str) -> Markup:
+    if view.chosen is None:
+        return Markup("")
+    return _part("Cells of the chosen subnet", cells_figure(view.front[view.chosen].cells, id_))
 
 
 def _which(view: SearchView, point: FrontPoint) -> Markup:

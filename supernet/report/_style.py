@@ -166,6 +166,7 @@ svg text { fill: var(--ink); font-size: 12px; }
 .share { fill: var(--share); }
 .squeeze { fill: var(--paper); stroke: var(--axis); stroke-width: 0.8; }
 .flow { stroke: var(--axis); stroke-width: 1.2; }
+.edge { stroke: var(--axis); stroke-width: 1.2; fill: none; }
 .bracket { fill: none; stroke: var(--axis); }
 .shortcut { fill: none; stroke: var(--soft); stroke-width: 1.2; }
 svg .stage { font-weight: 600; text-anchor: middle; }

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from supernet.report.views import MACS, FrontPoint, OperatorRow, PlotAxis, SearchView
+from supernet.report.views import MACS, CellView, FrontPoint, OperatorRow, PlotAxis, SearchView
 from supernet.search import Axis, SearchResult
 from supernet.space import Space, Subnet, decode, macs_of, params_of, slot_operators
+from supernet.space.cells import kept_states, pair_of, state_names
 
 __all__ = ["plot_axis", "result_view"]
 
@@ -79,6 +80,7 @@ def result_view(
             operators=_rows(space, subnets[position], prices)
             if networks and position in subnets
             else (),
+            cells=_cells(space, subnets[position]) if networks and position in subnets else (),
         )
         for position, row in enumerate(columns.tolist())
     )
@@ -135,6 +137,25 @@ def _cost_names(prices: Mapping[str, Any] | None) -> tuple[str, ...]:
     if not prices:
         return (MACS,)
     return tuple(f"latency on {target}" for target in prices) if len(prices) > 1 else ("latency",)
+
+
+def _cells(space: Space, subnet: Subnet) -> tuple[CellView, ...]:
+    if space.cells is None:
+        return ()
+    found = []
+    for cell in subnet.cells:
+        pairs = [node.inputs for node in cell.nodes]
+        names = state_names(len(pairs))
+        kept = kept_states(space.cells.cell(cell.kind).joined, pairs)
+        found.append(
+            CellView(
+                kind=cell.kind,
+                inputs=tuple(map(pair_of, pairs)),
+                operations=tuple((node.left, node.right) for node in cell.nodes),
+                output=tuple(names[state] for state in kept),
+            )
+        )
+    return tuple(found)
 
 
 def _rows(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from supernet.report._checks import raise_problems, unusable_in
 from supernet.space.operator import Operator
 
-__all__ = ["MACS", "FrontPoint", "OperatorRow", "PlotAxis", "Scatter", "SearchView"]
+__all__ = ["MACS", "CellView", "FrontPoint", "OperatorRow", "PlotAxis", "Scatter", "SearchView"]
 
 MACS = "MACs"
 """The cost of operators where no latency is known."""
@@ -64,6 +64,20 @@ class PlotAxis:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CellView:
+    """One of the cells that a network repeats."""
+
+    kind: str
+    """``normal`` or ``reduction``."""
+    inputs: tuple[tuple[str, str], ...]
+    """The two states that each node reads."""
+    operations: tuple[tuple[str, str], ...]
+    """What each does with them."""
+    output: tuple[str, ...]
+    """The states that are joined."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorRow:
     """One operator of a drawn network."""
 
@@ -99,6 +113,8 @@ class FrontPoint:
     that is not on the front, such as the best by measurement."""
     operators: tuple[OperatorRow, ...] = ()
     """In network order; drawn when the point is clicked."""
+    cells: tuple["CellView", ...] = ()
+    """The cells of a network of cells."""
 
     def __post_init__(self) -> None:
         known = [value for value in self.values if value is not None]

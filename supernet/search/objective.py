@@ -194,7 +194,17 @@ def file_size(space: Space, slots: int | None = None, *, precision: Precision = 
 
 
 def peak_memory(space: Space, slots: int | None = None, *, precision: Precision = "fp32") -> Cost:
-    """Bytes of the largest sum of live tensors of the exported graph; see `peak_bytes`."""
+    """Bytes of the largest sum of live tensors of the exported graph; see `peak_bytes`.
+
+    Raises:
+        ConfigError: the space has cells, whose tensors live on beside those of an operator.
+    """
+    if space.cells is not None:
+        raise ConfigError(
+            f"peak_memory: not known for space {space.name!r}: in a network of cells it is no "
+            "largest peak of an operator",
+            hint="limit macs, params, file_size or a latency; `supernet eval` tells the peak",
+        )
     name = "peak_memory" if precision == "fp32" else f"peak_memory@{precision}"
     width = 4 if precision == "fp32" else 1
     return _cost(

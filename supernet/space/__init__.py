@@ -8,7 +8,14 @@ from supernet.space.additive import (
     operators_of,
     params_of,
 )
-from supernet.space.costs import Precision, file_bytes, peak_bytes, weight_bytes
+from supernet.space.cells import Cell, CellChoice, Cells, Node, NodeChoice
+from supernet.space.costs import (
+    Precision,
+    file_bytes,
+    network_peak_bytes,
+    peak_bytes,
+    weight_bytes,
+)
 from supernet.space.domain import Domain
 from supernet.space.elimination import CostTable, minimum
 from supernet.space.features import (
@@ -37,25 +44,30 @@ from supernet.space.layout import Genes
 from supernet.space.load import at_width, list_spaces, load_space, save_space
 from supernet.space.operator import Operator, total_macs, total_params
 from supernet.space.ranges import SpaceRanges, extremes, operator_costs, space_ranges
-from supernet.space.spec import Head, Space, Stage, Stem
+from supernet.space.spec import Head, Space, Stem
+from supernet.space.stage import Stage
 from supernet.space.subnet import (
     Block,
     StageChoice,
     Subnet,
-    SubnetFile,
-    check_operators,
     operators,
     slot_operators,
     stage_operators,
 )
+from supernet.space.subnet_file import SubnetFile, check_operators
 
 __all__ = [
     "Block",
+    "Cell",
+    "CellChoice",
+    "Cells",
     "CostTable",
     "Domain",
     "FeatureMap",
     "Genes",
     "Head",
+    "Node",
+    "NodeChoice",
     "Operator",
     "OperatorMax",
     "OperatorSum",
@@ -85,6 +97,7 @@ __all__ = [
     "load_space",
     "macs_of",
     "minimum",
+    "network_peak_bytes",
     "one_hot",
     "operator_costs",
     "operator_indices",

@@ -5,14 +5,14 @@ space all its operators are listed once; a subnet then costs one table look-up p
 slot. The look-up indices of a population are one small matrix product.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from supernet.space.layout import Genes, Layout, Slot, layout_of
+from supernet.space.layout import Dimension, Genes, Layout, Slot, layout_of
 from supernet.space.operator import Operator
 from supernet.space.spec import Space
 
@@ -56,6 +56,17 @@ def operator_tables(space: Space) -> OperatorTables:
 
 def _table(layout: Layout, slot: Slot, known: dict[Operator, int]) -> npt.NDArray[np.int32]:
     """The table of one slot; operators that are new are added to `known`."""
+    if slot.alike is not None:
+        found = [
+            -1 if operator is None else known.setdefault(operator, len(known))
+            for operator in slot.operators()
+        ]
+        _, inverse = np.unique(slot.alike, return_inverse=True)
+        return np.array(found, dtype=np.int32)[inverse].reshape(slot.alike.shape)
+    if layout.cells:
+        every = (slot.make(*values) for values in slot.combinations())
+        found = [-1 if o is None else known.setdefault(o, len(known)) for o in every]
+        return np.array(found, dtype=np.int32).reshape([len(d.choices) for d in slot.dimensions])
     choices = [dimension.choices for dimension in slot.dimensions]
     index, skipped = _combinations(layout, slot)
     flat, inverse = np.unique(
@@ -105,7 +116,10 @@ def operators_of(space: Space) -> list[Operator]:
 
 
 class _OperatorValues:
-    """One value per slot of each subnet, reduced to one per subnet."""
+    """One value per slot of each subnet, reduced to one per subnet.
+
+    Slots that read the same genes are reduced beforehand: all cells of a network do.
+    """
 
     def __init__(
         self, space: Space, value: Callable[[Operator], float], slots: int | None = None
@@ -117,11 +131,14 @@ class _OperatorValues:
             value: of an operator.
             slots: that count, from the first one on; all when not given.
         """
-        strides, offsets = _lookup(space)
-        self._strides, self._offsets = strides[:, :slots], offsets[:slots]
-        tables = operator_tables(space)
+        layout, tables = layout_of(space), operator_tables(space)
         values = tables.values(value)
-        self._values = values[np.concatenate([table.ravel() for table in tables.slots[:slots]])]
+        merged: dict[tuple[Dimension, ...], npt.NDArray[np.float64]] = {}
+        for slot, table in zip(layout.slots[:slots], tables.slots):
+            own, before = values[table], merged.get(slot.dimensions)
+            merged[slot.dimensions] = own if before is None else self._join(before, own)
+        self._strides, self._offsets = _index_of(len(layout.genes), list(merged))
+        self._values = np.concatenate([table.ravel() for table in merged.values()])
 
     def __call__(self, genes: Genes) -> npt.NDArray[np.float64]:
         """The results of a canonical population ``(N, G)``, shape ``(N,)``."""
@@ -135,6 +152,12 @@ class _OperatorValues:
     def _reduce(self, values: npt.NDArray[np.float64], out: npt.NDArray[np.float64]) -> None:
         raise NotImplementedError
 
+    def _join(
+        self, first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
+        """Two tables of values, reduced to one."""
+        raise NotImplementedError
+
 
 class OperatorSum(_OperatorValues):
     """Sum of ``value(operator)`` over the operators of each subnet of a population."""
@@ -142,12 +165,22 @@ class OperatorSum(_OperatorValues):
     def _reduce(self, values: npt.NDArray[np.float64], out: npt.NDArray[np.float64]) -> None:
         values.sum(axis=1, out=out)
 
+    def _join(
+        self, first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
+        return first + second
+
 
 class OperatorMax(_OperatorValues):
     """Largest ``value(operator)``, at least 0, of each subnet of a population."""
 
     def _reduce(self, values: npt.NDArray[np.float64], out: npt.NDArray[np.float64]) -> None:
         values.max(axis=1, out=out)
+
+    def _join(
+        self, first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
+        return np.maximum(first, second)
 
 
 @lru_cache(maxsize=8)
@@ -157,15 +190,21 @@ def _lookup(space: Space) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float
     Returns:
         Strides of shape ``(G, slots)`` and offsets of shape ``(slots,)``.
     """
-    layout, tables = layout_of(space), operator_tables(space)
-    strides = np.zeros((len(layout.genes), len(layout.slots)), dtype=np.float32)
-    for column, slot in enumerate(layout.slots):
-        stride = 1
-        for dimension in reversed(slot.dimensions):
+    layout = layout_of(space)
+    return _index_of(len(layout.genes), [slot.dimensions for slot in layout.slots])
+
+
+def _index_of(
+    genes: int, spans: Sequence[tuple[Dimension, ...]]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Strides and offsets of tables with an axis per dimension, one after the other."""
+    strides = np.zeros((genes, len(spans)), dtype=np.float32)
+    sizes = np.ones(len(spans), dtype=np.int64)
+    for column, dimensions in enumerate(spans):
+        for dimension in reversed(dimensions):
             if dimension.column >= 0:
-                strides[dimension.column, column] += stride
-            stride *= len(dimension.choices)
-    sizes = np.array([table.size for table in tables.slots])
+                strides[dimension.column, column] += sizes[column]
+            sizes[column] *= len(dimension.choices)
     # float32 holds whole numbers up to 2**24 exactly, so products with genes are exact
     assert sizes.sum() < 2**24
     return strides, (np.cumsum(sizes) - sizes).astype(np.float32)

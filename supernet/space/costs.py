@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Literal, TypeAlias
 
-from supernet.blocks import INPUT, KINDS, Part, parts_of
+from supernet.blocks import INPUT, KINDS, Part, parts_of, reads_of
 from supernet.space.operator import Operator
 
-__all__ = ["Precision", "file_bytes", "peak_bytes", "weight_bytes"]
+__all__ = ["Precision", "file_bytes", "network_peak_bytes", "peak_bytes", "weight_bytes"]
 
 Precision: TypeAlias = Literal["fp32", "int8"]
 
@@ -69,16 +69,38 @@ def peak_bytes(operator: Operator, bytes_per_value: int = _FLOAT) -> float:
     flat at once: no tensor more. Weights are not counted. Between operators one tensor
     lives, so the peak of a network is the largest peak of its operators.
     """
-    steps = _steps(operator)
-    sizes = [operator.in_channels * operator.height * operator.width, *(s for s, _ in steps)]
-    last = [
-        max((k for k, (_, read) in enumerate(steps) if t in read), default=len(steps))
-        for t in range(len(sizes))
-    ]
-    peak = 0
-    for k in range(len(steps)):
-        peak = max(peak, sum(sizes[t] for t in range(k + 2) if last[t] >= k))
-    return float(peak * bytes_per_value)
+    read = operator.in_channels * operator.inputs * operator.height * operator.width
+    return float(_peak(read, _steps(operator)) * bytes_per_value)
+
+
+def network_peak_bytes(operators: Sequence[Operator], bytes_per_value: int = _FLOAT) -> float:
+    """As `peak_bytes`, of a whole network: in a graph several outputs live at once."""
+    first = operators[0]
+    steps: list[_Step] = []
+    outputs = [0]  # of the image and of each operator, as numbers of tensors
+    for operator, reads in zip(operators, reads_of(operators)):
+        before = len(steps)
+        given = tuple(outputs[read] for read in reads)
+        for size, own in _steps(operator):
+            steps.append(
+                (size, tuple(t for o in own for t in (given if o == 0 else (o + before,))))
+            )
+        outputs.append(len(steps))
+    image = first.in_channels * first.height * first.width
+    return float(_peak(image, steps) * bytes_per_value)
+
+
+def _peak(read: int, steps: Sequence[_Step]) -> int:
+    """Most elements that live at once, of an input of `read` elements and what steps write."""
+    sizes = [read, *(size for size, _ in steps)]
+    last = dict.fromkeys(range(len(sizes)), len(steps))
+    last |= {tensor: number for number, (_, own) in enumerate(steps) for tensor in own}
+    live, peak = {0}, 0
+    for number in range(len(steps)):
+        live.add(number + 1)
+        peak = max(peak, sum(sizes[tensor] for tensor in live))
+        live -= {tensor for tensor in live if last[tensor] <= number}
+    return peak
 
 
 class _Nodes:
@@ -104,6 +126,12 @@ class _Nodes:
         pooled = self.add(channels, x)
         hidden_out = self.add(hidden, self.add(hidden, pooled))  # convolution, relu
         return self.add(size, x, self.add(channels, self.add(channels, hidden_out)))
+
+    def part(self, part: Part, size: int, read: Sequence[int]) -> int:
+        """A part of a block without its activation."""
+        if part.what == "act":
+            return read[0]
+        return self.attention(part, *read) if part.what == "attention" else self.add(size, *read)
 
     def attention(self, part: Part, query: int, key: int, value: int) -> int:
         """Shapes are changed in place or not: each change counts as a tensor."""
@@ -135,16 +163,16 @@ def _steps(operator: Operator) -> Sequence[_Step]:
     o, nodes = operator, _Nodes(operator)
     out = o.out_channels * o.out_height * o.out_width
     if o.op not in KINDS:
-        y = nodes.add(out, 0)
-        if o.op == "linear":
-            nodes.act(o.act, out, y)
+        if o.op == "pool":
+            nodes.add(out, nodes.act(o.act, o.in_channels * o.height * o.width, 0))
+        else:
+            nodes.act(o.act, out, nodes.add(out, 0))
         return nodes.steps
     y, known = 0, {INPUT: 0}
     for part in parts_of(o):
         read = [known[name] for name in part.inputs]
         size = part.writes * part.out_height * part.out_width
-        y = nodes.attention(part, *read) if part.what == "attention" else nodes.add(size, *read)
-        y = nodes.act(part.act, size, y)
+        y = nodes.act(part.act, size, nodes.part(part, size, read))
         if part.gated:
             y = nodes.gate(size, y)
         known[part.name] = y

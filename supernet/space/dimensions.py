@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -12,9 +12,11 @@ from supernet.space.operator import Operator
 
 __all__ = [
     "PER_BLOCK",
+    "CellDimensions",
     "Choice",
     "Dimension",
     "Genes",
+    "NodeDimensions",
     "Part",
     "Place",
     "Slot",
@@ -23,7 +25,7 @@ __all__ = [
 
 Genes: TypeAlias = npt.NDArray[np.int8]
 Choice: TypeAlias = float | str
-Part: TypeAlias = Literal["input", "stem", "stage", "head"]
+Part: TypeAlias = Literal["input", "stem", "stage", "cell", "normal", "reduction", "head"]
 
 PER_BLOCK = ("kernel", "expand", "start", "heads", "key_size")
 """What each block of a stage chooses by itself, as fields of `Stage` and of `Block`."""
@@ -51,9 +53,9 @@ class Place:
 
     part: Part
     stage: int = 0
-    """From 1; 0 outside of stages."""
+    """Number of the stage or the cell, from 1; 0 outside of them."""
     block: int = 0
-    """From 1; 0 where a whole stage, stem or head is meant."""
+    """From 1; 0 where a whole stage, cell, stem or head is meant. In a cell that of a node."""
 
     @property
     def group(self) -> str:
@@ -61,7 +63,8 @@ class Place:
         return f"{self.part}{self.stage or ''}"
 
     def __str__(self) -> str:
-        return f"{self.group}.block{self.block}" if self.block else self.group
+        inner = "node" if self.part in ("cell", "normal", "reduction") else "block"
+        return f"{self.group}.{inner}{self.block}" if self.block else self.group
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +79,42 @@ class Slot:
     """What its operator depends on; the resolution, where it is one of them, is first."""
     make: Callable[..., Operator | None]
     """The operator for one value per dimension; None where the slot is skipped."""
+    reads: Callable[..., tuple[str, ...]] | None = None
+    """Names of the slots whose outputs it reads; that of the slot before when not given. One that
+    is skipped hands on what it reads."""
+    picks: Callable[..., tuple[tuple[int, int], ...]] | None = None
+    """Of all channels that it may read, the ranges that it reads; the first ones when not given."""
+    weights: tuple[str, Callable[..., str]] | None = None
+    """A group of slots that share modules, and the name of the module in it; those of the
+    slot alone, by kind of operator, when not given."""
+    alike: npt.NDArray[np.int64] | None = field(default=None, compare=False)
+    """Numbers from 0, equal where combinations have the same operator and read the same; one axis
+    per dimension. Given where there are many combinations and few operators."""
+
+    def combinations(self, resolution: float | None = None) -> Iterator[tuple[Choice, ...]]:
+        """Values of all dimensions, the last one fastest; at one size if given.
+
+        Of those that are `alike` one.
+        """
+        choices = [dimension.choices for dimension in self.dimensions]
+        if self.alike is not None:
+            _, first = np.unique(self.alike, return_index=True)
+            for index in zip(
+                *(axis.tolist() for axis in np.unravel_index(first, self.alike.shape))
+            ):
+                values = tuple(own[i] for own, i in zip(choices, index))
+                if resolution is None or self.dimensions[0].kind != "resolution":
+                    yield values
+                elif index[0] == 0:
+                    yield resolution, *values[1:]
+            return
+        if resolution is not None and choices and self.dimensions[0].kind == "resolution":
+            choices[0] = (resolution,)
+        yield from itertools.product(*choices)
 
     def operators(self, resolution: float | None = None) -> Iterator[Operator | None]:
-        """The operators for all choices, the last dimension fastest; at one size if given."""
-        choices = [dimension.choices for dimension in self.dimensions]
-        if resolution is not None and self.dimensions[0].kind == "resolution":
-            choices[0] = (resolution,)
-        for values in itertools.product(*choices):
+        """The operators of all `combinations`."""
+        for values in self.combinations(resolution):
             yield self.make(*values)
 
 
@@ -115,3 +147,24 @@ class StageDimensions:
     def shared(self) -> bool:
         """Whether all blocks have one kernel, one start, one expand ratio, and so on."""
         return len(self.kernel) > 1 and self.kernel[0] is self.kernel[1]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeDimensions:
+    """The choices of one node of a cell."""
+
+    inputs: Dimension
+    left: Dimension
+    right: Dimension
+
+
+@dataclass(frozen=True, slots=True)
+class CellDimensions:
+    """The choices of one of the two cells."""
+
+    nodes: tuple[NodeDimensions, ...]
+
+    @property
+    def all(self) -> tuple[Dimension, ...]:
+        """In order."""
+        return tuple(d for node in self.nodes for d in (node.inputs, node.left, node.right))

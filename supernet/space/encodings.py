@@ -9,7 +9,8 @@ import numpy.typing as npt
 from supernet.errors import ConfigError
 from supernet.space.genes import canonical
 from supernet.space.layout import Dimension, Genes, Layout, StageDimensions, layout_of
-from supernet.space.spec import EXPANDING, Space, Stage
+from supernet.space.spec import Space
+from supernet.space.stage import EXPANDING, Stage
 
 __all__ = ["STAGE_CHOICES", "encode_choices", "encode_stage_choices"]
 

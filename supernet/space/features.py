@@ -4,7 +4,7 @@ A map is what the last operator before the stride changes writes (the convention
 ``features_only``); the head, with its convolution, is no part of the body.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from supernet.errors import ConfigError
@@ -49,7 +49,15 @@ def feature_maps(subnet: Subnet, operators: Sequence[Operator]) -> tuple[Feature
     Args:
         subnet: tells stem, stages and head apart.
         operators: of the subnet, in network order.
+
+    Raises:
+        ConfigError: it is of cells, which read maps of two strides.
     """
+    if subnet.cells:
+        raise ConfigError(
+            f"features: space {subnet.space!r} has cells, whose maps are not to be had one by one",
+            hint="take a backbone from a space of stages",
+        )
     found: dict[int, FeatureMap] = {}
     stride = 1
     for index, (place, operator) in enumerate(zip(places_of(subnet, operators), operators)):
@@ -84,7 +92,7 @@ def body_operators(
     """The operators, from the first on, that the maps at some strides need.
 
     Raises:
-        ConfigError: as `chosen_maps`.
+        ConfigError: as `feature_maps` and `chosen_maps`.
     """
     last = chosen_maps(feature_maps(subnet, operators), strides)[-1]
     return operators[: last.index + 1]
@@ -94,7 +102,7 @@ def body_slots(space: Space, strides: Sequence[int]) -> int:
     """How many slots of a space, from the first on, the maps at some strides need.
 
     Raises:
-        ConfigError: as `chosen_maps`.
+        ConfigError: as `feature_maps` and `chosen_maps`.
     """
     subnet = largest_subnet(space)  # has an operator in every slot
     return len(body_operators(subnet, operators(space, subnet), strides))
@@ -111,6 +119,8 @@ def resized(operators: Sequence[Operator], height: int, width: int) -> list[Oper
 
 def places_of(subnet: Subnet, operators: Sequence[Operator]) -> list[Place]:
     """Where the operators of a subnet stand: the stem, the blocks of each stage, the head."""
+    if subnet.cells:
+        return list(_places_in_cells(len(subnet.cells[0].nodes), operators))
     blocks = [
         Place("stage", number, block)
         for number, stage in enumerate(subnet.stages, start=1)
@@ -120,3 +130,19 @@ def places_of(subnet: Subnet, operators: Sequence[Operator]) -> list[Place]:
     stem += any(operator.op == "maxpool" for operator in operators)
     head = len(operators) - stem - len(blocks)
     return [Place("stem")] * stem + blocks + [Place("head")] * head
+
+
+def _places_in_cells(nodes: int, operators: Sequence[Operator]) -> Iterator[Place]:
+    """The stem, the nodes of each cell, the head: a node ends with a sum."""
+    cell, node = 0, nodes  # the stem counts as what is over
+    for operator in operators:
+        if operator.op in ("pool", "linear"):
+            yield Place("head")
+            continue
+        if node == nodes and operator.op != "concat":
+            if cell == 0 and operator is operators[0]:
+                yield Place("stem")
+                continue
+            cell, node = cell + 1, 0
+        yield Place("cell", cell, 0 if node == nodes else node + 1)
+        node += operator.op == "add"

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from supernet.blocks import KINDS
+from supernet.space.cells import CellChoice, NodeChoice
 from supernet.space.layout import Choice, Dimension, Genes, StageDimensions, layout_of
 from supernet.space.spec import Space
 from supernet.space.subnet import Block, StageChoice, Subnet, subnet_values
@@ -50,6 +51,7 @@ def count_subnets(space: Space, allowed: Sequence[Sequence[int]] | None = None) 
 
     whole = (layout.resolution, layout.stem_width, layout.stem_depth, layout.stem_out)
     total = math.prod(len(left(dimension)) for dimension in (*whole, layout.features))
+    total *= math.prod(len(left(d)) for cell in layout.cells.values() for d in cell.all)
     for own in layout.stages:
         total *= math.prod(len(left(d)) for d in (own.width, own.se, own.shortcut))
         total *= sum(_count_blocks(own, own.block.choices[i], left) for i in left(own.block))
@@ -158,6 +160,20 @@ def decode(space: Space, genes: Genes) -> list[Subnet]:
                 stem_out=chosen(layout.stem_out),
                 stages=stages,
                 features=chosen(layout.features),
+                cells=tuple(
+                    CellChoice(
+                        kind=kind,
+                        nodes=tuple(
+                            NodeChoice(
+                                inputs=chosen(node.inputs),
+                                left=chosen(node.left),
+                                right=chosen(node.right),
+                            )
+                            for node in cell.nodes
+                        ),
+                    )
+                    for kind, cell in layout.cells.items()
+                ),
             )
         )
     return subnets

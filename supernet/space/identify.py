@@ -10,7 +10,8 @@ from supernet.blocks import KINDS
 from supernet.errors import ConfigError
 from supernet.space.layout import Layout, Slot, layout_of
 from supernet.space.operator import Activation, Operator
-from supernet.space.spec import EXPANDING, Head, Space, Stage, Stem
+from supernet.space.spec import Head, Space, Stem
+from supernet.space.stage import EXPANDING, Stage
 from supernet.space.subnet import Block, StageChoice, Subnet
 
 __all__ = ["find_subnet", "fixed_space", "only_operators"]
@@ -21,12 +22,15 @@ _Values = dict[str, Any]
 def find_subnet(space: Space, operators: Sequence[Operator]) -> Subnet | None:
     """The subnet of `space` that consists of `operators`, or None where there is none.
 
-    The number of classes and of input channels may differ from the space's.
+    The number of classes and of input channels may differ from the space's. Spaces of cells are
+    not looked through: their operators alone do not tell a graph.
 
     Args:
         space: where to look.
         operators: of a whole network, in order.
     """
+    if space.cells is not None:
+        return None
     first, last = operators[0], operators[-1]
     space = replace(space, num_classes=last.out_channels, in_channels=first.in_channels)
     layout = layout_of(space)

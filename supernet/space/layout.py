@@ -10,26 +10,40 @@ network itself come from the slots.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from supernet.blocks import KINDS, Kind
+from supernet.space.cell_slots import CellNetwork, Joined
+from supernet.space.cells import CELL_KINDS, CellKind
 from supernet.space.dimensions import (
     PER_BLOCK,
+    CellDimensions,
     Choice,
     Dimension,
     Genes,
+    NodeDimensions,
     Part,
     Place,
     Slot,
     StageDimensions,
 )
-from supernet.space.operator import Operator, Padding, Shortcut, round_channels
-from supernet.space.spec import BlockKind, Space, Stage, Stem
+from supernet.space.end_slots import (
+    cell_head,
+    head_slots,
+    padding_of,
+    size_after,
+    stem_size,
+    stem_slots,
+    stem_strides,
+)
+from supernet.space.operator import Operator, Shortcut, round_channels
+from supernet.space.spec import Space
+from supernet.space.stage import BlockKind, Stage
 
 __all__ = [
+    "CellDimensions",
     "Choice",
     "Dimension",
     "Genes",
@@ -55,6 +69,8 @@ class Layout:
     stem_out: Dimension
     """Its only choice is 0 where the stem has no last convolution."""
     stages: tuple[StageDimensions, ...]
+    cells: dict[CellKind, CellDimensions]
+    """Of both cells; none where there are stages."""
     features: Dimension
     """Its only choice is 0 where the head has no such layer."""
     dimensions: tuple[Dimension, ...]
@@ -120,11 +136,16 @@ def layout_of(space: Space) -> Layout:
         StageDimensions(*dimensions)
         for dimensions in zip(block, width, depth, se, shortcut, *per_block)
     )
-    slots = [
-        *_stem(space, resolution, stem_width, stem_depth, stem_out),
-        *_blocks(space, resolution, stem_out if space.stem.out else stem_width, stages),
-        *_head(space, resolution, stages[-1].width, features),
-    ]
+    cells = {kind: _cell_dimensions(space, columns, kind) for kind in _kinds(space)}
+    slots = [*stem_slots(space, resolution, stem_width, stem_depth, stem_out)]
+    if space.cells is None:
+        slots += _blocks(space, resolution, stem_out if space.stem.out else stem_width, stages)
+        slots += head_slots(space, resolution, stages[-1].width, features)
+    else:
+        network = CellNetwork(space.cells, resolution, cells, space.padding)
+        stem = Joined("stem", space.stem.width[0], lambda pixels: stem_size(space, pixels))
+        between, last = network.slots(stem)
+        slots += [*between, *cell_head(space, resolution, last)]
     return Layout(
         space=space.name,
         space_hash=space.hash,
@@ -133,6 +154,7 @@ def layout_of(space: Space) -> Layout:
         stem_depth=stem_depth,
         stem_out=stem_out,
         stages=stages,
+        cells=cells,
         features=features,
         dimensions=tuple(columns.all),
         genes=tuple(columns.genes),
@@ -140,6 +162,22 @@ def layout_of(space: Space) -> Layout:
         num_choices=np.array([len(gene.choices) for gene in columns.genes], dtype=np.int64),
         conditions=_conditions(space, stages),
     )
+
+
+def _kinds(space: Space) -> tuple[CellKind, ...]:
+    return () if space.cells is None else CELL_KINDS
+
+
+def _cell_dimensions(space: Space, columns: _Columns, kind: CellKind) -> CellDimensions:
+    cells = space.cells
+    assert cells is not None
+    found = []
+    for number in range(1, cells.nodes + 1):
+        place, node = Place(kind, block=number), cells.node(kind, number)
+        inputs = columns.add(place, "inputs", node.inputs)
+        left = columns.add(place, "left", node.left)
+        found.append(NodeDimensions(inputs, left, columns.add(place, "right", node.right)))
+    return CellDimensions(tuple(found))
 
 
 def _conditions(
@@ -163,82 +201,13 @@ def _conditions(
     return tuple(table for table in tables if len(table))
 
 
-def _size(resolution: int, strides: tuple[int, ...]) -> int:
-    for stride in strides:
-        resolution = (resolution - 1) // stride + 1
-    return resolution
-
-
-def _stem_strides(space: Space) -> tuple[int, ...]:
-    return (space.stem.stride, 2) if space.stem.maxpool else (space.stem.stride,)
-
-
-def _stem(
-    space: Space, resolution: Dimension, width: Dimension, depth: Dimension, out: Dimension
-) -> Iterator[Slot]:
-    stem = space.stem
-
-    def first(resolution: int, width: int) -> Operator:
-        padding = _padding(space, stem.kernel, stem.stride)
-        read = space.in_channels
-        return _stem_conv(stem, resolution, read, width, stride=stem.stride, padding=padding)
-
-    def last(resolution: int, width: int, out: int) -> Operator:
-        return _stem_conv(stem, _size(resolution, (stem.stride,)), width, out)
-
-    def pool(resolution: int, width: int) -> Operator:
-        size = _size(resolution, (stem.stride,))
-        return Operator(
-            op="maxpool",
-            in_channels=width,
-            out_channels=width,
-            kernel=3,
-            stride=2,
-            height=size,
-            width=size,
-        )
-
-    yield Slot("stem", _STEM, (resolution, width), first)
-    for number in range(1, stem.depth[-1] + 1):
-        place = Place("stem", block=number)
-        yield Slot(str(place), place, (resolution, width, depth), _stem_block(stem, number))
-    if stem.out:
-        yield Slot("stem.out", _STEM, (resolution, width, out), last)
-    if stem.maxpool:
-        yield Slot("stem.pool", _STEM, (resolution, out if stem.out else width), pool)
-
-
-def _stem_conv(stem: Stem, size: int, before: int, after: int, **other: Any) -> Operator:
-    return Operator(
-        op="conv",
-        in_channels=before,
-        out_channels=after,
-        kernel=stem.kernel,
-        act=stem.act,
-        height=size,
-        width=size,
-        **other,
-    )
-
-
-def _stem_block(stem: Stem, number: int) -> Callable[..., Operator | None]:
-    def make(resolution: int, width: int, depth: int) -> Operator | None:
-        if number > depth:
-            return None
-        size = _size(resolution, (stem.stride,))
-        shortcut: Shortcut = "identity" if stem.residual else "none"
-        return _stem_conv(stem, size, width, width, shortcut=shortcut)
-
-    return make
-
-
 def _blocks(
     space: Space,
     resolution: Dimension,
     before: Dimension,
     stages: tuple[StageDimensions, ...],
 ) -> Iterator[Slot]:
-    strides = _stem_strides(space)
+    strides = stem_strides(space)
     for s, (stage, own) in enumerate(zip(space.stages, stages), start=1):
         for b in range(stage.max_depth):
             dimensions = (
@@ -288,7 +257,7 @@ def _block(
         kind = _kind(block, expand)
         asked = heads * (key_size or width // heads) if heads else 0
         mid = asked or _middle(kind, before, width, expand, stage.group_width)
-        size = _size(resolution, strides)
+        size = size_after(resolution, strides)
         return Operator(
             op=kind.name,
             in_channels=before,
@@ -302,7 +271,7 @@ def _block(
             shortcut=_allowed(shortcut, stride, same=before == width),
             height=size,
             width=size,
-            padding=_padding(space, kernel or start, stride),
+            padding=padding_of(space, kernel or start, stride),
             start=start if kind.starts else 0,
             gate=stage.gate if se else "hard_sigmoid",
             heads=heads,
@@ -326,11 +295,6 @@ def _kind(block: BlockKind, expand: float) -> Kind:
     return KINDS[kind.unexpanded] if kind.unexpanded and expand == 1 else kind
 
 
-def _padding(space: Space, kernel: int, stride: int) -> Padding:
-    """That of an operator, for which only some kernels and strides have a choice."""
-    return "symmetric" if 1 in (kernel, stride) else space.padding
-
-
 def _hidden(stage: Stage, se: float, before: int, gated: int) -> int:
     """Hidden channels of a squeeze-excite part."""
     if not se:
@@ -345,53 +309,3 @@ def _allowed(shortcut: Shortcut, stride: int, *, same: bool) -> Shortcut:
         return "identity" if plain else shortcut
     fits = plain if shortcut == "identity" else same
     return shortcut if fits else "none"
-
-
-def _head(
-    space: Space, resolution: Dimension, width: Dimension, features: Dimension
-) -> Iterator[Slot]:
-    head = space.head
-    strides = (*_stem_strides(space), *(stage.stride for stage in space.stages))
-
-    def channels(width: int) -> int:
-        """Channels that are pooled."""
-        return round_channels(width * head.expand) if head.expand else head.width or width
-
-    def conv(resolution: int, width: int) -> Operator:
-        size = _size(resolution, strides)
-        return Operator(
-            op="conv",
-            in_channels=width,
-            out_channels=channels(width),
-            act=head.act,
-            height=size,
-            width=size,
-        )
-
-    def pool(resolution: int, width: int) -> Operator:
-        size, count = _size(resolution, strides), channels(width)
-        return Operator(op="pool", in_channels=count, out_channels=count, height=size, width=size)
-
-    def mix(width: int, features: int) -> Operator:
-        if head.features_norm:
-            return Operator(
-                op="conv", in_channels=channels(width), out_channels=features, act=head.act
-            )
-        return Operator(
-            op="linear",
-            in_channels=channels(width),
-            out_channels=features,
-            act=head.act,
-            bias=head.features_bias,
-        )
-
-    def classifier(width: int, features: int) -> Operator:
-        read = features or channels(width)
-        return Operator(op="linear", in_channels=read, out_channels=space.num_classes, bias=True)
-
-    if head.width or head.expand:
-        yield Slot("head.conv", _HEAD, (resolution, width), conv)
-    yield Slot("head.pool", _HEAD, (resolution, width), pool)
-    if head.features:
-        yield Slot("head.features", _HEAD, (width, features), mix)
-    yield Slot("head.classifier", _HEAD, (width, features), classifier)

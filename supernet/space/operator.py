@@ -32,10 +32,12 @@ __all__ = [
 OperatorKind: TypeAlias = str
 Shortcut = Literal["none", "identity", "pool", "project", "project_norm", "conv_norm"]
 Activation = Literal["none", "relu", "relu6", "hard_swish", "swish"]
-Padding = Literal["symmetric", "same"]
+Padding = Literal["symmetric", "same", "valid"]
 Gate = Literal["hard_sigmoid", "sigmoid"]
 
-OPERATOR_KINDS: tuple[OperatorKind, ...] = (*KINDS, "maxpool", "pool", "linear")
+OPERATOR_KINDS: tuple[OperatorKind, ...] = (
+    *KINDS, "maxpool", "avgpool", "pool", "linear", "add", "concat",
+)  # fmt: skip
 """The kinds of block, and what else there is."""
 
 _MAX_SIZE = 1 << 16
@@ -66,14 +68,17 @@ class Operator:
 
     =========== ========================================
     ``maxpool`` maximum over kernel x kernel pixels
-    ``pool``    global average
+    ``avgpool`` mean over kernel x kernel pixels
+    ``pool``    activation, global average
     ``linear``  linear layer, activation
+    ``add``     sum of two inputs
+    ``concat``  the channels of several inputs together
     =========== ========================================
     """
 
     op: OperatorKind
     in_channels: int
-    """Channels of the input."""
+    """Channels of the input, of each where there are several."""
     mid_channels: int = 0
     """Channels between its convolutions; 0 where there are none."""
     out_channels: int
@@ -103,7 +108,8 @@ class Operator:
     """Columns of the input."""
     padding: Padding = "symmetric"
     """Zeros around what the convolution with the stride reads: ``symmetric``, kernel // 2 on
-    each side; ``same``, those of `supernet.blocks.same_pads`, which for stride 1 are no others."""
+    each side; ``same``, those of `supernet.blocks.same_pads`, which for stride 1 are no others;
+    ``valid``, none, of a plain convolution alone."""
     start: int = 0
     """Kernel size of a depthwise convolution before the expansion, odd; 0 for none."""
     gate: Gate = "hard_sigmoid"
@@ -147,8 +153,10 @@ class Operator:
             problems.append(f"mid_channels: {mid} does not fit op {op!r}")
         if kind is not None and kind.middle == "as_read" and mid != self.in_channels:
             problems.append(f"mid_channels: must equal in_channels for op {op!r}")
-        if op in ("pool", "maxpool") and self.in_channels != self.out_channels:
+        if op in _KEEPING and self.in_channels != self.out_channels:
             problems.append(f"out_channels: must equal in_channels for op {op!r}")
+        if op == "concat" and self.out_channels % self.in_channels:
+            problems.append("out_channels: must be a multiple of in_channels for op 'concat'")
         if self.gate != "hard_sigmoid" and not self.se:
             problems.append(f"gate: {self.gate} needs se")
         if groups < 1 or (groups > 1 and not (kind and kind.grouped)):
@@ -157,9 +165,17 @@ class Operator:
             problems.append(f"groups: {groups} do not divide the {mid} middle channels")
         if self.se and not (kind and kind.gated):
             problems.append(f"se: op {op!r} has no squeeze-excite")
-        if self.padding == "same" and kind is None:
-            problems.append(f"padding: op {op!r} has none")
-        return [*problems, *self._unfit_heads()]
+        return [*problems, *self._unfit_padding(), *self._unfit_heads()]
+
+    def _unfit_padding(self) -> list[str]:
+        problems = []
+        if self.padding == "same" and self.op not in KINDS and self.op not in _POOLING:
+            problems.append(f"padding: op {self.op!r} has none")
+        if self.padding == "valid" and (
+            self.op != "conv" or min(self.height, self.width) < self.kernel
+        ):
+            problems.append("padding: valid is for op 'conv' on at least kernel x kernel pixels")
+        return problems
 
     def _unfit_heads(self) -> list[str]:
         """Heads that do not fit the kind of operator or its channels."""
@@ -211,12 +227,25 @@ class Operator:
     @property
     def out_height(self) -> int:
         """Rows of the output."""
-        return 1 if self.op == "pool" else (self.height - 1) // self.stride + 1
+        return self._windows(self.height)
 
     @property
     def out_width(self) -> int:
         """Columns of the output."""
-        return 1 if self.op == "pool" else (self.width - 1) // self.stride + 1
+        return self._windows(self.width)
+
+    def _windows(self, size: int) -> int:
+        if self.op == "pool":
+            return 1
+        lost = self.kernel if self.padding == "valid" else 1
+        return (size - lost) // self.stride + 1
+
+    @property
+    def inputs(self) -> int:
+        """How many it reads."""
+        if self.op == "concat":
+            return self.out_channels // self.in_channels
+        return 2 if self.op == "add" else 1
 
     @property
     def shortcut_convolves(self) -> bool:
@@ -282,7 +311,7 @@ class Operator:
         parts = [self.op, "-".join(str(c) for c in channels if c), self.kernels]
         parts += [
             f"s{self.stride}",
-            "same" * (self.padding == "same"),
+            self.padding * (self.padding != "symmetric"),
             f"g{self.groups}" * (self.groups > 1),
             self.act,
         ]
@@ -300,6 +329,7 @@ class Operator:
         return plain
 
 
+_KEEPING, _POOLING = ("pool", "maxpool", "avgpool", "add"), ("maxpool", "avgpool")
 _LATER = {
     "padding": "symmetric",
     "start": 0,

@@ -4,34 +4,18 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias
 
-from supernet.blocks import KINDS
 from supernet.errors import ConfigError
-from supernet.space.operator import Activation, Gate, Padding, Shortcut
+from supernet.space._choices import choice_problems
+from supernet.space.cells import Cells
+from supernet.space.operator import Activation
+from supernet.space.stage import Stage
 
-__all__ = [
-    "EXPANDING",
-    "STARTING",
-    "BlockKind",
-    "Head",
-    "KernelTransform",
-    "Space",
-    "Stage",
-    "Stem",
-]
+__all__ = ["Head", "KernelTransform", "Space", "Stem"]
 
-BlockKind: TypeAlias = str
-"""One of `supernet.blocks.KINDS`."""
 KernelTransform: TypeAlias = Literal["learned", "crop"]
 
-EXPANDING: tuple[BlockKind, ...] = tuple(kind.name for kind in KINDS.values() if kind.expands)
-"""The kinds of block on which an expand ratio has an effect: last among all kinds."""
-
-STARTING: tuple[BlockKind, ...] = tuple(kind.name for kind in KINDS.values() if kind.starts)
-"""Those with a depthwise convolution before the expansion: last among these."""
-
-_MAX_CHOICES = 64
 _MAX_BLOCKS = 128
 
 
@@ -45,6 +29,9 @@ _LATER: tuple[tuple[tuple[str, ...], Any], ...] = (
     (("stages", "key_size"), (0,)),
     (("stages", "reduction"), 1),
     (("padding",), "symmetric"),
+    (("stem", "valid"), False),
+    (("head", "before"), "none"),
+    (("cells",), None),
 )
 """Keys that came after files with hashes did: as they were before, they do not count."""
 
@@ -58,41 +45,6 @@ def _holders(content: Any, parts: Sequence[str]) -> Iterator[dict[str, Any]]:
         yield from _holders(content[parts[0]], parts[1:])
     else:
         yield content
-
-
-def _choice_problems(
-    name: str,
-    values: Sequence[float],
-    low: float,
-    high: float,
-    *,
-    odd: bool = False,
-    none: bool = False,
-) -> list[str]:
-    """What breaks a rule; `none`: 0 is a choice, too."""
-    if not 1 <= len(values) <= _MAX_CHOICES:
-        return [f"{name}: needs 1 to {_MAX_CHOICES} choices, found {len(values)}"]
-    problems = []
-    if list(values) != sorted(set(values)):
-        problems.append(f"{name}: choices must ascend without repeats, found {list(values)}")
-    own = [value for value in values if value or not none]
-    wrong = [v for v in own if not low <= v <= high or (odd and v % 2 == 0)]
-    if wrong:
-        rule = f"{'odd and ' if odd else ''}from {low} to {high}"
-        problems.append(f"{name}: choices must be {rule}, found {wrong}")
-    return problems
-
-
-def _kind_problems(name: str, values: Sequence[str], known: Sequence[str]) -> list[str]:
-    unknown = [value for value in values if value not in known]
-    if unknown:
-        return [f"{name}: must be one of {', '.join(known)}; found {unknown[0]!r}"]
-    if values and list(values) == sorted(set(values), key=known.index):
-        return []
-    return [
-        f"{name}: needs at least one choice, without repeats and in the order "
-        f"{', '.join(known)}; found {list(values)}"
-    ]
 
 
 def _floats(value: Any) -> Any:
@@ -122,177 +74,21 @@ class Stem:
     """Choices of output channels of one more convolution; empty for none."""
     maxpool: bool = False
     """Whether a 3x3 max pooling of stride 2 ends the stem."""
+    valid: bool = False
+    """Whether the first convolution has no zeros around what it reads, so that a row and a column
+    less are left, as in NASNet for large images."""
     residual: bool = True
     """Whether the `depth` convolutions add their input; in ResNet-D (arXiv:1812.01187) and
     timm they do not, in Once-for-All they do."""
 
     def __post_init__(self) -> None:
-        problems = _choice_problems("width", self.width, 1, 4096)
-        problems += _choice_problems("kernel", [self.kernel], 1, 15, odd=True)
-        problems += _choice_problems("stride", [self.stride], 1, 4)
-        problems += _choice_problems("depth", self.depth, 0, 8)
-        problems += _choice_problems("out", self.out, 1, 4096) if self.out else []
+        problems = choice_problems("width", self.width, 1, 4096)
+        problems += choice_problems("kernel", [self.kernel], 1, 15, odd=True)
+        problems += choice_problems("stride", [self.stride], 1, 4)
+        problems += choice_problems("depth", self.depth, 0, 8)
+        problems += choice_problems("out", self.out, 1, 4096) if self.out else []
         if problems:
             raise ConfigError(problems)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """Blocks of one output width; the first of them has the stride."""
-
-    block: tuple[BlockKind, ...] = ("mbconv",)
-    """Choices of the kind of block, one for the whole stage, in the order of
-    `supernet.blocks.KINDS`."""
-    width: tuple[int, ...]
-    """Choices of output channels, one for the whole stage."""
-    depth: tuple[int, ...]
-    """Choices of the number of blocks; the first ones of the stage are kept. 0 leaves the stage
-    out, where it has stride 1 and the one width of what is before it."""
-    kernel: tuple[int, ...] = (3,)
-    """Choices of the size of the (middle) convolution, one per block; 0 for none, where the
-    kind has a `start`."""
-    start: tuple[int, ...] = (0,)
-    """Choices of the size of a depthwise convolution before the expansion, one per block; 0 for
-    none. Only for ``uib``. A stride stands in the middle convolution: in the block that has the
-    stride that is never left out, if the stage has one."""
-    expand: tuple[float, ...] = (6,)
-    """Choices of middle / input channels (``bottleneck``: middle / output channels), one per
-    block; without effect on ``conv`` and ``dsconv``. 1 means no expansion convolution in an
-    ``mbconv`` and cannot be mixed with other ratios there."""
-    shared: bool = False
-    """Whether all blocks of the stage have one kernel, one start and one expand."""
-    stride: int = 1
-    """Stride of the first block."""
-    group_width: int = 0
-    """Channels of each group of a bottleneck's middle convolution; 0 for one group."""
-    act: Activation = "relu"
-    """Activation inside the blocks."""
-    se: tuple[float, ...] = (0.0,)
-    """Squeeze-excite, choices for the whole stage: hidden channels as a share; 0 for
-    none."""
-    se_of: Literal["mid", "in"] = "mid"
-    """Share of what: of the gated channels, rounded to multiples of 8 (MobileNetV3),
-    or of the block's input channels, rounded down (MnasNet)."""
-    gate: Gate = "hard_sigmoid"
-    """How squeeze-excite gates: ``hard_sigmoid``, behind hidden channels with relu (MobileNetV3);
-    ``sigmoid``, behind hidden channels with `act` (EfficientNet, RegNet)."""
-    shortcut: tuple[Shortcut, ...] = ("identity",)
-    """Choices of how a block adds its input to its output, one for the whole stage:
-    ``none``; ``identity`` and ``pool``, wherever shapes allow; ``project``,
-    ``project_norm`` and ``conv_norm``, everywhere (see `Operator.shortcut`)."""
-    heads: tuple[int, ...] = (0,)
-    """Choices of the number of heads of an attention (``mqa``), one per block; 0 elsewhere."""
-    key_size: tuple[int, ...] = (0,)
-    """Choices of the channels of its keys and values, and so of each head of its query, one per
-    block; 0 for the width divided by the heads, where neither is to choose."""
-    reduction: int = 1
-    """By how much fewer rows and columns an attention has to attend to: the stride of a depthwise
-    convolution of size `kernel` before keys and values; 1 for none."""
-
-    def __post_init__(self) -> None:
-        problems = _kind_problems("block", self.block, tuple(KINDS))
-        known = not problems
-        problems += _choice_problems("width", self.width, 1, 8192)
-        problems += _choice_problems("depth", self.depth, 1, 32, none=True)
-        problems += _choice_problems("kernel", self.kernel, 1, 15, odd=True, none=True)
-        problems += _choice_problems("start", self.start, 1, 15, odd=True, none=True)
-        problems += _choice_problems("expand", self.expand, 0.01, 16)
-        problems += _choice_problems("stride", [self.stride], 1, 4)
-        problems += _choice_problems("group_width", [self.group_width], 0, 4096)
-        problems += _choice_problems("se", self.se, 0, 1)
-        problems += _kind_problems("shortcut", self.shortcut, get_args(Shortcut))
-        problems += _choice_problems("heads", self.heads, 1, 256, none=True)
-        problems += _choice_problems("key_size", self.key_size, 1, 1024, none=True)
-        problems += _choice_problems("reduction", [self.reduction], 1, 4)
-        if known:
-            problems += [*self._unfit(), *self._unfit_start(), *self._unfit_heads()]
-        if problems:
-            raise ConfigError(problems)
-
-    def _unfit(self) -> list[str]:
-        """Choices that do not fit the kinds of block."""
-        problems = []
-        changing = any(KINDS[kind].unexpanded for kind in self.block)
-        if 1 in self.expand and len(self.expand) > 1 and changing:
-            problems.append(f"expand: 1 cannot be mixed with others, found {list(self.expand)}")
-        if self.depth == (0,) or (0 in self.depth and self.stride > 1):
-            rule = "leaves the stage out, which needs another choice and stride 1"
-            problems.append(f"depth: 0 {rule}, found {list(self.depth)}, stride {self.stride}")
-        if len(self.expand) > 1 and not set(self.block) & set(EXPANDING):
-            problems.append(f"expand: has no effect on {', '.join(self.block)}; give one value")
-        grouped = [name for name, kind in KINDS.items() if kind.grouped]
-        if self.group_width and not set(self.block) <= set(grouped):
-            found = list(self.block)
-            problems.append(f"group_width: needs block {' or '.join(grouped)}, found {found}")
-        ungated = [kind for kind in self.block if not KINDS[kind].gated]
-        if any(self.se) and ungated:
-            problems.append(f"se: a {ungated[0]} has no squeeze-excite")
-        return problems
-
-    def _unfit_start(self) -> list[str]:
-        kinds = " or ".join(STARTING)
-        if 0 in self.kernel and not set(self.block) <= set(STARTING):
-            return [f"kernel: 0 needs block {kinds} alone, found {list(self.block)}"]
-        if self.start != (0,) and not set(self.block) & set(STARTING):
-            return [f"start: needs block {kinds}, found {list(self.block)}"]
-        if self.stride > 1 and not any((*self.kernel, *self.start)):
-            return [
-                f"kernel 0 with start 0 makes no block of stride {self.stride}: no convolution "
-                "is left for it; give kernel or start another choice"
-            ]
-        return []
-
-    def _unfit_heads(self) -> list[str]:
-        """Choices of an attention that it cannot have, or that none is there for."""
-        kinds = [name for name, kind in KINDS.items() if kind.attends]
-        own = [kind for kind in self.block if kind in kinds]
-        if not own:
-            given = {"heads": self.heads != (0,), "key_size": self.key_size != (0,)}
-            given["reduction"] = self.reduction > 1
-            found = [name for name, is_given in given.items() if is_given]
-            only = " or ".join(kinds)
-            return [f"{name}: needs block {only}, found {list(self.block)}" for name in found]
-        if len(self.block) > 1:
-            return [f"block: {own[0]} must be the only kind of a stage, found {list(self.block)}"]
-        if 0 in self.heads:
-            more = "; key_size alone says nothing" * (self.key_size != (0,))
-            return [f"heads: block {own[0]} needs them, such as heads: 4{more}"]
-        problems = []
-        if 0 in self.key_size:
-            problems = [
-                f"heads: {heads} do not divide the width {width}; give a key_size, or other heads"
-                for heads in self.heads
-                for width in self.width
-                if width % heads
-            ]
-            if max(len(self.key_size), len(self.heads), len(self.width)) > 1:
-                problems.append(
-                    "key_size: 0, the width divided by the heads, needs one width and one number "
-                    f"of heads; give sizes, such as key_size: {max(1, self.width[0] // 4)}"
-                )
-        if self.stride > 1:
-            problems.append(f"stride: block {own[0]} has none, found {self.stride}")
-        if self.reduction == 1 and len(self.kernel) > 1:
-            problems.append(
-                f"kernel: has no effect on {own[0]} without reduction, found {list(self.kernel)}"
-            )
-        return problems
-
-    def block_choices(self, kind: str, block: int) -> tuple[float, ...]:
-        """Choices of one of `supernet.space.dimensions.PER_BLOCK` in a block, counted from 0.
-
-        The stride stands in one convolution: in the block that has it, that is always there.
-        """
-        choices: tuple[float, ...] = getattr(self, kind)
-        strided = self.stride > 1 and (self.shared or block == 0)
-        if strided and kind == ("kernel" if any(self.kernel) else "start"):
-            return tuple(choice for choice in choices if choice)
-        return choices
-
-    @property
-    def max_depth(self) -> int:
-        """Blocks of the deepest choice."""
-        return self.depth[-1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -313,12 +109,14 @@ class Head:
     channels, as in MobileNetV4."""
     act: Activation = "relu"
     """Activation of both."""
+    before: Activation = "none"
+    """Activation before the pooling, of what the last stage or cell writes."""
     dropout: float = 0.0
     """Dropout before the classifier while training the largest subnet."""
 
     def __post_init__(self) -> None:
-        problems = _choice_problems("width", [self.width], 0, 16384)
-        problems += _choice_problems("features", self.features, 1, 16384) if self.features else []
+        problems = choice_problems("width", [self.width], 0, 16384)
+        problems += choice_problems("features", self.features, 1, 16384) if self.features else []
         if not 0 <= self.expand <= 16:
             problems.append(f"expand: must be from 0 to 16, found {self.expand}")
         if (self.features_bias or self.features_norm) and not self.features:
@@ -346,10 +144,12 @@ class Space:
     """Choices of the input size in pixels (square)."""
     stem: Stem
     """The first convolution."""
-    stages: tuple[Stage, ...]
-    """The stages, in order."""
+    stages: tuple[Stage, ...] = ()
+    """The stages, in order; none where there are `cells`."""
+    cells: Cells | None = None
+    """The cells that stand in the place of stages."""
     head: Head
-    """What follows the last stage."""
+    """What follows the last stage or cell."""
     kernel_transform: KernelTransform = "learned"
     """How a smaller kernel comes from the next larger one: its centre times a learned
     matrix (Once-for-All), or its centre alone (``crop``)."""
@@ -357,7 +157,7 @@ class Space:
     """Share of a new batch in the running statistics of batch norm."""
     bn_eps: float = 1e-5
     """Added to the variance in batch norm."""
-    padding: Padding = "symmetric"
+    padding: Literal["symmetric", "same"] = "symmetric"
     """Zeros around what a convolution with a stride reads: ``symmetric``, kernel // 2 on each
     side; ``same``, as TensorFlow pads: where the size is even, one more below and right than
     above and left."""
@@ -367,13 +167,15 @@ class Space:
     """Outputs of the classifier. The data set decides; not in the hash."""
 
     def __post_init__(self) -> None:
-        problems = _choice_problems("resolutions", self.resolutions, 8, 4096)
-        problems += _choice_problems("in_channels", [self.in_channels], 1, 64)
-        problems += _choice_problems("num_classes", [self.num_classes], 2, 65536)
+        problems = choice_problems("resolutions", self.resolutions, 8, 4096)
+        problems += choice_problems("in_channels", [self.in_channels], 1, 64)
+        problems += choice_problems("num_classes", [self.num_classes], 2, 65536)
         if not self.name.replace("_", "").replace("-", "").replace(".", "").isalnum():
             problems.append(f"name: must be letters, digits, '_', '-' or '.', found {self.name!r}")
-        if not 1 <= sum(stage.max_depth for stage in self.stages) <= _MAX_BLOCKS:
+        blocks = sum(stage.max_depth for stage in self.stages)
+        if self.cells is None and not 1 <= blocks <= _MAX_BLOCKS:
             problems.append(f"stages: need 1 to {_MAX_BLOCKS} blocks in all")
+        problems += self._unfit_cells()
         if not 0 < self.bn_momentum <= 1:
             problems.append(f"bn_momentum: must be above 0 and at most 1, found {self.bn_momentum}")
         if not 0 < self.bn_eps < 1:
@@ -388,6 +190,19 @@ class Space:
             before = stage.width
         if problems:
             raise ConfigError(problems)
+
+    def _unfit_cells(self) -> list[str]:
+        """What a space of cells cannot have."""
+        if self.cells is None:
+            return []
+        problems, stem, head = [], self.stem, self.head
+        if self.stages:
+            problems.append("cells: stand in the place of stages; give one of both")
+        if len(stem.width) > 1 or any(stem.depth) or stem.out or stem.maxpool:
+            problems.append("stem: before cells it is one convolution of one width")
+        if head.width or head.expand or head.features:
+            problems.append("head: after cells it has no width, expand and features")
+        return problems
 
     @property
     def hash(self) -> str:

@@ -1,34 +1,30 @@
-"""A subnet: one point of a space, as a value and as a file."""
+"""A subnet: one point of a space, as a value."""
 
 import hashlib
 import json
 import reprlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from supernet.blocks import KINDS
-from supernet.errors import ConfigError, FileFormatError
-from supernet.files import read_as, write_document
-from supernet.space.dimensions import PER_BLOCK
+from supernet.blocks import KINDS, Wired
+from supernet.errors import ConfigError
+from supernet.space.cells import CellChoice, pair_of
 from supernet.space.layout import Choice, Dimension, Layout, Slot, layout_of
-from supernet.space.operator import Operator, Shortcut, total_macs, total_params
-from supernet.space.spec import BlockKind, Space
+from supernet.space.operator import Operator, Shortcut
+from supernet.space.spec import Space
+from supernet.space.stage import BlockKind
 
 __all__ = [
     "Block",
     "StageChoice",
     "Subnet",
-    "SubnetFile",
-    "check_operators",
     "operators",
     "slot_operators",
+    "slot_reads",
     "stage_operators",
     "subnet_values",
 ]
-
-_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +74,8 @@ class Subnet:
     stages: tuple[StageChoice, ...]
     features: int
     """Outputs of the linear layer before the classifier; 0 where the space has none."""
+    cells: tuple[CellChoice, ...] = ()
+    """The normal and the reduction cell, where the space has cells."""
 
     @property
     def key(self) -> str:
@@ -86,7 +84,9 @@ class Subnet:
         Equal subnets have equal keys, in every process and however a subnet is printed.
         """
         stem = (self.stem_width, self.stem_depth, self.stem_out)
-        chosen = [self.resolution, stem, [_plain(s) for s in self.stages], self.features]
+        chosen: list[Any] = [self.resolution, stem, [_plain(s) for s in self.stages], self.features]
+        for cell in self.cells:
+            chosen.append([[node.inputs, node.left, node.right] for node in cell.nodes])
         text = json.dumps([self.space_hash, chosen], separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -94,7 +94,7 @@ class Subnet:
         stem = "-".join(str(width) for width in (self.stem_width, self.stem_out) if width)
         stem += f"x{self.stem_depth + 1}" * (self.stem_depth > 0)
         features = [f"features {self.features}"] * (self.features > 0)
-        stages = [_line(stage) for stage in self.stages]
+        stages = [_line(stage) for stage in self.stages] + [_cell_line(c) for c in self.cells]
         return " | ".join([f"{self.resolution}px, stem {stem}", *stages, *features])
 
 
@@ -130,14 +130,32 @@ def _line(stage: StageChoice) -> str:
     return f"{stage.width}: {' '.join(words)}"
 
 
+def _cell_line(cell: CellChoice) -> str:
+    nodes = (
+        f"{node.left}({first}) + {node.right}({second})"
+        for node in cell.nodes
+        for first, second in [pair_of(node.inputs)]
+    )
+    return f"{cell.kind}: {', '.join(nodes)}"
+
+
 def operators(space: Space, subnet: Subnet) -> list[Operator]:
-    """The operators of `subnet`, in network order.
+    """The operators of `subnet`, in network order; `Wired` where they are a graph.
 
     Raises:
         ConfigError: the subnet is of another space, or holds a value that its
             space does not allow; all problems at once.
     """
-    return [operator for _, operator in stage_operators(space, subnet)]
+    found = [operator for _, operator in stage_operators(space, subnet)]
+    if space.cells is None:
+        return found
+    layout = layout_of(space)
+    values = subnet_values(layout, subnet)
+    there = {
+        slot.name: slot.make(*(values[d.name] for d in slot.dimensions)) is not None
+        for slot in layout.slots
+    }
+    return Wired(found, slot_reads(layout, values, there))
 
 
 def stage_operators(space: Space, subnet: Subnet) -> list[tuple[str, Operator]]:
@@ -155,6 +173,33 @@ def slot_operators(space: Space, subnet: Subnet) -> list[tuple[Slot, Operator]]:
         if operator is not None:
             found.append((slot, operator))
     return found
+
+
+def slot_reads(
+    layout: Layout, values: Mapping[str, Choice], there: Mapping[str, bool]
+) -> tuple[tuple[int, ...], ...]:
+    """What each operator reads: 0 is the image, k the output of operator k.
+
+    Args:
+        layout: of the space.
+        values: by the name of a dimension.
+        there: whether a slot is, by its name.
+    """
+    outputs: dict[str, int] = {}
+    last, found = 0, []
+    for slot in layout.slots:
+        if slot.reads is None:
+            own: tuple[int, ...] = (last,)
+        else:
+            names = slot.reads(*(values[dimension.name] for dimension in slot.dimensions))
+            own = tuple(outputs[name] for name in names)
+        if there[slot.name]:
+            found.append(own)
+            last = len(found)
+            outputs[slot.name] = last
+        else:  # it hands on what it reads
+            outputs[slot.name] = last = own[0]
+    return tuple(found)
 
 
 def subnet_values(layout: Layout, subnet: Subnet) -> dict[str, Choice]:
@@ -186,7 +231,7 @@ def subnet_values(layout: Layout, subnet: Subnet) -> dict[str, Choice]:
         chosen += [(own.se, stage.se), (own.shortcut, stage.shortcut)]
         for name, dimensions in own.of_blocks():
             chosen += [(d, getattr(block, name)) for d, block in zip(dimensions, blocks)]
-    values = _checked(chosen)
+    values = _checked([*chosen, *_cell_choices(layout, subnet)])
     for own in layout.stages:
         for _, dimensions in own.of_blocks():
             for dimension in dimensions:
@@ -220,167 +265,17 @@ def _checked(chosen: Sequence[tuple[Dimension, Choice]]) -> dict[str, Choice]:
     return values
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubnetFile:
-    """What a ``subnet.json`` holds: the subnet, its operators, and what is known of it."""
-
-    subnet: Subnet
-    operators: tuple[Operator, ...]
-    """Written out, so that the network can be rebuilt from the file alone."""
-    checkpoint: Mapping[str, str] | None = None
-    """``path`` (relative to the file) and ``sha256`` of the supernet's weights."""
-    predicted: Mapping[str, Any] = field(default_factory=dict)
-    """Such as ``top1`` (percent), ``latency_ms``, ``latency_low_ms``, ``target``."""
-    measured: Mapping[str, Any] = field(default_factory=dict)
-    """The same, measured."""
-
-    @classmethod
-    def of(cls, space: Space, subnet: Subnet, **known: Any) -> "SubnetFile":
-        """The file of `subnet`, its operators taken from `space`."""
-        return cls(subnet=subnet, operators=tuple(operators(space, subnet)), **known)
-
-    def with_measured(self, **measured: Any) -> "SubnetFile":
-        """The same with more measured values."""
-        return replace(self, measured={**self.measured, **measured})
-
-    def save(self, path: Path) -> None:
-        """Write the file, whole or not at all."""
-        subnet = self.subnet
-        body: dict[str, Any] = {
-            "space": {"name": subnet.space, "hash": subnet.space_hash},
-            "resolution": subnet.resolution,
-            "stem": {
-                "width": subnet.stem_width,
-                "depth": subnet.stem_depth,
-                "out": subnet.stem_out,
-            },
-            "stages": [
-                {
-                    "width": stage.width,
-                    "depth": len(stage.blocks),
-                    "block": stage.block,
-                    "se": stage.se,
-                    "shortcut": stage.shortcut,
-                    "blocks": [
-                        {"kernel": b.kernel, "expand": b.expand}
-                        | {n: getattr(b, n) for n in PER_BLOCK[2:] if getattr(b, n)}
-                        for b in stage.blocks
-                    ],
-                }
-                for stage in subnet.stages
-            ],
-            "head": {"features": subnet.features},
-            "macs": total_macs(self.operators),
-            "params": total_params(self.operators),
-            "checkpoint": dict(self.checkpoint) if self.checkpoint else None,
-            "predicted": dict(self.predicted),
-            "measured": dict(self.measured),
-            "operators": [operator.as_dict() for operator in self.operators],
-        }
-        write_document(path, "subnet", _VERSION, body)
-
-    @classmethod
-    def load(cls, path: Path) -> "SubnetFile":
-        """Read and check a ``subnet.json``.
-
-        Raises:
-            FileFormatError: not such a file, or edited inconsistently.
-            ConfigError: values that break rules; all problems at once.
-        """
-        body = read_as(_Body, path, "subnet", _VERSION)
-        stages = tuple(
-            StageChoice(
-                width=stage.width,
-                block=stage.block,
-                se=stage.se,
-                shortcut=stage.shortcut,
-                blocks=stage.blocks,
-            )
-            for stage in body.stages
-        )
-        wrong = [s + 1 for s, stage in enumerate(body.stages) if stage.depth != len(stage.blocks)]
-        if wrong or (body.macs, body.params) != (
-            total_macs(body.operators),
-            total_params(body.operators),
-        ):
-            where = f"stage {wrong[0]}: depth" if wrong else "macs or params"
-            raise FileFormatError(f"{path}: {where} does not fit the blocks; was it edited?")
-        subnet = Subnet(
-            space=body.space.name,
-            space_hash=body.space.hash,
-            resolution=body.resolution,
-            stem_width=body.stem.width,
-            stem_depth=body.stem.depth,
-            stem_out=body.stem.out,
-            stages=stages,
-            features=body.head.features,
-        )
-        return cls(
-            subnet=subnet,
-            operators=body.operators,
-            checkpoint=body.checkpoint,
-            predicted=body.predicted,
-            measured=body.measured,
-        )
+def _cell_choices(layout: Layout, subnet: Subnet) -> Iterator[tuple[Dimension, Choice]]:
+    shapes = [(cell.kind, len(cell.nodes)) for cell in subnet.cells]
+    own = [(kind, len(cell.nodes)) for kind, cell in layout.cells.items()]
+    if shapes != own:
+        raise ConfigError(f"cells: the space has {_counted(own)}, the subnet {_counted(shapes)}")
+    for cell, dimensions in zip(subnet.cells, layout.cells.values()):
+        for node, dimension in zip(cell.nodes, dimensions.nodes):
+            yield dimension.inputs, node.inputs
+            yield dimension.left, node.left
+            yield dimension.right, node.right
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _SpaceId:
-    name: str
-    hash: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Stem:
-    width: int
-    depth: int
-    out: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Head:
-    features: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Stage:
-    width: int
-    depth: int
-    block: BlockKind
-    se: float
-    shortcut: Shortcut
-    blocks: tuple[Block, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Body:
-    space: _SpaceId
-    resolution: int
-    stem: _Stem
-    stages: tuple[_Stage, ...]
-    head: _Head
-    macs: int
-    params: int
-    checkpoint: dict[str, str] | None
-    predicted: dict[str, Any]
-    measured: dict[str, Any]
-    operators: tuple[Operator, ...]
-
-
-def check_operators(space: Space, file: SubnetFile) -> Sequence[Operator]:
-    """The operators of the file's subnet, which must be those its space gives.
-
-    Raises:
-        ConfigError: another space, or operators that were edited.
-    """
-    expected = operators(space, file.subnet)
-    for number, (found, wanted) in enumerate(zip(file.operators, expected), start=1):
-        if found != wanted:
-            raise ConfigError(
-                f"operator {number}: the file says {found.key!r}, the space {wanted.key!r}"
-            )
-    if len(file.operators) != len(expected):
-        raise ConfigError(
-            f"operators: the file has {len(file.operators)}, the space gives {len(expected)}"
-        )
-    return expected
+def _counted(cells: Sequence[tuple[str, int]]) -> str:
+    return ", ".join(f"{kind} of {count} nodes" for kind, count in cells) or "none"

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from supernet.blocks import KINDS
 from supernet.space.identify import only_operators
 from supernet.space.operator import Operator, round_channels
-from supernet.space.spec import EXPANDING, Space, Stage, Stem
+from supernet.space.spec import Space, Stem
+from supernet.space.stage import EXPANDING, Stage
 
 __all__ = ["Freedom", "widened"]
 

@@ -33,7 +33,7 @@ class Elastic:
     width: int = 1
     """Of stages, and of the stem and the head."""
     operator: int = 1
-    """Kinds of block, squeeze-excite and shortcuts."""
+    """Kinds of block, squeeze-excite and shortcuts; inputs and operations of cells."""
 
     def __post_init__(self) -> None:
         counts = asdict(self).items()

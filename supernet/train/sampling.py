@@ -38,6 +38,9 @@ def lowest_allowed(space: Space, elastic: Elastic) -> npt.NDArray[np.int64]:
         "block": elastic.operator,
         "se": elastic.operator,
         "shortcut": elastic.operator,
+        "inputs": elastic.operator,
+        "left": elastic.operator,
+        "right": elastic.operator,
     }
     allowed = np.array([counts[gene.kind] for gene in layout.genes], dtype=np.int64)
     return np.where(allowed == 0, 0, np.maximum(layout.num_choices - allowed, 0))

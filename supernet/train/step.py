@@ -34,9 +34,10 @@ class Step:
         teacher: the frozen one, if any.
         processes: those that train together.
         seed: of the training.
+        total_steps: of the whole training, over which drop-path in cells rises.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # most by their names
         self,
         supernet: Supernet,
         recipe: Recipe,
@@ -47,7 +48,9 @@ class Step:
         teacher: nn.Module | None,
         processes: Processes,
         seed: int,
+        total_steps: int = 1,
     ) -> None:
+        self._total_steps = total_steps
         self._supernet, self._recipe, self._phase = supernet, recipe, phase
         self._batches, self._wrapped, self._teacher = batches, wrapped, teacher
         self._processes, self._seed = processes, seed
@@ -141,9 +144,16 @@ class Step:
 
     @contextmanager
     def _regularised(self, subnet: Subnet, step: int) -> Iterator[None]:
-        """Dropout and drop-path, for the largest subnet alone."""
-        dropout, drop_path = self._supernet.space.head.dropout, self._recipe.drop_path
-        if subnet != self._supernet.largest or not (dropout or drop_path):
+        """Dropout and drop-path, for the largest subnet alone; of cells, for all.
+
+        In cells drop-path rises over the training (arXiv:1707.07012, appendix A.7).
+        """
+        space = self._supernet.space
+        dropout, drop_path = space.head.dropout, self._recipe.drop_path
+        if space.cells is not None:
+            drop_path *= min(1.0, step / self._total_steps)
+        chosen = space.cells is not None or subnet == self._supernet.largest
+        if not chosen or not (dropout or drop_path):
             yield
             return
         rng = step_rng(self._seed, "dropout", step * self._processes.count + self._processes.rank)

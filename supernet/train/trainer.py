@@ -207,6 +207,7 @@ class Trainer:
             teacher=self._teachers.get(stretch.phase, self.device),
             processes=self._processes,
             seed=self.seed,
+            total_steps=self.total_steps,
         )
         work = search.step(weights) if search else weights
         self.supernet.train()

@@ -19,7 +19,13 @@ from supernet.latency.backends import open_backend
 from supernet.progress import Progress, silent
 from supernet.reading import FRESH, reading_told
 from supernet.runs import find_run
-from supernet.space import SubnetFile, check_operators, peak_bytes, total_macs, weight_bytes
+from supernet.space import (
+    SubnetFile,
+    check_operators,
+    network_peak_bytes,
+    total_macs,
+    weight_bytes,
+)
 from supernet.workflow.export import find_subnet
 from supernet.workflow.export_latency import file_latencies
 from supernet.workflow.peak_memory import peak_memory
@@ -274,7 +280,7 @@ def _subnet(path: Path, request: EvaluateRequest, progress: Progress) -> Evaluat
     score = evaluator.score(network, resolution, "test", images=request.images)
     backend = open_backend("torch")
     threads = torch.get_num_threads()
-    timing = measure([list(file.operators)], Protocol(), backend=backend, progress=progress)[0]
+    timing = measure([file.network], Protocol(), backend=backend, progress=progress)[0]
     torch.set_num_threads(threads)
     shape = (evaluator.dataset.in_channels, resolution, resolution)
     weights = round(sum(map(weight_bytes, file.operators)))
@@ -285,7 +291,7 @@ def _subnet(path: Path, request: EvaluateRequest, progress: Progress) -> Evaluat
         images=len(evaluator.images("test", request.images)),
         latency_ms=timing.ms,
         size_bytes=weights,
-        memory_bytes=round(max(map(peak_bytes, file.operators))) + weights,
+        memory_bytes=round(network_peak_bytes(file.network)) + weights,
         macs=total_macs(file.operators),
         thop_macs=thop_macs(network.to(memory_format=torch.contiguous_format), shape),
         resolution=resolution,

@@ -142,7 +142,11 @@ def standalone_space(space: Space, subnet: Subnet, *, dropout: float) -> Space:
         subnet: the network.
         dropout: before the classifier.
     """
-    fixed = fixed_space(f"{space.name}-standalone", operators(space, subnet), bn_eps=space.bn_eps)
+    name = f"{space.name}-standalone"
+    if space.cells is not None:
+        fixed = replace(space, name=name, cells=space.cells.fixed(subnet.cells))
+    else:
+        fixed = fixed_space(name, operators(space, subnet), bn_eps=space.bn_eps)
     head = replace(fixed.head, dropout=dropout)
     return replace(fixed, head=head, bn_momentum=space.bn_momentum)
 

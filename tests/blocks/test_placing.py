@@ -2,7 +2,7 @@
 
 import pytest
 
-from supernet.blocks import Part, concat, depthwise, parts_of, program, wired
+from supernet.blocks import Part, concat, depthwise, linked, parts_of, program
 from supernet.space import Operator, Space, operators_of
 
 MQA = Operator(
@@ -13,7 +13,7 @@ MQA = Operator(
 
 def test_what_reads_a_part_that_is_left_out_reads_past_it() -> None:
     parts = [Part("a", 4, 8), depthwise("b", 8, 0), Part("c", 8, 8), concat("d", Part("b", 8, 8))]
-    found = wired(parts, {"a", "c", "d"})
+    found = linked(parts, {"a", "c", "d"})
     assert [(part.name, part.inputs) for part in found] == [
         ("a", ("input",)),
         ("c", ("a",)),

@@ -1,6 +1,7 @@
 """The published MobileNetV4 networks are subnets, and compute what timm's do."""
 
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -102,7 +103,10 @@ def test_random_subnets_of_the_hybrid_are_extracted_as_they_are_active() -> None
             assert error < 1e-5 * max(1, float(expected.abs().max()))
 
 
-def shaken(network: nn.Module) -> nn.Module:
+_Network = TypeVar("_Network", bound=nn.Module)
+
+
+def shaken(network: _Network) -> _Network:
     """The network with norms and factors that do something, in eval mode."""
     for name, values in network.named_parameters():
         if name.endswith((".gamma", ".scale.weight")):

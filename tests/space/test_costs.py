@@ -18,6 +18,7 @@ from supernet.space import (
     file_bytes,
     list_spaces,
     load_space,
+    network_peak_bytes,
     operators,
     peak_bytes,
     weight_bytes,
@@ -67,7 +68,7 @@ def is_float(tensor: onnx.TensorProto) -> bool:
 
 
 def peak(found: list[Operator], bytes_per_value: int = 4) -> float:
-    return max(peak_bytes(operator, bytes_per_value) for operator in found)
+    return network_peak_bytes(found, bytes_per_value)
 
 
 def some_of(space: Space, rng: np.random.Generator, count: int = 4) -> list[list[Operator]]:

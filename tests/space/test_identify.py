@@ -30,6 +30,8 @@ from supernet.space import (
 from supernet.space.identify import find_subnet, fixed_space
 from supernet.space.operator import round_channels
 
+CHAINS = [name for name in list_spaces() if load_space(name).cells is None]
+
 
 def networks(space: Space, count: int = 4) -> list[list[Operator]]:
     """The operators of random subnets."""
@@ -37,7 +39,7 @@ def networks(space: Space, count: int = 4) -> list[list[Operator]]:
     return [operators(space, subnet) for subnet in decode(space, genes)]
 
 
-@pytest.mark.parametrize("name", list_spaces())
+@pytest.mark.parametrize("name", CHAINS)
 def test_every_subnet_of_a_shipped_space_is_found(name: str) -> None:
     space = load_space(name)
     for network in networks(space):
@@ -97,7 +99,7 @@ def test_stages_that_look_alike_do_not_multiply_the_work() -> None:
     assert time.perf_counter() - start < 2
 
 
-@pytest.mark.parametrize("name", list_spaces())
+@pytest.mark.parametrize("name", CHAINS)
 def test_a_network_is_the_only_subnet_of_its_own_space(name: str, tmp_path: Path) -> None:
     for network in networks(load_space(name)):
         own = fixed_space("own", network, bn_eps=1e-3)
@@ -179,3 +181,8 @@ def test_gates_of_both_roundings_are_kept(mixed_space: Space) -> None:
         own = fixed_space("own", [CONV, block, POOL, LINEAR])
         assert operators(own, largest_subnet(own))[1].se == hidden
         assert round_channels(hidden) in (8, 16)
+
+
+def test_cells_are_not_looked_for() -> None:
+    space = load_space("demo_cells")
+    assert find_subnet(space, networks(space, 1)[0]) is None

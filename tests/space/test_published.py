@@ -24,7 +24,7 @@ from supernet.space import (
     smallest,
     space_ranges,
 )
-from supernet.space.spec import BlockKind
+from supernet.space.stage import BlockKind
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from supernet.blocks import INPUT, KINDS, Part, parts_of
+from supernet.blocks import INPUT, KINDS, Part, parts_of, reads_of, same_pads
 from supernet.latency.kit.proto import Graph, Node, serialise
 from supernet.latency.kit.quantise import quantised
 
@@ -54,7 +54,7 @@ class _Builder:
         values = self._rng.standard_normal(shape, dtype=np.float32)
         return self.constant(values * np.float32(fan_in**-0.5))
 
-    def conv(
+    def conv(  # noqa: PLR0913  # what a convolution has, most by their names
         self,
         x: str,
         before: int,
@@ -65,6 +65,7 @@ class _Builder:
         groups: int = 1,
         bias: bool = True,
         pads: Sequence[int] = (0, 0, 0, 0),
+        dilation: int = 1,
     ) -> str:
         weights = [self.weight(after, before // groups, kernel, kernel)]
         weights += [self.weight(after)] if bias else []
@@ -75,6 +76,7 @@ class _Builder:
             strides=[stride, stride],
             pads=list(pads),
             group=groups,
+            **({"dilations": [dilation] * 2} if dilation > 1 else {}),
         )
 
     def act(self, x: str, name: str) -> str:
@@ -100,19 +102,25 @@ class _Builder:
             "Mul", [x, self.node("HardSigmoid" if hard else "Sigmoid", [gate], **slope)]
         )
 
-    def add(self, x: str, operator: Any, *, before: str = "", after: str = "") -> str:
+    def add(
+        self, inputs: Sequence[str], operator: Any, *, before: str = "", after: str = ""
+    ) -> str:
         """Append one operator of ours, which stands between two of some kinds."""
-        o = operator
+        o, x = operator, inputs[0]
+        if o.op == "add":
+            return self.node("Add", inputs)
+        if o.op == "concat":
+            return self.node("Concat", inputs, axis=1)
         if o.op == "pool":
-            return self.mean(x, keep=after == "conv")
+            return self.mean(self.act(x, o.act), keep=after == "conv")
         if o.op == "linear":
             if before == "conv":  # a pixel
                 x = self.shaped(x, -1)
             weights = [self.weight(o.out_channels, o.in_channels)]
             weights += [self.weight(o.out_channels)] if o.bias else []
             return self.act(self.node("Gemm", [x, *weights], transB=1), o.act)
-        if o.op == "maxpool":
-            return self.pool("MaxPool", x, o.kernel, o.stride)
+        if o.op in ("maxpool", "avgpool"):
+            return self.window_pool(x, o)
         y = self.add_shortcut(x, self.body(x, o), o)
         return self.act(y, o.act) if KINDS[o.op].ends_in_act else y
 
@@ -128,17 +136,23 @@ class _Builder:
 
     def part(self, part: Part, read: Sequence[str]) -> str:
         """One part of a block."""
+        y = read[0]
         if part.what == "concat":
-            return self.node("Concat", read, axis=1)
-        if part.what == "attention":
-            return self.attention(part, *read)
-        if part.what == "norm":
-            return self.norm(*read, part.writes)
-        if part.what == "scale":
-            return self.node("Mul", [*read, self.weight(part.writes, 1, 1)])
-        sizes = part.reads, part.writes, part.kernel, part.stride
-        more = {"groups": part.groups, "bias": part.normed, "pads": part.pads}
-        return self.act(self.conv(*read, *sizes, **more), part.act)
+            y = self.node("Concat", read, axis=1)
+        elif part.what == "attention":
+            y = self.attention(part, *read)
+        elif part.what == "norm":
+            y = self.norm(y, part.writes)
+        elif part.what == "scale":
+            y = self.node("Mul", [y, self.weight(part.writes, 1, 1)])
+        elif part.what == "shift":
+            pads = [0, 0, -1, -1, 0, 0, part.height % 2, part.width % 2]
+            y = self.node("Pad", [y, self.constant(np.array(pads, np.int64))])
+        elif part.what == "conv":
+            sizes = part.reads, part.writes, part.kernel, part.stride
+            own: dict[str, Any] = {"pads": part.pads, "dilation": part.dilation}
+            y = self.conv(y, *sizes, groups=part.groups, bias=part.normed, **own)
+        return self.act(y, part.act)
 
     def norm(self, x: str, channels: int) -> str:
         """A batch norm that no convolution takes up: factor, summand, mean, variance."""
@@ -166,6 +180,21 @@ class _Builder:
 
     def turned(self, x: str, *axes: int) -> str:
         return self.node("Transpose", [x], perm=list(axes))
+
+    def window_pool(self, x: str, o: Any) -> str:
+        """A maximum or a mean over windows."""
+        if o.padding == "symmetric":
+            return self.pool(
+                "MaxPool" if o.op == "maxpool" else "AveragePool", x, o.kernel, o.stride
+            )
+        (top, bottom), (left, right) = (
+            same_pads(size, o.kernel, o.stride) for size in (o.height, o.width)
+        )
+        sizes = {"kernel_shape": [o.kernel] * 2, "strides": [o.stride] * 2}
+        sizes["pads"] = [top, left, bottom, right]
+        if o.op == "maxpool":
+            return self.node("MaxPool", [x], **sizes)
+        return self.node("AveragePool", [x], **sizes, count_include_pad=1)
 
     def pool(self, op: str, x: str, kernel: int, stride: int, *, odd: bool = False) -> str:
         pads = [kernel // 2] * 4 if kernel % 2 else [0] * 4
@@ -197,7 +226,8 @@ def build_onnx(
     """A serialised ONNX model of operators that follow each other, input ``x``.
 
     Args:
-        operators: `supernet.space.Operator` or `Spec`, at least one.
+        operators: `supernet.space.Operator` or `Spec`, at least one; `Wired` where they are a
+            graph. One by itself that has several inputs reads ``x`` as each of them.
         batch: images at once.
         precision: ``fp32``, or ``int8``: in QDQ form, unsigned activations and signed
             weights, one scale an output channel.
@@ -209,16 +239,27 @@ def build_onnx(
     if first.op != "linear":
         shape += [first.height, first.width]
     builder = _Builder(weights)
-    y = "x"
+    outputs = ["x"]
     kinds = ["", *(operator.op for operator in operators), ""]
-    for operator, before, after in zip(operators, kinds, kinds[2:]):
-        y = builder.add(y, operator, before=before, after=after)
+    for operator, own, before, after in zip(operators, reads_of(operators), kinds, kinds[2:]):
+        inputs = [outputs[read] for read in own]
+        if len(inputs) < _inputs(operator):  # by itself
+            inputs *= _inputs(operator)
+        outputs.append(builder.add(inputs, operator, before=before, after=after))
     output_shape = (batch, *_output_size(operators[-1]))
-    graph = Graph(builder.nodes, builder.weights, tuple(shape), y, output_shape)
+    graph = Graph(builder.nodes, builder.weights, tuple(shape), outputs[-1], output_shape)
     return serialise(quantised(graph) if precision == "int8" else graph, OPSET)
+
+
+def _inputs(o: Any) -> int:
+    """How many an operator reads."""
+    if o.op == "concat":
+        return int(o.out_channels // o.in_channels)
+    return 2 if o.op == "add" else 1
 
 
 def _output_size(o: Any) -> list[int]:
     if o.op in ("pool", "linear"):
         return [o.out_channels]
-    return [o.out_channels, (o.height - 1) // o.stride + 1, (o.width - 1) // o.stride + 1]
+    lost = o.kernel if o.padding == "valid" else 1
+    return [o.out_channels, *((size - lost) // o.stride + 1 for size in (o.height, o.width))]

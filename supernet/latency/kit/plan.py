@@ -8,6 +8,7 @@ import reprlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from supernet.blocks import Wired
 from supernet.errors import FileFormatError
 from supernet.latency.kit.spec import Spec
 
@@ -24,6 +25,8 @@ class Network(NamedTuple):
     """``fit``: for the correction; ``hold_out``: for the error."""
     operators: tuple[int, ...]
     """Its operators in order, as numbers in the plan's list."""
+    reads: tuple[tuple[int, ...], ...] = ()
+    """What each reads, as of `supernet.blocks.Wired`; nothing where each reads the one before."""
 
 
 class Plan(NamedTuple):
@@ -37,7 +40,8 @@ class Plan(NamedTuple):
 
     def specs(self, network: Network) -> list[Spec]:
         """The operators of a network."""
-        return [self.operators[number] for number in network.operators]
+        specs = [self.operators[number] for number in network.operators]
+        return Wired(specs, network.reads) if network.reads else specs
 
     def reference(self) -> Sequence[Spec]:
         """The operator that tells how fast operators run at a moment."""
@@ -56,10 +60,7 @@ class Plan(NamedTuple):
             "space_hash": self.space_hash,
             "resolutions": list(self.resolutions),
             "operators": [spec.row() for spec in self.operators],
-            "networks": [
-                {"use": network.use, "operators": list(network.operators)}
-                for network in self.networks
-            ],
+            "networks": [_plain(network) for network in self.networks],
         }
 
     @property
@@ -124,5 +125,27 @@ def _spec(row: Any, where: str) -> Spec:
     return Spec(*row)
 
 
+def _plain(network: Network) -> dict[str, Any]:
+    found: dict[str, Any] = {"use": network.use, "operators": list(network.operators)}
+    if network.reads:
+        found["reads"] = [list(own) for own in network.reads]
+    return found
+
+
 def _network(item: Any, where: str) -> Network:
-    return Network(_part(item, "use", str, where), _numbers(item, "operators", where))
+    use, operators = _part(item, "use", str, where), _numbers(item, "operators", where)
+    if "reads" not in item:
+        return Network(use, operators)
+    rows = enumerate(_part(item, "reads", list, where))
+    reads = tuple(_row(row, f"{where}.reads[{number}]", number) for number, row in rows)
+    if len(reads) != len(operators):
+        raise FileFormatError(f"{where}.reads: expected {len(operators)}, found {len(reads)}")
+    return Network(use, operators, reads)
+
+
+def _row(row: Any, where: str, number: int) -> tuple[int, ...]:
+    """What an operator reads, which is there before it."""
+    found = tuple(_check(read, int, where) for read in _check(row, list, where))
+    if not found or not all(0 <= read <= number for read in found):
+        raise FileFormatError(f"{where}: expected numbers from 0 to {number}, found {row}")
+    return found
