@@ -112,6 +112,23 @@ class Concat(nn.Module):
         return torch.cat(parts, 1)
 
 
+class Add(nn.Module):
+    """The sum of two tensors."""
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """Twice ``(N, C, H, W)`` to the same."""
+        return first + second
+
+
+class Shift(nn.Module):
+    """Without the first row and column, with zeros at the end where sizes are odd."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` to one row and column less where their number is even."""
+        height, width = x.shape[2:]
+        return nn.functional.pad(x, (-1, int(width) % 2, -1, int(height) % 2))
+
+
 class Parts(nn.Module):
     """Layers that read what others wrote.
 
@@ -146,16 +163,19 @@ class Backbone(nn.Sequential):
 
 LAYERS: dict[str, Callable[..., nn.Module]] = {
     "pixels": Pixels,
-    "conv": lambda before, after, kernel, stride, groups, bias, padding=None: nn.Conv2d(
+    "conv": lambda before, after, kernel, stride, groups, bias, padding=None, dilation=1: nn.Conv2d(
         before,
         after,
         kernel,
         stride,
         kernel // 2 if padding is None else padding,
-        groups=groups,
-        bias=bias,
+        dilation,
+        groups,
+        bias,
     ),
-    "pad": lambda *sides: nn.ZeroPad2d(sides),
+    "pad": lambda left, right, top, bottom, value=0.0: nn.ConstantPad2d(
+        (left, right, top, bottom), value
+    ),
     "norm": lambda channels, eps: nn.BatchNorm2d(channels, eps=eps),
     "relu": nn.ReLU,
     "relu6": nn.ReLU6,
@@ -166,6 +186,8 @@ LAYERS: dict[str, Callable[..., nn.Module]] = {
     "scale": Scale,
     "attention": Attention,
     "concat": Concat,
+    "add": Add,
+    "shift": Shift,
     "parts": Parts,
     "layers": lambda *layers: sequence(list(layers)),
     "maxpool": nn.MaxPool2d,

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -24,8 +24,10 @@ from supernet.export.sources import plain
 from supernet.export.staging import staged
 from torch import nn
 
+from supernet.elastic import Shift
 from supernet.errors import ExportError, FileFormatError
 from supernet.models import (
+    Add,
     Attention,
     Backbone,
     Chain,
@@ -39,6 +41,7 @@ from supernet.models import (
     Scale,
     Shortcut,
     SqueezeExcite,
+    WindowPool,
 )
 from supernet.progress import Progress, silent
 
@@ -48,12 +51,15 @@ Layer: TypeAlias = list[Any]
 """A kind of `supernet.export.plain_model` and its sizes."""
 
 CODE = "model.py"
+_LOWEST = torch.finfo(torch.float32).min
+"""Stands around what a maximum is taken of; JSON has no infinity."""
 _ACTIVATIONS: dict[type[nn.Module], str] = {
     nn.ReLU: "relu",
     nn.ReLU6: "relu6",
     nn.Hardswish: "hard_swish",
     nn.SiLU: "swish",
 }
+_SIZELESS = _ACTIVATIONS | {Concat: "concat", Add: "add", Shift: "shift"}
 
 
 class PyTorch(Exporter):
@@ -156,8 +162,12 @@ def layers_of(network: nn.Module, source: Source) -> list[Layer]:
     found = _whole(network)
     ends = found.ends if isinstance(found, Backbone) else frozenset()
     layers: list[Layer] = []
-    for index, layer in enumerate(found.layers):
-        layers += [*_steps(layer), *[["map"]] * (index in ends)]
+    if isinstance(found, Network) and found.steps:
+        own = zip(found.layers, found.steps)
+        layers.append(["parts", *([_single(_steps(layer)), *places] for layer, places in own)])
+    else:
+        for index, layer in enumerate(found.layers):
+            layers += [*_steps(layer), *[["map"]] * (index in ends)]
     if source.pixels:
         told = source.preprocessing
         layers.insert(0, ["pixels", list(told["mean"]), list(told["std"])])
@@ -191,8 +201,8 @@ def _steps(module: nn.Module | None) -> Iterator[Layer]:
             sizes = module.reduce.in_channels, module.reduce.out_channels
             own = [] if isinstance(module.gate, nn.Hardsigmoid) else [module.act]
             yield ["gate", *sizes, *(_ACTIVATIONS[type(act)] for act in own)]
-        case Pool():
-            yield ["mean", *[True] * module.keep]
+        case Pool() | WindowPool():
+            yield from _pooling(module)
         case Linear():
             linear = module.linear
             yield from [["flatten"]] * module.flattens
@@ -200,6 +210,16 @@ def _steps(module: nn.Module | None) -> Iterator[Layer]:
             yield from _steps(module.act)
         case _:
             yield _leaf(module)
+
+
+def _pooling(module: Pool | WindowPool) -> Iterator[Layer]:
+    if isinstance(module, Pool):
+        yield from _steps(module.act)
+        yield ["mean", *[True] * module.keep]
+        return
+    if any(module.sides):
+        yield ["pad", *module.sides, *[_LOWEST] * isinstance(module.pool, nn.MaxPool2d)]
+    yield from _steps(module.pool)
 
 
 def _block(block: Chain | ConvBlock) -> Iterator[Layer]:
@@ -221,12 +241,18 @@ def _main(block: Chain) -> Iterator[Layer]:
     steps: list[Layer] = []
     for name, reads, writes, gated in block.steps:
         own = [*_steps(block.get_submodule(name)), *_steps(block.se if gated else None)]
-        steps.append([["layers", *own] if len(own) != 1 else own[0], list(reads), writes])
+        steps.append([_single(own), list(reads), writes])
     if all(reads == [writes] == [0] for _, reads, writes in steps):
         for layer, *_ in steps:
             yield from layer[1:] if layer[0] == "layers" else [layer]
     else:
         yield ["parts", *steps]
+
+
+def _single(layers: Iterable[Layer]) -> Layer:
+    """As one layer."""
+    found = list(layers)
+    return found[0] if len(found) == 1 else ["layers", *found]
 
 
 def _leaf(module: nn.Module) -> Layer:  # noqa: PLR0911  # a line for each kind of layer
@@ -236,6 +262,8 @@ def _leaf(module: nn.Module) -> Layer:  # noqa: PLR0911  # a line for each kind 
             kernel, padding = module.kernel_size[0], module.padding[0]
             layer = ["conv", before, after, kernel, module.stride[0], groups]
             layer.append(module.bias is not None)
+            if module.dilation[0] > 1:
+                return [*layer, padding, module.dilation[0]]
             return layer if padding == kernel // 2 else [*layer, padding]
         case SamePad():
             return ["pad", *module.sides]
@@ -250,9 +278,7 @@ def _leaf(module: nn.Module) -> Layer:  # noqa: PLR0911  # a line for each kind 
             return ["scale", len(module.weight)]
         case Attention():
             return ["attention", module.heads]
-        case Concat():
-            return ["concat"]
-    kind = _ACTIVATIONS.get(type(module))
+    kind = _SIZELESS.get(type(module))
     if kind is None:
         raise ExportError(f"PyTorch: no layer stands for {module}")
     return [kind]

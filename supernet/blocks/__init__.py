@@ -28,7 +28,7 @@ from supernet.blocks.part import (
     scale,
     shift,
 )
-from supernet.blocks.placing import linked, placed, program
+from supernet.blocks.placing import held_places, linked, placed, program
 from supernet.blocks.uib import UIB, UIB_SCALED
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "attention",
     "concat",
     "depthwise",
+    "held_places",
     "linked",
     "norm",
     "parts_of",

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from supernet.blocks.part import INPUT, Part
 
-__all__ = ["Step", "linked", "placed", "program"]
+__all__ = ["Step", "held_places", "linked", "placed", "program"]
 
 
 class Step(NamedTuple):
@@ -88,15 +88,38 @@ def program(parts: Sequence[Part]) -> tuple[Step, ...]:
     Args:
         parts: as of `supernet.blocks.parts_of`.
     """
-    last = {name: n for n, part in enumerate(parts) for name in part.inputs}
-    held, free = {INPUT: 0}, []
+    number = {INPUT: 0}
+    for part in parts:
+        number[part.name] = len(number)
+    reads = [[number[name] for name in part.inputs] for part in parts]
+    return tuple(
+        [Step(part.name, *own, part.gated) for part, own in zip(parts, held_places(reads))]
+    )
+
+
+def held_places(
+    reads: Sequence[Sequence[int]],
+) -> tuple[tuple[tuple[int, ...], int], ...]:
+    """Where each step of a graph finds what it reads, and where it leaves what it writes.
+
+    No more tensors are held than are still to be read.
+
+    Args:
+        reads: of each step in order: 0 is the input, k the output of step k, from 1.
+
+    Returns:
+        Numbers of places, of which 0 holds the input at first.
+    """
+    last = {read: n for n, own in enumerate(reads) for read in own}
+    held: dict[int, int] = {0: 0}
+    free: list[int] = []
     steps = []
-    for n, part in enumerate(parts):
-        reads = tuple([held[name] for name in part.inputs])
-        free += [held.pop(name) for name in dict.fromkeys(part.inputs) if last[name] == n]
-        number = min(free, default=len(held))
+    for n, own in enumerate(reads):
+        places = tuple([held[read] for read in own])
+        free += [held.pop(read) for read in dict.fromkeys(own) if last[read] == n]
+        place = min(free, default=len(held))
         if free:
-            free.remove(number)
-        held[part.name] = number
-        steps.append(Step(part.name, reads, number, part.gated))
+            free.remove(place)
+        held[n + 1] = place
+        steps.append((places, place))
     return tuple(steps)

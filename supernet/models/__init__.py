@@ -2,6 +2,7 @@
 
 from supernet.models.backbone import Backbone, FeatureInfo, backbone_of
 from supernet.models.network import (
+    Add,
     Attention,
     Chain,
     Concat,
@@ -14,6 +15,7 @@ from supernet.models.network import (
     Scale,
     Shortcut,
     SqueezeExcite,
+    WindowPool,
 )
 from supernet.models.pretrained import Taken, load_pretrained, load_shared
 from supernet.models.published import network_channels, network_classes, open_network
@@ -22,6 +24,7 @@ from supernet.models.supernet import Supernet, extract
 from supernet.models.weights import load_weights, save_weights
 
 __all__ = [
+    "Add",
     "Attention",
     "Backbone",
     "Chain",
@@ -38,6 +41,7 @@ __all__ = [
     "SqueezeExcite",
     "Supernet",
     "Taken",
+    "WindowPool",
     "backbone_of",
     "extract",
     "load_pretrained",

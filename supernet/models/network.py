@@ -6,15 +6,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from supernet.blocks import KINDS, Part, Wired, parts_of, program, same_pads
+from supernet.blocks import KINDS, Part, Wired, held_places, parts_of, program, same_pads
 from supernet.elastic.activation import gate_activations, make_activation
 from supernet.elastic.joining import SCALE, Concat, attend, shared_part
 from supernet.elastic.padding import least_pad, missing_pads
 from supernet.elastic.pooling import global_mean
-from supernet.models.graph import run, steps_of
+from supernet.models.graph import Steps, run
 from supernet.space import Operator
 
 __all__ = [
+    "Add",
     "Attention",
     "Chain",
     "Concat",
@@ -27,6 +28,8 @@ __all__ = [
     "Scale",
     "Shortcut",
     "SqueezeExcite",
+    "WindowPool",
+    "joint_layer",
     "layers_of",
 ]
 
@@ -275,12 +278,19 @@ class WindowPool(nn.Module):
         else:
             self.pool, self.border = nn.AvgPool2d(*sizes, count_include_pad=False), 0.0
         self._sizes = operator.kernel, operator.stride
+        self.sides = self._missing((operator.height, operator.width))
+        """What is put left, right, above and below, at the operator's own size."""
+
+    def _missing(self, size: Sequence[int]) -> tuple[int, int, int, int]:
+        if not self.same:
+            return 0, 0, 0, 0
+        (top, bottom), (left, right) = (same_pads(int(count), *self._sizes) for count in size)
+        return left, right, top, bottom
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` to ``(N, C, H / stride, W / stride)``."""
         if self.same:
-            (top, bottom), (left, right) = (same_pads(int(s), *self._sizes) for s in x.shape[2:])
-            x = F.pad(x, (left, right, top, bottom), value=self.border)
+            x = F.pad(x, self._missing(x.shape[2:]), value=self.border)
         out: Tensor = self.pool(x)
         return out
 
@@ -335,7 +345,7 @@ class Network(nn.Module):
         super().__init__()
         self.layers = layers_of(operators, momentum=momentum, eps=eps)
         self.dropout = dropout
-        self.steps = steps_of(operators.reads) if isinstance(operators, Wired) else ()
+        self.steps: Steps = held_places(operators.reads) if isinstance(operators, Wired) else ()
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` normalised images to ``(N, classes)`` logits."""

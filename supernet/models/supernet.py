@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from supernet.blocks import held_places
 from supernet.elastic import (
     Elastic,
     ElasticAdd,
@@ -20,7 +21,7 @@ from supernet.elastic import (
 )
 from supernet.models._unfilled import Unfilled
 from supernet.models.backbone import Backbone, backbone_of
-from supernet.models.graph import Steps, run, steps_of
+from supernet.models.graph import Steps, run
 from supernet.models.network import Network, Pool, joint_layer
 from supernet.space import (
     Operator,
@@ -90,7 +91,7 @@ class Supernet(nn.Module):
                 place.module.form[:] = [
                     w is not None and w.place == place.slot.place for w in writers
                 ]
-        return steps_of(reads)
+        return held_places(reads)
 
     @property
     def active_modules(self) -> list[nn.Module]:

@@ -13,6 +13,7 @@ from supernet.export.formats.pytorch import PyTorch
 from supernet.errors import ExportError, FileFormatError
 from supernet.models import Network
 from supernet.space import Space, decode, largest_subnet, operators, sample
+from tests.cells import SMALL
 
 
 def network_of(space: Space, *, seed: int | None = None) -> Source:
@@ -31,7 +32,17 @@ def network_of(space: Space, *, seed: int | None = None) -> Source:
 
 
 def test_every_kind_of_block_is_known(any_space: Space, tmp_path: Path) -> None:
-    source = network_of(any_space)
+    check_same(network_of(any_space), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["nasnet_mobile", "darts_cifar", "demo_cells"])
+def test_cells_are_known(name: str, tmp_path: Path) -> None:
+    for seed in range(2):
+        check_same(network_of(SMALL[name], seed=seed), tmp_path)
+
+
+def check_same(source: Source, tmp_path: Path) -> None:
+    """A file computes what its network does."""
     path = tmp_path / "model.safetensors"
     PyTorch().write(source, path)
     images = torch.randn(3, *source.shape, generator=torch.Generator().manual_seed(0))

@@ -126,8 +126,58 @@ EXAMPLES = {
     "mqa, all pixels": Operator(
         op="mqa", mid_channels=16, heads=2, **SEPARABLE | {"kernel": 1, "width": 4}
     ),
+    "fit": Operator(op="fit", act="relu", **SEPARABLE | {"kernel": 1, "out_channels": 6}),
+    "reduce": Operator(
+        op="reduce",
+        act="relu",
+        stride=2,
+        **SEPARABLE | {"kernel": 1, "out_channels": 5, "width": 8},
+    ),
+    "separable_twice": Operator(op="separable_twice", act="relu", stride=2, **SEPARABLE),
+    "separable_twice, padded": Operator(
+        op="separable_twice", act="relu", stride=2, padding="same", **SEPARABLE | {"height": 8}
+    ),
+    "dilated": Operator(op="dilated", act="relu", stride=2, **SEPARABLE),
+    "dilated, padded": Operator(
+        op="dilated", act="relu", stride=2, padding="same", **SEPARABLE | {"height": 8}
+    ),
+    "conv, not padded": Operator(
+        op="conv",
+        in_channels=3,
+        out_channels=8,
+        kernel=3,
+        stride=2,
+        padding="valid",
+        height=8,
+        width=9,
+    ),
+    "add": Operator(op="add", in_channels=8, out_channels=8, height=5, width=5),
+    "concat": Operator(op="concat", in_channels=8, out_channels=24, height=5, width=5),
+    "avgpool": Operator(
+        op="avgpool", in_channels=8, out_channels=8, kernel=3, stride=2, height=9, width=9
+    ),
+    "avgpool, padded": Operator(
+        op="avgpool",
+        in_channels=8,
+        out_channels=8,
+        kernel=3,
+        stride=2,
+        padding="same",
+        height=8,
+        width=9,
+    ),
     "maxpool": Operator(
         op="maxpool", in_channels=8, out_channels=8, kernel=3, stride=2, height=9, width=9
+    ),
+    "maxpool, padded": Operator(
+        op="maxpool",
+        in_channels=8,
+        out_channels=8,
+        kernel=3,
+        stride=2,
+        padding="same",
+        height=8,
+        width=9,
     ),
     "pool": Operator(op="pool", in_channels=8, out_channels=8, height=5, width=5),
     "linear": Operator(op="linear", in_channels=8, out_channels=5, bias=True),
@@ -164,7 +214,19 @@ NODES = {  # as torch.onnx writes them (opset 18): native HardSwish, no batch no
     "uib_scaled": ["Conv", "Relu"] * 2 + ["Conv", "Mul"],
     "mqa": ["BatchNormalization", *["Conv"] * 5, *_ATTENTION, "Conv", "Mul", "Add"],
     "mqa, all pixels": ["BatchNormalization", *["Conv"] * 3, *_ATTENTION, "Conv", "Mul"],
+    "fit": ["Relu", "Conv"],
+    "reduce": ["Relu", "Conv", "Pad", "Conv", "Concat"],
+    "separable_twice": ["Relu", "Conv", "Conv"] * 2,
+    "separable_twice, padded": ["Relu", "Conv", "Conv"] * 2,
+    "dilated": ["Relu", "Conv", "Conv"],
+    "dilated, padded": ["Relu", "Conv", "Conv"],
+    "conv, not padded": ["Conv"],
+    "add": ["Add"],
+    "concat": ["Concat"],
+    "avgpool": ["AveragePool"],
+    "avgpool, padded": ["AveragePool"],
     "maxpool": ["MaxPool"],
+    "maxpool, padded": ["MaxPool"],
     "pool": ["ReduceMean"],
     "linear": ["Gemm"],
 }
@@ -251,7 +313,7 @@ def test_an_operator_computes_what_the_torch_layer_does(kind: str) -> None:
     network = with_weights_of(onnx.load_from_string(model), found)
     x = input_of(found[0], batch=2)
     with torch.no_grad():
-        expected = network.layers[0](torch.from_numpy(x)).numpy()
+        expected = network.layers[0](*[torch.from_numpy(x)] * found[0].inputs).numpy()
     np.testing.assert_allclose(run(model, x), expected, atol=1e-5, rtol=1e-5)
 
 
