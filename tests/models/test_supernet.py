@@ -100,7 +100,7 @@ def test_gradients_reach_the_active_slices_only(
             assert any(f".{part}." in name for part in ("se", "shortcut", "start", "middle"))
             continue
         inside = torch.zeros_like(weight, dtype=torch.bool)
-        inputs, outputs, _, padding, smaller = conv.form
+        inputs, outputs, _, padding, smaller, _ = conv.form
         # a learned transform reads the centre of the next size, a crop its own
         learned = any_space.kernel_transform == "learned"
         reads = 2 * padding + 1 + 2 * (smaller and learned and padding < 2)
