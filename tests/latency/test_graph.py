@@ -122,6 +122,42 @@ EXAMPLES = {
     "maxpool": Operator(
         op="maxpool", in_channels=8, out_channels=8, kernel=3, stride=2, height=9, width=9
     ),
+    "fit": Operator(op="fit", act="relu", **SEPARABLE | {"kernel": 1}),
+    "reduce": Operator(op="reduce", act="relu", stride=2, **SEPARABLE | {"kernel": 1, "width": 8}),
+    "dilated": Operator(op="dilated", act="relu", **SEPARABLE),
+    "dilated, padded": Operator(
+        op="dilated", act="relu", stride=2, padding="same", **SEPARABLE | {"height": 8}
+    ),
+    "separable_twice": Operator(op="separable_twice", act="relu", stride=2, **SEPARABLE),
+    "conv, valid": Operator(
+        op="conv", stride=2, padding="valid", **SEPARABLE | {"height": 8, "kernel": 3}
+    ),
+    "avgpool": Operator(op="avgpool", in_channels=8, out_channels=8, kernel=3, height=9, width=9),
+    "avgpool, padded": Operator(
+        op="avgpool",
+        in_channels=8,
+        out_channels=8,
+        kernel=3,
+        stride=2,
+        padding="same",
+        height=8,
+        width=9,
+    ),
+    "maxpool, padded": Operator(
+        op="maxpool",
+        in_channels=8,
+        out_channels=8,
+        kernel=3,
+        stride=2,
+        padding="same",
+        height=8,
+        width=9,
+    ),
+    "add": Operator(op="add", in_channels=8, out_channels=8, height=5, width=5),
+    "concat": Operator(op="concat", in_channels=8, out_channels=24, height=5, width=5),
+    "pool, activated": Operator(
+        op="pool", in_channels=8, out_channels=8, act="relu", height=5, width=5
+    ),
     "pool": Operator(op="pool", in_channels=8, out_channels=8, height=5, width=5),
     "linear": Operator(op="linear", in_channels=8, out_channels=5, bias=True),
 }
@@ -154,6 +190,18 @@ NODES = {  # as torch.onnx writes them (opset 18): native HardSwish, no batch no
     "uib, feed-forward": ["Conv", "HardSwish", "Conv"],
     "uib, padded": ["Conv"] * 3,
     "maxpool": ["MaxPool"],
+    "fit": ["Relu", "Conv"],
+    "reduce": ["Relu", "Conv", "Pad", "Conv", "Concat"],
+    "dilated": ["Relu", "Conv", "Conv"],
+    "dilated, padded": ["Relu", "Conv", "Conv"],
+    "separable_twice": ["Relu", "Conv", "Conv"] * 2,
+    "conv, valid": ["Conv"],
+    "avgpool": ["AveragePool"],
+    "avgpool, padded": ["AveragePool"],
+    "maxpool, padded": ["MaxPool"],
+    "add": ["Add"],
+    "concat": ["Concat"],
+    "pool, activated": ["Relu", "ReduceMean"],
     "pool": ["ReduceMean"],
     "linear": ["Gemm"],
 }
@@ -214,7 +262,7 @@ def test_an_operator_runs_and_gives_the_shape_that_it_says(kind: str) -> None:
     operator = EXAMPLES[kind]
     out = run(build_onnx([operator]), input_of(operator))
     expected = (1, operator.out_channels, operator.out_height, operator.out_width)
-    assert out.shape == (expected[:2] if kind in ("pool", "linear") else expected)
+    assert out.shape == (expected[:2] if operator.op in ("pool", "linear") else expected)
     assert np.isfinite(out).all()
 
 
@@ -231,7 +279,8 @@ def test_an_operator_computes_what_the_torch_layer_does(kind: str) -> None:
     network = with_weights_of(onnx.load_from_string(model), found)
     x = input_of(found[0], batch=2)
     with torch.no_grad():
-        expected = network.layers[0](torch.from_numpy(x)).numpy()
+        inputs = [torch.from_numpy(x)] * found[0].inputs
+        expected = network.layers[0](*inputs).numpy()
     np.testing.assert_allclose(run(model, x), expected, atol=1e-5, rtol=1e-5)
 
 
