@@ -50,6 +50,8 @@ def _default(value: Any) -> str:
     """As the page writes it: a list of one as its value, nothing where there is none."""
     if value is MISSING:
         return ""
+    if value is None:
+        return "none"
     if isinstance(value, tuple):
         return _default(value[0]) if value else "[]"
     if isinstance(value, bool | str):

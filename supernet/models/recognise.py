@@ -61,9 +61,10 @@ def recognise(network: nn.Module, image: Tensor) -> Recognised:
     tokens = tokens_of(line_of(graph), graph.steps[0])
     asymmetric = any(conv.pads[0] != conv.pads[2] for conv in _convs(tokens))
     padding: Padding = "same" if asymmetric else "symmetric"
-    rows = tuple(_Parser(tokens, padding, list(KINDS.values())).rows())
+    kinds = [kind for kind in KINDS.values() if not kind.in_cells]
+    rows = tuple(_Parser(tokens, padding, kinds).rows())
     if any(_kind(row).starts for row in rows):  # then all that it can be, for stages of one kind
-        first = sorted(KINDS.values(), key=lambda kind: not kind.starts)
+        first = sorted(kinds, key=lambda kind: not kind.starts)
         rows = tuple(_Parser(tokens, padding, first).rows())
     eps = Counter(conv.eps for conv in _convs(tokens)).most_common(1)
     return Recognised(rows, eps[0][0] if eps else 1e-5)

@@ -128,14 +128,7 @@ def head_slots(
 
     def pool(resolution: int, width: int) -> Operator:
         size, count = size_after(resolution, strides), channels(width)
-        return Operator(
-            op="pool",
-            in_channels=count,
-            out_channels=count,
-            act=head.before,
-            height=size,
-            width=size,
-        )
+        return _pool(space, count, size)
 
     def mix(width: int, features: int) -> Operator:
         if head.features_norm:
@@ -167,14 +160,7 @@ def cell_head(space: Space, resolution: Dimension, last: Joined) -> Iterator[Slo
 
     def pool(resolution: int, *chosen: Choice) -> Operator:
         size, count = last.size(resolution), last.channels(*chosen)
-        return Operator(
-            op="pool",
-            in_channels=count,
-            out_channels=count,
-            act=space.head.before,
-            height=size,
-            width=size,
-        )
+        return _pool(space, count, size)
 
     def classifier(*chosen: Choice) -> Operator:
         read = last.channels(*chosen)
@@ -189,4 +175,15 @@ def cell_head(space: Space, resolution: Dimension, last: Joined) -> Iterator[Slo
         classifier,
         picks=last.ranges,
         alike=last.alike(),
+    )
+
+
+def _pool(space: Space, channels: int, size: int) -> Operator:
+    return Operator(
+        op="pool",
+        in_channels=channels,
+        out_channels=channels,
+        act=space.head.before,
+        height=size,
+        width=size,
     )

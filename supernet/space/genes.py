@@ -15,7 +15,14 @@ import numpy.typing as npt
 
 from supernet.blocks import KINDS
 from supernet.space.cells import CellChoice, NodeChoice
-from supernet.space.layout import Choice, Dimension, Genes, StageDimensions, layout_of
+from supernet.space.layout import (
+    Choice,
+    Dimension,
+    Genes,
+    Layout,
+    StageDimensions,
+    layout_of,
+)
 from supernet.space.spec import Space
 from supernet.space.subnet import Block, StageChoice, Subnet, subnet_values
 
@@ -160,23 +167,25 @@ def decode(space: Space, genes: Genes) -> list[Subnet]:
                 stem_out=chosen(layout.stem_out),
                 stages=stages,
                 features=chosen(layout.features),
-                cells=tuple(
-                    CellChoice(
-                        kind=kind,
-                        nodes=tuple(
-                            NodeChoice(
-                                inputs=chosen(node.inputs),
-                                left=chosen(node.left),
-                                right=chosen(node.right),
-                            )
-                            for node in cell.nodes
-                        ),
-                    )
-                    for kind, cell in layout.cells.items()
-                ),
+                cells=_cells(layout, chosen),
             )
         )
     return subnets
+
+
+def _cells(layout: Layout, chosen: Callable[[Dimension], Any]) -> tuple[CellChoice, ...]:
+    return tuple(
+        CellChoice(
+            kind=kind,
+            nodes=tuple(
+                NodeChoice(
+                    inputs=chosen(node.inputs), left=chosen(node.left), right=chosen(node.right)
+                )
+                for node in cell.nodes
+            ),
+        )
+        for kind, cell in layout.cells.items()
+    )
 
 
 def subnet_keys(space: Space, genes: Genes) -> list[str]:

@@ -208,16 +208,7 @@ def subnet_values(layout: Layout, subnet: Subnet) -> dict[str, Choice]:
     Raises:
         ConfigError: as `operators`.
     """
-    if subnet.space_hash != layout.space_hash:
-        raise ConfigError(
-            f"the subnet is of space {subnet.space!r} ({subnet.space_hash}), "
-            f"not of {layout.space!r} ({layout.space_hash})",
-            hint="give the run or the space that the subnet was found in",
-        )
-    if len(subnet.stages) != len(layout.stages):
-        raise ConfigError(
-            f"stages: the space has {len(layout.stages)}, the subnet {len(subnet.stages)}"
-        )
+    _check_space(layout, subnet)
     chosen: list[tuple[Dimension, Choice]] = [
         (layout.resolution, subnet.resolution),
         (layout.stem_width, subnet.stem_width),
@@ -263,6 +254,19 @@ def _checked(chosen: Sequence[tuple[Dimension, Choice]]) -> dict[str, Choice]:
     if problems:
         raise ConfigError(problems)
     return values
+
+
+def _check_space(layout: Layout, subnet: Subnet) -> None:
+    if subnet.space_hash != layout.space_hash:
+        raise ConfigError(
+            f"the subnet is of space {subnet.space!r} ({subnet.space_hash}), "
+            f"not of {layout.space!r} ({layout.space_hash})",
+            hint="give the run or the space that the subnet was found in",
+        )
+    if len(subnet.stages) != len(layout.stages):
+        raise ConfigError(
+            f"stages: the space has {len(layout.stages)}, the subnet {len(subnet.stages)}"
+        )
 
 
 def _cell_choices(layout: Layout, subnet: Subnet) -> Iterator[tuple[Dimension, Choice]]:

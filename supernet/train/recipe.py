@@ -177,7 +177,8 @@ class Recipe:
     """Largest absolute value in the gradient; 0 for no clipping."""
     drop_path: float = 0.0
     """Probability that the last block of the largest subnet is left out for an image
-    (arXiv:1603.09382); it rises from 0 at the first block."""
+    (arXiv:1603.09382); it rises from 0 at the first block. In cells that an operation of the last
+    cell is left out, in all subnets; it rises with the cell and over the training."""
     ema: float = 0.0
     """Share that an average of the weights keeps at each step, such as 0.999; the averaged
     weights are what is validated, and what the next phase starts from. 0 for none."""

@@ -179,6 +179,9 @@ EXAMPLES = {
         height=8,
         width=9,
     ),
+    "pool, activated": Operator(
+        op="pool", in_channels=8, out_channels=8, act="relu", height=5, width=5
+    ),
     "pool": Operator(op="pool", in_channels=8, out_channels=8, height=5, width=5),
     "linear": Operator(op="linear", in_channels=8, out_channels=5, bias=True),
 }
@@ -227,6 +230,7 @@ NODES = {  # as torch.onnx writes them (opset 18): native HardSwish, no batch no
     "avgpool, padded": ["AveragePool"],
     "maxpool": ["MaxPool"],
     "maxpool, padded": ["MaxPool"],
+    "pool, activated": ["Relu", "ReduceMean"],
     "pool": ["ReduceMean"],
     "linear": ["Gemm"],
 }
@@ -296,7 +300,7 @@ def test_an_operator_runs_and_gives_the_shape_that_it_says(kind: str) -> None:
     operator = EXAMPLES[kind]
     out = run(build_onnx([operator]), input_of(operator))
     expected = (1, operator.out_channels, operator.out_height, operator.out_width)
-    assert out.shape == (expected[:2] if kind in ("pool", "linear") else expected)
+    assert out.shape == (expected[:2] if operator.op in ("pool", "linear") else expected)
     assert np.isfinite(out).all()
 
 
@@ -313,7 +317,8 @@ def test_an_operator_computes_what_the_torch_layer_does(kind: str) -> None:
     network = with_weights_of(onnx.load_from_string(model), found)
     x = input_of(found[0], batch=2)
     with torch.no_grad():
-        expected = network.layers[0](*[torch.from_numpy(x)] * found[0].inputs).numpy()
+        inputs = [torch.from_numpy(x)] * found[0].inputs
+        expected = network.layers[0](*inputs).numpy()
     np.testing.assert_allclose(run(model, x), expected, atol=1e-5, rtol=1e-5)
 
 
