@@ -29,9 +29,8 @@ def onnx_macs(model: onnx.ModelProto) -> int:
         weight, out = shapes.get(node.input[1]), shapes.get(node.output[0])
         if not weight or not out:
             raise FileFormatError(f"{node.name}: its shapes cannot be inferred")
-        if node.op_type == "Conv":
-            window = prod(weight[1:])
-        else:  # a matrix, or one for each image, of which the number may vary
-            window = prod(weight[-2:]) // out[-1]
+        # behind it a matrix, or one for each image, of which the number may vary
+        convolves = node.op_type == "Conv"
+        window = prod(weight[1:]) if convolves else prod(weight[-2:]) // out[-1]
         total += window * prod(out[1:])
     return total

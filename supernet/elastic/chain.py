@@ -24,7 +24,7 @@ from supernet.space import Operator
 
 __all__ = ["ElasticChain"]
 
-_Module = ElasticConvNorm | ElasticBatchNorm | ElasticScale
+_Weighted = ElasticConvNorm | ElasticBatchNorm | ElasticScale
 """A part with weights."""
 
 
@@ -61,9 +61,10 @@ class ElasticChain(ElasticResidual):
         self.make_shortcut(operators, momentum=momentum, eps=eps)
         self.act = make_activation(operators[0].act) if kind.ends_in_act else None
 
-    def part(self, name: str) -> _Module:
-        """One of its parts with weights."""
-        found: _Module = getattr(self, name)
+    def part(self, name: str) -> ElasticConvNorm:
+        """One of its convolutions."""
+        found = getattr(self, name)
+        assert isinstance(found, ElasticConvNorm)
         return found
 
     def activate(self, operator: Operator) -> None:
@@ -102,7 +103,7 @@ class ElasticChain(ElasticResidual):
         """State of the active form, named as in `supernet.models.Chain`."""
         names = [step.name for step in self.form[3]]
         own = {n: getattr(self, n) for n in names}
-        held = {n: m.active_state() for n, m in own.items() if isinstance(m, _Module)}
+        held = {n: m.active_state() for n, m in own.items() if isinstance(m, _Weighted)}
         return prefixed(**held) | self.ends_state()
 
     def reads(self, power: int = 1) -> Tensor:
@@ -181,9 +182,8 @@ class ElasticChain(ElasticResidual):
         """What each of its readers reads of each channel, and where it reads it."""
         found = []
         for reader, feeder, start in stream.readers:
-            module = self.part(reader)
-            assert isinstance(module, ElasticConvNorm)
-            found.append((module.reads(power)[start : start + stream.size], feeder))
+            reads = self.part(reader).reads(power)
+            found.append((reads[start : start + stream.size], feeder))
         return found
 
     def _worth(self, stream: Stream, by: Importance) -> Tensor:
@@ -209,23 +209,22 @@ class ElasticChain(ElasticResidual):
             return module.weight.square() * self._varies(part.inputs[0])
         if isinstance(module, ElasticBatchNorm):
             return module.varies(nn.Identity())
-        assert isinstance(module, ElasticConvNorm)
-        return module.varies()
+        return self.part(name).varies()
 
     def _permute(self, writer: str, order: Tensor) -> None:
         """Another order of the channels of a stream, wherever they are."""
         stream = self.streams[writer]
         places = [*([(writer, 0)] if writer != INPUT else []), *stream.carriers]
         for name, start in places:
-            if self._parts[name].what != "attention":
-                whole = _most(self.forms[name], "writes")
-                self.part(name).permute_output(_placed(order, start, whole))
+            _, writes = map(sum, self._segments[name])
+            module, whole = getattr(self, name), _placed(order, start, writes)
+            if isinstance(module, _Weighted):
+                module.permute_output(whole)
             if self.se is not None and name == self._gated:
-                self.se.permute(_placed(order, start, _most(self.forms[name], "writes")))
+                self.se.permute(whole)
         for name, _, start in stream.readers:
-            module = self.part(name)
-            assert isinstance(module, ElasticConvNorm)
-            module.permute_input(_placed(order, start, _most(self.forms[name], "reads")))
+            reads, _ = map(sum, self._segments[name])
+            self.part(name).permute_input(_placed(order, start, reads))
 
 
 def _placed(order: Tensor, start: int, whole: int) -> Tensor:

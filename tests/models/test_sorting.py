@@ -95,6 +95,7 @@ def test_channels_that_do_not_vary_come_last_whatever_reads_them(
     supernet = make_supernet(tiny_space)
     block = blocks(supernet)[0]
     norm, reads = block.part("depthwise").norm, block.part("project").conv.weight
+    assert norm is not None
     reads[:, :3] *= 100
     norm.weight[0] = 0.0  # constant
     norm.weight[1], norm.bias[1] = 0.1, -10.0  # cut off by the activation

@@ -133,12 +133,12 @@ class _Builder:
         if part.what == "attention":
             return self.attention(part, *read)
         if part.what == "norm":
-            return self.norm(*read, part.writes)
+            return self.norm(read[0], part.writes)
         if part.what == "scale":
             return self.node("Mul", [*read, self.weight(part.writes, 1, 1)])
         sizes = part.reads, part.writes, part.kernel, part.stride
-        more = {"groups": part.groups, "bias": part.normed, "pads": part.pads}
-        return self.act(self.conv(*read, *sizes, **more), part.act)
+        y = self.conv(read[0], *sizes, groups=part.groups, bias=part.normed, pads=part.pads)
+        return self.act(y, part.act)
 
     def norm(self, x: str, channels: int) -> str:
         """A batch norm that no convolution takes up: factor, summand, mean, variance."""
