@@ -10,7 +10,7 @@ __all__ = ["onnx_macs"]
 
 
 def onnx_macs(model: onnx.ModelProto) -> int:
-    """Multiply-adds of one image in convolutions and linear layers, as `total_macs` counts.
+    """Multiply-adds of one image in convolutions and products, as `total_macs` counts.
 
     Quantised graphs in QDQ form count alike.
 
@@ -29,9 +29,8 @@ def onnx_macs(model: onnx.ModelProto) -> int:
         weight, out = shapes.get(node.input[1]), shapes.get(node.output[0])
         if not weight or not out:
             raise FileFormatError(f"{node.name}: its shapes cannot be inferred")
-        batch = max(out[0], 1)  # a size that varies is 0
-        if node.op_type == "Conv":
-            total += prod(weight[1:]) * prod(out[1:])
-        else:
-            total += prod(weight) * max(prod(out) // (batch * out[-1]), 1)
+        # behind it a matrix, or one for each image, of which the number may vary
+        convolves = node.op_type == "Conv"
+        window = prod(weight[1:]) if convolves else prod(weight[-2:]) // out[-1]
+        total += window * prod(out[1:])
     return total

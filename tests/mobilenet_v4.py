@@ -62,11 +62,6 @@ def published(size: str, space: Space) -> Subnet:
     )
 
 
-def _mixed(*blocks: tuple[int, int, float]) -> list[_Blocks | None]:
-    """An attention before each of them."""
-    return [stage for block in blocks for stage in (None, [block])]
-
-
 # arXiv:2404.10518, table 13 (Hybrid-M): kernel before the expansion, in the middle, expand ratio
 _HYBRID: list[_Blocks | None] = [
     _FIRST,
@@ -75,14 +70,28 @@ _HYBRID: list[_Blocks | None] = [
     [(3, 5, 6)],
     [(0, 0, 2)],
     [(3, 3, 4), (3, 5, 4)],
-    *_mixed((3, 3, 4), (3, 0, 4), (3, 3, 4), (3, 0, 4)),
+    None,
+    [(3, 3, 4)],
+    None,
+    [(3, 0, 4)],
+    None,
+    [(3, 3, 4)],
+    None,
+    [(3, 0, 4)],
     [(5, 5, 6)],
     [(5, 5, 4), (3, 5, 4), (3, 5, 4)],
     [(0, 0, 2)],
     [(3, 5, 2)],
     [(0, 0, 2)],
     [(0, 0, 4)],
-    *_mixed((3, 0, 4), (5, 5, 4), (5, 0, 4), (5, 0, 4)),
+    None,
+    [(3, 0, 4)],
+    None,
+    [(5, 5, 4)],
+    None,
+    [(5, 0, 4)],
+    None,
+    [(5, 0, 4)],
 ]
 _ATTENTION = Block(kernel=3, expand=6, heads=4, key_size=64)
 

@@ -45,8 +45,9 @@ def placed(parts: Sequence[Part], operator: Any) -> list[Part]:
     """The parts of an operator that it does not leave out, with the sizes of what they read."""
     there = linked(parts, {part.name for part in parts if part.kernel})
     gated = _gated(there)
-    channels: tuple[int, ...] = (operator.in_channels,)
-    sizes = {INPUT: (int(operator.height), int(operator.width), channels)}
+    sizes: dict[str, tuple[int, int, tuple[int, ...]]] = {
+        INPUT: (operator.height, operator.width, (operator.in_channels,))
+    }
     found: list[Part] = []
     for index, part in enumerate(there):
         height, width, read = sizes[part.inputs[0]]

@@ -24,7 +24,7 @@ from supernet.space import Operator
 
 __all__ = ["ElasticChain"]
 
-_Module = ElasticConvNorm | ElasticBatchNorm | ElasticScale
+_Weighted = ElasticConvNorm | ElasticBatchNorm | ElasticScale
 """A part with weights."""
 
 
@@ -107,7 +107,7 @@ class ElasticChain(ElasticResidual):
         """State of the active form, named as in `supernet.models.Chain`."""
         names = [step.name for step in self.form[3]]
         own = {n: getattr(self, n) for n in names}
-        held = {n: m.active_state() for n, m in own.items() if isinstance(m, _Module)}
+        held = {n: m.active_state() for n, m in own.items() if isinstance(m, _Weighted)}
         return prefixed(**held) | self.ends_state()
 
     def reads(self, power: int = 1) -> Tensor:
@@ -222,15 +222,15 @@ class ElasticChain(ElasticResidual):
         stream = self.streams[writer]
         places = [*([(writer, 0)] if writer != INPUT else []), *stream.carriers]
         for name, start in places:
-            module = getattr(self, name)
-            if isinstance(module, _Module):
-                whole = _most(self.forms[name], "writes")
-                module.permute_output(_placed(order, start, whole))
+            _, writes = map(sum, self._segments[name])
+            module, whole = getattr(self, name), _placed(order, start, writes)
+            if isinstance(module, _Weighted):
+                module.permute_output(whole)
             if self.se is not None and name == self._gated:
-                self.se.permute(_placed(order, start, _most(self.forms[name], "writes")))
+                self.se.permute(whole)
         for name, _, start in stream.readers:
-            whole = _most(self.forms[name], "reads")
-            self.part(name).permute_input(_placed(order, start, whole))
+            reads, _ = map(sum, self._segments[name])
+            self.part(name).permute_input(_placed(order, start, reads))
 
 
 def _placed(order: Tensor, start: int, whole: int) -> Tensor:
