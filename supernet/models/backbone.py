@@ -11,6 +11,7 @@ from supernet.space import (
     FeatureMap,
     Operator,
     Subnet,
+    body_operators,
     chosen_maps,
     feature_maps,
     resized,
@@ -120,7 +121,8 @@ def backbone_of(
         found = Backbone(list(network.layers), info)
         _take_any_size(found)
         return found.train(network.training)
-    layers = layers_of(resized(operators[: chosen[-1].index + 1], *size), **_norms_of(network))
+    body = body_operators(subnet, operators, features)
+    layers = layers_of(resized(body, *size), **_norms_of(network))
     for layer, weights in zip(layers, network.layers):
         layer.load_state_dict(weights.state_dict())
         for part in layer.modules():

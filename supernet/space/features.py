@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from supernet.errors import ConfigError
 from supernet.space.dimensions import Place
 from supernet.space.genes import largest_subnet
+from supernet.space.layout import layout_of
 from supernet.space.operator import Operator
 from supernet.space.spec import Space
-from supernet.space.subnet import Subnet, operators
+from supernet.space.subnet import Subnet, operators, slot_operators
 
 __all__ = [
     "FeatureMap",
@@ -104,8 +105,10 @@ def body_slots(space: Space, strides: Sequence[int]) -> int:
     Raises:
         ConfigError: as `feature_maps` and `chosen_maps`.
     """
-    subnet = largest_subnet(space)  # has an operator in every slot
-    return len(body_operators(subnet, operators(space, subnet), strides))
+    subnet = largest_subnet(space)
+    count = len(body_operators(subnet, operators(space, subnet), strides))
+    last, _ = slot_operators(space, subnet)[count - 1]
+    return [slot.name for slot in layout_of(space).slots].index(last.name) + 1
 
 
 def resized(operators: Sequence[Operator], height: int, width: int) -> list[Operator]:

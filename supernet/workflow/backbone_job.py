@@ -17,7 +17,7 @@ from supernet.export.pixels import Deployed, pixels_of
 from supernet.files import write_text
 from supernet.models import backbone_of
 from supernet.progress import Progress
-from supernet.space import SubnetFile, chosen_maps, feature_maps, resized
+from supernet.space import SubnetFile, body_operators, chosen_maps, feature_maps, resized
 from supernet.workflow.backbone_request import BackboneRequest
 from supernet.workflow.exported import ExportRequest
 
@@ -51,7 +51,8 @@ class BackboneJob:
         chosen = chosen_maps(feature_maps(file.subnet, file.operators), wanted.features)
         self._last = chosen[-1].stride
         self.size = wanted.image_size(file.subnet.resolution, self._last)
-        self.operators = resized(file.operators[: chosen[-1].index + 1], *self.size)
+        body = body_operators(file.subnet, file.operators, wanted.features)
+        self.operators = resized(body, *self.size)
         """Of the backbone, at the size of its images."""
         self.maps: list[Facts] = [
             {

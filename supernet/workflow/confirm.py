@@ -9,7 +9,7 @@ from supernet.progress import Progress
 from supernet.runs import Run
 from supernet.search import MeasuredRecord, Problem, SearchResult, latency_name
 from supernet.search.finalists import Columns, measure_finalists, ranked
-from supernet.space import Genes, Space, body_operators, decode, operators
+from supernet.space import Genes, Operator, Space, body_operators, decode, operators
 from supernet.workflow.accuracies import Accuracies
 from supernet.workflow.request import SearchRequest
 
@@ -109,9 +109,9 @@ def _measure(
     """
     found: Columns = {"top1": accuracies.measure(genes)[0]}
     subnets = decode(space, genes)
-    models = [list(operators(space, subnet)) for subnet in subnets]
+    models: list[Sequence[Operator]] = [operators(space, subnet) for subnet in subnets]
     if features:
-        models = [list(body_operators(*pair, features)) for pair in zip(subnets, models)]
+        models = [body_operators(*pair, features) for pair in zip(subnets, models)]
     for target, table in tables.items():
         if backend_of(table) is not None:
             what = f"finalists on {target}"

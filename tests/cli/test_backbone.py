@@ -12,9 +12,8 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from supernet.export import plain_model
 
-from supernet.models import extract
+from supernet.models import backbone_of, extract
 from supernet.runs import Run
 from supernet.space import SubnetFile, body_operators, total_macs
 
@@ -33,7 +32,7 @@ def backbone(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
         patch.chdir(trained)
         patch.setenv("SUPERNET_HOME", str(trained / "home"))
         shape = ("--features", "2,4", "--any-size")
-        found = run_command("export", "--onnx", "--pytorch", *shape, "-o", folder, "--json")
+        found = run_command("export", "--onnx", *shape, "-o", folder, "--json")
     assert found.code == 0, found.stderr
     return folder, found
 
@@ -46,21 +45,15 @@ def test_maps_have_names_and_any_size(backbone: Any, trained: Path) -> None:
     subnet = SubnetFile.load(next(run.searches.glob("*/subnet.json")))
     network = run.evaluator().network(subnet.subnet)
     body = body_operators(subnet.subnet, subnet.operators, (2, 4))
-    layers = list(network.layers)[: len(body)]
-    plain = plain_model.load(folder / "backbone.safetensors")
+    plain = backbone_of(network, subnet.subnet, subnet.operators, (2, 4)).eval()
     for size in ((16, 16), (20, 16), (64, 32)):
         image = torch.randn(1, 1, *size)
         with torch.inference_mode():
-            x, written = image, []
-            for layer in layers:
-                x = layer(x)
-                written.append(x)
             ours = plain(image)
         ran = session.run(None, {"images": image.numpy()})
         for own, other in zip(ours, ran, strict=True):
             assert own.shape == other.shape
             assert float((own - torch.from_numpy(other)).abs().max() / own.abs().max()) < 1e-4
-        assert torch.allclose(ours[-1], written[-1], atol=1e-4)
     assert found.json["macs"] == total_macs(body)
 
 

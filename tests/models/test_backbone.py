@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torchvision.ops import FeaturePyramidNetwork
 
 from supernet.errors import ConfigError
 from supernet.models import Network, Supernet, backbone_of, extract
@@ -119,6 +120,19 @@ def test_maps_are_timms_with_the_same_weights() -> None:
     image = torch.randn(1, 3, 97, 128)
     for own, other in zip(ours(image), theirs(image)[2:], strict=True):
         assert float((own - other).abs().max() / other.abs().max()) < 1e-5
+
+
+def test_a_pyramid_of_torchvision_reads_the_maps(
+    tiny_space: Space, make_supernet: MakeSupernet
+) -> None:
+    """And all that a backbone holds learns through it."""
+    supernet = make_supernet(tiny_space).train()
+    backbone = extract(supernet, supernet.largest, features=(2, 4))
+    pyramid = FeaturePyramidNetwork(backbone.feature_info.channels(), 6)
+    found = pyramid(dict(zip(backbone.names, backbone(torch.randn(2, 3, 24, 32)), strict=True)))
+    assert [tuple(m.shape) for m in found.values()] == [(2, 6, 12, 16), (2, 6, 6, 8)]
+    sum(m.square().mean() for m in found.values()).backward()
+    assert all(weights.grad is not None for weights in backbone.parameters())
 
 
 def test_no_such_stride_is_told(tiny_space: Space, make_supernet: MakeSupernet) -> None:
