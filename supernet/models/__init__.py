@@ -1,8 +1,8 @@
 """The supernet, and the plain networks extracted from it."""
 
 from supernet.models.backbone import Backbone, FeatureInfo, backbone_of
+from supernet.models.joints import Add, Pool, WindowPool
 from supernet.models.network import (
-    Add,
     Attention,
     Chain,
     Concat,
@@ -10,12 +10,10 @@ from supernet.models.network import (
     ConvNorm,
     Linear,
     Network,
-    Pool,
     SamePad,
     Scale,
     Shortcut,
     SqueezeExcite,
-    WindowPool,
 )
 from supernet.models.pretrained import Taken, load_pretrained, load_shared
 from supernet.models.published import network_channels, network_classes, open_network

@@ -22,7 +22,8 @@ from supernet.elastic import (
 from supernet.models._unfilled import Unfilled
 from supernet.models.backbone import Backbone, backbone_of
 from supernet.models.graph import Steps, run
-from supernet.models.network import Network, Pool, joint_layer
+from supernet.models.joints import Pool, joint_layer
+from supernet.models.network import Network
 from supernet.space import (
     Operator,
     Space,

@@ -122,20 +122,9 @@ def search(  # noqa: PLR0913  # the options of a user
     space = space_or_run.space() if isinstance(space_or_run, Run) else space_or_run
     chosen, top1 = _accuracy(space_or_run, space, predictor, accuracy, certify=certify)
     record = PredictorRecord.of_predictor(chosen) if chosen else None
-    allowed = dict(limits or {})
-    if isinstance(targets, Mapping):
-        allowed |= {latency_name(name): ms for name, ms in targets.items() if ms is not None}
     tables = tables_of(space, list(targets), resume=resume, progress=progress)
-    problem = problem_of(
-        space,
-        tables,
-        top1,
-        objectives=objectives,
-        limits=allowed,
-        fix=fix,
-        ladder=ladder,
-        features=features,
-    )
+    asked = partial(problem_of, objectives=objectives, fix=fix, ladder=ladder, features=features)
+    problem = asked(space, tables, top1, limits=_limits(targets, limits or {}))
     bound, good = proven(problem, chosen, thorough=certify) if chosen else (None, None)
     chosen_one = algorithm or suited(problem)
     most = budget or default_budget(chosen_one, problem)
@@ -157,21 +146,41 @@ def search(  # noqa: PLR0913  # the options of a user
     request = {
         "targets": list(tables),
         "objectives": list(objectives),
-        "limits": dict(problem.limits),
-        "fix": problem.domain.as_dict(),
-        "algorithm": chosen_one if isinstance(chosen_one, str) else type(chosen_one).__name__,
+        **_asked(problem, chosen_one, features),
         "budget": most,
         "start": [str(subnet) for subnet in start],
         "at_once": workers if problem.measures else 1,
         "certify": certify,
         "seed": seed,
-        **({"features": list(features)} if features else {}),
     }
     path = Path(folder)
     with search_folder(path.parent, path.name, problem, request, resume=resume) as own:
         result = search_for(own.journaled(problem), again=own.scored).bounded(bound)
         own.save(result, request=request, predictor=record, tables=tables)
     return result
+
+
+def _limits(
+    targets: Mapping[str, float | None] | Sequence[str], limits: Mapping[str, float]
+) -> dict[str, float]:
+    """The most that is allowed of costs, latencies among them."""
+    if not isinstance(targets, Mapping):
+        return dict(limits)
+    of_targets = {latency_name(name): ms for name, ms in targets.items() if ms is not None}
+    return dict(limits) | of_targets
+
+
+def _asked(
+    problem: Problem, algorithm: "str | Factory | BaseSampler", features: Sequence[int]
+) -> dict[str, Any]:
+    """What a search notes of its problem and of who solves it."""
+    named = algorithm if isinstance(algorithm, str) else type(algorithm).__name__
+    return {
+        "limits": dict(problem.limits),
+        "fix": problem.domain.as_dict(),
+        "algorithm": named,
+        **({"features": list(features)} if features else {}),
+    }
 
 
 def _guarded(accuracy: Callable[[Genes], Values], genes: Genes) -> Values:
