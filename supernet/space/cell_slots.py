@@ -48,6 +48,11 @@ class Joined:
     classes: npt.NDArray[np.int64] | None = None
     """Numbers of the sets of them, one axis per dimension."""
 
+    @property
+    def varies(self) -> bool:
+        """Whether subnets have different states in it."""
+        return self.classes is not None
+
     def channels(self, *chosen: Choice) -> int:
         """How many it has."""
         return self.unit * len(self.kept(*chosen))
@@ -185,7 +190,7 @@ class CellNetwork:
             (self._resolution, *source.dimensions),
             make,
             reads=lambda *_: (source.name,),
-            picks=lambda _, *chosen: source.ranges(*chosen),
+            picks=(lambda _, *chosen: source.ranges(*chosen)) if source.varies else None,
             alike=source.alike(self._resolution),
         )
 

@@ -173,7 +173,7 @@ def cell_head(space: Space, resolution: Dimension, last: Joined) -> Iterator[Slo
         _HEAD,
         last.dimensions,
         classifier,
-        picks=last.ranges,
+        picks=last.ranges if last.varies else None,
         alike=last.alike(),
     )
 
