@@ -150,7 +150,7 @@ def test_the_smallest_network_has_a_space() -> None:
         [CONV, BLOCK, POOL, LINEAR, LINEAR, LINEAR],
         [CONV, BLOCK, POOL],
         [CONV, replace(BLOCK, height=9), POOL, LINEAR],
-        [CONV, *[BLOCK] * 65, POOL, LINEAR],
+        [CONV, *[BLOCK] * 129, POOL, LINEAR],
         [CONV, BLOCK, POOL, replace(LINEAR, out_channels=1)],
     ],
 )
