@@ -126,16 +126,13 @@ def search(  # noqa: PLR0913  # the options of a user
     if isinstance(targets, Mapping):
         allowed |= {latency_name(name): ms for name, ms in targets.items() if ms is not None}
     tables = tables_of(space, list(targets), resume=resume, progress=progress)
-    problem = problem_of(
-        space,
-        tables,
-        top1,
-        objectives=objectives,
-        limits=allowed,
-        fix=fix,
-        ladder=ladder,
-        features=features,
-    )
+    wanted: dict[str, Any] = {
+        "objectives": objectives,
+        "limits": allowed,
+        "fix": fix,
+        "features": features,
+    }
+    problem = problem_of(space, tables, top1, ladder=ladder, **wanted)
     bound, good = proven(problem, chosen, thorough=certify) if chosen else (None, None)
     chosen_one = algorithm or suited(problem)
     most = budget or default_budget(chosen_one, problem)
@@ -155,23 +152,35 @@ def search(  # noqa: PLR0913  # the options of a user
         return search_for(problem).bounded(bound)
     check_limits(problem)
     request = {
-        "targets": list(tables),
-        "objectives": list(objectives),
-        "limits": dict(problem.limits),
-        "fix": problem.domain.as_dict(),
         "algorithm": chosen_one if isinstance(chosen_one, str) else type(chosen_one).__name__,
         "budget": most,
         "start": [str(subnet) for subnet in start],
         "at_once": workers if problem.measures else 1,
         "certify": certify,
         "seed": seed,
-        **({"features": list(features)} if features else {}),
+        **_asked(problem, list(tables), objectives, features),
     }
     path = Path(folder)
     with search_folder(path.parent, path.name, problem, request, resume=resume) as own:
         result = search_for(own.journaled(problem), again=own.scored).bounded(bound)
         own.save(result, request=request, predictor=record, tables=tables)
     return result
+
+
+def _asked(
+    problem: Problem,
+    targets: Sequence[str],
+    objectives: Sequence[str],
+    features: Sequence[int],
+) -> dict[str, Any]:
+    """What of a request makes its problem, as plain values."""
+    return {
+        "targets": list(targets),
+        "objectives": list(objectives),
+        "limits": dict(problem.limits),
+        "fix": problem.domain.as_dict(),
+        **({"features": list(features)} if features else {}),
+    }
 
 
 def _guarded(accuracy: Callable[[Genes], Values], genes: Genes) -> Values:
