@@ -122,17 +122,10 @@ def search(  # noqa: PLR0913  # the options of a user
     space = space_or_run.space() if isinstance(space_or_run, Run) else space_or_run
     chosen, top1 = _accuracy(space_or_run, space, predictor, accuracy, certify=certify)
     record = PredictorRecord.of_predictor(chosen) if chosen else None
-    allowed = dict(limits or {})
-    if isinstance(targets, Mapping):
-        allowed |= {latency_name(name): ms for name, ms in targets.items() if ms is not None}
     tables = tables_of(space, list(targets), resume=resume, progress=progress)
-    wanted: dict[str, Any] = {
-        "objectives": objectives,
-        "limits": allowed,
-        "fix": fix,
-        "features": features,
-    }
-    problem = problem_of(space, tables, top1, ladder=ladder, **wanted)
+    wanted: dict[str, Any] = {"objectives": objectives, "fix": fix, "features": features}
+    allowed = _allowed(targets, limits or {})
+    problem = problem_of(space, tables, top1, limits=allowed, ladder=ladder, **wanted)
     bound, good = proven(problem, chosen, thorough=certify) if chosen else (None, None)
     chosen_one = algorithm or suited(problem)
     most = budget or default_budget(chosen_one, problem)
@@ -165,6 +158,16 @@ def search(  # noqa: PLR0913  # the options of a user
         result = search_for(own.journaled(problem), again=own.scored).bounded(bound)
         own.save(result, request=request, predictor=record, tables=tables)
     return result
+
+
+def _allowed(
+    targets: Mapping[str, float | None] | Sequence[str], limits: Mapping[str, float]
+) -> dict[str, float]:
+    """Limits on costs, with those on the latencies of targets."""
+    if not isinstance(targets, Mapping):
+        return dict(limits)
+    found = {latency_name(name): ms for name, ms in targets.items() if ms is not None}
+    return {**limits, **found}
 
 
 def _asked(
