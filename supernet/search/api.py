@@ -123,8 +123,9 @@ def search(  # noqa: PLR0913  # the options of a user
     chosen, top1 = _accuracy(space_or_run, space, predictor, accuracy, certify=certify)
     record = PredictorRecord.of_predictor(chosen) if chosen else None
     tables = tables_of(space, list(targets), resume=resume, progress=progress)
-    asked = partial(problem_of, objectives=objectives, fix=fix, ladder=ladder, features=features)
-    problem = asked(space, tables, top1, limits=_limits(targets, limits or {}))
+    wanted: dict[str, Any] = {"objectives": objectives, "fix": fix, "features": features}
+    allowed = _allowed(targets, limits or {})
+    problem = problem_of(space, tables, top1, limits=allowed, ladder=ladder, **wanted)
     bound, good = proven(problem, chosen, thorough=certify) if chosen else (None, None)
     chosen_one = algorithm or suited(problem)
     most = budget or default_budget(chosen_one, problem)
@@ -144,14 +145,13 @@ def search(  # noqa: PLR0913  # the options of a user
         return search_for(problem).bounded(bound)
     check_limits(problem)
     request = {
-        "targets": list(tables),
-        "objectives": list(objectives),
-        **_asked(problem, chosen_one, features),
+        "algorithm": chosen_one if isinstance(chosen_one, str) else type(chosen_one).__name__,
         "budget": most,
         "start": [str(subnet) for subnet in start],
         "at_once": workers if problem.measures else 1,
         "certify": certify,
         "seed": seed,
+        **_asked(problem, list(tables), objectives, features),
     }
     path = Path(folder)
     with search_folder(path.parent, path.name, problem, request, resume=resume) as own:
@@ -160,25 +160,28 @@ def search(  # noqa: PLR0913  # the options of a user
     return result
 
 
-def _limits(
+def _allowed(
     targets: Mapping[str, float | None] | Sequence[str], limits: Mapping[str, float]
 ) -> dict[str, float]:
-    """The most that is allowed of costs, latencies among them."""
+    """Limits on costs, with those on the latencies of targets."""
     if not isinstance(targets, Mapping):
         return dict(limits)
-    of_targets = {latency_name(name): ms for name, ms in targets.items() if ms is not None}
-    return dict(limits) | of_targets
+    found = {latency_name(name): ms for name, ms in targets.items() if ms is not None}
+    return {**limits, **found}
 
 
 def _asked(
-    problem: Problem, algorithm: "str | Factory | BaseSampler", features: Sequence[int]
+    problem: Problem,
+    targets: Sequence[str],
+    objectives: Sequence[str],
+    features: Sequence[int],
 ) -> dict[str, Any]:
-    """What a search notes of its problem and of who solves it."""
-    named = algorithm if isinstance(algorithm, str) else type(algorithm).__name__
+    """What of a request makes its problem, as plain values."""
     return {
+        "targets": list(targets),
+        "objectives": list(objectives),
         "limits": dict(problem.limits),
         "fix": problem.domain.as_dict(),
-        "algorithm": named,
         **({"features": list(features)} if features else {}),
     }
 
