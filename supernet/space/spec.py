@@ -34,7 +34,7 @@ STARTING: tuple[BlockKind, ...] = tuple(kind.name for kind in KINDS.values() if 
 
 _IN_STAGES: tuple[BlockKind, ...] = tuple(kind.name for kind in KINDS.values() if not kind.in_cells)
 _MAX_CHOICES = 64
-_MAX_BLOCKS = 64
+_MAX_BLOCKS = 128
 
 
 _LATER: tuple[tuple[tuple[str, ...], Any], ...] = (
@@ -188,7 +188,7 @@ class Stage:
     def __post_init__(self) -> None:
         problems = _kind_problems("block", self.block, _IN_STAGES)
         known = not problems
-        problems += _choice_problems("width", self.width, 1, 4096)
+        problems += _choice_problems("width", self.width, 1, 8192)
         problems += _choice_problems("depth", self.depth, 1, 32)
         problems += _choice_problems("kernel", self.kernel, 1, 15, odd=True, none=True)
         problems += _choice_problems("start", self.start, 1, 15, odd=True, none=True)
