@@ -13,6 +13,7 @@ from supernet.errors import ConfigError, FileFormatError, StorageError, Training
 from supernet.models import Supernet, load_weights, save_weights
 from supernet.space import Space
 from supernet.train import (
+    Elastic,
     Recipe,
     Trainer,
     distillation_loss,
@@ -20,6 +21,7 @@ from supernet.train import (
     load_checkpoint,
 )
 from supernet.train.finite import first_not_finite
+from tests.cells import SMALL
 
 
 def _supernet(space: Space) -> Supernet:
@@ -195,6 +197,25 @@ def test_every_option_changes_the_weights_and_resumes_bit_for_bit(
     assert all(alike) == (change == {"non_finite": "skip"})
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_drop_path_in_cells_resumes_bit_for_bit(
+    tmp_path: Path, recipe: Recipe, dataset: Dataset
+) -> None:
+    """It rises over the whole training, also over one that was stopped."""
+    space = replace(SMALL["demo_cells"], resolutions=(16,), in_channels=1, num_classes=10)
+    phases = tuple(replace(phase, elastic=Elastic(operator=0)) for phase in recipe.phases)
+    asked = replace(recipe, phases=phases, drop_path=0.5)
+    plain, whole, resumed = (_supernet(space) for _ in range(3))
+    Trainer(plain, dataset, replace(asked, drop_path=0.0), folder=tmp_path / "plain").train()
+    Trainer(whole, dataset, asked, folder=tmp_path / "whole").train()
+    trainer = Trainer(resumed, dataset, asked, folder=tmp_path / "whole")
+    trainer.resume(list_checkpoints(tmp_path / "whole" / "checkpoints")[0])
+    assert 0 < trainer.step < trainer.total_steps
+    trainer.train()
+    values = whole.state_dict()
+    assert all(torch.equal(value, resumed.state_dict()[name]) for name, value in values.items())
+    assert any(not torch.equal(value, plain.state_dict()[name]) for name, value in values.items())
 
 
 def test_averaged_weights_are_what_a_checkpoint_holds(
