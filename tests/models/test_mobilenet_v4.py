@@ -90,7 +90,8 @@ def test_the_hybrid_computes_what_timms_does() -> None:
 def test_random_subnets_of_the_hybrid_are_extracted_as_they_are_active() -> None:
     space = replace(load_space("mobilenet_v4_hybrid"), resolutions=(64,))
     torch.manual_seed(0)
-    supernet = shaken(Supernet(space, num_classes=5))
+    supernet = Supernet(space, num_classes=5)
+    shaken(supernet)
     image = torch.randn(16, 3, 64, 64)
     for subnet in decode(space, sample(space, 200, np.random.default_rng(0))):
         for training in (False, True):
