@@ -11,12 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from supernet.data import Dataset
 from supernet.models import Supernet
 from supernet.progress import Progress
 from supernet.space import macs_of
-from supernet.train import Phase, Recipe, Trainer, at_precision, phase_genes, scaled
+from supernet.train import Phase, Processes, Recipe, Trainer, at_precision, phase_genes, scaled
 from supernet.train.batches import steps_per_epoch
 from supernet.workflow.planning.timing import Kind, kind_of, phase_work
 
@@ -36,6 +37,8 @@ class _Clock:
         self.times: list[float] = []
 
     def __call__(self, done: int, total: int, text: str) -> None:  # noqa: ARG002  # as Progress has it
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()  # what was asked of it may not have been done
         self.times.append(time.perf_counter())
 
 
@@ -55,7 +58,9 @@ def phases_of(recipe: Recipe) -> dict[Kind, Phase]:
     return {kind_of(phase): phase for phase in recipe.phases}
 
 
-def phase_turn(supernet: Supernet, dataset: Dataset, recipe: Recipe, phase: Phase) -> Turn:
+def phase_turn(
+    supernet: Supernet, dataset: Dataset, recipe: Recipe, phase: Phase, device: str = "cpu"
+) -> Turn:
     """Some steps of a phase as the trainer makes them; weights are of no use afterwards."""
     epochs = STEPS / steps_per_epoch(len(dataset.train), recipe.batch_size)
     short = replace(phase, epochs=epochs, warmup_epochs=0.0, lr=1e-4, lr_end=0.0)
@@ -63,7 +68,14 @@ def phase_turn(supernet: Supernet, dataset: Dataset, recipe: Recipe, phase: Phas
 
     def turn(progress: Progress) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            Trainer(supernet, dataset, one, folder=Path(folder), progress=progress).train()
+            Trainer(
+                supernet,
+                dataset,
+                one,
+                folder=Path(folder),
+                processes=Processes(device=device),
+                progress=progress,
+            ).train()
 
     return turn
 
@@ -103,8 +115,9 @@ def fitted(
     speeds: Mapping[Kind, float],
     images: int,
     seconds: float,
+    device: str = "cpu",
 ) -> Recipe:
     """The recipe, as long as fills a time."""
-    recipe = at_precision(recipe, "cpu")
+    recipe = at_precision(recipe, device)
     factor = seconds / recipe_seconds(supernet, recipe, speeds, images)
     return scaled(recipe, recipe.epochs * factor)

@@ -118,7 +118,7 @@ class Bench:
 
     def recipes(self) -> dict[str, Recipe]:
         """Ways to train networks of others, in fp32 and in what suits this processor."""
-        precisions = dict.fromkeys(("fp32", auto_precision("cpu")))
+        precisions = dict.fromkeys(("fp32", auto_precision(self.given.device)))
         return {
             f"{name}, {precision}": replace(recipe, precision=precision)
             for name, recipe in recipes(self.given.start).items()
@@ -134,13 +134,15 @@ class Bench:
         alike_in_time = {name: work_of(recipe) for name, recipe in self.recipes().items()}
         turns = {
             f"{rival} {alike_in_time[name]}": rival_turn(
-                network, dataset, rival.size, recipe, STEPS
+                network, dataset, rival.size, recipe, STEPS, self.given.device
             )
             for rival, network in networks.items()
             for name, recipe in self.recipes().items()
         }
         recipe = our_recipe(self.given.start)
-        ours, theirs = costs_of(self.space, recipe, dataset, turns, self.given.rounds)
+        ours, theirs = costs_of(
+            self.space, recipe, dataset, turns, self.given.rounds, self.given.device
+        )
         step_s = {
             f"{rival} {name}": float(np.mean(theirs[f"{rival} {work}"]))
             for rival in networks
@@ -157,7 +159,7 @@ class Bench:
     def our_costs(self) -> Costs:
         """As they were measured."""
         row = self.rows.get("costs", self.costs)
-        recipe = at_precision(our_recipe(self.given.start), "cpu")
+        recipe = at_precision(our_recipe(self.given.start), self.given.device)
         return Costs.read(recipe, row)
 
     def latencies(self) -> Row:
@@ -196,6 +198,7 @@ class Bench:
                 steps,
                 start=self.given.start,
                 seed=seed,
+                device=self.given.device,
                 progress=progress,
             )
         found = self.dataset(seed)
@@ -239,6 +242,7 @@ class Bench:
                 steps,
                 start=self.given.start,
                 seed=seed,
+                device=self.given.device,
                 progress=progress,
             )
         path = write_file(network.eval(), self.file(rival, seed), rival.size)
@@ -263,6 +267,7 @@ class Bench:
             pairs=given.pairs,
             candidates=given.candidates,
             rounds=given.rounds,
+            device=given.device,
         )
 
     def ours(self, kind: str, seed: int) -> None:
@@ -357,6 +362,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--candidates", type=int, default=10, help="more of them, the promising")
     parser.add_argument("--probe", type=float, default=0.2, help="share of the time for a try")
     parser.add_argument("--rounds", type=int, default=4, help="in which steps are timed")
+    parser.add_argument("--device", default="cpu", help="that trains; latencies are of this CPU")
     parser.add_argument("--work", type=Path, default=None, help="folder that keeps rows and runs")
     parser.add_argument("--out", default=None, help="name of the result")
     add_hardware(parser)

@@ -139,13 +139,13 @@ def in_steps(recipe: Recipe, images: int, steps: int) -> Recipe:
 
 
 def rival_turn(
-    network: nn.Module, dataset: Dataset, size: int, recipe: Recipe, steps: int
+    network: nn.Module, dataset: Dataset, size: int, recipe: Recipe, steps: int, device: str
 ) -> Callable[[Progress], None]:
     """Some steps, to be timed; weights are of no use afterwards."""
     short = in_steps(recipe, len(dataset.train), steps)
 
     def turn(progress: Progress) -> None:
-        finetune(network, dataset, size, short, progress=progress)
+        finetune(network.to(device), dataset, size, short, device=device, progress=progress)
 
     return turn
 
@@ -158,19 +158,20 @@ def train_rival(
     *,
     start: Start,
     seed: int,
+    device: str,
     progress: Progress = silent,
 ) -> nn.Module:
     """The trained network; its batch norms recalibrated where that helps on held-out images."""
-    network = rival.built(dataset.classes, start, seed)
+    network = rival.built(dataset.classes, start, seed).to(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # of dropout
-        how = at_precision(in_steps(recipe, len(dataset.train), steps), "cpu")
-        finetune(network, dataset, rival.size, how, seed=seed, progress=progress)
+        how = at_precision(in_steps(recipe, len(dataset.train), steps), device)
+        finetune(network, dataset, rival.size, how, device=device, seed=seed, progress=progress)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     as_trained = network_top1(network, dataset, dataset.holdout, rival.size)
     count = min(CALIBRATION_IMAGES, len(dataset.train))
     chosen = np.random.default_rng(seed).permutation(len(dataset.train))[:count]
-    recalibrate(network, _views(dataset, dataset.train.take(chosen), rival.size))
+    recalibrate(network, _views(dataset, dataset.train.take(chosen), rival.size, device))
     if network_top1(network, dataset, dataset.holdout, rival.size) < as_trained:
         network.load_state_dict(before)
     return network
@@ -179,22 +180,23 @@ def train_rival(
 # ---------------------------------------------------------------- accuracies and files
 
 
-def _views(dataset: Dataset, images: ImageSet, size: int) -> ViewBatches:
-    device = torch.device("cpu")
-    return ViewBatches(images, size, dataset.views, batch_size=_BATCH, device=device)
+def _views(dataset: Dataset, images: ImageSet, size: int, device: str = "cpu") -> ViewBatches:
+    place = torch.device(device)
+    return ViewBatches(images, size, dataset.views, batch_size=_BATCH, device=place)
 
 
 @torch.inference_mode()
 def network_top1(network: nn.Module, dataset: Dataset, images: ImageSet, size: int) -> float:
     """Percent of images."""
-    found = [network(batch).argmax(1).numpy() for batch in _views(dataset, images, size)]
+    views = _views(dataset, images, size, str(next(network.parameters()).device))
+    found = [network(batch).argmax(1).cpu().numpy() for batch in views]
     return percent_true(np.concatenate(found) == images.labels)
 
 
 def write_file(network: nn.Module, path: Path, size: int) -> Path:
     """The ONNX file of a network, fp32, batch 1."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    return to_onnx(network, path, in_channels=3, resolution=size)
+    return to_onnx(network.cpu(), path, in_channels=3, resolution=size)
 
 
 def file_top1(path: Path, dataset: Dataset) -> float:

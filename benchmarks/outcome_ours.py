@@ -38,7 +38,7 @@ from supernet.progress import Progress, silent
 from supernet.runs import Run
 from supernet.search import SearchResult, latency_name, load_result
 from supernet.space import Domain, Space, Subnet, SubnetFile, decode, macs_of, operators
-from supernet.train import Recipe, Trainer, at_precision, load_recipe
+from supernet.train import Processes, Recipe, Trainer, at_precision, load_recipe
 from supernet.train.batches import steps_per_epoch
 from supernet.workflow.finetune import FinetuneRequest, finetune_subnet
 from supernet.workflow.quality import standalone_space
@@ -99,15 +99,20 @@ class Costs:
 
 
 def costs_of(
-    space: Space, recipe: Recipe, dataset: Dataset, turns: dict[str, Any], rounds: int
+    space: Space,
+    recipe: Recipe,
+    dataset: Dataset,
+    turns: dict[str, Any],
+    rounds: int,
+    device: str,
 ) -> tuple[Costs, dict[str, list[float]]]:
     """Our costs, and the seconds of the steps of `turns`, all timed in turn."""
-    supernet, recipe = seeded_supernet(space, 0), at_precision(recipe, "cpu")
+    supernet, recipe = seeded_supernet(space, 0).to(device), at_precision(recipe, device)
     since = time.perf_counter()
     if recipe.init:
-        begin_from(supernet, recipe.init, dataset)
+        begin_from(supernet, recipe.init, dataset, processes=Processes(device=device))
     start_s = time.perf_counter() - since if recipe.init else 0.0
-    evaluator = Evaluator(supernet, dataset)
+    evaluator = Evaluator(supernet, dataset, device=device)
     rng = np.random.default_rng(0)
     genes = Domain.of(space).sample_spread(_EVALUATED, rng)
     subnets = decode(space, genes)
@@ -118,7 +123,7 @@ def costs_of(
             progress(number, len(subnets), "evaluating")
 
     ours = {
-        str(kind): phase_turn(supernet, dataset, recipe, phase)
+        str(kind): phase_turn(supernet, dataset, recipe, phase, device)
         for kind, phase in phases_of(recipe).items()
     }
     seconds = fastest({**turns, **ours, "evaluation": evaluations}, rounds)
@@ -151,6 +156,8 @@ class Job:
     candidates: int
     rounds: int
     """Of timing steps."""
+    device: str
+    """Where it is trained and evaluated."""
 
     def run(self, rows: Rows) -> Run:
         """Its run folder, which exists once it was trained."""
@@ -169,11 +176,11 @@ class Job:
             raise SystemExit(f"{self.name}: {self.seconds:.0f} s are less than its search takes")
         supernet = Supernet(self.space)
         count = len(self.dataset.train)
-        recipe = fitted(supernet, self.recipe, costs.speeds, count, left)
+        recipe = fitted(supernet, self.recipe, costs.speeds, count, left, self.device)
         run = self.run(rows)
         with progress_bar() as progress:
             if (run.folder / "config.yaml").is_file():
-                resume_training(run, progress=progress, each_epoch=_unmeasured)
+                resume_training(run, device=self.device, progress=progress, each_epoch=_unmeasured)
             else:
                 train_supernet(
                     self.space,
@@ -181,6 +188,7 @@ class Job:
                     self.data,
                     folder=run.folder,
                     seed=self.seed,
+                    device=self.device,
                     progress=progress,
                     each_epoch=_unmeasured,
                 )
@@ -199,6 +207,7 @@ class Job:
             rounds=1,
             candidates=self.candidates,
             seed=self.seed,
+            device=self.device,
         )
         with progress_bar() as progress:
             outcome = search_run(self.run(rows), request, progress=progress)
@@ -234,7 +243,7 @@ class Job:
         made.save(file)
         with progress_bar() as progress:
             request = FinetuneRequest(epochs=epochs, lr=self.tuned_lr)
-            outcome = finetune_subnet(file, run, request, progress=progress)
+            outcome = finetune_subnet(file, run, request, device=self.device, progress=progress)
         own = Run(outcome.file.parent)
         only = SubnetFile.load(outcome.file).subnet
         path = write_file(
@@ -259,16 +268,23 @@ class Job:
         for name, subnet in subnets.items():
             alone = Supernet(standalone_space(self.space, subnet, dropout=0.0))
             load_pretrained(alone, extract(supernet, subnet))
-            turns[name] = partial(_trained_shortly, alone, self.dataset, recipe)
+            turns[name] = partial(_trained_shortly, alone, self.dataset, recipe, self.device)
         found = fastest(turns, min(2, self.rounds))  # each opens the teacher anew
         return {name: float(np.mean(times)) for name, times in found.items()}
 
 
 def _trained_shortly(
-    supernet: Supernet, dataset: Dataset, recipe: Recipe, progress: Progress = silent
+    supernet: Supernet, dataset: Dataset, recipe: Recipe, device: str, progress: Progress = silent
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        Trainer(supernet, dataset, recipe, folder=Path(folder), progress=progress).train()
+        Trainer(
+            supernet,
+            dataset,
+            recipe,
+            folder=Path(folder),
+            processes=Processes(device=device),
+            progress=progress,
+        ).train()
 
 
 def _unmeasured(evaluator: Evaluator, record: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001  # as EachEpoch has it

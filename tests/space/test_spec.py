@@ -18,7 +18,7 @@ ALL = ", ".join(KINDS)
         ({"width": ()}, "width: needs 1 to 64 choices, found 0"),
         ({"width": (16, 8)}, "width: choices must ascend without repeats, found [16, 8]"),
         ({"width": (8, 8)}, "width: choices must ascend without repeats, found [8, 8]"),
-        ({"width": (0, 8)}, "width: choices must be from 1 to 4096, found [0]"),
+        ({"width": (0, 8)}, "width: choices must be from 1 to 8192, found [0]"),
         ({"depth": (0, 33)}, "depth: choices must be from 1 to 32, found [33]"),
         (
             {"depth": (0,)},
@@ -103,8 +103,8 @@ def test_an_impossible_stage_is_refused(changes: dict[str, Any], text: str) -> N
         ({"num_classes": 1}, "num_classes: choices must be from 2 to 65536, found [1]"),
         ({"name": "../x"}, "name: must be letters, digits, '_', '-' or '.', found '../x'"),
         ({"name": ""}, "name: must be letters, digits, '_', '-' or '.', found ''"),
-        ({"stages": ()}, "stages: need 1 to 64 blocks in all"),
-        ({"stages": (Stage(width=(8,), depth=(32,)),) * 3}, "stages: need 1 to 64 blocks in all"),
+        ({"stages": ()}, "stages: need 1 to 128 blocks in all"),
+        ({"stages": (Stage(width=(8,), depth=(32,)),) * 5}, "stages: need 1 to 128 blocks in all"),
         (
             {"stages": (Stage(width=(8,), depth=(0, 1)),)},
             "stage 1: depth 0 needs the one width of what is before it, [8, 16], found [8]",
