@@ -30,19 +30,19 @@ WORK_TERMS: Mapping[str, str] = {
     "depthwise_io": "elements read and written by depthwise convolutions",
     "far_io": "elements of each result beyond 512 Ki, which no near cache holds",
     "relu": "elements through relu or relu6",
-    "gate": "elements through hard-swish; each of swish counts twice",
+    "gate": "elements through hard-swish; each of swish counts twice, of softmax three times",
     "gate_far": "the same, times the doublings of their number above 32 Ki",
     "squeeze": "elements pooled and scaled by squeeze-excite, times the doublings as above",
     "squeeze_weights": "weights of squeeze-excite",
     "add": "elements added by shortcuts, or normalised, scaled, turned or copied by themselves",
     "linear_weights": "weights of linear layers",
     "mean": "elements averaged, or compared in a maximum, by pooling",
-    "softmax": "elements through softmax, and through the matrices before and behind it",
 }
 
 _ROWS = 8  # pixels of a tile of a matrix product
 _LANES = 16  # channels of a step of a depthwise convolution
 _FAR = 512 * 1024  # elements
+_PASSES = {"swish": 2, "softmax": 3}
 _MEGA = 1e6
 
 
@@ -100,7 +100,7 @@ class _Counter:
             (part.keys, part.writes // part.heads),
         ):
             self.product(rows, window, columns)
-        self.add("softmax", rows * part.keys / _MEGA)
+        self.activation("softmax", rows * part.keys)
         turned = pixels * (part.reads + part.writes)
         self.add("add", (turned + part.keys * part.writes // part.heads) / _MEGA)
 
@@ -122,7 +122,7 @@ class _Counter:
         if name in ("relu", "relu6"):
             self.add("relu", elements / _MEGA)
         elif name != "none":
-            amount = elements * (2 if name == "swish" else 1) / _MEGA
+            amount = elements * _PASSES.get(name, 1) / _MEGA
             self.add("gate", amount)
             self.add("gate_far", amount * _doublings(elements, 32 * 1024))
 

@@ -7,11 +7,11 @@ import pytest
 
 from supernet.blocks import Wired
 from supernet.errors import FileFormatError
-from supernet.latency.explanation import places_of
 from supernet.latency.kit.plan import Plan
 from supernet.latency.kits import make_plan
 from supernet.predict._features import describe
 from supernet.space import decode, operators, sample, slot_operators
+from supernet.space.features import places_of
 from tests.cells import SMALL
 
 
