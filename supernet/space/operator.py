@@ -171,10 +171,8 @@ class Operator:
         problems = []
         if self.padding == "same" and self.op not in KINDS and self.op not in _POOLING:
             problems.append(f"padding: op {self.op!r} has none")
-        if self.padding == "valid" and (
-            self.op != "conv" or min(self.height, self.width) < self.kernel
-        ):
-            problems.append("padding: valid is for op 'conv' on at least kernel x kernel pixels")
+        if self.padding == "valid" and self.op != "conv":
+            problems.append("padding: valid is for op 'conv' alone")
         return problems
 
     def _unfit_heads(self) -> list[str]:

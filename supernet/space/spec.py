@@ -175,6 +175,11 @@ class Space:
         blocks = sum(stage.max_depth for stage in self.stages)
         if self.cells is None and not 1 <= blocks <= _MAX_BLOCKS:
             problems.append(f"stages: need 1 to {_MAX_BLOCKS} blocks in all")
+        if self.stem.valid and self.resolutions and self.resolutions[0] < self.stem.kernel:
+            problems.append(
+                f"stem.valid: a kernel of {self.stem.kernel} finds no window in "
+                f"{self.resolutions[0]} px"
+            )
         problems += self._unfit_cells()
         if not 0 < self.bn_momentum <= 1:
             problems.append(f"bn_momentum: must be above 0 and at most 1, found {self.bn_momentum}")
