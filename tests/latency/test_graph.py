@@ -33,6 +33,7 @@ from supernet.space import (
     smallest,
 )
 from supernet.space.operator import OPERATOR_KINDS, Activation
+from tests.cells import SMALL
 
 SEPARABLE: dict[str, Any] = {
     "in_channels": 8,
@@ -402,7 +403,7 @@ def optimised(model: bytes, folder: Path) -> Counter[str]:
     "case",
     [
         *["tiny smallest", "tiny largest", "demo largest", "mixed largest", "padded largest"],
-        "attending largest",
+        *["attending largest", "cells largest", "darts smallest"],
     ],
 )
 def test_an_int8_network_runs_the_operators_of_an_exported_one(
@@ -416,6 +417,8 @@ def test_an_int8_network_runs_the_operators_of_an_exported_one(
         "demo": load_space("demo"),
         "padded": replace(mixed_space, padding="same"),
         "attending": attending_space,
+        "cells": SMALL["demo_cells"],
+        "darts": SMALL["darts_cifar"],
     }[name]
     subnet = decode(space, {"smallest": smallest, "largest": largest}[end](space))[0]
     found = operators(space, subnet)

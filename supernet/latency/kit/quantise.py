@@ -2,14 +2,15 @@
 
 Around what runs on 8-bit integers, every tensor is quantised and dequantised at once
 (QDQ form); the runtime fuses these pairs away. ReLU and clipping vanish into the
-range of what they follow. Scales are as random as the weights: time does not depend
-on them. Hard-swish and hard-sigmoid are gates of integers (see
+range of what they follow, if they alone read it. Scales are as random as the weights: time
+does not depend on them. Hard-swish and hard-sigmoid are gates of integers (see
 `supernet.export.int8.gates`), a mean over rows and columns is a global pooling. A test
 compares what the runtime makes of it with what it makes of an exported file.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,14 @@ class _Quantiser:
         self._name: dict[str, str] = {}  # of a tensor, after what vanished
         self._scale: dict[str, str] = {}  # of a quantised tensor
         self._dequantised: dict[str, str] = {}
+        written = {node.output for node in graph.nodes}
+        # of what others read too, the lower values are kept
+        reads = Counter(name for node in graph.nodes for name in node.inputs)
+        self._in_range = {
+            node.output
+            for node in graph.nodes
+            if node.op in _IN_RANGE and reads[node.inputs[0]] == 1 and node.inputs[0] in written
+        }
         # gates that only a change of shape reads stay floats in exported files
         self._flattened = {node.inputs[0] for node in graph.nodes if node.op == "Reshape"}
 
@@ -54,7 +63,7 @@ class _Quantiser:
         graph = self._graph
         touched, positive = self._touched()
         for node in graph.nodes:
-            if node.op in _IN_RANGE:
+            if node.output in self._in_range:
                 self._name[node.output] = self._name.get(node.inputs[0], node.inputs[0])
                 continue
             if node.op == "ReduceMean":
@@ -111,10 +120,11 @@ class _Quantiser:
         name: dict[str, str] = {}
         for node in self._graph.nodes:
             first = name.get(node.inputs[0], node.inputs[0])
-            if node.op in _IN_RANGE:
+            if node.output in self._in_range:
                 name[node.output] = first
                 positive.add(first)
-            elif node.op in _INTEGER:
+            elif node.op in _INTEGER | _IN_RANGE:
+                positive |= {node.output} if node.op in _IN_RANGE else set()
                 touched |= {name.get(x, x) for x in node.inputs} | {node.output}
             if node.op in _SAME_SCALE:
                 self._scale[node.output] = self._scale.get(first, first)
