@@ -307,8 +307,8 @@ def test_a_named_space_must_have_it(supernet: Command):
 @pytest.mark.parametrize(
     ("edit", "text"),
     [
-        (lambda config: config["blocks"].clear(), "need 1 to 64 blocks"),
-        (lambda config: config["blocks"].extend(config["blocks"] * 40), "need 1 to 64 blocks"),
+        (lambda config: config["blocks"].clear(), "need 1 to 128 blocks"),
+        (lambda config: config["blocks"].extend(config["blocks"] * 80), "need 1 to 128 blocks"),
         (lambda config: config["classifier"].update(out_features=1), "num_classes: choices must"),
         (lambda config: config["classifier"].update(in_features=8), "cannot follow"),
         (lambda config: config["first_conv"].update(in_channels=65), "in_channels: choices must"),
