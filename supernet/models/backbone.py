@@ -6,8 +6,6 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from supernet.blocks import Wired, held_places
-from supernet.models.graph import Steps, outputs_of
 from supernet.models.network import Network, SamePad, Shortcut, layers_of
 from supernet.space import (
     FeatureMap,
@@ -71,12 +69,9 @@ class Backbone(nn.Module):
     Args:
         layers: in order; those after the last map are left out.
         feature_info: which of them write outputs.
-        steps: what each reads, where they are a graph.
     """
 
-    def __init__(
-        self, layers: Sequence[nn.Module], feature_info: FeatureInfo, steps: Steps = ()
-    ) -> None:
+    def __init__(self, layers: Sequence[nn.Module], feature_info: FeatureInfo) -> None:
         super().__init__()
         self.feature_info = feature_info
         outputs = [feature_info.known[index] for index in feature_info.out_indices]
@@ -85,12 +80,15 @@ class Backbone(nn.Module):
         self.ends = frozenset(one.index for one in outputs)
         """Which layers write outputs."""
         self.layers = nn.ModuleList(layers[: outputs[-1].index + 1])
-        self.steps = steps
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """``(N, C, H, W)`` normalised images to a map a stride, ``(N, c, H / s, W / s)``."""
-        outputs = outputs_of(self.layers, self.steps, x)
-        return [output for index, output in enumerate(outputs) if index in self.ends]
+        found = []
+        for index, layer in enumerate(self.layers):
+            x = layer(x)
+            if index in self.ends:
+                found.append(x)
+        return found
 
 
 def backbone_of(
@@ -119,19 +117,18 @@ def backbone_of(
     known = feature_maps(subnet, operators)
     chosen = chosen_maps(known, features)
     info = FeatureInfo(known=known, out_indices=tuple(known.index(one) for one in chosen))
-    body = body_operators(subnet, operators, features)
-    steps = held_places(body.reads) if isinstance(body, Wired) else ()
     if size is None:
-        found = Backbone(list(network.layers), info, steps)
+        found = Backbone(list(network.layers), info)
         _take_any_size(found)
         return found.train(network.training)
+    body = body_operators(subnet, operators, features)
     layers = layers_of(resized(body, *size), **_norms_of(network))
     for layer, weights in zip(layers, network.layers):
         layer.load_state_dict(weights.state_dict())
         for part in layer.modules():
             if isinstance(part, SamePad):
                 part.fixed = True
-    return Backbone(list(layers), info, steps).train(network.training)
+    return Backbone(list(layers), info).train(network.training)
 
 
 def _norms_of(network: Network) -> dict[str, float]:

@@ -1,11 +1,11 @@
 """In which order the layers of a network run, and what they read."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from torch import Tensor
 
-__all__ = ["Steps", "outputs_of", "run"]
+__all__ = ["Steps", "run"]
 
 Steps: TypeAlias = tuple[tuple[tuple[int, ...], int], ...]
 """As of `supernet.blocks.held_places`; none of a chain, where each layer reads the one before."""
@@ -19,20 +19,11 @@ def run(layers: Sequence[Callable[..., Any]], steps: Steps, x: Tensor) -> Tensor
         steps: of them, and of others that may follow.
         x: the image.
     """
-    last = x
-    for output in outputs_of(layers, steps, x):
-        last = output
-    return last
-
-
-def outputs_of(layers: Iterable[Callable[..., Any]], steps: Steps, x: Tensor) -> Iterator[Tensor]:
-    """The outputs of layers in order, as `run` runs them."""
     if not steps:
         for layer in layers:
             x = layer(x)
-            yield x
-        return
+        return x
     held = {0: x}
     for layer, (reads, place) in zip(layers, steps):
         x = held[place] = layer(*[held[read] for read in reads])
-        yield x
+    return x

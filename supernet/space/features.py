@@ -7,7 +7,6 @@ A map is what the last operator before the stride changes writes (the convention
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from supernet.blocks import Wired, reads_of
 from supernet.errors import ConfigError
 from supernet.space.dimensions import Place
 from supernet.space.genes import largest_subnet
@@ -51,17 +50,21 @@ def feature_maps(subnet: Subnet, operators: Sequence[Operator]) -> tuple[Feature
     Args:
         subnet: tells stem, stages and head apart.
         operators: of the subnet, in network order.
+
+    Raises:
+        ConfigError: it is of cells, which read maps of two strides.
     """
+    if subnet.cells:
+        raise ConfigError(
+            f"features: space {subnet.space!r} has cells, whose maps are not to be had one by one",
+            hint="take a backbone from a space of stages",
+        )
     found: dict[int, FeatureMap] = {}
-    strides = [1]
-    places, reads = places_of(subnet, operators), reads_of(operators)
-    for index, (place, operator, own) in enumerate(zip(places, operators, reads)):
+    stride = 1
+    for index, (place, operator) in enumerate(zip(places_of(subnet, operators), operators)):
         if place.part == "head":
             break
-        stride = strides[own[0]] * operator.stride
-        strides.append(stride)
-        if place.part == "cell" and place.block:  # inside of a cell, whose output is its last
-            continue
+        stride *= operator.stride
         found[stride] = FeatureMap(
             stride=stride, channels=operator.out_channels, place=place, index=index
         )
@@ -92,9 +95,8 @@ def body_operators(
     Raises:
         ConfigError: as `feature_maps` and `chosen_maps`.
     """
-    count = chosen_maps(feature_maps(subnet, operators), strides)[-1].index + 1
-    first = operators[:count]
-    return Wired(first, operators.reads[:count]) if isinstance(operators, Wired) else first
+    last = chosen_maps(feature_maps(subnet, operators), strides)[-1]
+    return operators[: last.index + 1]
 
 
 def body_slots(space: Space, strides: Sequence[int]) -> int:
@@ -111,13 +113,11 @@ def body_slots(space: Space, strides: Sequence[int]) -> int:
 
 def resized(operators: Sequence[Operator], height: int, width: int) -> list[Operator]:
     """The same operators, from the first one on, for images of another size."""
-    found: list[Operator] = []
-    sizes = [(height, width)]
-    for operator, (read, *_) in zip(operators, reads_of(operators)):
-        height, width = sizes[read]
+    found = []
+    for operator in operators:
         found.append(replace(operator, height=height, width=width))
-        sizes.append((found[-1].out_height, found[-1].out_width))
-    return Wired(found, operators.reads) if isinstance(operators, Wired) else found
+        height, width = found[-1].out_height, found[-1].out_width
+    return found
 
 
 def places_of(subnet: Subnet, operators: Sequence[Operator]) -> list[Place]:

@@ -140,24 +140,3 @@ def test_no_such_stride_is_told(tiny_space: Space, make_supernet: MakeSupernet) 
     supernet = make_supernet(tiny_space)
     with pytest.raises(ConfigError, match="no map of stride 32; its strides are 2, 4"):
         extract(supernet, supernet.largest, features=(4, 32))
-
-
-@torch.inference_mode()
-def test_cells_give_their_outputs(make_supernet: MakeSupernet) -> None:
-    """The map of a stride is what the last cell there concatenates."""
-    supernet = make_supernet(load_space("demo_cells")).eval()
-    space = supernet.space
-    for subnet in decode(space, sample(space, 4, np.random.default_rng(0))):
-        listed = operators(space, subnet)
-        known = feature_maps(subnet, listed)
-        assert [(one.stride, one.place.part) for one in known] == [
-            (2, "cell"), (4, "cell"), (8, "cell"),
-        ]  # fmt: skip
-        network = extract(supernet, subnet)
-        image = torch.randn(1, space.in_channels, 32, 48)
-        *_, last = extract(supernet, subnet, features=(2, 4, 8))(image)
-        pooled = network.layers[known[-1].index + 1](last)
-        assert torch.equal(network.layers[-1](pooled), network(image))
-        fixed = backbone_of(network, subnet, listed, (4,), (32, 48))
-        (again,) = extract(supernet, subnet, features=(4,))(image)
-        assert torch.equal(fixed(image)[0], again)

@@ -19,6 +19,7 @@ from supernet.space import (
     decode,
     feature_maps,
     file_bytes,
+    largest,
     load_space,
     operators,
     peak_bytes,
@@ -133,3 +134,11 @@ def test_latencies_of_populations_are_those_of_backbones() -> None:
     cost = latency("mobile_cpu", predictor)
     assert cost(cost.lowest(Domain.of(space)))[0] <= found.min()
     assert predictor.ms(predictor.fastest())[0] <= found.min()
+
+
+def test_cells_have_no_maps() -> None:
+    space = load_space("demo_cells")
+    subnet = decode(space, largest(space))[0]
+    with pytest.raises(ConfigError, match="'demo_cells' has cells") as caught:
+        feature_maps(subnet, operators(space, subnet))
+    assert caught.value.hint == "take a backbone from a space of stages"
