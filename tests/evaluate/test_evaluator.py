@@ -37,8 +37,9 @@ def test_a_network_is_recalibrated_on_whole_batches_of_training_images(
         for i in (0, 20)  # the last ten images make no whole batch
     ]
     recalibrate(expected, whole)
+    found = network.state_dict()
     for name, values in expected.state_dict().items():
-        torch.testing.assert_close(network.state_dict()[name], values)
+        torch.testing.assert_close(found[name], values)
 
 
 def test_statistics_of_training_do_not_change_an_evaluation(

@@ -448,10 +448,11 @@ def test_a_checkpoint_of_the_same_space_brings_all_but_another_classifier(
     fresh = other.state_dict()["slots.head_classifier.weight"].clone()
     assert start_from(same, str(tmp_path / "a.safetensors")).classifier
     assert not start_from(other, str(tmp_path / "a.safetensors")).classifier
+    in_same, in_other = same.state_dict(), other.state_dict()
     for name, value in donor.state_dict().items():
-        assert torch.equal(same.state_dict()[name], value), name
+        assert torch.equal(in_same[name], value), name
         if "head_classifier" not in name:
-            assert torch.equal(other.state_dict()[name], value), name
+            assert torch.equal(in_other[name], value), name
     assert torch.equal(other.state_dict()["slots.head_classifier.weight"], fresh)
 
 
@@ -490,8 +491,9 @@ def test_a_file_of_ones_own_says_its_number_of_classes(tmp_path: Path):
     opened = open_network(source, num_classes=7)
     assert (network_classes(opened), network_channels(opened)) == (7, 3)
     assert not opened.training
+    found = opened.state_dict()
     for name, value in network.state_dict().items():
-        assert torch.equal(opened.state_dict()[name], value), name
+        assert torch.equal(found[name], value), name
     with pytest.raises(ConfigError, match="expected a network of 5 classes, got 7"):
         open_network(source, num_classes=5)
     supernet = Supernet(load_space("mobilenet_v2"), num_classes=7)
@@ -529,8 +531,9 @@ def test_published_weights_are_fetched_once_and_read_as_tensors(
         replace(weights, url=(tmp_path / "published.pth").as_uri()),
     )
     opened = open_network("torchvision:densenet121", num_classes=1000)
+    found = opened.state_dict()
     for name, value in network.state_dict().items():
-        assert torch.equal(opened.state_dict()[name], value), name
+        assert torch.equal(found[name], value), name
     assert list((home / "downloads").rglob("published.pth"))
 
 

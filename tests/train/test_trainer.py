@@ -91,8 +91,9 @@ def test_resuming_from_any_checkpoint_continues_bit_for_bit(
     trainer.resume(list_checkpoints(folder / "checkpoints")[-1])
     assert trainer.step == stop_after
     trainer.train()
+    again = resumed.state_dict()
     for name, value in whole.state_dict().items():
-        assert torch.equal(value, resumed.state_dict()[name]), name
+        assert torch.equal(value, again[name]), name
     logs = [
         [json.loads(line)["step"] for line in (f / "metrics.jsonl").read_text().splitlines()]
         for f in (tmp_path / "whole", folder)
@@ -195,8 +196,9 @@ def test_every_option_changes_the_weights_and_resumes_bit_for_bit(
     trainer.train()
     alike = [torch.equal(a, b) for a, b in zip(whole.parameters(), plain.parameters())]
     assert all(alike) == (change == {"non_finite": "skip"})
+    again = resumed.state_dict()
     for name, value in whole.state_dict().items():
-        assert torch.equal(value, resumed.state_dict()[name]), name
+        assert torch.equal(value, again[name]), name
 
 
 def test_drop_path_in_cells_resumes_bit_for_bit(
@@ -213,9 +215,9 @@ def test_drop_path_in_cells_resumes_bit_for_bit(
     trainer.resume(list_checkpoints(tmp_path / "whole" / "checkpoints")[0])
     assert 0 < trainer.step < trainer.total_steps
     trainer.train()
-    values = whole.state_dict()
-    assert all(torch.equal(value, resumed.state_dict()[name]) for name, value in values.items())
-    assert any(not torch.equal(value, plain.state_dict()[name]) for name, value in values.items())
+    values, again, other = (one.state_dict() for one in (whole, resumed, plain))
+    assert all(torch.equal(value, again[name]) for name, value in values.items())
+    assert any(not torch.equal(value, other[name]) for name, value in values.items())
 
 
 def test_averaged_weights_are_what_a_checkpoint_holds(
