@@ -5,6 +5,7 @@ Kits carry these files, so they need Python 3.8 and the standard library only.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from supernet.blocks.basic import BASIC
@@ -52,6 +53,8 @@ __all__ = [
     "shift",
 ]
 
+_KEPT = 1 << 14  # operators
+
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
@@ -71,4 +74,10 @@ def parts_of(operator: Any) -> list[Part]:
         operator: `supernet.space.Operator` or whatever has its fields.
     """
     kind = KINDS.get(operator.op)
-    return [] if kind is None else placed(kind.parts(operator), operator)
+    return [] if kind is None else list(_placed(kind, operator))
+
+
+@lru_cache(maxsize=_KEPT)
+def _placed(kind: Kind, operator: Any) -> tuple[Part, ...]:
+    """As `parts_of`, kept: an operator is made, checked and priced many times."""
+    return tuple(placed(kind.parts(operator), operator))
