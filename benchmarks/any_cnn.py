@@ -149,9 +149,11 @@ def page() -> Iterator[str]:
 def main() -> None:
     """Look at what has no row yet."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("libraries", nargs="*", choices=["torchvision", "timm"])
+    parser.add_argument("libraries", nargs="*", help="torchvision, timm")
     parser.add_argument("--page", action="store_true")
     options = parser.parse_args()
+    if unknown := set(options.libraries) - {*EXACT}:  # argparse refuses none where it has choices
+        parser.error(f"no such library: {', '.join(sorted(unknown))}; torchvision and timm are")
     for library in options.libraries:
         for name in names(library):
             if f"{library}:{name}" not in known():
