@@ -21,7 +21,16 @@ from supernet.train import Phase, Processes, Recipe, Trainer, at_precision, phas
 from supernet.train.batches import steps_per_epoch
 from supernet.workflow.planning.timing import Kind, kind_of, phase_work
 
-__all__ = ["STEPS", "fastest", "fitted", "phase_turn", "phases_of", "recipe_seconds", "speeds_of"]
+__all__ = [
+    "STEPS",
+    "fastest",
+    "fitted",
+    "phase_turn",
+    "phases_of",
+    "recipe_seconds",
+    "speeds_of",
+    "training_turn",
+]
 
 STEPS = 6
 """Of a turn; the first is not timed."""
@@ -66,12 +75,20 @@ def phase_turn(
     short = replace(phase, epochs=epochs, warmup_epochs=0.0, lr=1e-4, lr_end=0.0)
     one = replace(recipe, phases=(replace(short, sort_channels=False),))
 
+    return training_turn(supernet, dataset, one, device)
+
+
+def training_turn(
+    supernet: Supernet, dataset: Dataset, recipe: Recipe, device: str = "cpu"
+) -> Turn:
+    """A whole training, of which nothing is kept."""
+
     def turn(progress: Progress) -> None:
         with tempfile.TemporaryDirectory() as folder:
             Trainer(
                 supernet,
                 dataset,
-                one,
+                recipe,
                 folder=Path(folder),
                 processes=Processes(device=device),
                 progress=progress,

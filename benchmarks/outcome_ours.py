@@ -4,11 +4,9 @@ Times are those of a quiet machine: steps and evaluations are counted, and what 
 measured in turn with the networks of others (`equal_time`).
 """
 
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from equal_time import (
     phases_of,
     recipe_seconds,
     speeds_of,
+    training_turn,
 )
 from outcome_nets import PUBLISHED, Start, file_top1, write_file
 from resumable import Rows
@@ -34,11 +33,11 @@ from supernet.evaluate import Evaluator
 from supernet.files import fill
 from supernet.latency import LatencyTable, Loadable, Protocol, measure
 from supernet.models import extract, load_pretrained
-from supernet.progress import Progress, silent
+from supernet.progress import Progress
 from supernet.runs import Run
 from supernet.search import SearchResult, latency_name, load_result
 from supernet.space import Domain, Space, Subnet, SubnetFile, decode, macs_of, operators
-from supernet.train import Processes, Recipe, Trainer, at_precision, load_recipe
+from supernet.train import Processes, Recipe, at_precision, load_recipe
 from supernet.train.batches import steps_per_epoch
 from supernet.workflow.finetune import FinetuneRequest, finetune_subnet
 from supernet.workflow.quality import standalone_space
@@ -268,23 +267,9 @@ class Job:
         for name, subnet in subnets.items():
             alone = Supernet(standalone_space(self.space, subnet, dropout=0.0))
             load_pretrained(alone, extract(supernet, subnet))
-            turns[name] = partial(_trained_shortly, alone, self.dataset, recipe, self.device)
+            turns[name] = training_turn(alone, self.dataset, recipe, self.device)
         found = fastest(turns, min(2, self.rounds))  # each opens the teacher anew
         return {name: float(np.mean(times)) for name, times in found.items()}
-
-
-def _trained_shortly(
-    supernet: Supernet, dataset: Dataset, recipe: Recipe, device: str, progress: Progress = silent
-) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        Trainer(
-            supernet,
-            dataset,
-            recipe,
-            folder=Path(folder),
-            processes=Processes(device=device),
-            progress=progress,
-        ).train()
 
 
 def _unmeasured(evaluator: Evaluator, record: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001  # as EachEpoch has it
