@@ -5,9 +5,12 @@ space all its operators are listed once; a subnet then costs one table look-up p
 slot. The look-up indices of a population are one small matrix product.
 """
 
+import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +23,7 @@ __all__ = [
     "OperatorMax",
     "OperatorSum",
     "OperatorTables",
+    "joined_places",
     "macs_of",
     "operator_indices",
     "operator_tables",
@@ -28,6 +32,7 @@ __all__ = [
 ]
 
 _CHUNK = 16384  # rows at a time: indices and values stay in the second-level cache
+_LARGEST = 8192  # values of tables that were joined: all of a space stay in that cache, too
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -115,10 +120,70 @@ def operators_of(space: Space) -> list[Operator]:
     return list(operator_tables(space).operators)
 
 
+_Span: TypeAlias = tuple[Dimension, ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Table:
+    """A value for each combination of some genes, an axis per gene."""
+
+    dimensions: _Span
+    values: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, slot: Slot, values: npt.NDArray[np.float64]) -> "_Table":
+        """That of a slot, without the axes of what has one choice."""
+        genes = tuple(d for d in slot.dimensions if d.column >= 0)
+        return cls(genes, values.reshape([len(d.choices) for d in genes]))
+
+    def joined(self, other: "_Table", join: Callable[..., Any]) -> "_Table":
+        """One table of what both read."""
+        both = _both(self.dimensions, other.dimensions)
+        return _Table(both, join(self._over(both), other._over(both)))
+
+    def _over(self, span: _Span) -> npt.NDArray[np.float64]:
+        """The values with the axes of `span`, those that it does not read of one value."""
+        order = [self.dimensions.index(d) for d in span if d in self.dimensions]
+        sizes = [len(d.choices) if d in self.dimensions else 1 for d in span]
+        return self.values.transpose(order).reshape(sizes)
+
+
+def _both(first: _Span, second: _Span) -> _Span:
+    return first + tuple(d for d in second if d not in first)
+
+
+def _size(span: _Span) -> int:
+    return math.prod(len(dimension.choices) for dimension in span)
+
+
+@lru_cache(maxsize=32)
+def joined_places(spans: tuple[_Span, ...], most: int = _LARGEST) -> tuple[tuple[int, ...], ...]:
+    """Which tables to join, as their places: always the two that grow least.
+
+    Args:
+        spans: what each reads; one that reads nothing that another does not costs nothing.
+        most: values that a table may grow to.
+    """
+    groups = {span: tuple(i for i, s in enumerate(spans) if s == span) for span in spans}
+    while True:
+        grown = [
+            (_size(both) - _size(a) - _size(b), both, a, b)
+            for a, b in itertools.combinations(groups, 2)
+            for both in (_both(a, b),)
+            if _size(both) <= max(_size(a), _size(b), most)
+        ]
+        if not grown:
+            return tuple(groups.values())
+        _, both, a, b = min(grown, key=lambda found: found[0])
+        places = groups.pop(a) + groups.pop(b)
+        groups[both] = groups.get(both, ()) + places
+
+
 class _OperatorValues:
     """One value per slot of each subnet, reduced to one per subnet.
 
-    Slots that read the same genes are reduced beforehand: all cells of a network do.
+    Slots that read the same genes are reduced beforehand: all cells of a network do. So are
+    slots that read few: what takes time is the number of tables, not their sizes.
     """
 
     def __init__(
@@ -133,12 +198,14 @@ class _OperatorValues:
         """
         layout, tables = layout_of(space), operator_tables(space)
         values = tables.values(value)
-        merged: dict[tuple[Dimension, ...], npt.NDArray[np.float64]] = {}
-        for slot, table in zip(layout.slots[:slots], tables.slots):
-            own, before = values[table], merged.get(slot.dimensions)
-            merged[slot.dimensions] = own if before is None else self._join(before, own)
-        self._strides, self._offsets = _index_of(len(layout.genes), list(merged))
-        self._values = np.concatenate([table.ravel() for table in merged.values()])
+        own = [_Table.of(s, values[t]) for s, t in zip(layout.slots[:slots], tables.slots)]
+        joined = [
+            reduce(lambda a, b: a.joined(b, self._join), (own[place] for place in group))
+            for group in joined_places(tuple(table.dimensions for table in own))
+        ]
+        spans = [table.dimensions for table in joined]
+        self._strides, self._offsets = _index_of(len(layout.genes), spans)
+        self._values = np.concatenate([table.values.ravel() for table in joined])
 
     def __call__(self, genes: Genes) -> npt.NDArray[np.float64]:
         """The results of a canonical population ``(N, G)``, shape ``(N,)``."""

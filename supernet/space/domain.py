@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from supernet.errors import ConfigError
 from supernet.files import nearest
-from supernet.space.genes import canonical, count_subnets, unique
+from supernet.space.genes import CHUNK, canonical, count_subnets, unique
 from supernet.space.layout import Choice, Dimension, Genes, Layout, layout_of
 from supernet.space.spec import Space
 
@@ -114,6 +114,8 @@ class Domain:
         return self._rank_of_choice.take(columns * self._stride + choices)
 
     def _from_ranks(self, ranks: Genes) -> Genes:
+        if self.is_whole:
+            return ranks
         return self.choice(np.arange(len(self.counts)), ranks)
 
     def of_ranks(self, ranks: Genes) -> Genes:
@@ -153,7 +155,7 @@ class Domain:
 
     def mutate(self, genes: Genes, probability: float, rng: np.random.Generator) -> Genes:
         """Each gene replaced by a different allowed choice with `probability`."""
-        hit = np.flatnonzero(rng.random(genes.shape, dtype=np.float32) < probability)
+        hit = _hits(genes.size, probability, rng)
         columns = hit % len(self.counts)
         counts = self.counts[columns]
         steps = 1 + (rng.random(len(hit)) * (counts - 1)).astype(np.int64)
@@ -217,11 +219,25 @@ class Domain:
         }
 
 
+def _hits(size: int, probability: float, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Numbers below `size`, each taken with `probability`, ascending."""
+    at_once = 64 * CHUNK
+    found = [
+        start
+        + np.flatnonzero(rng.random(min(at_once, size - start), dtype=np.float32) < probability)
+        for start in range(0, size, at_once)
+    ]
+    return np.concatenate([np.zeros(0, dtype=np.int64), *found])
+
+
 def _uniform(count: int, counts: npt.NDArray[np.int64], rng: np.random.Generator) -> Genes:
     """Ranks below `counts`, each alike to one in 65,536, shape ``(count, G)``."""
-    draws = rng.integers(0, 65536, size=(count, len(counts)), dtype=np.uint16)
-    ranks = draws.astype(np.uint32) * counts.astype(np.uint32) >> np.uint32(16)
-    return ranks.astype(np.int8)
+    ranks = np.empty((count, len(counts)), dtype=np.int8)
+    for start in range(0, count, CHUNK):
+        rows = ranks[start : start + CHUNK]
+        draws = rng.integers(0, 65536, size=rows.shape, dtype=np.uint16)
+        rows[:] = draws.astype(np.uint32) * counts.astype(np.uint32) >> np.uint32(16)
+    return ranks
 
 
 def fixed_choices(space: Space, fix: Mapping[str, Sequence[Choice]]) -> tuple[tuple[int, ...], ...]:

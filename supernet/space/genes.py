@@ -27,6 +27,7 @@ from supernet.space.spec import Space
 from supernet.space.subnet import Block, StageChoice, Subnet, subnet_values
 
 __all__ = [
+    "CHUNK",
     "canonical",
     "count_subnets",
     "decode",
@@ -40,6 +41,10 @@ __all__ = [
     "unique",
     "with_effect",
 ]
+
+
+CHUNK = 2048
+"""Rows of a population that are worked on at a time: they stay in the second-level cache."""
 
 
 def count_subnets(space: Space, allowed: Sequence[Sequence[int]] | None = None) -> int:
@@ -80,9 +85,11 @@ def _count_blocks(
 def canonical(space: Space, genes: Genes) -> Genes:
     """`genes` with 0 wherever a gene has no effect, shape ``(N, G)``; a copy."""
     genes = np.array(genes, dtype=np.int8)
-    for condition in layout_of(space).conditions:
-        column, deciding, needed = condition.T
-        genes[:, column] *= genes[:, deciding] >= needed
+    conditions = [condition.T for condition in layout_of(space).conditions]
+    for start in range(0, len(genes), CHUNK):
+        rows = genes[start : start + CHUNK]
+        for column, deciding, needed in conditions:
+            rows[:, column] *= rows[:, deciding] >= needed
     return genes
 
 
@@ -123,14 +130,13 @@ def unique(genes: Genes) -> Genes:
 def one_hot(space: Space, genes: Genes) -> npt.NDArray[np.float32]:
     """Shape ``(N, C)``, C = all choices of all genes; zeros for skipped blocks."""
     layout = layout_of(space)
-    ends = np.cumsum(layout.num_choices)
-    positions = genes.astype(np.int64) + (ends - layout.num_choices)
-    hot = np.zeros((len(genes), int(layout.num_choices.sum())), dtype=np.float32)
-    np.put_along_axis(hot, positions, 1.0, axis=1)
-    for condition in layout.conditions:
-        column, deciding, needed = condition.T
-        rows, skipped = np.nonzero(genes[:, deciding] < needed)
-        hot[rows, positions[rows, column[skipped]]] = 0.0
+    width = int(layout.num_choices.sum())
+    starts = np.cumsum(layout.num_choices) - layout.num_choices
+    hot = np.zeros((len(genes), width), dtype=np.float32)
+    first = np.arange(min(len(genes), CHUNK))[:, None] * width + starts
+    for start in range(0, len(genes), CHUNK):
+        rows, into = genes[start : start + CHUNK], hot[start : start + CHUNK].reshape(-1)
+        into[first[: len(rows)] + rows] = with_effect(space, rows)
     return hot
 
 

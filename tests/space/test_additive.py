@@ -11,6 +11,7 @@ from supernet.space import (
     OperatorSum,
     Space,
     decode,
+    load_space,
     macs_of,
     operators,
     operators_of,
@@ -19,7 +20,7 @@ from supernet.space import (
     total_macs,
     total_params,
 )
-from supernet.space.additive import operator_tables
+from supernet.space.additive import OperatorMax, joined_places, operator_tables
 from supernet.space.layout import layout_of
 
 
@@ -81,3 +82,24 @@ def test_every_operator_of_a_subnet_is_listed(tiny_space: Space, rng: np.random.
     used = {operator for subnet in subnets for operator in operators(tiny_space, subnet)}
     assert used <= set(listed)
     assert len(listed) == len(set(listed))
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_the_largest_of_a_subnet_is_that_of_a_loop_over_its_operators(
+    any_space: Space, seed: int
+) -> None:
+    genes = sample(any_space, 12, np.random.default_rng(seed))
+    found = OperatorMax(any_space, value)(genes)
+    loop = [max(map(value, operators(any_space, s))) for s in decode(any_space, genes)]
+    assert found.tolist() == loop
+
+
+def test_tables_of_few_genes_are_joined_and_large_ones_are_not() -> None:
+    spans = tuple(slot.dimensions for slot in layout_of(load_space("mobilenet_v4")).slots)
+    joined = joined_places(spans)
+    assert sorted(place for group in joined for place in group) == list(range(len(spans)))
+    assert len(joined) < len(spans)
+    assert len(joined_places(spans, most=10**5)) < len(joined)
+    first, second = sorted(spans, key=lambda s: np.prod([len(d.choices) for d in s]))[-2:]
+    assert joined_places((first, second), most=1) == ((0,), (1,))
+    assert joined_places((first, second, first), most=1) == ((0, 2), (1,))  # grows nothing
