@@ -17,7 +17,7 @@ from records import add_hardware, require_one_thread, write_result
 
 from supernet.latency import measure_drift_corrected, this_machine
 from supernet.metrics import kendall_tau
-from supernet.space import Operator, body_operators, decode, load_space, operators
+from supernet.space import Body, Operator, body_operators, decode, load_space, operators
 from supernet.space.domain import Domain
 
 LAST = (8, 16, 32)
@@ -36,7 +36,7 @@ def compared(name: str, size: int, count: int) -> dict[str, Any]:
     for last in LAST:
         key = f"maps up to stride {last}"
         models[key] = [list(body_operators(*pair, (last,))) for pair in zip(subnets, whole)]
-        predicted[key] = table.predictor(space, (last,)).ms(genes)
+        predicted[key] = table.predictor(space, Body(features=(last,))).ms(genes)
     ms = measure_drift_corrected(table, space, [model for own in models.values() for model in own])
     rows: dict[str, Any] = {}
     for key, measured in zip(models, ms.reshape(len(models), -1)):

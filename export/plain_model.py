@@ -98,8 +98,8 @@ class Attention(nn.Module):
         images, _, *sides = query.shape
         asks = query.reshape(images, self.heads, key.shape[1], -1).transpose(2, 3)
         keys = key.flatten(2) * key.shape[1] ** -0.5
-        shares = torch.softmax(asks.reshape(images, -1, key.shape[1]) @ keys, 2)
-        found = shares @ value.flatten(2).transpose(1, 2)
+        shares = torch.softmax(torch.bmm(asks.reshape(images, -1, key.shape[1]), keys), 2)
+        found = torch.bmm(shares, value.flatten(2).transpose(1, 2))
         found = found.reshape(images, self.heads, -1, value.shape[1]).transpose(2, 3)
         return found.reshape(images, -1, *sides)
 

@@ -36,6 +36,7 @@ _DTYPES = {"f32": "float32", "f16": "float16", "u8": "uint8"}
 _FLOATS = ("f32", "f16", "bf16")
 _LITTLE = 1 << 20  # bytes: so much is left on a disk that is full
 _HIDDEN = ("Input", "Output", "Const")
+_MOVES = (*_HIDDEN, "Reorder", "Reshape", "Transpose")
 
 
 class OpenVino(Exporter):
@@ -230,41 +231,53 @@ def _executed(compiled: Any) -> Counter[str]:
     )
 
 
-def _weights_of(model: Any) -> dict[str, str]:
-    """The layer of the network that each operator with weights comes from."""
-    found = {}
+def _weights_of(model: Any) -> dict[str, str | None]:
+    """The layer of the network that each product comes from; None of two activations."""
+    found: dict[str, str | None] = {}
     for node in model.get_ordered_ops():
         if node.get_type_name().endswith(("Convolution", "MatMul")):
             source = node.input_value(1).get_node()
             while source.get_input_size():
                 source = source.input_value(0).get_node()
-            found[node.get_friendly_name()] = source.get_friendly_name().removesuffix(".weight")
+            layer = source.get_friendly_name().removesuffix(".weight")
+            weighed = source.get_type_name() == "Constant"
+            found[node.get_friendly_name()] = layer if weighed else None
     return found
 
 
-def _islands(compiled: Any, layers: Mapping[str, str]) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _islands(
+    compiled: Any, layers: Mapping[str, str | None]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Layers with weights that compute in float, and what there is to say of them.
 
     A layer that was quantised may be one, too: OpenVINO has no integer kernel of depthwise
     convolutions for processors without AVX-512.
     """
     executed = _layers(compiled)
-    weighed = [layer for layer in executed if layer[0] in _WEIGHED]
-    names = [layers.get(name, name) for _, precision, name in weighed if precision in _FLOATS]
+    weighed = [
+        (layers.get(name, name), precision)
+        for kind, precision, name in executed
+        if kind in _WEIGHED and layers.get(name, name) is not None
+    ]
+    names = [str(name) for name, precision in weighed if precision in _FLOATS]
     others = Counter(
         kind
-        for kind, precision, _ in executed
-        if precision in _FLOATS and kind not in (*_WEIGHED, *_HIDDEN, "Reorder", "Reshape")
+        for kind, precision, name in executed
+        if precision in _FLOATS
+        and kind not in _MOVES
+        and (kind not in _WEIGHED or layers.get(name, name) is None)
     )
     facts = {
         "float_operators": names,
         "layers": len(weighed),
         "other_float_operators": dict(others),
     }
+    products = others["MatMul"]
+    more = (f"{products} products of attention run in float on this processor",) * (products > 0)
     if not names:
-        return facts, (f"all {len(weighed)} layers with weights compute with integers",)
+        return facts, (f"all {len(weighed)} layers with weights compute with integers", *more)
     told = f"{len(names)} of {len(weighed)} layers with weights run in float on this processor"
-    return facts, (f"{told}: {', '.join(names)}",)
+    return facts, (f"{told}: {', '.join(names)}", *more)
 
 
 def _why(error: Exception) -> str:

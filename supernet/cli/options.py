@@ -158,7 +158,8 @@ SIZES, SHAPE = _Sizes(), _Shape()
 sizes = click.option(
     "--resolutions",
     type=SIZES,
-    help="Input sizes such as 160,192,224; all of the space's when not given.",
+    help="Input sizes such as 160,192,224, all of the space's when not given; others, such as a "
+    "detector's 320, for backbones.",
 )
 
 

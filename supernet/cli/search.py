@@ -66,6 +66,13 @@ _BYTE_LIMITS = ("max_file_size", "max_peak_memory")
     help="Search a backbone that gives the maps at these strides, such as 8,16,32: latencies and "
     "all other costs count what it runs, without the head.",
 )
+@click.option(
+    "--size",
+    cls=options.Once,
+    type=options.SHAPE,
+    help="With --features: rows and columns of the backbone's images, such as 384x512, or 320 for "
+    "a square, at which its costs are counted; each subnet's own input size when not given.",
+)
 @click.option("--fix", type=FIX, multiple=True, help="Narrow the space: stage2.kernel=3,5.")
 @click.option("--space", "space_name", cls=options.Once, help="Search without a run.")
 @click.option(
@@ -217,6 +224,7 @@ def _request(asked: dict[str, Any], device: str) -> "SearchRequest":
         limit_share=0.0 if limits else 0.5,
         fix=merged("--fix", asked["fix"]),
         features=asked["features"] or (),
+        size=asked["size"],
         algorithm=algorithm(asked["algorithm"]).name if asked["algorithm"] else "",
         measure=asked["measure"],
         ladder=tuple((asked["ladder"] or "").replace(" ", "").split(",")) * bool(asked["ladder"]),
@@ -306,15 +314,22 @@ def _print(outcome: "SearchOutcome", result: dict[str, Any], *, certify: bool) -
         click.echo(
             f"next: supernet export {outcome.file} --onnx{_features(outcome, ' --features ')}"
         )
+    _print_doubts(outcome)
+
+
+def _print_doubts(outcome: "SearchOutcome") -> None:
+    for line in outcome.estimated:
+        click.echo(f"note: {line}", err=True)
     validation = outcome.predictor.validation if outcome.predictor else None
     if validation and validation.poor:
         click.echo(f"warning: {validation.poor}", err=True)
 
 
 def _features(outcome: "SearchOutcome", before: str) -> str:
-    """The strides of the backbone that was searched for, after some words; else nothing."""
-    strides = outcome.predicted.get("features", ())
-    return before + ",".join(map(str, strides)) if strides else ""
+    """The strides and the size of the backbone that was searched for, after some words."""
+    strides, size = (outcome.predicted.get(key, ()) for key in ("features", "features_size"))
+    at = (" --size " if before.startswith(" --") else " at ") + "x".join(map(str, size))
+    return before + ",".join(map(str, strides)) + at * bool(size) if strides else ""
 
 
 def _interval(predicted: Any, suffix: str) -> str:

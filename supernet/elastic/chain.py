@@ -287,5 +287,7 @@ def _made(
         dilation=forms[0].dilation,
         learned=learned,
     )
+    if forms[0].mixes and not forms[0].normed:  # nothing behind it takes its scale away
+        nn.init.xavier_uniform_(conv.weight)
     norm = ElasticBatchNorm(after, momentum=momentum, eps=eps) if forms[0].normed else None
     return ElasticConvNorm(conv, norm, make_activation(forms[0].act))

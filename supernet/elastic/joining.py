@@ -39,8 +39,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
     asks = query.reshape(images, heads, size, rows * columns).transpose(2, 3)  # (N, H, P, D)
     asks = asks.reshape(images, heads * rows * columns, size)  # (N, H * P, D)
     keys = key.flatten(2) * size**-0.5  # (N, D, M): fewer than there are queries
-    shares = torch.softmax(asks @ keys, 2)  # (N, H * P, M)
-    found = shares @ value.flatten(2).transpose(1, 2)  # (N, H * P, V)
+    shares = torch.softmax(torch.bmm(asks, keys), 2)  # (N, H * P, M)
+    found = torch.bmm(shares, value.flatten(2).transpose(1, 2))  # (N, H * P, V)
     found = found.reshape(images, heads, rows * columns, value.shape[1]).transpose(2, 3)
     return found.reshape(images, heads * value.shape[1], rows, columns)
 

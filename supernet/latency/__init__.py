@@ -26,7 +26,7 @@ from supernet.latency.model import ModelError, OperatorModel
 from supernet.latency.networks import MeasuredNetworks, Unit, read_networks
 from supernet.latency.results import KitResult, read_result
 from supernet.latency.sums import Sums, published_sums
-from supernet.latency.table import LatencyPredictor, LatencyTable, Row
+from supernet.latency.table import LatencyPredictor, LatencyTable, Row, how_to_measure
 from supernet.latency.targets import (
     list_targets,
     load_target,
@@ -64,6 +64,7 @@ __all__ = [
     "fit_correction",
     "fit_networks",
     "fit_work_model",
+    "how_to_measure",
     "import_latency_table",
     "list_targets",
     "load_target",

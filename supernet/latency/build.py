@@ -181,4 +181,5 @@ def _protocol(results: Sequence[KitResult]) -> dict[str, Any]:
     protocol = dict(results[0].protocol)
     protocol["seconds"] = round(sum(result.seconds for result in results), 1)
     protocol["not_at_full_speed"] = sum(result.slow for result in results)
+    protocol["resolutions"] = sorted({s for result in results for s in result.plan.resolutions})
     return protocol

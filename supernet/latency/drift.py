@@ -79,9 +79,16 @@ def _operators(plan: Plan, network: Network) -> list[Operator]:
     return Wired(found, network.reads) if network.reads else found
 
 
+def _sizes(table: LatencyTable) -> list[int] | None:
+    """Input sizes of its networks; None of a table that says none: those of the space."""
+    found = table.protocol.get("resolutions")
+    told = isinstance(found, list) and all(isinstance(size, int) for size in found)
+    return found if told else None
+
+
 def _anchors(table: LatencyTable, space: Space) -> tuple[list[list[Operator]], Values]:
     """Networks of which the table's measurement is known, of all sizes, and their times then."""
-    plan, held_out = make_plan(space), table.held_out
+    plan, held_out = make_plan(space, _sizes(table)), table.held_out
     specs = [network for network in plan.networks if network.use == HOLD_OUT]
     networks = [_operators(plan, network) for network in specs]
     measured = np.array(held_out.measured_ms)

@@ -56,6 +56,11 @@ class SizeEstimator:
             return False
         return found.shape[1] > 1 or self._modelled(operator) > 0
 
+    def reaches(self, operator: Operator) -> bool:
+        """Whether it lies between sizes at which it was measured."""
+        found = self._families.get(_family(operator))
+        return found is not None and bool(found[0, 0] <= _pixels(operator) <= found[0, -1])
+
     def ms(self, operator: Operator) -> float:
         """Its estimated time in milliseconds.
 

@@ -13,7 +13,6 @@ import numpy as np
 
 from supernet import __version__
 from supernet.blocks import Wired
-from supernet.errors import ConfigError
 from supernet.files import atomic_path
 from supernet.latency.kit.plan import FIT, HOLD_OUT, Network, Plan
 from supernet.latency.kit.spec import Spec
@@ -57,13 +56,14 @@ def make_plan(
 
     Args:
         space: what to measure.
-        resolutions: input sizes, all of the space's when not given.
+        resolutions: input sizes, all of the space's when not given; others than the space's
+            are for backbones that read such images.
         fit: networks for the correction, of all sizes alike.
         hold_out: networks for the error, drawn as a search draws its first ones.
         seed: of the networks.
 
     Raises:
-        ConfigError: a resolution that the space does not have.
+        ConfigError: a resolution that no space can have.
     """
     space_hash, space = space.hash, _at(space, resolutions)
     found = operators_of(space)
@@ -83,13 +83,6 @@ def make_plan(
 def _at(space: Space, resolutions: Sequence[int] | None) -> Space:
     if resolutions is None:
         return space
-    unknown = sorted(set(resolutions) - set(space.resolutions))
-    if unknown or not resolutions:
-        known = ", ".join(map(str, space.resolutions))
-        raise ConfigError(
-            f"resolutions: space {space.name!r} has no {', '.join(map(str, unknown)) or 'empty'}",
-            hint=f"it has {known}",
-        )
     return replace(space, resolutions=tuple(sorted(set(resolutions))))
 
 

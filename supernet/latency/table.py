@@ -21,13 +21,14 @@ from supernet.latency.held_out import HeldOut
 from supernet.latency.interval import Counts, Prediction, Values, with_interval
 from supernet.latency.model import OperatorModel
 from supernet.space import (
+    WHOLE,
+    Body,
     CostTable,
     Domain,
     Genes,
     Operator,
     OperatorSum,
     Space,
-    body_slots,
     minimum,
     operator_costs,
     operators_of,
@@ -38,6 +39,7 @@ __all__ = [
     "LatencyTable",
     "Origin",
     "Row",
+    "how_to_measure",
 ]
 
 _VERSION = 2  # 2: `model`
@@ -122,46 +124,51 @@ class LatencyTable:
             raise KeyError(operator.key)
         return self.model.ms(operator)
 
+    def is_beyond(self, operator: Operator) -> bool:
+        """Whether its size is none that was measured, nor lies between two that were."""
+        return operator not in self.rows and not self._estimator.reaches(operator)
+
     def is_unlike(self, operator: Operator) -> bool:
         """Whether the model prices it and was fitted to nothing like it."""
         return self.origin(operator) == "fitted" and self.model.extrapolates(operator)
 
-    def missing(self, space: Space) -> list[Operator]:
+    def missing(self, space: Space, body: Body = WHOLE) -> list[Operator]:
         """Operators of `space` that have no row, though some may be estimated."""
-        return [operator for operator in operators_of(space) if operator not in self.rows]
+        return [operator for operator in operators_of(space, body) if operator not in self.rows]
 
-    def unknown(self, space: Space) -> list[Operator]:
+    def unknown(self, space: Space, body: Body = WHOLE) -> list[Operator]:
         """Operators of `space` that have no row and cannot be estimated."""
-        return [o for o in self.missing(space) if self.origin(o) is None]
+        return [o for o in self.missing(space, body) if self.origin(o) is None]
 
-    def predictor(self, space: Space, features: Sequence[int] = ()) -> "LatencyPredictor":
+    def predictor(self, space: Space, body: Body = WHOLE) -> "LatencyPredictor":
         """Prepared predictions for one space: prepare once, predict often.
 
         Args:
             space: of the subnets.
-            features: strides; only what a backbone with these maps runs is counted.
+            body: which operators count.
 
         Raises:
             ConfigError: operators of the space have no row, no rows at two other sizes,
                 and no price by the model.
         """
-        self.check_known(self.unknown(space), f"space {space.name!r}")
-        return LatencyPredictor(self, space, features)
+        where = f"{body} of space {space.name!r}" if body.features else f"space {space.name!r}"
+        self.check_known(self.unknown(space, body), where, how_to_measure(space, body))
+        return LatencyPredictor(self, space, body)
 
-    def predict_ms(self, space: Space, genes: Genes, features: Sequence[int] = ()) -> Prediction:
+    def predict_ms(self, space: Space, genes: Genes, body: Body = WHOLE) -> Prediction:
         """Latencies of a population ``(N, G)`` in milliseconds, with their interval.
 
         Args:
             space: of the subnets.
             genes: the population.
-            features: as of `predictor`.
+            body: as of `predictor`.
 
         Raises:
             ConfigError: operators of the space have no row.
         """
-        return self.predictor(space, features).predict(genes)
+        return self.predictor(space, body).predict(genes)
 
-    def check_known(self, unknown: Sequence[Operator], where: str) -> None:
+    def check_known(self, unknown: Sequence[Operator], where: str, how: str = "") -> None:
         """Refuse operators whose time is not known.
 
         Raises:
@@ -171,7 +178,7 @@ class LatencyTable:
             raise ConfigError(
                 f"target {self.target!r} has no row for {len(unknown)} operators of {where}, "
                 f"the first is {unknown[0].key!r}",
-                hint="measure them: supernet search --target this_machine does so by itself",
+                hint=how or "measure them: supernet search --target this_machine does so by itself",
             )
 
     def correction_of(self, space_name: str) -> Correction:
@@ -262,19 +269,19 @@ class LatencyPredictor:
     Args:
         table: of the target.
         space: of the subnets.
-        features: strides of the maps of a backbone, whose operators alone count; all when empty.
+        body: which operators count.
     """
 
-    def __init__(self, table: LatencyTable, space: Space, features: Sequence[int] = ()) -> None:
+    def __init__(self, table: LatencyTable, space: Space, body: Body = WHOLE) -> None:
         self.space = space
         self._table = table
-        self._slots = body_slots(space, features) if features else None
+        self._body = body
         self._sum = self._summed(table.row_ms)
         self._count = self._summed(lambda operator: 1.0)
         self._params = self._summed(lambda operator: float(operator.params))
 
     def _summed(self, value: Callable[[Operator], float]) -> OperatorSum:
-        return OperatorSum(self.space, value, self._slots)
+        return OperatorSum(self.space, value, self._body)
 
     def ms(self, genes: Genes) -> Values:
         """Latencies of a population ``(N, G)``, shape ``(N,)``."""
@@ -306,7 +313,9 @@ class LatencyPredictor:
 
     @cached_property
     def _any_unlike(self) -> bool:
-        return any(self._table.is_unlike(operator) for operator in operators_of(self.space))
+        return any(
+            self._table.is_unlike(operator) for operator in operators_of(self.space, self._body)
+        )
 
     @cached_property
     def _unlike(self) -> OperatorSum:
@@ -324,7 +333,7 @@ class LatencyPredictor:
 
     def costs(self) -> list[CostTable]:
         """`line_ms` of all operators, a table a slot."""
-        return operator_costs(self.space, self.line_ms, self._slots)
+        return operator_costs(self.space, self.line_ms, self._body)
 
     @property
     def intercept_ms(self) -> float:
@@ -340,7 +349,7 @@ class LatencyPredictor:
         """
         domain = domain or Domain.of(self.space)
         by_line = minimum(domain, self.costs())
-        by_floor = minimum(domain, operator_costs(self.space, self._table.row_ms, self._slots))
+        by_floor = minimum(domain, operator_costs(self.space, self._table.row_ms, self._body))
         ends = np.concatenate([by_line, by_floor])
         best = int(self.ms(ends).argmin())
         found: Genes = ends[best : best + 1]
@@ -358,6 +367,15 @@ class LatencyPredictor:
             if self._any_unlike:
                 unlike = self._unlike(genes) / np.maximum(sums, 1e-12)
         return with_interval(self._table, self._corrected(genes, sums), fitted, counts, unlike)
+
+
+def how_to_measure(space: Space, body: Body) -> str:
+    """How operators at the size of a backbone's images are measured; empty for other sizes."""
+    if body.size is None:
+        return ""
+    sizes = ",".join(map(str, sorted(set(body.size))))
+    command = f"supernet latency measure --space {space.name} --resolutions {sizes} --name NAME"
+    return f"measure them: {command}, then search with --target NAME"
 
 
 def _digits(numbers: Values) -> list[Counts]:

@@ -21,6 +21,10 @@ _WORDS = {
     "gelu": "is a GELU",
     "permute": "permutes dimensions",
 }
+_HYBRID = (
+    "the space mobilenet_v4_hybrid has it: supernet train --space mobilenet_v4_hybrid --init "
+    "timm:mobilenetv4_hybrid_medium"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,11 @@ Item: TypeAlias = Step | Region
 def unfit(step: Step, why: str = "") -> ConfigError:
     """That a layer is of no kind known here."""
     what = why or _WORDS.get(step.op.partition(".")[0], f"is an operation {step.op!r}")
+    if not why and what.endswith("(attention)"):
+        return ConfigError(
+            f"{step.layer} {what}: attention is not recognised in networks",
+            hint=_HYBRID,
+        )
     return ConfigError(
         f"{step.layer} {what}: no kind of block has that",
         hint="docs/any_cnn.md lists what converts; a kind of your own is a file of 20 lines "

@@ -25,7 +25,7 @@ from supernet.search.registry import default_budget, factory_of, suited
 from supernet.search.result import SearchResult
 from supernet.search.setup import problem_of, tables_of
 from supernet.search.unfinished import search_folder
-from supernet.space import Genes, Space, Subnet, encode
+from supernet.space import Body, Genes, Space, Subnet, encode
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -43,6 +43,7 @@ def search(  # noqa: PLR0913  # the options of a user
     limits: Mapping[str, float] | None = None,
     fix: Mapping[str, Sequence[Any]] | None = None,
     features: Sequence[int] = (),
+    size: tuple[int, int] | None = None,
     algorithm: "str | Factory | BaseSampler" = "",
     ladder: Sequence[Rung] = (),
     start: Sequence[Subnet] = (),
@@ -71,6 +72,7 @@ def search(  # noqa: PLR0913  # the options of a user
         fix: allowed values by dimension, such as ``{"resolution": [192, 224]}``.
         features: strides of the maps of a backbone, such as ``(8, 16, 32)``: latencies and all
             other costs are then of what it runs.
+        size: rows and columns of its images; the input size of each subnet when not given.
         algorithm: one of `supernet.search.ALGORITHMS`, a sampler object of Optuna, or a factory;
             when not given ``ei`` where the accuracy is measured, ``asha`` with a ladder, else
             ``memetic``.
@@ -123,7 +125,8 @@ def search(  # noqa: PLR0913  # the options of a user
     chosen, top1 = _accuracy(space_or_run, space, predictor, accuracy, certify=certify)
     record = PredictorRecord.of_predictor(chosen) if chosen else None
     tables = tables_of(space, list(targets), resume=resume, progress=progress)
-    wanted: dict[str, Any] = {"objectives": objectives, "fix": fix, "features": features}
+    body = Body(features=tuple(features), size=size)
+    wanted: dict[str, Any] = {"objectives": objectives, "fix": fix, "body": body}
     allowed = _allowed(targets, limits or {})
     problem = problem_of(space, tables, top1, limits=allowed, ladder=ladder, **wanted)
     bound, good = proven(problem, chosen, thorough=certify) if chosen else (None, None)
@@ -151,7 +154,7 @@ def search(  # noqa: PLR0913  # the options of a user
         "at_once": workers if problem.measures else 1,
         "certify": certify,
         "seed": seed,
-        **_asked(problem, list(tables), objectives, features),
+        **_asked(problem, list(tables), objectives, body),
     }
     path = Path(folder)
     with search_folder(path.parent, path.name, problem, request, resume=resume) as own:
@@ -174,7 +177,7 @@ def _asked(
     problem: Problem,
     targets: Sequence[str],
     objectives: Sequence[str],
-    features: Sequence[int],
+    body: Body,
 ) -> dict[str, Any]:
     """What of a request makes its problem, as plain values."""
     return {
@@ -182,7 +185,8 @@ def _asked(
         "objectives": list(objectives),
         "limits": dict(problem.limits),
         "fix": problem.domain.as_dict(),
-        **({"features": list(features)} if features else {}),
+        **({"features": list(body.features)} if body.features else {}),
+        **({"size": list(body.size)} if body.size else {}),
     }
 
 

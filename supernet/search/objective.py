@@ -12,6 +12,8 @@ from supernet.errors import ConfigError
 from supernet.files import nearest
 from supernet.latency import LatencyPredictor
 from supernet.space import (
+    WHOLE,
+    Body,
     CostTable,
     Domain,
     Genes,
@@ -159,41 +161,41 @@ def _cost(
     name: str,
     unit: str,
     value: Callable[[Operator], float],
-    slots: int | None,
+    body: Body,
     *,
     peak: bool = False,
 ) -> Cost:
     return Cost(
         name=name,
         unit=unit,
-        function=(OperatorMax if peak else OperatorSum)(space, value, slots),
-        tables=operator_costs(space, value, slots),
+        function=(OperatorMax if peak else OperatorSum)(space, value, body),
+        tables=operator_costs(space, value, body),
         peak=peak,
     )
 
 
-def macs(space: Space, slots: int | None = None) -> Cost:
+def macs(space: Space, body: Body = WHOLE) -> Cost:
     """Multiply-adds for one image.
 
     Args:
         space: of the subnets.
-        slots: that count, from the first one on, as of all costs; all when not given.
+        body: which operators count, as of all costs.
     """
-    return _cost(space, "macs", "", lambda operator: operator.macs, slots)
+    return _cost(space, "macs", "", lambda operator: operator.macs, body)
 
 
-def params(space: Space, slots: int | None = None) -> Cost:
+def params(space: Space, body: Body = WHOLE) -> Cost:
     """Learned values."""
-    return _cost(space, "params", "", lambda operator: operator.params, slots)
+    return _cost(space, "params", "", lambda operator: operator.params, body)
 
 
-def file_size(space: Space, slots: int | None = None, *, precision: Precision = "fp32") -> Cost:
+def file_size(space: Space, body: Body = WHOLE, *, precision: Precision = "fp32") -> Cost:
     """Bytes of the exported file, hardly ever too few; see `file_bytes`."""
     name = "file_size" if precision == "fp32" else f"file_size@{precision}"
-    return _cost(space, name, "bytes", lambda operator: file_bytes(operator, precision), slots)
+    return _cost(space, name, "bytes", lambda operator: file_bytes(operator, precision), body)
 
 
-def peak_memory(space: Space, slots: int | None = None, *, precision: Precision = "fp32") -> Cost:
+def peak_memory(space: Space, body: Body = WHOLE, *, precision: Precision = "fp32") -> Cost:
     """Bytes of the largest sum of live tensors of the exported graph; see `peak_bytes`.
 
     Raises:
@@ -208,7 +210,7 @@ def peak_memory(space: Space, slots: int | None = None, *, precision: Precision 
     name = "peak_memory" if precision == "fp32" else f"peak_memory@{precision}"
     width = 4 if precision == "fp32" else 1
     return _cost(
-        space, name, "bytes", lambda operator: peak_bytes(operator, width), slots, peak=True
+        space, name, "bytes", lambda operator: peak_bytes(operator, width), body, peak=True
     )
 
 
@@ -229,7 +231,7 @@ def latency(target: str, predictor: LatencyPredictor) -> Cost:
     )
 
 
-COSTS: Mapping[str, Callable[[Space, int | None], Cost]] = {
+COSTS: Mapping[str, Callable[[Space, Body], Cost]] = {
     "macs": macs,
     "params": params,
     "file_size": file_size,
@@ -240,16 +242,14 @@ COSTS: Mapping[str, Callable[[Space, int | None], Cost]] = {
 """Costs that need no target, by name."""
 
 
-def cost_of(
-    name: str, space: Space, latencies: Collection[str] = (), slots: int | None = None
-) -> Cost:
+def cost_of(name: str, space: Space, latencies: Collection[str] = (), body: Body = WHOLE) -> Cost:
     """The cost of this name that needs no target.
 
     Args:
         name: in `COSTS`.
         space: of the subnets.
         latencies: names of the latencies that there are, for the message.
-        slots: as of `macs`.
+        body: as of `macs`.
 
     Raises:
         ConfigError: there is none.
@@ -259,4 +259,4 @@ def cost_of(
             f"unknown cost {name[:60]!r}; {nearest(name, [*COSTS, *latencies])}",
             hint="a latency needs its target: --target NAME",
         )
-    return COSTS[name](space, slots)
+    return COSTS[name](space, body)

@@ -10,7 +10,7 @@ from supernet.progress import Progress, silent
 from supernet.search.ladder import Rung
 from supernet.search.objective import Cost, Objective, cost_of, latency
 from supernet.search.problem import Problem
-from supernet.space import Domain, Space, body_slots
+from supernet.space import WHOLE, Body, Domain, Space
 
 __all__ = ["problem_of", "tables_of"]
 
@@ -68,7 +68,7 @@ def problem_of(  # noqa: PLR0913  # all that a user may say of a problem
     limit_share: float = 0.0,
     fix: Mapping[str, Sequence[Any]] | None = None,
     ladder: Sequence[Rung] = (),
-    features: Sequence[int] = (),
+    body: Body = WHOLE,
 ) -> Problem:
     """A problem with the accuracy first, then the latencies and more costs.
 
@@ -83,21 +83,18 @@ def problem_of(  # noqa: PLR0913  # all that a user may say of a problem
             largest subnet's, never below what the fastest needs; 0 for none.
         fix: see `Domain.of`.
         ladder: cheaper measurements of the accuracy.
-        features: strides of the maps of a backbone, whose operators alone costs count.
+        body: which operators costs count.
 
     Raises:
         ConfigError: an unknown cost or dimension; a limit without its target.
     """
     domain = Domain.of(space, fix)
-    slots = body_slots(space, features) if features else None
-    latencies = [
-        latency(target, table.predictor(space, features)) for target, table in tables.items()
-    ]
+    latencies = [latency(target, table.predictor(space, body)) for target, table in tables.items()]
     named = _named(limits or {}, latencies)
     costs = {cost.name: cost for cost in latencies}
     for name in (*objectives, *named):
         if name not in costs and name != top1.name:
-            costs[name] = cost_of(name, space, costs, slots)
+            costs[name] = cost_of(name, space, costs, body)
     if not named and limit_share and latencies:
         named[latencies[0].name] = _share(latencies[0], domain, limit_share)
     axes = {cost.name for cost in latencies} | set(objectives)

@@ -19,9 +19,12 @@ from supernet.space.costs import (
 from supernet.space.domain import Domain
 from supernet.space.elimination import CostTable, minimum
 from supernet.space.features import (
+    WHOLE,
+    Body,
     FeatureMap,
     body_operators,
     body_slots,
+    check_size,
     chosen_maps,
     feature_maps,
     resized,
@@ -57,7 +60,9 @@ from supernet.space.subnet import (
 from supernet.space.subnet_file import SubnetFile, check_operators
 
 __all__ = [
+    "WHOLE",
     "Block",
+    "Body",
     "Cell",
     "CellChoice",
     "Cells",
@@ -84,6 +89,7 @@ __all__ = [
     "body_slots",
     "canonical",
     "check_operators",
+    "check_size",
     "chosen_maps",
     "count_subnets",
     "decode",

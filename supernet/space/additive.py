@@ -8,13 +8,14 @@ slot. The look-up indices of a population are one small matrix product.
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from supernet.space.features import WHOLE, Body, body_slots
 from supernet.space.layout import Dimension, Genes, Layout, Slot, layout_of
 from supernet.space.operator import Operator
 from supernet.space.spec import Space
@@ -42,17 +43,47 @@ class OperatorTables:
     operators: tuple[Operator, ...]
     """The different ones, in network order."""
     slots: tuple[npt.NDArray[np.int32], ...]
-    """Per slot the index of its operator, one axis per dimension of the slot; -1 where
-    the slot is skipped."""
+    """Of the slots that count, from the first on: the index of its operator, one axis per
+    dimension of the slot; -1 where the slot is skipped."""
 
     def values(self, value: Callable[[Operator], float]) -> npt.NDArray[np.float64]:
         """``value(operator)`` of each operator, and 0 as the last: -1 finds it."""
         return np.array([*map(value, self.operators), 0.0], dtype=np.float64)
 
 
+def operator_tables(space: Space, body: Body = WHOLE) -> OperatorTables:
+    """The operators of `space` that count, listed once; calling it again is cheap.
+
+    Raises:
+        ConfigError: a stride that the space does not have.
+    """
+    return _part_of(space, body) if body.features else _whole(space)
+
+
 @lru_cache(maxsize=8)
-def operator_tables(space: Space) -> OperatorTables:
-    """The operators of `space`, listed once; cached, so calling it again is cheap."""
+def _part_of(space: Space, body: Body) -> OperatorTables:
+    """What a backbone runs, at the size of its images.
+
+    All operators of a slot read images of one size at each input size of the space.
+    """
+    whole, size = _whole(space), body.size
+    known: dict[Operator, int] = {}
+    tables = []
+    for table in whole.slots[: body_slots(space, body.features)]:
+        places, inverse = np.unique(table, return_inverse=True)
+        found = [whole.operators[place] for place in places.tolist() if place >= 0]
+        if size is not None and found:
+            found = [replace(operator, height=size[0], width=size[1]) for operator in found]
+            size = (found[0].out_height, found[0].out_width)
+        own = [known.setdefault(operator, len(known)) for operator in found]
+        if len(own) < len(places):
+            own.insert(0, -1)
+        tables.append(np.array(own, dtype=np.int32)[inverse].reshape(table.shape))
+    return OperatorTables(tuple(known), tuple(tables))
+
+
+@lru_cache(maxsize=8)
+def _whole(space: Space) -> OperatorTables:
     layout = layout_of(space)
     known: dict[Operator, int] = {}
     tables = tuple(_table(layout, slot, known) for slot in layout.slots)
@@ -115,9 +146,9 @@ def _combinations(
     return index, skipped
 
 
-def operators_of(space: Space) -> list[Operator]:
-    """Every different operator that some subnet of `space` has, in network order."""
-    return list(operator_tables(space).operators)
+def operators_of(space: Space, body: Body = WHOLE) -> list[Operator]:
+    """Every different operator that counts in some subnet of `space`, in network order."""
+    return list(operator_tables(space, body).operators)
 
 
 _Span: TypeAlias = tuple[Dimension, ...]
@@ -187,18 +218,18 @@ class _OperatorValues:
     """
 
     def __init__(
-        self, space: Space, value: Callable[[Operator], float], slots: int | None = None
+        self, space: Space, value: Callable[[Operator], float], body: Body = WHOLE
     ) -> None:
         """Look the values up; `value` is called once per different operator.
 
         Args:
             space: of the subnets.
             value: of an operator.
-            slots: that count, from the first one on; all when not given.
+            body: which operators count.
         """
-        layout, tables = layout_of(space), operator_tables(space)
+        layout, tables = layout_of(space), operator_tables(space, body)
         values = tables.values(value)
-        own = [_Table.of(s, values[t]) for s, t in zip(layout.slots[:slots], tables.slots)]
+        own = [_Table.of(s, values[t]) for s, t in zip(layout.slots, tables.slots)]
         joined = [
             reduce(lambda a, b: a.joined(b, self._join), (own[place] for place in group))
             for group in joined_places(tuple(table.dimensions for table in own))

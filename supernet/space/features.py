@@ -16,14 +16,75 @@ from supernet.space.spec import Space
 from supernet.space.subnet import Subnet, operators, slot_operators
 
 __all__ = [
+    "LARGEST_SIDE",
+    "WHOLE",
+    "Body",
     "FeatureMap",
     "body_operators",
     "body_slots",
+    "check_size",
     "chosen_maps",
     "feature_maps",
     "places_of",
     "resized",
 ]
+
+
+LARGEST_SIDE = 8192
+"""Rows or columns of an image."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """Which operators of each subnet of a space count: all, or those that maps need."""
+
+    features: tuple[int, ...] = ()
+    """Strides of the maps of a backbone; all operators count when empty."""
+    size: tuple[int, int] | None = None
+    """Rows and columns of its images; the input size of each subnet when not given."""
+
+    def __post_init__(self) -> None:
+        if self.size is None:
+            return
+        if not self.features:
+            raise ConfigError("size: is for backbones", hint="add features, such as 8,16,32")
+        check_size(self.size, max(self.features))
+
+    def __str__(self) -> str:
+        at = f" at {self.size[0]}x{self.size[1]}" if self.size else ""
+        return f"backbones with maps at {','.join(map(str, self.features))}{at}"
+
+    def of(self, subnet: Subnet, operators: Sequence[Operator]) -> Sequence[Operator]:
+        """Those of a subnet that count, at that size.
+
+        Raises:
+            ConfigError: as `feature_maps` and `chosen_maps`.
+        """
+        if not self.features:
+            return operators
+        body = body_operators(subnet, operators, self.features)
+        return resized(body, *self.size) if self.size else body
+
+
+WHOLE = Body()
+"""All operators, at the input size of each subnet."""
+
+
+def check_size(size: tuple[int, int], last: int) -> None:
+    """Refuse images that a backbone cannot read.
+
+    Args:
+        size: rows and columns.
+        last: stride of the last map.
+
+    Raises:
+        ConfigError: smaller than that stride, or too large.
+    """
+    if not all(last <= side <= LARGEST_SIDE for side in size):
+        raise ConfigError(
+            f"size: rows and columns must be from {last}, the last stride, to {LARGEST_SIDE}, "
+            f"found {size[0]}x{size[1]}"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

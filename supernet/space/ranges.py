@@ -13,6 +13,7 @@ import numpy as np
 from supernet.space.additive import operator_tables
 from supernet.space.domain import Domain
 from supernet.space.elimination import CostTable, minimum
+from supernet.space.features import WHOLE, Body
 from supernet.space.genes import count_subnets, decode
 from supernet.space.layout import Genes, layout_of
 from supernet.space.operator import Operator, total_macs, total_params
@@ -44,7 +45,7 @@ def extremes(space: Space, value: Callable[[Operator], float]) -> tuple[Genes, G
 
 
 def operator_costs(
-    space: Space, value: Callable[[Operator], float], slots: int | None = None
+    space: Space, value: Callable[[Operator], float], body: Body = WHOLE
 ) -> list[CostTable]:
     """Per slot the values of its operators, 0 where it is skipped.
 
@@ -53,12 +54,12 @@ def operator_costs(
     Args:
         space: of the subnets.
         value: of an operator.
-        slots: that count, from the first one on; all when not given.
+        body: which operators count.
     """
-    listed = operator_tables(space)
+    listed = operator_tables(space, body)
     values = listed.values(value)
     tables: list[CostTable] = []
-    for slot, index in zip(layout_of(space).slots[:slots], listed.slots):
+    for slot, index in zip(layout_of(space).slots, listed.slots):
         columns = tuple(d.column for d in slot.dimensions if d.column >= 0)
         shape = [len(d.choices) for d in slot.dimensions if d.column >= 0]
         tables.append((columns, values[index].reshape(shape)))

@@ -8,14 +8,13 @@ from typing import Any
 from supernet.errors import ConfigError
 from supernet.export import Exporter, exporter
 from supernet.export.registry import FORMATS
-from supernet.space import SubnetFile, chosen_maps, feature_maps
+from supernet.space import SubnetFile, check_size, chosen_maps, feature_maps
 from supernet.workflow.backbone_price import BackbonePrice
 from supernet.workflow.exported import ExportRequest
 
 __all__ = ["BACKBONE_FILE", "BackboneOutcome", "BackboneRequest", "map_exporters"]
 
 BACKBONE_FILE = "backbone.json"
-_LARGEST = 8192  # rows or columns of an image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +48,8 @@ class BackboneRequest:
             ConfigError: smaller than that stride, too large, or no multiple where sizes vary.
         """
         size = self.size or (resolution, resolution)
+        check_size(size, last)
         text = "x".join(map(str, size))
-        if not all(last <= side <= _LARGEST for side in size):
-            raise ConfigError(
-                f"size: rows and columns must be from {last}, the last stride, to {_LARGEST}, "
-                f"found {text}"
-            )
         if self.any_size and any(side % last for side in size):
             up = "x".join(str(-(-side // last) * last) for side in size)
             raise ConfigError(

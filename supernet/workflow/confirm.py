@@ -1,6 +1,6 @@
 """Finalists of a search are measured before the winner is named."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -9,7 +9,7 @@ from supernet.progress import Progress
 from supernet.runs import Run
 from supernet.search import MeasuredRecord, Problem, SearchResult, latency_name
 from supernet.search.finalists import Columns, measure_finalists, ranked
-from supernet.space import Genes, Operator, Space, body_operators, decode, operators
+from supernet.space import Body, Genes, Space, decode, operators
 from supernet.workflow.accuracies import Accuracies
 from supernet.workflow.request import SearchRequest
 
@@ -81,7 +81,7 @@ def confirm(
             problem,
             result,
             request.confirm,
-            partial(_measure, accuracies, problem.domain.space, tables, request.features, progress),
+            partial(_measure, accuracies, problem.domain.space, tables, request.body, progress),
         )
     columns = {name: column[index] for name, column in result.columns.items()} | measured
     broken = problem.violation(columns)
@@ -99,7 +99,7 @@ def _measure(
     accuracies: Accuracies,
     space: Space,
     tables: Mapping[str, LatencyTable],
-    features: Sequence[int],
+    body: Body,
     progress: Progress,
     genes: Genes,
 ) -> Columns:
@@ -109,9 +109,7 @@ def _measure(
     """
     found: Columns = {"top1": accuracies.measure(genes)[0]}
     subnets = decode(space, genes)
-    models: list[Sequence[Operator]] = [operators(space, subnet) for subnet in subnets]
-    if features:
-        models = [body_operators(*pair, features) for pair in zip(subnets, models)]
+    models = [body.of(subnet, operators(space, subnet)) for subnet in subnets]
     for target, table in tables.items():
         if backend_of(table) is not None:
             what = f"finalists on {target}"

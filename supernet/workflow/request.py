@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from supernet.errors import ConfigError
-from supernet.space import Precision
+from supernet.space import Body, Precision
 from supernet.workflow.engines import DEFAULT_ENGINE
 
 __all__ = ["PREDICTOR", "RAY_TUNE", "SearchRequest"]
@@ -36,6 +36,8 @@ class SearchRequest:
     """Allowed values by dimension, stage and kind, or kind (see `Domain.of`)."""
     features: tuple[int, ...] = ()
     """Strides of the maps of a backbone: latencies and all other costs are of its operators."""
+    size: tuple[int, int] | None = None
+    """Rows and columns of the backbone's images; the input size of each subnet when not given."""
     algorithm: str = ""
     """Name in `supernet.search.ALGORITHMS`; the one that suits when empty."""
     measure: bool = False
@@ -112,6 +114,12 @@ class SearchRequest:
             problems.append(f"name: letters, digits, '_' and '-' only, found {self.name!r}")
         if problems:
             raise ConfigError(problems)
+        Body(features=self.features, size=self.size)  # refuses what is none
+
+    @property
+    def body(self) -> Body:
+        """Which operators costs count."""
+        return Body(features=self.features, size=self.size)
 
     @property
     def measures(self) -> bool:
@@ -151,6 +159,8 @@ class SearchRequest:
         plain["start"] = str(self.start) if self.start else None
         if not self.features:  # as requests were before there were any
             del plain["features"]
+        if self.size is None:  # likewise
+            del plain["size"]
         plain["seconds"] = self.seconds if np.isfinite(self.seconds) else None
         return plain
 

@@ -94,6 +94,7 @@ def predicted_of(saved: SavedResult, index: int) -> dict[str, Any]:
     if saved.request.get("features"):  # what was searched for is the latency of the backbone
         key = f"features_{key}"
         found["features"] = saved.request["features"]
+        found |= {"features_size": size} if (size := saved.request.get("size")) else {}
     for number, axis in enumerate(latencies):
         if number == 0:
             found |= {"target": axis.target, key: figures.pop(axis.name)}

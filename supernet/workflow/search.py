@@ -10,7 +10,7 @@ import numpy as np
 
 from supernet.errors import ConfigError
 from supernet.files import sha256
-from supernet.latency import LatencyTable
+from supernet.latency import LatencyTable, how_to_measure
 from supernet.latency.targets import HERE
 from supernet.predict import AccuracyPredictor, load_predictor
 from supernet.progress import Progress, silent
@@ -34,7 +34,7 @@ from supernet.search.api import check_provable, proven
 from supernet.search.objective import Values
 from supernet.search.registry import default_budget, factory_of
 from supernet.search.setup import problem_of, tables_of
-from supernet.space import Genes, Space, Subnet, SubnetFile, encode
+from supernet.space import WHOLE, Body, Genes, Space, Subnet, SubnetFile, encode, operators_of
 from supernet.studies import Storage
 from supernet.workflow.confirm import Confirmed, confirm
 from supernet.workflow.ladder import ladder_of, measured_problem
@@ -67,6 +67,8 @@ class SearchOutcome:
     """Index of the best subnet in the result."""
     tables: Mapping[str, LatencyTable]
     """By target."""
+    body: Body = WHOLE
+    """Which operators costs count."""
     predictor: AccuracyPredictor | None
     """None where accuracies were measured."""
     algorithm: str
@@ -96,6 +98,23 @@ class SearchOutcome:
     def file(self) -> Path:
         """The ``subnet.json`` of the best one."""
         return self.folder / "subnet.json"
+
+    @property
+    def estimated(self) -> list[str]:
+        """Of each table that measured no such sizes as a backbone's operators have, how to."""
+        body = self.body
+        found: list[str] = []
+        if body.size is None:
+            return found
+        for target, table in self.tables.items():
+            listed = operators_of(self.space, body)
+            beyond = sum(map(table.is_beyond, listed))
+            if beyond:
+                found.append(
+                    f"{target} measured no such sizes as {beyond} of {len(listed)} operators of "
+                    f"{body} have; {how_to_measure(self.space, body)}"
+                )
+        return found
 
     @property
     def predicted(self) -> Mapping[str, Any]:
@@ -268,7 +287,7 @@ def _problem(
         limits=request.limits,
         limit_share=request.limit_share,
         fix=request.fix,
-        features=request.features,
+        body=request.body,
     )
 
 
@@ -304,9 +323,7 @@ def _search(
         measured=[one.record for one in confirmed],
     )
     for path in (folder.path / "subnet.json", *([output] if output else [])):
-        write_chosen(
-            run, problem, result, chosen, tables, predictor, confirmed, path, request.features
-        )
+        write_chosen(run, problem, result, chosen, tables, predictor, confirmed, path, request.body)
     return SearchOutcome(
         folder=folder.path,
         result=result,
@@ -316,6 +333,7 @@ def _search(
         algorithm=request.algorithm,
         confirmed=confirmed,
         run=run,
+        body=request.body,
     )
 
 

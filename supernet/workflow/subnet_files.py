@@ -1,6 +1,6 @@
 """Subnets of searches as files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from supernet.predict import AccuracyPredictor
 from supernet.runs import Run
 from supernet.search import Problem, SearchResult
 from supernet.search.objective import latency_name
-from supernet.space import Genes, Space, Subnet, SubnetFile, decode
+from supernet.space import WHOLE, Body, Genes, Space, Subnet, SubnetFile, decode
 from supernet.workflow.confirm import Confirmed
 from supernet.workflow.quantisation_loss import Int8Predictor
 
@@ -35,7 +35,7 @@ def write_chosen(
     predictor: AccuracyPredictor | None,
     confirmed: tuple[Confirmed, ...],
     path: Path,
-    features: Sequence[int] = (),
+    body: Body = WHOLE,
 ) -> None:
     """Write the chosen subnet of a result, with what was predicted and measured of it.
 
@@ -49,8 +49,8 @@ def write_chosen(
         predicted["top1_rmse"] = predictor.validation.rmse
     for number, (target, table) in enumerate(tables.items()):
         ms = predicted_latency(table, space, genes)
-        if features:
-            of_body = predicted_latency(table, space, genes, features)
+        if body.features:
+            of_body = predicted_latency(table, space, genes, body)
             ms |= {f"features_{key}": value for key, value in of_body.items()}
         if number == 0:
             predicted |= {"target": target, **ms}
@@ -58,18 +58,23 @@ def write_chosen(
             predicted |= {f"{key}@{target}": value for key, value in ms.items()}
     if isinstance(predictor, Int8Predictor):
         predicted["precision"] = "int8"
-    if features:
-        predicted["features"] = list(features)
+    predicted |= told_of(body)
     others = ("top1", *measured, *(latency_name(target) for target in tables))
     predicted |= {k: v for k, v in figures.items() if k not in others}
-    measured |= confirmed[0].told(tables, of_features=bool(features)) if confirmed else {}
+    measured |= confirmed[0].told(tables, of_features=bool(body.features)) if confirmed else {}
     subnet = decode(space, genes)[0]
     file = subnet_file(run, space, subnet, path.parent, predicted=predicted, measured=measured)
     file.save(path)
 
 
+def told_of(body: Body) -> dict[str, Any]:
+    """What costs are of, as in a ``subnet.json``; empty where that is the whole network."""
+    features = {"features": list(body.features)} if body.features else {}
+    return features | ({"features_size": list(body.size)} if body.size else {})
+
+
 def predicted_latency(
-    table: LatencyTable, space: Space, genes: Genes, features: Sequence[int] = ()
+    table: LatencyTable, space: Space, genes: Genes, body: Body = WHOLE
 ) -> dict[str, float]:
     """Predicted milliseconds, with the interval where networks were held out.
 
@@ -79,10 +84,10 @@ def predicted_latency(
         table: of the target.
         space: of the subnet.
         genes: its own, ``(1, G)``.
-        features: strides of the maps of its backbone, where that is meant.
+        body: which of its operators count.
     """
-    found = table.predict_ms(space, genes, features)
-    if features:
+    found = table.predict_ms(space, genes, body)
+    if body.features:
         return {"latency_ms": float(found.ms[0])}
     ends = {"latency_low_ms": found.low_ms[0], "latency_high_ms": found.high_ms[0]}
     known = {key: float(value) for key, value in ends.items() if np.isfinite(value)}

@@ -15,6 +15,7 @@ import pytest
 from supernet.cli.main import main
 from supernet.latency import HeldOut, LatencyTable, load_target
 from supernet.space import (
+    Body,
     OperatorSum,
     Space,
     SubnetFile,
@@ -181,7 +182,7 @@ def test_backbones_are_predicted_without_their_head_at_a_size(supernet: Command)
         told[len(size)] = result.json["subnets"][0]
         assert list(told[len(size)]["stages_ms"]) == ["stem", *(f"stage{s}" for s in range(1, 6))]
     table, subnet = load_target("mobile_cpu"), SubnetFile.load(path).subnet
-    expected = table.predict_ms(space, encode(space, [subnet]), (8, 16)).ms[0]
+    expected = table.predict_ms(space, encode(space, [subnet]), Body(features=(8, 16))).ms[0]
     assert told[0]["latency_ms"] == pytest.approx(expected)
     assert told[2]["latency_ms"] > told[0]["latency_ms"]
     refused = supernet("latency", "predict", path, "--target", "mobile_cpu", "--size", "320")

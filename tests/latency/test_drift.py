@@ -5,8 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from supernet.latency import build_table, drift, measure_drift_corrected
+from supernet.latency import (
+    build_table,
+    drift,
+    make_plan,
+    measure_drift_corrected,
+    measure_here,
+    table_of,
+)
 from supernet.latency.kit.graph import build_onnx
+from supernet.latency.kit.plan import HOLD_OUT
 from supernet.latency.kit.protocol import Protocol, Timing
 from supernet.space import Space, decode, operators, sample
 
@@ -44,3 +52,17 @@ def test_times_agree_with_the_table(tiny_space: Space):
     models = [build_onnx(found) for found in anchors]
     now_ms = measure_drift_corrected(table, space, models, QUICK)
     assert np.median(np.abs(now_ms / then_ms - 1)) < 0.25
+
+
+def test_networks_of_a_table_have_the_sizes_that_it_measured(tiny_space: Space):
+    """Also where these are none of the space, as of a table for backbones."""
+    plan = make_plan(tiny_space, [32, 40], fit=4, hold_out=8)
+    table = table_of([measure_here(plan, protocol=QUICK)], "at_40")
+    assert drift._sizes(table) == [32, 40]
+    assert drift._sizes(replace(table, protocol={})) is None
+    full = make_plan(tiny_space, [32, 40])
+    held_out = replace(table.held_out, measured_ms=(1.0,) * 20, predicted_ms=(1.0,) * 20)
+    anchors, _ = drift._anchors(replace(table, held_out=held_out), tiny_space)
+    assert sum(network.use == HOLD_OUT for network in full.networks) == 20
+    assert {found[0].height for found in anchors} <= {32, 40}
+    assert len(anchors) == 7

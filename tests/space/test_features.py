@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from supernet.errors import ConfigError
-from supernet.latency import LatencyTable, load_target
+from supernet.latency import LatencyTable, Row, load_target, make_plan
 from supernet.search.objective import COSTS, cost_of, latency
 from supernet.space import (
+    Body,
     Domain,
     Operator,
     Space,
@@ -22,6 +23,7 @@ from supernet.space import (
     largest,
     load_space,
     operators,
+    operators_of,
     peak_bytes,
     resized,
     sample,
@@ -98,14 +100,13 @@ def test_costs_of_populations_are_those_of_backbones(any_space: Space) -> None:
     genes = sample(any_space, 20, np.random.default_rng(1))
     (one,) = some(any_space, 1)
     known = feature_maps(one, operators(any_space, one))
-    for strides in ([a.stride for a in known[:count]] for count in (1, 2)):
-        slots = body_slots(any_space, strides)
+    for count, size in ((1, None), (2, None), (2, (37, 50))):  # also sizes that halve unevenly
+        wanted = Body(features=tuple(a.stride for a in known[:count]), size=size)
         bodies = [
-            body_operators(subnet, operators(any_space, subnet), strides)
-            for subnet in decode(any_space, genes)
+            wanted.of(subnet, operators(any_space, subnet)) for subnet in decode(any_space, genes)
         ]
         for name, value in VALUES.items():
-            cost = cost_of(name, any_space, slots=slots)
+            cost = cost_of(name, any_space, body=wanted)
             np.testing.assert_allclose(cost(genes), [value(body) for body in bodies])
             least = cost.lowest(Domain.of(any_space))
             assert cost(least)[0] <= cost(genes).min()
@@ -118,22 +119,54 @@ def expected_ms(table: LatencyTable, space: Space, body: list[Operator]) -> floa
     return float(table.correction_of(space.name).apply(sums, len(body), params)[0])
 
 
-def test_latencies_of_populations_are_those_of_backbones() -> None:
+@pytest.mark.parametrize("size", [None, (96, 160), (320, 416)])
+def test_latencies_of_populations_are_those_of_backbones(size: tuple[int, int] | None) -> None:
     space = replace(load_space("mobilenet_v3"), resolutions=(160, 224))
-    table, strides = load_target("mobile_cpu"), (8, 16)
-    predictor = table.predictor(space, strides)
+    table, wanted = load_target("mobile_cpu"), Body(features=(8, 16), size=size)
+    predictor = table.predictor(space, wanted)
     genes = sample(space, 20, np.random.default_rng(0))
-    bodies = [
-        list(body_operators(subnet, operators(space, subnet), strides))
-        for subnet in decode(space, genes)
-    ]
+    bodies = [list(wanted.of(subnet, operators(space, subnet))) for subnet in decode(space, genes)]
     found = predictor.ms(genes)
     np.testing.assert_allclose(found, [expected_ms(table, space, body) for body in bodies])
-    assert (found < table.predictor(space).ms(genes)).all()
+    assert size is not None or (found < table.predictor(space).ms(genes)).all()
     np.testing.assert_allclose(predictor.predict(genes).ms, found)
     cost = latency("mobile_cpu", predictor)
     assert cost(cost.lowest(Domain.of(space)))[0] <= found.min()
     assert predictor.ms(predictor.fastest())[0] <= found.min()
+
+
+def test_the_input_size_of_a_subnet_says_nothing_of_a_backbone_of_another_size() -> None:
+    space = replace(load_space("mobilenet_v3"), resolutions=(160, 224))
+    genes = sample(space, 20, np.random.default_rng(0))
+    ends = []
+    for resolution in (0, 1):
+        genes[:, 0] = resolution
+        ends.append(cost_of("macs", space, body=Body(features=(8,), size=(320, 256)))(genes))
+    np.testing.assert_array_equal(*ends)
+
+
+def test_a_table_of_other_sizes_says_how_the_size_of_a_backbone_is_measured() -> None:
+    space = replace(load_space("mobilenet_v3"), resolutions=(160,))
+    rows = {o: Row(operator=o, ms=0.1, spread_ms=0.0) for o in operators_of(space)}
+    table = LatencyTable(target="t", device={}, rows=rows)
+    assert table.predictor(space, Body(features=(8, 16)))
+    with pytest.raises(ConfigError, match=r"at 8,16 at 320x256 of space 'mobilenet_v3'") as caught:
+        table.predictor(space, Body(features=(8, 16), size=(320, 256)))
+    assert "measure --space mobilenet_v3 --resolutions 256,320" in caught.value.hint
+    plan = make_plan(space, [256, 320], fit=4, hold_out=1)
+    assert plan.resolutions == (256, 320)
+    assert plan.space_hash == space.hash
+
+
+@pytest.mark.parametrize(
+    ("features", "size", "message"),
+    [((), (64, 64), "is for backbones"), ((8, 32), (64, 16), "from 32, the last stride, to 8192")],
+)
+def test_a_size_that_no_backbone_reads_is_refused(
+    features: tuple[int, ...], size: tuple[int, int], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Body(features=features, size=size)
 
 
 def test_cells_have_no_maps() -> None:

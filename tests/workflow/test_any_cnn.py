@@ -46,6 +46,9 @@ class Own(nn.Module):
             x = torch.cat([x[:, :12], x[:, 12:]], 1)
         if self.odd == "gelu":
             x = F.gelu(x)
+        if self.odd == "attention":
+            rows = x.flatten(2)
+            x = torch.bmm(torch.softmax(torch.bmm(rows, rows.mT), 2), rows).view(x.shape)
         x = x + self.g(F.hardswish(self.f(F.hardswish(self.e(x)))))
         if self.odd == "tuple":
             return x, x  # type: ignore[return-value]  # what others do
@@ -79,6 +82,7 @@ def test_the_largest_subnet_is_the_network() -> None:
         ("shared", "c.0 uses the weights c.0.weight, and c.0 runs twice"),
         ("cat", "the network concatenates channels: no kind of block has that"),
         ("gelu", "the network is a GELU: no kind of block has that"),
+        ("attention", "the network multiplies activations (attention): attention is not recogn"),
         ("tuple", "the network gives tuple, not one tensor made from the image"),
     ],
 )
@@ -86,6 +90,7 @@ def test_what_does_not_fit_is_named(odd: str, problem: str) -> None:
     with pytest.raises(ConfigError) as caught:
         convert("own.py:Own", Own(odd), size=64, check=False)
     assert problem in str(caught.value)
+    assert ("mobilenet_v4_hybrid" in caught.value.hint) == (odd == "attention")
 
 
 @pytest.mark.parametrize(
