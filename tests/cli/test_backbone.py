@@ -15,7 +15,7 @@ import torch
 
 from supernet.models import backbone_of, extract
 from supernet.runs import Run
-from supernet.space import SubnetFile, body_operators, total_macs
+from supernet.space import SubnetFile, body_operators, resized, total_macs
 
 Command = Callable[..., Any]
 
@@ -151,6 +151,23 @@ def test_a_search_counts_what_a_backbone_runs(in_trained: Command, trained: Path
     assert np.isfinite(told["features_latency_ms"])
     unknown = in_trained("search", "--features", "8", "--budget", "300")
     assert "no map of stride 8; its strides are 2, 4" in unknown.stderr
+
+
+def test_a_search_counts_at_the_size_of_images(in_trained: Command) -> None:
+    asked = ("search", "--features", "2", "--size", "12x16", "--objective", "macs", "--budget")
+    unmeasured = in_trained(*asked, "300", "--target", "this_machine")
+    assert "of backbones with maps at 2 at 12x16 of space 'tiny'" in unmeasured.stderr
+    assert "latency measure --space tiny --resolutions 12,16 --name NAME" in unmeasured.stderr
+    larger = in_trained(*asked, "300", "--name", "larger", "--json")
+    assert larger.code == 0, larger.stderr
+    assert "maps at 2 at 12x16" in larger.stdout
+    assert "--features 2 --size 12x16" in larger.stdout
+    file = SubnetFile.load(Path(larger.json["files"]["subnet"]))
+    body = resized(body_operators(file.subnet, file.operators, (2,)), 12, 16)
+    assert file.predicted["macs"] == total_macs(body)
+    assert file.predicted["features_size"] == [12, 16]
+    alone = in_trained("search", "--size", "12x16", "--budget", "300")
+    assert "size: is for backbones" in alone.stderr
 
 
 def test_python_gives_the_same_maps(trained: Path) -> None:

@@ -16,16 +16,6 @@ from supernet.space import Operator
 
 SIZE = 16
 SLOW = {"executorch", "litert", ("onnx", "int8"), ("openvino", "int8")}
-VARIANTS = [
-    pytest.param(
-        name,
-        precision,
-        id=f"{name}-{precision}",
-        marks=[pytest.mark.slow] if SLOW & {name, (name, precision)} else [],
-    )
-    for name, info in FORMATS.items()
-    for precision in info.load().precisions
-]
 
 
 def block(op: str, before: int, after: int, **more: Any) -> Operator:
@@ -99,8 +89,25 @@ def source_of(kind: str) -> Source:
     )
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("name", "precision"), VARIANTS)
+def cases() -> list[object]:
+    """As parameters: attention where it takes seconds; all else is marked slow."""
+    return [
+        pytest.param(
+            kind,
+            name,
+            precision,
+            id=f"{kind}-{name}-{precision}".replace(" ", "_"),
+            marks=[pytest.mark.slow]
+            if kind != "attention" or SLOW & {name, (name, precision)}
+            else [],
+        )
+        for kind in KINDS
+        for name, info in FORMATS.items()
+        for precision in info.load().precisions
+    ]
+
+
+@pytest.mark.parametrize(("kind", "name", "precision"), cases())
 def test_a_kind_is_computed_as_torch_computes_it(
     kind: str, name: str, precision: Precision, tmp_path: Path
 ) -> None:

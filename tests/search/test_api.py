@@ -17,6 +17,7 @@ from supernet.space import (
     load_space,
     macs_of,
     operators,
+    resized,
     sample,
     total_macs,
 )
@@ -72,6 +73,10 @@ def test_costs_are_of_the_backbone_that_is_asked_for(demo: Space, predictor: Fit
     body = body_operators(subnet, operators(demo, subnet), (2, 4))
     assert result.figures(result.best())["macs"] == total_macs(body) <= 2e6
     assert total_macs(body) < total_macs(operators(demo, subnet))
+    larger = supernet.search(demo, features=(2, 4), size=(40, 24), **wanted)
+    subnet = larger.subnet(larger.best())
+    body = resized(body_operators(subnet, operators(demo, subnet), (2, 4)), 40, 24)
+    assert larger.figures(larger.best())["macs"] == total_macs(body)
     with pytest.raises(ConfigError, match="no map of stride 3"):
         supernet.search(demo, features=(3,), **wanted)
 
