@@ -104,13 +104,63 @@ class _Mean(nn.Module):
         return pixel if self.keep else pixel.flatten(1)
 
 
+class _Windows(nn.Module):
+    """Average pooling whose windows stick out of the image, which counts the pixels inside.
+
+    As a depthwise convolution and a factor for each pixel: few runtimes have it.
+
+    Args:
+        pool: this pooling.
+        shape: ``(N, C, H, W)`` of what it reads.
+    """
+
+    def __init__(self, pool: nn.AvgPool2d, shape: torch.Size) -> None:
+        super().__init__()
+        self.size, self.stride = int(pool.kernel_size), int(pool.stride)  # all of ours are square
+        inside = torch.ones(1, 1, *shape[2:])
+        # the share of a window that lies inside: 1 where all of it does
+        wanted = pool(inside).shape[2:]
+        before = int(pool.padding)
+        after = [(n - 1) * self.stride + self.size - before - m for n, m in zip(wanted, shape[2:])]
+        self.pads = [before, max(after[1], 0), before, max(after[0], 0)]
+        window = torch.full((1, 1, self.size, self.size), self.size**-2.0)
+        share = F.conv2d(F.pad(inside, self.pads), window, stride=self.stride)
+        self.register_buffer("weight", window.repeat(shape[1], 1, 1, 1))
+        self.register_buffer("factor", 1 / share)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight, factor = self.get_buffer("weight"), self.get_buffer("factor")
+        means = F.conv2d(F.pad(x, self.pads), weight, stride=self.stride, groups=len(weight))
+        return means * factor
+
+
+def _read_shapes(network: nn.Module, images: Tensor) -> dict[nn.Module, torch.Size]:
+    """What each average pooling reads whose windows stick out."""
+    found: dict[nn.Module, torch.Size] = {}
+
+    def note(module: nn.Module, given: tuple[Tensor, ...]) -> None:
+        found[module] = given[0].shape
+
+    pools = [m for m in network.modules() if isinstance(m, nn.AvgPool2d)]
+    hooks = [p.register_forward_pre_hook(note) for p in pools if p.padding or p.ceil_mode]
+    if hooks:
+        with torch.no_grad():
+            network(images)
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
 def spelled_out(source: Source) -> Source:
-    """The same, hard-sigmoid and the global average in simpler operators."""
+    """The same, hard-sigmoid, the global average and padded averages in simpler operators."""
     network = plain(source)
+    reads = _read_shapes(network, example(source))
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, SqueezeExcite) and isinstance(child.gate, nn.Hardsigmoid):
                 setattr(parent, name, _Gate(child))
             elif isinstance(child, Pool):
                 setattr(parent, name, _Mean(child.keep))
+            elif isinstance(child, nn.AvgPool2d) and child in reads:
+                setattr(parent, name, _Windows(child, reads[child]))
     return replace(source, network=network)

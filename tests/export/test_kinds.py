@@ -8,7 +8,8 @@ import pytest
 import torch
 from supernet.export.contract import Precision, Sample, Source
 from supernet.export.registry import FORMATS, exporter
-from torch import Tensor
+from supernet.export.sources import spelled_out
+from torch import Tensor, nn
 
 from supernet.errors import ExportError, MissingPackageError
 from supernet.models import Network
@@ -137,3 +138,22 @@ def test_a_kind_is_computed_as_torch_computes_it(
         facts = written.facts
         parts = {*facts["float_operators"], *facts.get("other_float_operators", ())}
         assert parts >= FLOAT_PARTS.get(name, set())
+
+
+@pytest.mark.parametrize(
+    ("window", "stride", "padding", "ceil", "size"),
+    [(3, 2, 1, False, (7, 8)), (3, 1, 1, False, (5, 5)), (2, 2, 0, True, (7, 4))],
+)
+def test_windows_that_stick_out_are_a_convolution_and_a_factor(
+    window: int, stride: int, padding: int, ceil: bool, size: tuple[int, int]
+) -> None:
+    pool = nn.AvgPool2d(window, stride, padding, ceil_mode=ceil, count_include_pad=False)
+    network = nn.Sequential(pool, nn.AvgPool2d(2))  # the other stays as it is
+    height, width = size
+    source = Source(network=network.eval(), in_channels=3, resolution=height, width=width)
+    spelled = spelled_out(source).network
+    kinds = [type(module) for module in spelled.children()]
+    assert kinds[1:] == [nn.AvgPool2d]
+    assert kinds[0] is not nn.AvgPool2d
+    x = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(spelled(x), network(x))
