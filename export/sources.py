@@ -116,11 +116,11 @@ class _Windows(nn.Module):
 
     def __init__(self, pool: nn.AvgPool2d, shape: torch.Size) -> None:
         super().__init__()
-        self.size, self.stride = int(pool.kernel_size), int(pool.stride)  # all of ours are square
+        self.size, self.stride = _side(pool.kernel_size), _side(pool.stride)
         inside = torch.ones(1, 1, *shape[2:])
         # the share of a window that lies inside: 1 where all of it does
         wanted = pool(inside).shape[2:]
-        before = int(pool.padding)
+        before = _side(pool.padding)
         after = [(n - 1) * self.stride + self.size - before - m for n, m in zip(wanted, shape[2:])]
         self.pads = [before, max(after[1], 0), before, max(after[0], 0)]
         window = torch.full((1, 1, self.size, self.size), self.size**-2.0)
@@ -132,6 +132,11 @@ class _Windows(nn.Module):
         weight, factor = self.get_buffer("weight"), self.get_buffer("factor")
         means = F.conv2d(F.pad(x, self.pads), weight, stride=self.stride, groups=len(weight))
         return means * factor
+
+
+def _side(sizes: int | tuple[int, int]) -> int:
+    """Of a square."""
+    return sizes if isinstance(sizes, int) else sizes[0]
 
 
 def _read_shapes(network: nn.Module, images: Tensor) -> dict[nn.Module, torch.Size]:
