@@ -1,13 +1,15 @@
 """Hypervolume of (top-1, throughput on an A100) by the number of measured networks.
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/fronts.py --seeds 20
+    ... fronts.py --most 1000 --seeds 5 --algorithms optuna:tpe    # minutes a seed
 
 Accel-NASBench as a table: 4,138 networks of which its authors know the ImageNet accuracy under one
 training proxy and the throughput of eight devices. The file is theirs, and not part of this
 project. Any network of the space has the figures of the nearest one in the table (Hamming distance,
 the first of equals). Throughput is known without a measurement, as latencies are in a search of
 ours; Optuna by itself is told both as values. Hypervolume is a share of what the table's whole
-front has, above its worst accuracy and throughput. A chart is written beside the result.
+front has, above its worst accuracy and throughput. A chart is written beside the result. What more
+seeds have shown of an algorithm is kept.
 """
 
 import argparse
@@ -32,7 +34,10 @@ PUBLISHED = Path(os.environ.get("SUPERNET_PUBLISHED") or ROOT.parent / "shared" 
 COUNTS = (50, 200, 1000)
 CHUNK = 256
 OPTUNA = "Optuna itself"
-NAMES = ("ei", "nsga2", "memetic", "surrogate", "random", "optuna:tpe", "optuna:nsga2", OPTUNA)
+NAMES = (
+    *("nsga2", "memetic", "surrogate", "aging", "local", "random"),
+    *("optuna:nsga2", "optuna:nsga3", "ei", "optuna:tpe", OPTUNA),
+)
 
 Values = npt.NDArray[np.float64]
 
@@ -183,8 +188,12 @@ def main() -> None:
         run = measured_by_optuna if name == OPTUNA else partial(measured, name)
         tables = [run(options.most, seed) for seed in range(options.seeds)]
         counts = [count for count in COUNTS if count <= options.most]
-        share = {str(n): summary([table.share(n) for table in tables]) for n in counts}
-        kept[name] = {"share": share, "seeds": options.seeds}
+        row = kept.setdefault(name, {"share": {}})
+        for n in counts:
+            known = row["share"].get(str(n), {"seeds": 0})
+            if known["seeds"] <= options.seeds:
+                shares = summary([table.share(n) for table in tables])
+                row["share"][str(n)] = {**shares, "seeds": options.seeds}
         print(name, json.dumps(kept[name]), flush=True)
         body = {"rows": {name: kept[name] for name in sorted(kept)}}
         path = write_result("fronts", options.hardware, ("optuna",), body)

@@ -108,6 +108,7 @@ def test_a_front_is_enough(in_trained: Command, tmp_path: Path):
     assert (tmp_path / "net" / "fast.json").is_file()
 
 
+@pytest.mark.slow
 def test_only_files_of_the_earlier_bundle_are_replaced(
     bundled: tuple[Path, list[Path], Result], in_trained: Command, tmp_path: Path
 ):
@@ -210,6 +211,7 @@ def test_names_that_would_clash_are_refused(
     assert not (tmp_path / "net").exists()
 
 
+@pytest.mark.slow
 def test_a_search_of_the_same_name_elsewhere_does_not_matter(
     in_trained: Command, trained: Path, tmp_path: Path
 ):

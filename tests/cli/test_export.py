@@ -261,6 +261,7 @@ def test_words_that_others_use_otherwise_mean_nothing(
     assert found.json["files"][0]["top1"] == plain.json["files"][0]["top1"]
 
 
+@pytest.mark.slow
 def test_another_network_replaces_the_files_of_the_old_one_alone(
     in_trained: Command, trained: Path, tmp_path: Path
 ):

@@ -65,6 +65,7 @@ def test_kit_run_build_and_the_target_is_there(supernet: Command, tiny_yaml: Pat
     assert "pi4" in {target["name"] for target in listed}
 
 
+@pytest.mark.slow
 def test_several_results_make_one_target(supernet: Command, tiny_yaml: Path) -> None:
     for name, seed_space in (("a", "tiny.yaml"), ("b", "demo")):
         made = supernet("latency", "kit", "--space", seed_space, *FEW)

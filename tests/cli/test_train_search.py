@@ -104,6 +104,7 @@ def test_a_run_killed_and_resumed_ends_with_the_same_subnet(searching: Command):
         assert np.array_equal(values, second.result.columns[name]), name
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_searched_again(searching: Command):
     assert train(searching, *limits()).code == 0
     before = Path("run/search/found/result.json").read_text()
@@ -165,6 +166,7 @@ def test_a_recipe_that_says_nonsense_names_the_line(
     assert says in done.stderr
 
 
+@pytest.mark.slow
 def test_a_run_keeps_the_table_it_was_started_with(searching: Command):
     assert train(searching, *limits()).code == 0
     Path("run/search/found/result.json").unlink()

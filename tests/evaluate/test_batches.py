@@ -87,6 +87,7 @@ def grown_mib(count: int, size: int) -> float:
     return float(done.stdout)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_split() -> None:
     views_mib = 6_000 * 3 * 96 * 96 * np.dtype(np.float32).itemsize / 2**20  # 633
     assert grown_mib(7_000, 96) - grown_mib(1_000, 96) < views_mib / 4

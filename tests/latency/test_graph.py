@@ -347,11 +347,14 @@ def test_a_whole_network_computes_what_torch_does(
         np.testing.assert_allclose(run(model, x), expected, atol=1e-4, rtol=1e-3)
 
 
+PLAIN = ("tiny smallest", "tiny largest", "demo largest")
+
+
 @pytest.mark.parametrize(
     "case",
     [
-        *["tiny smallest", "tiny largest", "demo largest", "mixed smallest", "mixed largest"],
-        *["padded largest", "attending largest"],
+        *["mixed smallest", "mixed largest", "padded largest", "attending largest"],
+        *(pytest.param(case, marks=pytest.mark.slow) for case in PLAIN),
     ],
 )
 def test_a_whole_network_has_the_nodes_of_its_export(

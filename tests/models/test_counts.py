@@ -80,7 +80,7 @@ def test_costs_equal_those_of_thop(space: Space) -> None:
         module.total_ops = torch.as_tensor(module.total_ops) + count
 
     smallest_size = replace(space, resolutions=space.resolutions[:1])
-    for found in networks(smallest_size, 1):
+    for found in networks(smallest_size, 0):
         macs, params = thop.profile(
             network_of(found),
             inputs=(image(found),),

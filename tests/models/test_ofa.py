@@ -160,7 +160,7 @@ def test_sorting_gives_what_the_referees_sorting_gives(pair):
         theirs.re_organize_middle_weights(expand_ratio_stage=trained)
         sort_channels(ours, trained_expand=trained + 1)
         theirs, ours, images = theirs.double(), ours.double(), _images(2).double()
-        for subnet in decode(ours.space, _same_widths(ours.space, 4, trained)):
+        for subnet in decode(ours.space, _same_widths(ours.space, 2, trained)):
             _activate_theirs(theirs, ours.space, subnet)
             ours.activate(subnet)
             with torch.no_grad():

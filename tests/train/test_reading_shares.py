@@ -67,8 +67,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-@pytest.mark.parametrize("room", ["room", "none"])
+@pytest.mark.parametrize(
+    ("room", "processes"),
+    [
+        ("room", 2),
+        ("none", 1),
+        pytest.param("room", 1, marks=pytest.mark.slow),
+        pytest.param("none", 2, marks=pytest.mark.slow),
+    ],
+)
 def test_each_image_is_decoded_once_by_all_processes_together(
     folder: Path, room: str, processes: int
 ) -> None:

@@ -18,6 +18,7 @@ from supernet.tune.page import compared, write_page
 from supernet.tune.result import save_result
 
 
+@pytest.mark.slow
 def test_the_example_of_the_docstring_runs(home: Path):
     found = doctest.testmod(api)
     assert (found.failed, found.attempted > 3) == (0, True)

@@ -148,8 +148,7 @@ def _space_of(table: "LatencyTable") -> str:
             err=True,
         )
     names = sorted(list_spaces(), key=lambda name: name != "mobilenet_v3")
-    known = [name for name in names if not table.unknown(load_space(name))]
-    return known[0] if known else names[0]
+    return next((name for name in names if not table.unknown(load_space(name))), names[0])
 
 
 def _operator_bars(found: "Explanation") -> tuple[str, list[tuple[str, float, str]]]:
