@@ -16,11 +16,10 @@ _WORDS = {
     "native_layer_norm": "is a layer norm",
     "native_group_norm": "is a group norm",
     "mul": "multiplies",
-    "bmm": "multiplies activations (attention)",
-    "_softmax": "is a softmax (attention)",
     "gelu": "is a GELU",
     "permute": "permutes dimensions",
 }
+_ATTENDS = {"bmm": "multiplies activations", "_softmax": "is a softmax"}
 _HYBRID = (
     "the space mobilenet_v4_hybrid has it: supernet train --space mobilenet_v4_hybrid --init "
     "timm:mobilenetv4_hybrid_medium"
@@ -40,12 +39,12 @@ Item: TypeAlias = Step | Region
 
 def unfit(step: Step, why: str = "") -> ConfigError:
     """That a layer is of no kind known here."""
-    what = why or _WORDS.get(step.op.partition(".")[0], f"is an operation {step.op!r}")
-    if not why and what.endswith("(attention)"):
+    op = step.op.partition(".")[0]
+    if not why and op in _ATTENDS:
         return ConfigError(
-            f"{step.layer} {what}: attention is not recognised in networks",
-            hint=_HYBRID,
+            f"{step.layer} {_ATTENDS[op]}: attention is not recognised in networks", hint=_HYBRID
         )
+    what = why or _WORDS.get(op, f"is an operation {step.op!r}")
     return ConfigError(
         f"{step.layer} {what}: no kind of block has that",
         hint="docs/any_cnn.md lists what converts; a kind of your own is a file of 20 lines "

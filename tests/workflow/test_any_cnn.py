@@ -82,7 +82,7 @@ def test_the_largest_subnet_is_the_network() -> None:
         ("shared", "c.0 uses the weights c.0.weight, and c.0 runs twice"),
         ("cat", "the network concatenates channels: no kind of block has that"),
         ("gelu", "the network is a GELU: no kind of block has that"),
-        ("attention", "the network multiplies activations (attention): attention is not recogn"),
+        ("attention", "the network multiplies activations: attention is not recogn"),
         ("tuple", "the network gives tuple, not one tensor made from the image"),
     ],
 )
