@@ -27,5 +27,6 @@ SMALL = {
     "early": small("nasnet_mobile", 48, 8, nodes=2, early=True, operations=("identity", "max3")),
     "darts_cifar": small("darts_cifar", 16, 4, operations=("identity", "max3", "dil3", "sep3")),
     "demo_cells": load_space("demo_cells"),
+    "flat": small("nasnet_mobile", 47, 8, nodes=2, operations=("identity", "sep3", "flat7")),
 }
 """Odd and even sizes, both kinds of padding, loose ends and all nodes joined."""

@@ -286,6 +286,7 @@ def _made(
         group_width=_most(forms, "group_width"),
         dilation=forms[0].dilation,
         learned=learned,
+        along=forms[0].along,
     )
     norm = ElasticBatchNorm(after, momentum=momentum, eps=eps) if forms[0].normed else None
     return ElasticConvNorm(conv, norm, make_activation(forms[0].act))
