@@ -25,6 +25,7 @@ from supernet.space import (
     sample,
     slot_operators,
 )
+from supernet.space.cells import Node
 from supernet.space.published_cells import published_subnet
 from tests.cells import SMALL
 
@@ -45,6 +46,33 @@ def test_extracted_is_active(name: str) -> None:
             network(image[:1])
         assert counter.get_total_flops() == 2 * macs
         assert sum(p.numel() for p in network.parameters()) == params
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_narrowed_space_has_weights_for_what_may_be_read(name: str) -> None:
+    """Single cells, as finetuning makes them, and nodes of which one is always read."""
+    space = SMALL[name]
+    assert space.cells is not None
+    nodes = [Node() for _ in range(space.cells.nodes)]
+    either = "prev+node1", "prev+cur"
+    nodes[1:] = [replace(node, inputs=either) for node in nodes[1:]]
+    last = ("cur+node2", "cur+node1") if len(nodes) > 2 else ("cur+node1",)
+    nodes[-1] = replace(nodes[-1], inputs=last)
+    normal = replace(space.cells.normal, nodes=tuple(nodes))
+    narrow = replace(space, cells=replace(space.cells, normal=normal))
+    drawn = decode(space, sample(space, 2, np.random.default_rng(1)))
+    alone = [replace(space, cells=space.cells.fixed(subnet.cells)) for subnet in drawn]
+    image = torch.randn(2, 3, *space.resolutions * 2)
+    for own in (narrow, *alone):
+        supernet = Supernet(own)
+        for subnet in decode(own, sample(own, 3, np.random.default_rng(2))):
+            supernet.activate(subnet)
+            found = extract(supernet, subnet)(image)
+            torch.testing.assert_close(found, supernet(image), atol=1e-5, rtol=1e-5)
+        if own is not narrow:  # nothing is held for what nobody reads
+            assert sum(p.numel() for p in supernet.parameters()) == params_of(
+                own, np.zeros((1, 0), np.int8)
+            )
 
 
 @pytest.mark.parametrize("name", ["nasnet_mobile", "darts_cifar"])
