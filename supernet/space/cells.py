@@ -189,6 +189,11 @@ class Cells:
         if problems:
             raise ConfigError(problems)
 
+    @property
+    def second_group_ends(self) -> int:
+        """Number, from 1, of the last normal cell of the second group."""
+        return self.stem_cells + 2 * self.repeats + 1
+
     def cell(self, kind: CellKind) -> Cell:
         """The cell of a kind."""
         return self.normal if kind == "normal" else self.reduction
