@@ -75,6 +75,23 @@ def test_smaller_kernels_pass_through_each_learned_matrix() -> None:
     torch.testing.assert_close(conv(x), F.conv2d(x, expected, padding=1, groups=3))
 
 
+@pytest.mark.parametrize("size", [14, 7])
+def test_gradients_of_a_strided_pixel_of_few_channels(size: int) -> None:
+    conv = ElasticConv(4, 2, stride=2).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs know it for tensors only
+    for _ in range(20):  # oneDNN's own end the process within a few
+        image = torch.randn(32, 4, size, size)
+        x = image.to(memory_format=torch.channels_last).requires_grad_()
+        conv.zero_grad()
+        conv(x).square().sum().backward()
+        plain, weight = image.double().requires_grad_(), conv.weight.detach().double()
+        weight.requires_grad_()
+        F.conv2d(plain, weight, stride=2).square().sum().backward()
+        assert x.grad is not None
+        assert plain.grad is not None
+        torch.testing.assert_close(x.grad, plain.grad.float())
+        torch.testing.assert_close(conv.weight.grad, weight.grad.float())  # type: ignore[union-attr]  # it has one
+
+
 @pytest.mark.parametrize("same", [False, True])
 @pytest.mark.parametrize(("along", "kernel"), [("rows", 7), ("rows", 3), ("columns", 5)])
 def test_a_window_along_one_direction(along: str, kernel: int, same: bool) -> None:

@@ -51,6 +51,7 @@ def test_extracted_is_active(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", SMALL)
 def test_200_extracted_subnets_are_the_active_ones(name: str) -> None:
     """Both take the same statistics in, so that they agree in eval mode afterwards, too."""
@@ -71,6 +72,7 @@ def test_200_extracted_subnets_are_the_active_ones(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", SMALL)
 def test_30_files_compute_what_torch_does_on_photographed_clothes(name: str) -> None:
     """To 1e-4 of the largest logit, and the same best class but where two are as close."""

@@ -33,10 +33,10 @@ EVERYTHING = Elastic(operator=0)
 
 def asked(**changes: Any) -> Recipe:
     phases = (
-        Phase(name="first", epochs=1, lr=0.05, elastic=EVERYTHING, subnets=("random",)),
+        Phase(name="first", epochs=0.4, lr=0.05, elastic=EVERYTHING, subnets=("random",)),
         Phase(
             name="both",
-            epochs=1,
+            epochs=0.4,
             lr=0.05,
             elastic=EVERYTHING,
             subnets=("largest", "random"),
@@ -47,8 +47,11 @@ def asked(**changes: Any) -> Recipe:
     return Recipe(name="near", batch_size=32, phases=phases, **{"auxiliary": 0.4, **changes})
 
 
-def grey(resolution: int = 32) -> Space:
-    return replace(SMALL["demo_cells"], resolutions=(resolution,), in_channels=1, num_classes=10)
+def grey(resolution: int = 28) -> Space:
+    space = SMALL["demo_cells"]
+    assert space.cells is not None
+    few = replace(space.cells, nodes=2, filters=4, operations=("identity", "sep3"))
+    return replace(space, resolutions=(resolution,), cells=few, in_channels=1, num_classes=10)
 
 
 def test_it_is_the_published_head() -> None:
@@ -156,7 +159,7 @@ def test_of_the_same_seed_only_its_loss_makes_a_difference(
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
     assert not torch.equal(states[0]["linear.weight"], states[2]["linear.weight"])
     assert auxiliary_head(_supernet(space), asked(auxiliary=0.0), 3) is None
-    images, labels = torch.randn(32, 1, 32, 32), torch.arange(32) % 10
+    images, labels = torch.randn(32, 1, 28, 28), torch.arange(32) % 10
     trained = Trained(_supernet(space), heads[0])
     main, near = (nn.functional.cross_entropy(one, labels) for one in trained(images))
     near.backward(retain_graph=True)
