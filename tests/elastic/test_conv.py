@@ -77,7 +77,7 @@ def test_smaller_kernels_pass_through_each_learned_matrix() -> None:
 
 @pytest.mark.parametrize("size", [14, 7])
 def test_gradients_of_a_strided_pixel_of_few_channels(size: int) -> None:
-    conv = ElasticConv(4, 2, stride=2).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs know it for tensors only
+    conv = ElasticConv(4, 2, stride=2).to(memory_format=torch.channels_last)
     for _ in range(20):  # oneDNN's own end the process within a few
         image = torch.randn(32, 4, size, size)
         x = image.to(memory_format=torch.channels_last).requires_grad_()
