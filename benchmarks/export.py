@@ -2,15 +2,16 @@
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/export.py --parts speed
     python benchmarks/export.py --parts verified --subnets 30 --spaces demo mobilenet_v3
+    python benchmarks/export.py --parts verified --spaces demo_cells benchmarks/narrow_cells.yaml
 
-`verified`: random subnets of shipped spaces with random weights, whose batch norm statistics
-are those of real images, in ONNX Runtime against torch on the embedded images (blown up and
-in three colours where the space wants that). `speed`: the largest, a middle and the smallest
-subnet of mobilenet_v3 at two input sizes, our fp32 and int8 files, the export of Once-for-All's
-own network with the same weights (package `ofa`, torch's older exporter), and the same
-architecture from timm's blocks (random weights, our exporter); all files are run in turn, one
-thread, and ratios are medians of runs side by side. `int8`: the largest subnet of several spaces in
-both precisions. `seconds`: extraction and export.
+`verified`: random subnets of shipped spaces, or of YAML files, with random weights, whose batch
+norm statistics are those of real images, in ONNX Runtime against torch on the embedded images
+(blown up and in three colours where the space wants that). `speed`: the largest, a middle and the
+smallest subnet of mobilenet_v3 at two input sizes, our fp32 and int8 files, the export of
+Once-for-All's own network with the same weights (package `ofa`, torch's older exporter), and the
+same architecture from timm's blocks (random weights, our exporter); all files are run in turn, one
+thread, and ratios are medians of runs side by side. `int8`: the largest subnet of several spaces
+in both precisions. `seconds`: extraction and export.
 Writes `benchmarks/results/export_<hardware>_<date>.json`; parts that were not asked for are
 kept from the file of the same day.
 """
@@ -236,7 +237,7 @@ def main() -> None:
             if part == "verified":
                 for space in given.spaces:
                     found = verified(space, given.subnets, given.images, given.seed)
-                    body.setdefault("verified", {})[space] = found
+                    body.setdefault("verified", {})[load_space(space).name] = found
                     print(space, json.dumps(found), flush=True)
                     save(given.hardware, body)
             else:

@@ -22,6 +22,7 @@ from supernet.models.weights import load_tensors
 from supernet.runs import Run
 from supernet.space import Space, largest, macs_of
 from supernet.train import Processes, Recipe, load_recipe, scaled
+from supernet.train.auxiliary import Trained
 from supernet.train.batches import Batches
 from supernet.train.finetune import finetune, finetune_recipe
 from supernet.train.optimize import Optimizer
@@ -207,7 +208,7 @@ def _our_step(supernet: Supernet, case: Case) -> Callable[[int], None]:
     supernet.to(memory_format=torch.channels_last).train()
     optimizer = Optimizer(supernet, case.recipe, "cpu")
     work = Step(
-        supernet,
+        Trained(supernet),
         case.recipe,
         case.recipe.phases[0],
         batches,

@@ -255,16 +255,24 @@ def _single(layers: Iterable[Layer]) -> Layer:
     return found[0] if len(found) == 1 else ["layers", *found]
 
 
+def _side(sizes: Any) -> int | list[int]:
+    """One number where rows and columns have the same."""
+    rows, columns = sizes
+    return rows if rows == columns else [rows, columns]
+
+
 def _leaf(module: nn.Module) -> Layer:  # noqa: PLR0911  # a line for each kind of layer
     match module:
         case nn.Conv2d():
             before, after, groups = module.in_channels, module.out_channels, module.groups
-            kernel, padding = module.kernel_size[0], module.padding[0]
-            layer = ["conv", before, after, kernel, module.stride[0], groups]
-            layer.append(module.bias is not None)
+            kernel, stride, padding = map(
+                _side, (module.kernel_size, module.stride, module.padding)
+            )
+            layer = ["conv", before, after, kernel, stride, groups, module.bias is not None]
             if module.dilation[0] > 1:
                 return [*layer, padding, module.dilation[0]]
-            return layer if padding == kernel // 2 else [*layer, padding]
+            usual = isinstance(kernel, int) and padding == kernel // 2
+            return layer if usual else [*layer, padding]
         case SamePad():
             return ["pad", *module.sides]
         case nn.BatchNorm2d():

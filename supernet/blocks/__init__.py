@@ -10,7 +10,7 @@ from typing import Any
 
 from supernet.blocks.basic import BASIC
 from supernet.blocks.bottleneck import BOTTLENECK
-from supernet.blocks.cell import DILATED, FIT, REDUCE, SEPARABLE_TWICE
+from supernet.blocks.cell import DILATED, FIT, FLAT, REDUCE, SEPARABLE_TWICE
 from supernet.blocks.conv import CONV
 from supernet.blocks.fused import FUSED, FUSED_ACT
 from supernet.blocks.graph import Wired, reads_of
@@ -28,6 +28,7 @@ from supernet.blocks.part import (
     same_pads,
     scale,
     shift,
+    sides,
 )
 from supernet.blocks.placing import held_places, linked, placed, program
 from supernet.blocks.uib import UIB, UIB_SCALED
@@ -51,6 +52,7 @@ __all__ = [
     "same_pads",
     "scale",
     "shift",
+    "sides",
 ]
 
 _KEPT = 1 << 14  # operators
@@ -58,7 +60,7 @@ _KEPT = 1 << 14  # operators
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        *(CONV, DSCONV, DSCONV_ACT, MQA, FIT, REDUCE, DILATED, SEPARABLE_TWICE),
+        *(CONV, DSCONV, DSCONV_ACT, MQA, FIT, REDUCE, DILATED, SEPARABLE_TWICE, FLAT),
         *(MBCONV, BOTTLENECK, BASIC, FUSED, FUSED_ACT),
         *(UIB, UIB_SCALED),
     )

@@ -11,7 +11,7 @@ from typing import Any
 from supernet.blocks.kind import Kind
 from supernet.blocks.part import Part, activation, concat, depthwise, shift
 
-__all__ = ["DILATED", "FIT", "REDUCE", "SEPARABLE_TWICE"]
+__all__ = ["DILATED", "FIT", "FLAT", "REDUCE", "SEPARABLE_TWICE"]
 
 
 def _first(o: Any) -> Part:
@@ -39,6 +39,13 @@ def _dilated(o: Any) -> list[Part]:
     ]
 
 
+def _flat(o: Any) -> list[Part]:
+    """A row of values, then a column; each takes the stride in its direction."""
+    rows = Part("rows", o.in_channels, o.in_channels, o.kernel, o.stride, normed=False)
+    columns = Part("columns", o.in_channels, o.out_channels, o.kernel, o.stride)
+    return [_first(o), rows._replace(along="rows"), columns._replace(along="columns")]
+
+
 def _fit(o: Any) -> list[Part]:
     return [_first(o), Part("mix", o.in_channels, o.out_channels, o.kernel, o.stride)]
 
@@ -57,6 +64,8 @@ def _kind(name: str, parts: Callable[[Any], Sequence[Part]]) -> Kind:
 
 SEPARABLE_TWICE = _kind("separable_twice", _separable)
 DILATED = _kind("dilated", _dilated)
+FLAT = _kind("flat", _flat)
+"""1x7 and 7x1 convolutions of all channels."""
 FIT = _kind("fit", _fit)
 """To another number of channels."""
 REDUCE = _kind("reduce", _reduce)

@@ -15,6 +15,7 @@ __all__ = [
     "same_pads",
     "scale",
     "shift",
+    "sides",
 ]
 
 INPUT = "input"
@@ -67,6 +68,9 @@ class Part(NamedTuple):
     block has the first channels of each. One, but of heads and of what was concatenated."""
     read_segments: tuple[int, ...] = ()
     """The same of what it reads."""
+    along: str = ""
+    """Where its window is one pixel wide: ``rows`` for one of a row and `kernel` columns,
+    ``columns`` for one of `kernel` rows and a column. Only in that direction has it a stride."""
 
     @property
     def mixes(self) -> bool:
@@ -84,23 +88,45 @@ class Part(NamedTuple):
     @property
     def out_height(self) -> int:
         """Rows of what it writes."""
-        return self._windows(self.height)
+        return self._windows(self.height, 0)
 
     @property
     def out_width(self) -> int:
         """Columns of what it writes."""
-        return self._windows(self.width)
+        return self._windows(self.width, 1)
 
-    def _windows(self, size: int) -> int:
+    def _windows(self, size: int, side: int) -> int:
         if self.what == "shift":
             return size - 1 + size % 2
-        lost = self.kernel if self.padding == "valid" else 1
-        return (size - lost) // self.stride + 1
+        lost = self.kernels[side] if self.padding == "valid" else 1
+        return (size - lost) // self.strides[side] + 1
+
+    @property
+    def kernels(self) -> tuple[int, int]:
+        """Rows and columns of its window."""
+        return sides(self.kernel, self.along)
+
+    @property
+    def strides(self) -> tuple[int, int]:
+        """From row to row and from column to column."""
+        return sides(self.stride, self.along)
+
+    @property
+    def reaches(self) -> tuple[int, int]:
+        """Rows, and columns, from the first to the last of a window."""
+        rows, columns = self.kernels
+        return self.dilation * (rows - 1) + 1, self.dilation * (columns - 1) + 1
+
+    @property
+    def area(self) -> int:
+        """Pixels of its window."""
+        rows, columns = self.kernels
+        return rows * columns
 
     @property
     def window(self) -> int:
         """Values that each output is made from."""
-        return self.kernel**2 * (self.group_width or self.reads)
+        return self.area * (self.group_width or self.reads)
 
     @property
     def weights(self) -> int:
@@ -125,17 +151,14 @@ class Part(NamedTuple):
     @property
     def pads(self) -> tuple[int, int, int, int]:
         """Zeros above, left of, below and right of what it reads."""
+        (rows, columns), (down, across) = self.reaches, self.strides
         if self.padding != "same":
-            half = self.reach // 2 if self.padding == "symmetric" else 0
-            return half, half, half, half
-        top, bottom = same_pads(self.height, self.reach, self.stride)
-        left, right = same_pads(self.width, self.reach, self.stride)
+            padded = self.padding == "symmetric"
+            top, left = rows // 2 * padded, columns // 2 * padded
+            return top, left, top, left
+        top, bottom = same_pads(self.height, rows, down)
+        left, right = same_pads(self.width, columns, across)
         return top, left, bottom, right
-
-    @property
-    def reach(self) -> int:
-        """Rows from the first to the last of a window."""
-        return self.dilation * (self.kernel - 1) + 1
 
 
 def depthwise(
@@ -194,6 +217,17 @@ def concat(name: str, *parts: Part) -> Part:
     """The channels of several parts one behind the other."""
     count = sum(part.writes for part in parts)
     return Part(name, count, count, what="concat", inputs=tuple(part.name for part in parts))
+
+
+def sides(size: int, along: str, other: int = 1) -> tuple[int, int]:
+    """A size in both directions, rows first, or in one of them and `other` across.
+
+    Args:
+        size: in rows and in columns.
+        along: as of `Part`.
+        other: what it is across.
+    """
+    return (other if along == "rows" else size), (other if along == "columns" else size)
 
 
 def same_pads(size: int, kernel: int, stride: int) -> tuple[int, int]:

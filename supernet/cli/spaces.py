@@ -11,6 +11,7 @@ from supernet.cli import options
 from supernet.cli.catalogue import CatalogueGroup
 from supernet.cli.output import print_json, print_table
 from supernet.cli.spaces_from import from_network
+from supernet.cli.spaces_subnet import published_file
 
 if TYPE_CHECKING:
     from supernet.space import Space, SpaceRanges, Stage, Stem
@@ -66,6 +67,7 @@ def _list(as_json: bool) -> None:
 
 
 command.add_command(from_network)
+command.add_command(published_file)
 
 
 @command.command("show", epilog="Examples:  supernet spaces show demo  |  show my.yaml --json")
@@ -81,7 +83,8 @@ def show(json_before: bool, name: str, as_json: bool) -> None:
     space = load_space(name)
     ranges = space_ranges(space)
     if as_json or json_before:
-        print_json({**asdict(space), "hash": space.hash, **ranges.as_dict()})
+        known = {} if space.cells is None else {"published": _published(space)}
+        print_json({**asdict(space), "hash": space.hash, **ranges.as_dict(), **known})
         return
     rows = [*_stem(space.stem), *_stages(space.stages), *_head(space)]
     common = _common(rows)
@@ -191,6 +194,21 @@ def _cells(space: "Space") -> Iterator[str]:
             own = [f"{part} {text}" for part, text in zip(parts, texts) if text]
             if own:
                 yield f"  node{number}: {'; '.join(own)}"
+
+    for name, (macs, params) in _published(space).items():
+        yield (
+            f"published cells: {name}, {macs / 1e6:.2f} M multiply-adds and {params / 1e6:.3f} M "
+            f"parameters (supernet spaces subnet {name} --space {space.name})"
+        )
+
+
+def _published(space: "Space") -> dict[str, tuple[int, int]]:
+    """Multiply-adds and parameters of its subnets whose cells were published."""
+    from supernet.space import operators, total_macs, total_params
+    from supernet.space.published_cells import published_in
+
+    found = {name: operators(space, subnet) for name, subnet in published_in(space).items()}
+    return {name: (total_macs(own), total_params(own)) for name, own in found.items()}
 
 
 def _facts(space: "Space", ranges: "SpaceRanges") -> Iterator[str]:

@@ -286,6 +286,7 @@ def _made(
         group_width=_most(forms, "group_width"),
         dilation=forms[0].dilation,
         learned=learned,
+        along=forms[0].along,
     )
     if forms[0].mixes and not forms[0].normed:  # nothing behind it takes its scale away
         nn.init.xavier_uniform_(conv.weight)

@@ -1,6 +1,6 @@
 """The elastic convolution: weights of the largest form, sliced to the active one.
 
-``N`` images, ``C`` channels, ``H`` rows, ``W`` columns, ``K`` kernel size.
+``N`` images, ``C`` channels, ``H`` rows, ``W`` columns, ``K`` and ``K'`` those of a window.
 """
 
 import math
@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from supernet.blocks import sides
 from supernet.elastic.depthwise import depthwise_conv
 from supernet.elastic.form import Elastic
 from supernet.elastic.kernel import KernelTransform
@@ -36,6 +37,7 @@ class ElasticConv(Elastic):
         valid: whether to pad nothing.
         dilation: steps between the values of a window.
         learned: whether smaller kernels have a learned transform.
+        along: as of `supernet.blocks.Part`.
     """
 
     def __init__(  # noqa: PLR0913  # what a convolution has, each by its name
@@ -51,18 +53,21 @@ class ElasticConv(Elastic):
         valid: bool = False,
         dilation: int = 1,
         learned: bool = True,
+        along: str = "",
     ) -> None:
         super().__init__()
         largest = max(kernels)
+        rows, columns = sides(largest, along)
         self.weight = nn.Parameter(
-            torch.empty(out_channels, group_width or in_channels, largest, largest)
+            torch.empty(out_channels, group_width or in_channels, rows, columns)
         )
         # He initialisation by what each input feeds: a group's outputs
-        nn.init.normal_(self.weight, std=math.sqrt(2 / (group_width or out_channels)) / largest)
+        std = math.sqrt(2 / (group_width or out_channels)) / math.sqrt(rows * columns)
+        nn.init.normal_(self.weight, std=std)
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
-        self.transforms = KernelTransform(kernels, learned=learned)
-        self.stride, self.group_width, self.largest = stride, group_width, largest
-        self.same, self.valid, self.dilation = same, valid, dilation
+        self.transforms = KernelTransform(kernels, learned=learned, along=along)
+        self.strides, self.group_width, self.largest = sides(stride, along), group_width, largest
+        self.same, self.valid, self.dilation, self.along = same, valid, dilation, along
         self.activate(in_channels, out_channels, largest)
 
     def activate(
@@ -81,13 +86,14 @@ class ElasticConv(Elastic):
         width, smaller = self.group_width, kernel < self.largest
         groups = in_channels // width if width else 1
         padding = 0 if self.valid else self.dilation * (kernel // 2)
-        sizes = [width or in_channels, out_channels, groups, padding, smaller]
+        pads = sides(padding, self.along, 0)
+        sizes = [width or in_channels, out_channels, groups, pads, smaller]
         self.form[:] = [*sizes, None if width else reads, writes]
         if smaller:
             self.transforms.activate(kernel)
 
     def active_weight(self) -> Tensor:
-        """The active weights, shape ``(out, in / groups, K, K)``."""
+        """The active weights, shape ``(out, in / groups, K, K')``."""
         inputs, outputs, _, _, smaller, reads, writes = self.form
         if reads is writes is None:
             weight = self.weight[:outputs, :inputs]
@@ -102,16 +108,22 @@ class ElasticConv(Elastic):
         if self.rounds:
             x, weight = rounded_input(x), rounded_weight(weight)
         if self.same:
-            kernel = self.dilation * (weight.shape[-1] - 1) + 1
-            x, padding = padded(x, kernel, self.stride), least_pad(kernel, self.stride)
-        if self.group_width == 1 and self.bias is None and self.dilation == 1:
-            return depthwise_conv(x, weight, self.stride, padding)
+            reaches = [self.dilation * (size - 1) + 1 for size in weight.shape[2:]]
+            x = padded(x, reaches, self.strides)
+            padding = (*map(least_pad, reaches, self.strides),)
+        if self.group_width == 1 and self.bias is None and self.dilation == 1 and not self.along:
+            return depthwise_conv(x, weight, self.strides[0], padding[0])
         bias = None if self.bias is None else self.bias[: len(weight)]
         if self.training and x.shape[-2:] == weight.shape[-2:] == (1, 1) and groups == 1:
             # oneDNN convolves single pixels at half the speed of the product. Evaluation
             # stays to the last bit what the extracted network computes.
             return F.linear(x.flatten(1), weight.flatten(1), bias)[:, :, None, None]
-        return F.conv2d(x, weight, bias, self.stride, padding, self.dilation, groups)
+        strides = self.strides
+        if self.training and groups == 1 and weight.shape[2:] == (1, 1) and strides != (1, 1):
+            # oneDNN's gradients of few channels write past their memory (torch 2.14: 4 to 2
+            # channels of 14x14 pixels, channels last), so it is given the pixels that are read
+            x, strides = x[:, :, :: strides[0], :: strides[1]], (1, 1)
+        return F.conv2d(x, weight, bias, strides, padding, self.dilation, groups)
 
     def active_state(self) -> dict[str, Tensor]:
         """Weights of the active form, named as in `torch.nn.Conv2d`."""

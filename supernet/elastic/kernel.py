@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from supernet.blocks import sides
 from supernet.elastic.form import Elastic
 
 __all__ = ["KernelTransform"]
@@ -21,18 +22,20 @@ class KernelTransform(Elastic):
     Args:
         kernels: sizes that can be asked for.
         learned: whether to have matrices; the centre alone otherwise.
+        along: as of `supernet.blocks.Part`.
     """
 
-    def __init__(self, kernels: Sequence[int], *, learned: bool) -> None:
+    def __init__(self, kernels: Sequence[int], *, learned: bool, along: str = "") -> None:
         super().__init__(())
         sizes = sorted(set(kernels), reverse=True)
         steps = []
         for large, small in itertools.pairwise(sizes):
             name = f"{large}to{small}"
-            matrix = nn.Parameter(torch.eye(small * small)) if learned else None
+            window, margins = sides(small, along), sides((large - small) // 2, along, 0)
+            matrix = nn.Parameter(torch.eye(window[0] * window[1])) if learned else None
             self.register_parameter(name, matrix)
             # by name: whoever replaces the parameters of a module replaces what is used here
-            steps.append((small, (large - small) // 2, name if learned else None))
+            steps.append((*window, *margins, name if learned else None))
         self._steps_to = {size: tuple(steps[:count]) for count, size in enumerate(sizes)}
 
     def activate(self, kernel: int) -> None:
@@ -40,10 +43,10 @@ class KernelTransform(Elastic):
         self.form[:] = [self._steps_to[kernel]]
 
     def forward(self, weight: Tensor) -> Tensor:
-        """``(O, I, K, K)`` of the largest size to the active one."""
-        for size, margin, name in self.form[0]:
-            weight = weight[:, :, margin : margin + size, margin : margin + size]
+        """``(O, I, K, K')`` of the largest size to the active one."""
+        for rows, columns, top, left, name in self.form[0]:
+            weight = weight[:, :, top : top + rows, left : left + columns]
             if name is not None:
-                weight = F.linear(weight.flatten(2), getattr(self, name))  # (O, I, size * size)
-                weight = weight.view(*weight.shape[:2], size, size)
+                weight = F.linear(weight.flatten(2), getattr(self, name))  # (O, I, rows * columns)
+                weight = weight.view(*weight.shape[:2], rows, columns)
         return weight

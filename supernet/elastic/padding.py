@@ -19,25 +19,27 @@ def least_pad(kernel: int, stride: int) -> int:
     return max(kernel - stride, 0) // 2
 
 
-def missing_pads(size: Sequence[int], kernel: int, stride: int) -> tuple[int, int, int, int]:
+def missing_pads(
+    size: Sequence[int], kernels: Sequence[int], strides: Sequence[int]
+) -> tuple[int, int, int, int]:
     """Zeros that are missing on the left, right, above and below.
 
     Args:
         size: rows and columns.
-        kernel: of the convolution.
-        stride: likewise.
+        kernels: rows and columns of a window, with those between its values.
+        strides: from row to row and from column to column.
     """
-    least = least_pad(kernel, stride)
-    (top, bottom), (left, right) = (same_pads(count, kernel, stride) for count in size)
-    return left - least, right - least, top - least, bottom - least
+    down, across = map(least_pad, kernels, strides)
+    (top, bottom), (left, right) = map(same_pads, size, kernels, strides)
+    return left - across, right - across, top - down, bottom - down
 
 
-def padded(x: Tensor, kernel: int, stride: int) -> Tensor:
+def padded(x: Tensor, kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
     """An image with what a convolution that pads `least_pad` zeros lacks.
 
     Args:
         x: shape ``(N, C, H, W)``.
-        kernel: of the convolution.
-        stride: likewise.
+        kernels: as of `missing_pads`.
+        strides: likewise.
     """
-    return F.pad(x, missing_pads(x.shape[2:], kernel, stride))
+    return F.pad(x, missing_pads(x.shape[2:], kernels, strides))

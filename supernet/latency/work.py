@@ -72,7 +72,7 @@ class _Counter:
         else:
             self.convolution(pixels, part.window, part.writes, groups=part.groups, last=last)
         if part.kernel > 1 and part.group_width != 1:
-            self.add("window", pixels * part.kernel**2 * part.reads / _MEGA)
+            self.add("window", pixels * part.area * part.reads / _MEGA)
         self.activation(part.act, pixels * part.writes)
 
     def convolution(
@@ -108,11 +108,10 @@ class _Counter:
         self.add("far_io", max(0, elements - _FAR) / _MEGA)
 
     def depthwise(self, part: Part) -> None:
-        top, left, _, _ = part.pads
-        positions = _taps(part.height, top, part) * _taps(part.width, left, part)
+        positions = _taps(part, part.height, 0) * _taps(part, part.width, 1)
         taps = positions * _up(part.writes, _LANES) / _MEGA
         self.add("taps", taps)
-        row = part.kernel * part.width * part.writes
+        row = part.kernels[0] * part.width * part.writes
         self.add("taps_rows", taps * _doublings(row, 64 * 1024))
         pixels = part.height * part.width + part.out_height * part.out_width
         self.add("depthwise_io", pixels * part.writes / _MEGA)
@@ -179,11 +178,12 @@ def _shortcut(counter: _Counter, o: Operator) -> None:
         counter.convolution(pixels, o.in_channels, o.out_channels)
 
 
-def _taps(size: int, before: int, part: Part) -> int:
-    """Rows (or columns) of the kernel that lie inside the image, over all positions."""
-    outputs, step = (size - 1) // part.stride + 1, part.dilation
-    starts = range(-before, outputs * part.stride - before, part.stride)
-    ends = (min(part.kernel, -((start - size) // step)) for start in starts)
+def _taps(part: Part, size: int, side: int) -> int:
+    """Rows (or columns, side 1) of the window that lie inside the image, over all positions."""
+    kernel, stride, before = part.kernels[side], part.strides[side], part.pads[side]
+    outputs, step = (size - 1) // stride + 1, part.dilation
+    starts = range(-before, outputs * stride - before, stride)
+    ends = (min(kernel, -((start - size) // step)) for start in starts)
     return sum(end - max(0, -(start // step)) for start, end in zip(starts, ends))
 
 

@@ -197,11 +197,12 @@ def _weights_fit(
         return False
     same = (ours.stride, ours.groups) == (theirs.stride, theirs.groups)
     grows = theirs.kernel_size[0] % 2 == 1 and theirs.kernel_size[0] <= ours.kernel_size[0]
-    square = theirs.kernel_size[0] == theirs.kernel_size[1] and theirs.dilation == ours.dilation
+    square = all(len({*conv.kernel_size}) == 1 for conv in (ours, theirs))
     wide, deep = theirs.weight.shape[:2]
     greys = first and ours.in_channels == 1 and deep == 3
     shape = (wide, 1 if greys else deep)
-    return same and grows and square and tuple(ours.weight.shape[:2]) == shape
+    like = square and theirs.dilation == ours.dilation
+    return same and grows and like and tuple(ours.weight.shape[:2]) == shape
 
 
 def _norms_fit(ours: Layer, theirs: Layer) -> bool:

@@ -63,7 +63,7 @@ class SamePad(nn.Module):
 
     def __init__(self, part: Part) -> None:
         super().__init__()
-        self._sizes = part.reach, part.stride
+        self._sizes = part.reaches, part.strides
         self.sides = missing_pads((part.height, part.width), *self._sizes)
         """Zeros left, right, above and below at the convolution's own size."""
         self.fixed = False
@@ -79,10 +79,18 @@ class SamePad(nn.Module):
 
 def _convolution(part: Part) -> tuple[nn.Conv2d, SamePad | None]:
     """A convolution of a block, and what pads its input before."""
-    k, stride, same = part.kernel, part.stride, part.padding == "same"
-    padding = least_pad(part.reach, stride) if same else part.pads[0]
+    same, (top, left, *_) = part.padding == "same", part.pads
+    if same:
+        top, left = map(least_pad, part.reaches, part.strides)
     conv = nn.Conv2d(
-        part.reads, part.writes, k, stride, padding, part.dilation, part.groups, bias=False
+        part.reads,
+        part.writes,
+        part.kernels,
+        part.strides,
+        (top, left),
+        part.dilation,
+        part.groups,
+        bias=False,
     )
     return conv, SamePad(part) if same else None
 

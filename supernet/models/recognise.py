@@ -213,14 +213,14 @@ def _is(operator: Operator, tokens: Sequence[Token]) -> bool:
     expected: list[object] = []
     for part in parts:
         sizes = part.reads, part.writes, part.kernel, part.stride, part.group_width
-        expected.append((sizes, part.pads, part.height, part.width, part.act))
+        expected.append((sizes, part.along, part.pads, part.height, part.width, part.act))
         if operator.se and part.gated:
             act = "relu" if operator.gate == "hard_sigmoid" else operator.act
             expected.append((operator.se, act))
     found: list[object] = []
     for token in tokens:
         if isinstance(token, Conv):
-            found.append((token.sizes, token.pads, token.height, token.width, token.act))
+            found.append((token.sizes, "", token.pads, token.height, token.width, token.act))
         elif isinstance(token, Excite):
             found.append((token.hidden, token.act))
     return found == expected

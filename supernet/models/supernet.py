@@ -154,23 +154,32 @@ class _Place:
         self._active: _Active | None = None
         self.optional = False
         by_name: dict[str, dict[Operator, None]] = {}
+        self._reach = 0
         for values in slot.combinations(space.resolutions[-1]):
             operator = slot.make(*values)
             if operator is None:
                 self.optional = True
             else:
                 by_name.setdefault(self._module_name(operator, values), {})[operator] = None
+                if slot.picks is not None:
+                    self._reach = max(self._reach, *(end for _, end in slot.picks(*values)))
         self.operators = list(dict.fromkeys(o for own in by_name.values() for o in own))
         self._only = len(by_name) == 1 and slot.weights is None
         if self._only:
-            slots[self._name] = _elastic(space, self.operators)
+            slots[self._name] = _elastic(space, self._hull(self.operators))
             return
         if self._name not in slots:
             slots[self._name] = nn.ModuleDict()
         shared = cast("nn.ModuleDict", slots[self._name])
         for name, own in by_name.items():
             if name not in shared:
-                shared[name] = _elastic(space, list(own))
+                shared[name] = _elastic(space, self._hull(list(own)))
+
+    def _hull(self, own: Sequence[Operator]) -> Sequence[Operator]:
+        """Operators of a module, and one that reads all that any of them reads."""
+        if self._reach <= max(operator.in_channels for operator in own):
+            return own
+        return [*own, replace(own[0], in_channels=self._reach)]
 
     def _module_name(self, operator: Operator, values: Sequence[Choice]) -> str:
         """By which the module of an operator is known in the slot."""

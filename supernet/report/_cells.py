@@ -43,7 +43,8 @@ def _cell(cell: CellView, id_: str) -> Markup:
         parts.append(_box(box, _texts(cell, name), name))
     width = max(left for left, _ in boxes.values()) + _WIDTH + 8
     height = max(middle for _, middle in boxes.values()) + _HEIGHT / 2 + 8
-    heading = tag("text", escape(f"{cell.kind} cell"), class_="stage", x=width / 2, y=12)
+    whose = f" of {cell.published}" * bool(cell.published)
+    heading = tag("text", escape(f"{cell.kind} cell{whose}"), class_="stage", x=width / 2, y=12)
     words = [
         f"node{number}: {left} of {first}, {right} of {second}"
         for number, ((first, second), (left, right)) in enumerate(

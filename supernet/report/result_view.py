@@ -9,6 +9,7 @@ from supernet.report.views import MACS, CellView, FrontPoint, OperatorRow, PlotA
 from supernet.search import Axis, SearchResult
 from supernet.space import Space, Subnet, decode, macs_of, params_of, slot_operators
 from supernet.space.cells import kept_states, pair_of, state_names
+from supernet.space.published_cells import published_name
 
 __all__ = ["plot_axis", "result_view"]
 
@@ -153,6 +154,7 @@ def _cells(space: Space, subnet: Subnet) -> tuple[CellView, ...]:
                 inputs=tuple(map(pair_of, pairs)),
                 operations=tuple((node.left, node.right) for node in cell.nodes),
                 output=tuple(names[state] for state in kept),
+                published=published_name(subnet),
             )
         )
     return tuple(found)

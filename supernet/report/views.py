@@ -75,6 +75,8 @@ class CellView:
     """What each does with them."""
     output: tuple[str, ...]
     """The states that are joined."""
+    published: str = ""
+    """Name under which both cells were published."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

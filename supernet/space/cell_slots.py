@@ -329,8 +329,8 @@ _Joining = tuple[
 def _joining(cells: Cells, kind: CellKind, own: CellDimensions) -> _Joining:
     """Which states of a cell may be in its output, and which are, by the inputs of its nodes."""
     joined, names = cells.cell(kind).joined, state_names(cells.nodes)
-    states = tuple(n for n, name in enumerate(names) if n > 1 or name in joined)
     if set(names[2:]) <= set(joined):
+        states = tuple(n for n, name in enumerate(names) if name in joined)
         return states, (), lambda: states, None
     dimensions = tuple(node.inputs for node in own.nodes)
 
@@ -346,5 +346,7 @@ def _joining(cells: Cells, kind: CellKind, own: CellDimensions) -> _Joining:
         ]
         read = read | np.array(bits).reshape([-1 if a == axis else 1 for a in range(read.ndim)])
     always = sum(1 << names.index(state) for state in joined)
+    never = int(np.bitwise_and.reduce(read, axis=None)) | 3  # an input is no loose end
+    states = tuple(n for n in range(len(names)) if always >> n & 1 or not never >> n & 1)
     _, classes = np.unique(read | always, return_inverse=True)
     return states, dimensions, kept, classes.reshape(read.shape)

@@ -16,6 +16,7 @@ from supernet.errors import ConfigError
 __all__ = [
     "CELL_KINDS",
     "INPUTS",
+    "LIGHT_OPERATIONS",
     "OPERATIONS",
     "Cell",
     "CellChoice",
@@ -43,9 +44,13 @@ OPERATIONS: dict[str, tuple[str, int]] = {
     "sep3": ("separable_twice", 3),
     "sep5": ("separable_twice", 5),
     "sep7": ("separable_twice", 7),
+    "flat7": ("flat", 7),
 }
 """What a node may do with a state: kind of operator and kernel, in the order of their work.
 ``identity`` is no operator, but ``reduce`` where rows and columns are halved."""
+
+LIGHT_OPERATIONS = tuple(name for name in OPERATIONS if name != "flat7")
+"""All but the one whose convolutions mix all channels at each step of a window."""
 
 _MOST_NODES = 8
 
@@ -150,8 +155,9 @@ class Cells:
     stem_cells: int = 0
     """Reduction cells before the first group, as for large images; of F / 4 and F / 2 channels
     where there are two. The first reads the stem as its `prev` without fitting it."""
-    operations: tuple[str, ...] = tuple(OPERATIONS)
-    """Choices of each operation, in the order of `OPERATIONS`."""
+    operations: tuple[str, ...] = LIGHT_OPERATIONS
+    """Choices of each operation, in the order of `OPERATIONS`; all but ``flat7``, several times
+    as much work as any other, when not given."""
     twice: bool = True
     """Whether both inputs of a node may be the same state."""
     early: bool = False
@@ -182,6 +188,11 @@ class Cells:
                 problems += _cell_problems(self, kind)
         if problems:
             raise ConfigError(problems)
+
+    @property
+    def second_group_ends(self) -> int:
+        """Number, from 1, of the last normal cell of the second group."""
+        return self.stem_cells + 2 * self.repeats + 1
 
     def cell(self, kind: CellKind) -> Cell:
         """The cell of a kind."""

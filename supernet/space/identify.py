@@ -22,8 +22,8 @@ _Values = dict[str, Any]
 def find_subnet(space: Space, operators: Sequence[Operator]) -> Subnet | None:
     """The subnet of `space` that consists of `operators`, or None where there is none.
 
-    The number of classes and of input channels may differ from the space's. Spaces of cells are
-    not looked through: their operators alone do not tell a graph.
+    The number of classes and of input channels may differ from the space's. Operators that follow
+    each other are no subnet of a space of cells, whose networks are graphs.
 
     Args:
         space: where to look.

@@ -194,13 +194,13 @@ class Operator:
             return []
         problems, parts = [], parts_of(self)
         read = {part.name: part for part in parts}
-        last, stride = parts[-1], 1
+        last, down, across = parts[-1], 1, 1
         while True:  # back to the input
-            stride *= last.stride
+            down, across = down * last.strides[0], across * last.strides[1]
             if last.inputs[0] not in read:
                 break
             last = read[last.inputs[0]]
-        if stride != self.stride:
+        if {down, across} != {self.stride}:
             kernels = f"kernel {self.kernel}, start {self.start}"
             problems.append(f"stride: {self.stride} needs a convolution to stand in ({kernels})")
         if self.padding == "same" and all(part.padding == "symmetric" for part in parts):

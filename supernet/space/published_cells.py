@@ -9,7 +9,7 @@ from supernet.space.layout import layout_of
 from supernet.space.spec import Space
 from supernet.space.subnet import Subnet, subnet_values
 
-__all__ = ["PUBLISHED_CELLS", "published_subnet"]
+__all__ = ["PUBLISHED_CELLS", "published_in", "published_name", "published_subnet"]
 
 
 def _nodes(*nodes: tuple[str, str, str]) -> tuple[NodeChoice, ...]:
@@ -77,6 +77,11 @@ def published_subnet(space: Space, name: str) -> Subnet:
     """
     if name not in PUBLISHED_CELLS:
         raise ConfigError(f"no published cells {name!r}; {nearest(name, PUBLISHED_CELLS)}")
+    if space.cells is None:
+        raise ConfigError(
+            f"space {space.name!r} has no cells, so {name!r} is no subnet of it",
+            hint="published cells are in nasnet_mobile, nasnet_cifar and darts_cifar",
+        )
     layout = layout_of(space)
     subnet = Subnet(
         space=space.name,
@@ -91,3 +96,19 @@ def published_subnet(space: Space, name: str) -> Subnet:
     )
     subnet_values(layout, subnet)
     return subnet
+
+
+def published_in(space: Space) -> dict[str, Subnet]:
+    """The subnets of a space whose cells were published, by the names of these."""
+    found = {}
+    for name in PUBLISHED_CELLS:
+        try:
+            found[name] = published_subnet(space, name)
+        except ConfigError:  # another number of nodes, or operations that it has not
+            continue
+    return found
+
+
+def published_name(subnet: Subnet) -> str:
+    """The name under which its cells were published; empty where they were not."""
+    return next((name for name, cells in PUBLISHED_CELLS.items() if cells == subnet.cells), "")

@@ -1,5 +1,6 @@
 """How a supernet is trained: recipes, phases, the loop, checkpoints."""
 
+from supernet.train.auxiliary import check_auxiliary
 from supernet.train.checkpoint import (
     Checkpoint,
     list_checkpoints,
@@ -39,6 +40,7 @@ __all__ = [
     "at_batch_size",
     "at_precision",
     "augmented",
+    "check_auxiliary",
     "check_norms",
     "distillation_loss",
     "event_writer",

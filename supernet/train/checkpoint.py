@@ -38,6 +38,10 @@ class Checkpoint:
     """To be used: averaged ones where the recipe averages."""
     raw: dict[str, Tensor] | None = None
     """What training goes on from, where these are others."""
+    auxiliary: dict[str, Tensor] = field(default_factory=dict)
+    """Of the auxiliary head, where there is one, likewise."""
+    raw_auxiliary: dict[str, Tensor] = field(default_factory=dict)
+    """What training goes on from, where these are others."""
     optimizer: dict[str, Any]
     """State of the optimiser, see `supernet.train.optimize.Optimizer.state`."""
     skipped: int = 0
@@ -66,7 +70,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
         save_weights(temporary / _WEIGHTS, checkpoint.weights)
         if checkpoint.raw is not None:
             save_weights(temporary / _RAW, checkpoint.raw)
-        names = ("step", "optimizer", "skipped", "architecture")
+        names = ("step", "optimizer", "skipped", "architecture", "auxiliary", "raw_auxiliary")
         state = io.BytesIO()
         torch.save({name: getattr(checkpoint, name) for name in names}, state)
         write_bytes(temporary / _STATE, state.getvalue())

@@ -23,11 +23,18 @@ def check_norms(space: Space, recipe: Recipe, processes: Processes) -> None:
     seen = share * (processes.count if recipe.sync_norm else 1)
     if seen != 1:
         return
+    cut = f"accumulate {recipe.accumulate}, processes {processes.count}"
+    if recipe.auxiliary:
+        raise ConfigError(
+            f"batch_size: {recipe.batch_size} ({cut}) gives the batch norms of the auxiliary head "
+            "one image at a time: one value a channel, of which there is no spread",
+            hint="give a larger --batch-size, a smaller accumulate, fewer processes (or "
+            "sync_norm: true), or auxiliary: 0",
+        )
     for phase in recipe.phases:
         subnet = decode(space, phase_domain(space, phase).smallest())[0]
         for operator in operators(space, subnet):
             if operator.op in KINDS and operator.out_height * operator.out_width == 1:
-                cut = f"accumulate {recipe.accumulate}, processes {processes.count}"
                 raise ConfigError(
                     f"batch_size: {recipe.batch_size} ({cut}) gives batch norm one image at a "
                     f"time, whose last maps are 1x1 at {subnet.resolution} px in phase "

@@ -15,6 +15,7 @@ __all__ = ["RUN_TEACHER", "Elastic", "Phase", "Precision", "Recipe", "SubnetKind
 RUN_TEACHER = "run:"
 """Begins the name of a teacher that is the largest subnet of a run."""
 
+_SHARES = "momentum", "beta2", "weight_decay", "label_smoothing", "drop_path", "auxiliary", "ema"
 SubnetKind: TypeAlias = Literal["largest", "smallest", "random", "best_up", "worst_up"]
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16", "auto"]
 
@@ -179,6 +180,9 @@ class Recipe:
     """Probability that the last block of the largest subnet is left out for an image
     (arXiv:1603.09382); it rises from 0 at the first block. In cells that an operation of the last
     cell is left out, in all subnets; it rises with the cell and over the training."""
+    auxiliary: float = 0.0
+    """Weight of the loss of a second classifier behind the second group of cells, which is there
+    in training only (arXiv:1707.07012, appendix A.7: 0.4); 0 for none."""
     ema: float = 0.0
     """Share that an average of the weights keeps at each step, such as 0.999; the averaged
     weights are what is validated, and what the next phase starts from. 0 for none."""
@@ -200,7 +204,7 @@ class Recipe:
             problems.append(
                 f"accumulate: must divide batch_size {self.batch_size}, found {self.accumulate}"
             )
-        for name in ("momentum", "beta2", "weight_decay", "label_smoothing", "drop_path", "ema"):
+        for name in _SHARES:
             if not 0 <= getattr(self, name) < 1:
                 problems.append(f"{name}: must be from 0 to below 1, found {getattr(self, name)}")
         for name in ("clip_norm", "clip_value"):

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from supernet.models import Supernet
 from supernet.space import Genes, Subnet, decode
+from supernet.train.auxiliary import Trained
 from supernet.train.batches import Batches
 from supernet.train.loss import distillation_loss
 from supernet.train.precision import autocast
@@ -26,11 +26,11 @@ class Step:
     """What all steps of a phase do.
 
     Args:
-        supernet: the weights.
+        trained: the supernet, with its auxiliary head where the recipe asks for one.
         recipe: what all phases share.
         phase: the phase.
         batches: the images.
-        wrapped: the supernet, where several processes add up their gradients.
+        wrapped: the same, where several processes add up their gradients.
         teacher: the frozen one, if any.
         processes: those that train together.
         seed: of the training.
@@ -39,7 +39,7 @@ class Step:
 
     def __init__(  # noqa: PLR0913  # most by their names
         self,
-        supernet: Supernet,
+        trained: Trained,
         recipe: Recipe,
         phase: Phase,
         batches: Batches,
@@ -51,10 +51,11 @@ class Step:
         total_steps: int = 1,
     ) -> None:
         self._total_steps = total_steps
-        self._supernet, self._recipe, self._phase = supernet, recipe, phase
+        self._trained, self._supernet = trained, trained.supernet
+        self._recipe, self._phase = recipe, phase
         self._batches, self._wrapped, self._teacher = batches, wrapped, teacher
         self._processes, self._seed = processes, seed
-        self._device = next(supernet.parameters()).device
+        self._device = next(trained.parameters()).device
 
     def gradients(
         self, step: int, backward: Callable[[Tensor], None], genes: Genes | None = None
@@ -91,36 +92,38 @@ class Step:
         last: bool,
     ) -> Iterator[Tensor]:
         """Loss after loss, each with its gradients added."""
-        phase, recipe = self._phase, self._recipe
+        recipe = self._recipe
         taught = self._taught(images)
         for number, subnet in enumerate(subnets, start=1):
             adds_up = last and number == len(subnets)
             with self._apart(together=adds_up):
                 self._supernet.activate(subnet)
                 with self._regularised(subnet, step), self._rounded(), self._cast():
-                    logits = self._forward(images)
-                loss = distillation_loss(
-                    logits.float(),
-                    labels,
-                    taught,
-                    weight=phase.distill,
-                    label_weight=phase.label_weight,
-                    smoothing=recipe.label_smoothing,
-                    divergence=phase.divergence,
-                )
+                    logits, *nearer = (self._wrapped or self._trained)(images)
+                loss = self._loss(logits, labels, taught)
+                for own in nearer:
+                    loss = loss + recipe.auxiliary * self._loss(own, labels, taught)
                 share = loss / recipe.accumulate if recipe.accumulate > 1 else loss
                 if adds_up and self._wrapped:
-                    with attach_unused_parameters(share, self._supernet.parameters()) as share:
+                    with attach_unused_parameters(share, self._trained.parameters()) as share:
                         backward(share)
                 else:
                     backward(share)
             yield loss.detach()
-            if phase.teacher == "in_place" and number == 1:
+            if self._phase.teacher == "in_place" and number == 1:
                 taught = logits.detach().float()
 
-    def _forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = (self._wrapped or self._supernet)(images)
-        return logits
+    def _loss(self, logits: Tensor, labels: Tensor, taught: Tensor | None) -> Tensor:
+        phase = self._phase
+        return distillation_loss(
+            logits.float(),
+            labels,
+            taught,
+            weight=phase.distill,
+            label_weight=phase.label_weight,
+            smoothing=self._recipe.label_smoothing,
+            divergence=phase.divergence,
+        )
 
     def _apart(self, *, together: bool) -> AbstractContextManager[None]:
         """Processes keep their gradients for themselves until the step's last backward pass."""

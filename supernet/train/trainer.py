@@ -21,6 +21,7 @@ from supernet.models import Network, Supernet, load_weights, save_weights, sort_
 from supernet.progress import Progress, silent
 from supernet.space import decode
 from supernet.train.architecture.phase import ArchitecturePhase
+from supernet.train.auxiliary import Trained, auxiliary_head
 from supernet.train.batches import Batches
 from supernet.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from supernet.train.finite import diverged, first_not_finite
@@ -103,10 +104,11 @@ class Trainer:
         self.step, self._skipped, self._skipped_in_row = 0, 0, 0
         self._searched: dict[str, Any] = {}
         """State of the search of the phase that goes on, from a checkpoint."""
+        self._trained = Trained(self.supernet, auxiliary_head(self.supernet, recipe, seed))
         self._wrapped = self._wrap()
         self._teachers = Teachers(self.supernet, recipe, self._checkpoints, dataset)
         self._optimizer = self._new_optimizer()
-        self._average = Average(self.supernet, recipe.ema) if recipe.ema else None
+        self._average = Average(self._trained, recipe.ema) if recipe.ema else None
 
     @property
     def _checkpoints(self) -> Path:
@@ -115,17 +117,17 @@ class Trainer:
     def _wrap(self) -> DistributedDataParallel | None:
         if self._processes.count == 1:
             return None
-        for module in self.supernet.modules():
+        for module in self._trained.modules():
             if isinstance(module, ElasticBatchNorm):
                 module.shared = self.recipe.sync_norm
         # of a depthwise weight's two layouts, which are the same in memory
         warnings.filterwarnings("ignore", message="Grad strides do not match bucket view")
         with warnings.catch_warnings():  # newer versions of torch have another word for it
             warnings.simplefilter("ignore", FutureWarning)
-            return DistributedDataParallel(self.supernet, broadcast_buffers=False)
+            return DistributedDataParallel(self._trained, broadcast_buffers=False)
 
     def _new_optimizer(self) -> Optimizer:
-        return Optimizer(self.supernet, self.recipe, self.device.type)
+        return Optimizer(self._trained, self.recipe, self.device.type)
 
     def resume(self, checkpoint: Path) -> None:
         """Go on from a checkpoint folder as if never stopped.
@@ -140,10 +142,12 @@ class Trainer:
                 f"{checkpoint} is at step {state.step}, the recipe ends at {self.total_steps}"
             )
         load_weights(checkpoint / "supernet.safetensors", self.supernet)
+        self._trained.load_head(state.auxiliary)
         if self._average:
             self._average.restart()
         if state.raw is not None:
             load_weights(checkpoint / "raw.safetensors", self.supernet)
+            self._trained.load_head(state.raw_auxiliary)
         self._optimizer = self._new_optimizer()
         self._optimizer.load(state.optimizer)
         self.step, self._skipped = state.step, state.skipped
@@ -199,7 +203,7 @@ class Trainer:
     def _run_steps(self, stretch: Stretch, search: ArchitecturePhase | None) -> None:
         batches = search.batches if search else self.batches
         weights = Step(
-            self.supernet,
+            self._trained,
             self.recipe,
             stretch.phase,
             batches,
@@ -242,7 +246,7 @@ class Trainer:
             self._keep_teacher(evaluator.network(self.supernet.largest))
         if stretch.phase.sort_channels:
             if not self.recipe.sync_norm:  # each process has seen other images
-                self._processes.copy_from_main(self.supernet.buffers())
+                self._processes.copy_from_main(self._trained.buffers())
             # but for the channels of widths that the phases before trained
             before = [s.phase.elastic for s in self._stretches if s.start < stretch.start]
             sort_channels(
@@ -261,7 +265,7 @@ class Trainer:
             if self._average:
                 self._average.update()
             return
-        for module in self.supernet.modules():
+        for module in self._trained.modules():
             if isinstance(module, ElasticBatchNorm):  # they have seen what made the gradients so
                 module.mend()
         self._skipped, self._skipped_in_row = self._skipped + 1, self._skipped_in_row + 1
@@ -286,8 +290,9 @@ class Trainer:
         }
         if self.recipe.non_finite == "skip":
             record["skipped"] = self._skipped
-        raw = None
+        raw, raw_head = None, dict[str, Tensor]()
         if self._average:
+            raw_head = self._trained.head_state()
             raw = {name: value.clone() for name, value in self.supernet.state_dict().items()}
         with self._average.in_place() if self._average else nullcontext():
             if self.step == stretch.end:
@@ -304,6 +309,8 @@ class Trainer:
                     step=self.step,
                     weights=self.supernet.state_dict(),
                     raw=raw,
+                    auxiliary=self._trained.head_state(),
+                    raw_auxiliary=raw_head,
                     optimizer=self._optimizer.state(),
                     skipped=self._skipped,
                     architecture=search.method.state() if search else {},
@@ -326,8 +333,8 @@ class Trainer:
     def _check_state(self, search: ArchitecturePhase | None) -> None:
         """No checkpoint of what the last step ruined; the first process's is what is kept."""
         parts = {
-            "weights are": self.supernet.parameters(),
-            "batch norm statistics are": self.supernet.buffers(),
+            "weights are": self._trained.parameters(),
+            "batch norm statistics are": self._trained.buffers(),
             "averaged weights are": self._average.state().values() if self._average else (),
             "the optimiser's momenta are": self._optimizer.tensors(),
             "the search's choices are": [search.method.policy.logits] if search else (),

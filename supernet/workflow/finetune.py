@@ -55,6 +55,7 @@ class FinetuneRequest:
             trained,
             name=f"{trained.name}-finetune",
             drop_path=0.0,
+            auxiliary=0.0,
             ema=self.ema,
             phases=(phase,),
         )

@@ -141,6 +141,12 @@ def import_subnet(
     operators = read_net_config(path, size)
     if run:
         space = _space_of(run, space)
+    if space is not None and space.cells is not None:
+        raise ConfigError(
+            f"{source}: a net.config says blocks that follow each other, and space {space.name!r} "
+            "has cells, which are graphs",
+            hint="`supernet spaces subnet` writes cells that were published",
+        )
     name = name_of(source)
     try:
         found, own = _space_with(operators, name, read_bn_eps(path), space)

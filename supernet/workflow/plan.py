@@ -19,6 +19,7 @@ from supernet.train import (
     at_batch_size,
     at_precision,
     augmented,
+    check_auxiliary,
     check_norms,
     only_phases,
     save_recipe,
@@ -324,6 +325,7 @@ class _Planner:
             recipe = at_batch_size(recipe, size)
 
     def _timed(self, space: Space, recipe: Recipe, seconds: float) -> Speed:
+        check_auxiliary(space, recipe)
         check_norms(space, recipe, self._processes)
         own = replace(space, num_classes=len(self._look.classes), in_channels=self._look.channels)
         supernet: Supernet = seeded_supernet(own, 0)

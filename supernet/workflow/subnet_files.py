@@ -8,14 +8,16 @@ import numpy as np
 
 from supernet.latency import LatencyTable
 from supernet.predict import AccuracyPredictor
-from supernet.runs import Run
+from supernet.runs import Run, find_run
 from supernet.search import Problem, SearchResult
 from supernet.search.objective import latency_name
 from supernet.space import WHOLE, Body, Genes, Space, Subnet, SubnetFile, decode
+from supernet.space.published_cells import published_subnet
 from supernet.workflow.confirm import Confirmed
+from supernet.workflow.predictor import space_of
 from supernet.workflow.quantisation_loss import Int8Predictor
 
-__all__ = ["predicted_latency", "subnet_file", "write_chosen"]
+__all__ = ["predicted_latency", "subnet_file", "write_chosen", "write_published"]
 
 
 def subnet_file(
@@ -24,6 +26,27 @@ def subnet_file(
     """The file of a subnet, to be saved in `folder`; with the checkpoint of a run."""
     checkpoint = run.checkpoint(folder) if run else None
     return SubnetFile.of(space, subnet, checkpoint=checkpoint, **known)
+
+
+def write_published(
+    cells: str, space_name: str | None, run_folder: Path | None, path: Path
+) -> SubnetFile:
+    """Write cells that were published as a subnet of a space, or of that of a run.
+
+    Args:
+        cells: their name, of `supernet.space.published_cells`.
+        space_name: name or YAML file.
+        run_folder: of a run, in place of a space; its weights then belong to the file.
+        path: of the file.
+
+    Raises:
+        ConfigError: no such cells, or none of this space; not one of both was given.
+    """
+    space = space_of(space_name, run_folder)
+    run = None if run_folder is None else find_run(run_folder)
+    file = subnet_file(run, space, published_subnet(space, cells), path.resolve().parent)
+    file.save(path)
+    return file
 
 
 def write_chosen(

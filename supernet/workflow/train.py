@@ -28,6 +28,7 @@ from supernet.train import (
     Recipe,
     Trainer,
     at_precision,
+    check_auxiliary,
     check_norms,
     list_checkpoints,
     phase_genes,
@@ -101,6 +102,7 @@ def train_supernet(
     progress = progress if processes.is_main else silent
     now = datetime.datetime.now(datetime.UTC)
     with claimed_run(folder, space, now, processes) as run:
+        check_auxiliary(space, recipe)
         check_norms(space, recipe, processes)
         recipe = processes.broadcast(at_precision(recipe, processes.device))
         size = space.resolutions[-1]

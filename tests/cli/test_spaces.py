@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from supernet.space import Space, list_spaces, load_space, save_space, space_ranges
+from supernet.space import (
+    Space,
+    SubnetFile,
+    list_spaces,
+    load_space,
+    save_space,
+    space_ranges,
+)
+from supernet.space.published_cells import published_subnet
 
 Command = Callable[..., Any]
 
@@ -105,6 +113,43 @@ def test_spaces_are_shown_without_torch(tmp_path: Path):
         "except SystemExit: sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
+
+
+def test_published_cells_become_a_file_that_others_take(supernet: Command, tmp_path: Path) -> None:
+    space, place = load_space("nasnet_mobile"), tmp_path / "nasnet_a.json"
+    # arXiv:1707.07012, table 2: 5.3 M and 564 M
+    found = {"nasnet_a": [563_638_816, 5_289_978]}
+    assert supernet("spaces", "show", "nasnet_mobile", "--json").json["published"] == found
+    assert "published" not in supernet("spaces", "show", "demo", "--json").json
+    shown = supernet("spaces", "show", "nasnet_mobile").stdout
+    asked = "spaces", "subnet", "nasnet_a", "--space", "nasnet_mobile"
+    figures = "nasnet_a, 563.64 M multiply-adds and 5.290 M parameters"
+    assert f"{figures} (supernet {' '.join(asked)})" in shown
+    done = supernet(*asked, "-o", place, "--json")
+    assert (done.json["macs"], done.json["params"]) == tuple(found["nasnet_a"])
+    file = SubnetFile.load(place)
+    assert file.subnet == published_subnet(space, "nasnet_a")
+    predicted = supernet("latency", "predict", place, "--target", "mobile_cpu", "--json")
+    assert predicted.code == 0, predicted.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["nasnet_a", "--space", "darts_cifar"], "the space has normal of 4 nodes"),
+        (["nasnet_a", "--space", "demo"], "space 'demo' has no cells, so 'nasnet_a' is no subnet"),
+        (["nasnet", "--space", "nasnet_cifar"], "did you mean 'nasnet_a'?"),
+        (["nasnet_a"], "give --space NAME or --run FOLDER"),
+    ],
+)
+def test_cells_that_a_space_has_not_are_told(
+    supernet: Command, tmp_path: Path, arguments: list[str], why: str
+) -> None:
+    place = tmp_path / "subnet.json"
+    wrong = supernet("spaces", "subnet", *arguments, "-o", place)
+    assert (wrong.code, place.exists()) == (2, False)
+    assert why in wrong.stderr
+    assert wrong.stderr.count("\n") == 1
 
 
 def test_a_network_becomes_a_space_that_others_read(supernet: Command, tmp_path: Path):

@@ -75,6 +75,42 @@ def test_smaller_kernels_pass_through_each_learned_matrix() -> None:
     torch.testing.assert_close(conv(x), F.conv2d(x, expected, padding=1, groups=3))
 
 
+@pytest.mark.parametrize("size", [14, 7])
+def test_gradients_of_a_strided_pixel_of_few_channels(size: int) -> None:
+    conv = ElasticConv(4, 2, stride=2).to(memory_format=torch.channels_last)
+    for _ in range(20):  # oneDNN's own end the process within a few
+        image = torch.randn(32, 4, size, size)
+        x = image.to(memory_format=torch.channels_last).requires_grad_()
+        conv.zero_grad()
+        conv(x).square().sum().backward()
+        plain, weight = image.double().requires_grad_(), conv.weight.detach().double()
+        weight.requires_grad_()
+        F.conv2d(plain, weight, stride=2).square().sum().backward()
+        assert x.grad is not None
+        assert plain.grad is not None
+        torch.testing.assert_close(x.grad, plain.grad.float())
+        torch.testing.assert_close(conv.weight.grad, weight.grad.float())  # type: ignore[union-attr]  # it has one
+
+
+@pytest.mark.parametrize("same", [False, True])
+@pytest.mark.parametrize(("along", "kernel"), [("rows", 7), ("rows", 3), ("columns", 5)])
+def test_a_window_along_one_direction(along: str, kernel: int, same: bool) -> None:
+    conv = ElasticConv(4, 5, kernels=(3, 5, 7), stride=2, same=same, along=along)
+    for matrix in conv.transforms.parameters():
+        torch.nn.init.normal_(matrix)
+    assert conv.weight.shape[2:] == ((1, 7) if along == "rows" else (7, 1))
+    conv.activate(3, 4, kernel)
+    row = conv.weight[:4, :3].reshape(4, 3, 7)
+    for large in range(7, kernel, -2):
+        matrix = conv.transforms.get_parameter(f"{large}to{large - 2}")
+        row = row[..., 1:-1] @ matrix.T
+    lines = torch.randn(2, 3, 9, 8)
+    before, after = same_pads(8, kernel, 2) if same else (kernel // 2, kernel // 2)
+    expected = F.conv2d(F.pad(lines, (before, after)), row[:, :, None], stride=(1, 2))
+    found = conv(lines) if along == "rows" else conv(lines.mT).mT
+    torch.testing.assert_close(found, expected)
+
+
 @pytest.mark.parametrize(("kernel", "reached"), [(7, set()), (5, {"7to5"}), (3, {"7to5", "5to3"})])
 def test_only_matrices_on_the_way_to_the_kernel_learn(kernel: int, reached: set[str]) -> None:
     conv = ElasticConv(4, 4, kernels=(3, 5, 7), group_width=1, stride=2)

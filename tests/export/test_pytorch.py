@@ -35,7 +35,7 @@ def test_every_kind_of_block_is_known(any_space: Space, tmp_path: Path) -> None:
     check_same(network_of(any_space), tmp_path)
 
 
-@pytest.mark.parametrize("name", ["nasnet_mobile", "darts_cifar", "demo_cells"])
+@pytest.mark.parametrize("name", ["nasnet_mobile", "darts_cifar", "demo_cells", "flat"])
 def test_cells_are_known(name: str, tmp_path: Path) -> None:
     for seed in range(2):
         check_same(network_of(SMALL[name], seed=seed), tmp_path)

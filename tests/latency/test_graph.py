@@ -142,6 +142,13 @@ EXAMPLES = {
     "dilated, padded": Operator(
         op="dilated", act="relu", stride=2, padding="same", **SEPARABLE | {"height": 8}
     ),
+    "flat": Operator(op="flat", act="relu", **SEPARABLE | {"kernel": 7}),
+    "flat, strided": Operator(
+        op="flat", act="relu", stride=2, **SEPARABLE | {"kernel": 7, "width": 8}
+    ),
+    "flat, padded": Operator(
+        op="flat", act="relu", stride=2, padding="same", **SEPARABLE | {"kernel": 7, "height": 8}
+    ),
     "conv, not padded": Operator(
         op="conv",
         in_channels=3,
@@ -224,6 +231,9 @@ NODES = {  # as torch.onnx writes them (opset 18): native HardSwish, no batch no
     "separable_twice, padded": ["Relu", "Conv", "Conv"] * 2,
     "dilated": ["Relu", "Conv", "Conv"],
     "dilated, padded": ["Relu", "Conv", "Conv"],
+    "flat": ["Relu", "Conv", "Conv"],
+    "flat, strided": ["Relu", "Conv", "Conv"],
+    "flat, padded": ["Relu", "Conv", "Conv"],
     "conv, not padded": ["Conv"],
     "add": ["Add"],
     "concat": ["Concat"],

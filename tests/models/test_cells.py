@@ -12,7 +12,9 @@ from supernet.export.direct import direct_onnx
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from supernet.data import eval_view, load_fashion_mnist
 from supernet.elastic import ElasticAdd
+from supernet.evaluate import recalibrate
 from supernet.latency import build_onnx
 from supernet.models import Network, Supernet, extract, sort_channels
 from supernet.space import (
@@ -25,6 +27,7 @@ from supernet.space import (
     sample,
     slot_operators,
 )
+from supernet.space.cells import Node
 from supernet.space.published_cells import published_subnet
 from tests.cells import SMALL
 
@@ -45,6 +48,83 @@ def test_extracted_is_active(name: str) -> None:
             network(image[:1])
         assert counter.get_total_flops() == 2 * macs
         assert sum(p.numel() for p in network.parameters()) == params
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", SMALL)
+def test_200_extracted_subnets_are_the_active_ones(name: str) -> None:
+    """Both take the same statistics in, so that they agree in eval mode afterwards, too."""
+    space = SMALL[name]
+    torch.manual_seed(0)
+    supernet = Supernet(space)
+    image = torch.randn(2, 3, *space.resolutions * 2)
+    kept = {name: value.clone() for name, value in supernet.named_buffers()}
+    with torch.no_grad():
+        for subnet in decode(space, sample(space, 200, np.random.default_rng(7))):
+            supernet.train().activate(subnet)
+            network = extract(supernet, subnet)
+            for training in (True, False):
+                active, found = supernet.train(training)(image), network.train(training)(image)
+                torch.testing.assert_close(found, active, atol=1e-5, rtol=1e-5)
+            for buffer, value in supernet.named_buffers():
+                value.copy_(kept[buffer])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", SMALL)
+def test_30_files_compute_what_torch_does_on_photographed_clothes(name: str) -> None:
+    """To 1e-4 of the largest logit, and the same best class but where two are as close."""
+    import onnxruntime
+
+    space, dataset = SMALL[name], load_fashion_mnist()
+    torch.manual_seed(0)
+    supernet = Supernet(space)
+    pixels = torch.from_numpy(dataset.test.pixels(slice(0, 64)))
+    images = eval_view(pixels, space.resolutions[-1], dataset.views).repeat(1, 3, 1, 1)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    for subnet in decode(space, sample(space, 30, np.random.default_rng(8))):
+        network = extract(supernet, subnet)
+        recalibrate(network, [images])
+        model = direct_onnx(network.eval(), operators(space, subnet))
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options)
+        with torch.no_grad():
+            expected = network(images)
+        rows = [session.run(None, {"x": one[None].numpy()})[0][0] for one in images]
+        found = torch.from_numpy(np.stack(rows))
+        near = 1e-4 * expected.abs().max()
+        assert (found - expected).abs().max() <= near
+        lead = expected.gather(1, found.argmax(1, keepdim=True))[:, 0]
+        assert (expected.amax(1) - lead <= 2 * near).all()
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_narrowed_space_has_weights_for_what_may_be_read(name: str) -> None:
+    """Single cells, as finetuning makes them, and nodes of which one is always read."""
+    space = SMALL[name]
+    assert space.cells is not None
+    nodes = [Node() for _ in range(space.cells.nodes)]
+    either = "prev+node1", "prev+cur"
+    nodes[1:] = [replace(node, inputs=either) for node in nodes[1:]]
+    last = ("cur+node2", "cur+node1") if len(nodes) > 2 else ("cur+node1",)
+    nodes[-1] = replace(nodes[-1], inputs=last)
+    normal = replace(space.cells.normal, nodes=tuple(nodes))
+    narrow = replace(space, cells=replace(space.cells, normal=normal))
+    drawn = decode(space, sample(space, 2, np.random.default_rng(1)))
+    alone = [replace(space, cells=space.cells.fixed(subnet.cells)) for subnet in drawn]
+    image = torch.randn(2, 3, *space.resolutions * 2)
+    for own in (narrow, *alone):
+        supernet = Supernet(own)
+        for subnet in decode(own, sample(own, 3, np.random.default_rng(2))):
+            supernet.activate(subnet)
+            found = extract(supernet, subnet)(image)
+            torch.testing.assert_close(found, supernet(image), atol=1e-5, rtol=1e-5)
+        if own is not narrow:  # nothing is held for what nobody reads
+            assert sum(p.numel() for p in supernet.parameters()) == params_of(
+                own, np.zeros((1, 0), np.int8)
+            )
 
 
 @pytest.mark.parametrize("name", ["nasnet_mobile", "darts_cifar"])

@@ -16,6 +16,7 @@ import torch
 
 from supernet.latency import store_table
 from supernet.space import load_space
+from supernet.train import list_checkpoints, load_checkpoint
 from tests.train.toy_latency import table_of
 
 SPACE = """
@@ -57,6 +58,35 @@ phases:
     lr: 0.1
     elastic: {kernel: 0, depth: 0, expand: 0, width: 0}
     search: {method: proxyless, target: toy, limit_ms: 0.3, lr: 0.1, weight: 1.0, warmup: 0}
+"""
+
+CELLS = """
+format: supernet.space
+version: 1
+name: graphs
+resolutions: [28]
+stem: {width: [8], stride: 2, act: none}
+cells: {nodes: 3, repeats: 1, filters: 4, operations: [identity, max3, sep3], twice: false}
+head: {before: relu}
+"""
+
+CELL_RECIPE = """
+format: supernet.recipe
+version: 1
+name: near
+batch_size: 64
+ema: 0.5
+auxiliary: 0.4
+clip_norm: 1.0
+phases:
+  - {name: random, epochs: 0.02, lr: 0.1, elastic: {operator: 0}}
+  - name: both
+    epochs: 0.02
+    lr: 0.1
+    elastic: {operator: 0}
+    subnets: [largest, random]
+    distill: 0.5
+    teacher: in_place
 """
 
 TRAIN = ["-m", "supernet", "train", "--run-folder"]
@@ -114,6 +144,21 @@ def test_two_processes_give_the_weights_of_one(folder: Path):
     for name, own in learned[0]["probabilities"].items():
         assert learned[1]["probabilities"][name] == pytest.approx(own, abs=1e-5), name
     assert learned[0]["entropy"] < 0.999 * math.log(2) * len(learned[0]["probabilities"])
+
+
+def test_two_processes_train_cells_with_an_auxiliary_head_as_one_does(folder: Path) -> None:
+    (folder / "cells.yaml").write_text(CELLS)
+    (folder / "near.yaml").write_text(CELL_RECIPE)
+    states = []
+    for processes in (1, 2):
+        weights = folder / f"cells-{processes}.pt"
+        run(folder, SCRIPT, "cells.yaml", "near.yaml", weights, 2, processes=processes)
+        kept = load_checkpoint(list_checkpoints(weights.with_suffix("") / "checkpoints")[-1])
+        states.append(torch.load(weights) | {f"head {n}": v for n, v in kept.auxiliary.items()})
+    one, two = states
+    assert "head linear.weight" in one
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=1e-9, atol=1e-11, msg=name)
 
 
 def test_wrong_input_ends_all_processes_alike_and_only_the_first_says_so(folder: Path):
@@ -174,6 +219,34 @@ def test_a_training_of_two_processes_of_which_one_is_killed_goes_on(folder: Path
     run(folder, *TRAIN, "killed", "--resume", processes=2)
     kept, found = (folder / r / last / "supernet.safetensors" for r in ("whole", "killed"))
     assert kept.read_bytes() == found.read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_training_with_an_auxiliary_head_that_is_killed_goes_on(
+    folder: Path, processes: int
+) -> None:
+    (folder / "cells.yaml").write_text(CELLS)
+    longer = CELL_RECIPE.replace("both\n    epochs: 0.02", "both\n    epochs: 0.1")
+    (folder / "near.yaml").write_text(longer)
+    options = ["--space", "cells.yaml", "--recipe", "near.yaml"]
+    whole, killed = (folder / f"{name}-{processes}" for name in ("whole", "killed"))
+    run(folder, *TRAIN, whole, *options, processes=processes)
+    command, environment = launch(folder, *TRAIN, killed, *options, processes=processes)
+    with subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE) as both:
+        try:
+            wait_for_checkpoint(killed, both)
+        finally:
+            last = both.pid if processes == 1 else int(children(both.pid)[1])
+            os.kill(last, signal.SIGKILL)
+        both.communicate(timeout=120)
+    assert 0 < max(steps(killed)) < max(steps(whole))
+    run(folder, *TRAIN, killed, "--resume", processes=processes)
+    last_step = f"step-{max(steps(whole))}"
+    one, other = (load_checkpoint(r / "checkpoints" / last_step) for r in (whole, killed))
+    for name, value in {**one.weights, **one.auxiliary, **one.raw_auxiliary}.items():
+        assert torch.equal({**other.weights, **other.auxiliary, **other.raw_auxiliary}[name], value)
 
 
 def children(process: int) -> list[str]:

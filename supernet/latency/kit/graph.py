@@ -59,21 +59,21 @@ class _Builder:
         x: str,
         before: int,
         after: int,
-        kernel: int = 1,
-        stride: int = 1,
+        kernels: Sequence[int] = (1, 1),
+        strides: Sequence[int] = (1, 1),
         *,
         groups: int = 1,
         bias: bool = True,
         pads: Sequence[int] = (0, 0, 0, 0),
         dilation: int = 1,
     ) -> str:
-        weights = [self.weight(after, before // groups, kernel, kernel)]
+        weights = [self.weight(after, before // groups, *kernels)]
         weights += [self.weight(after)] if bias else []
         return self.node(
             "Conv",
             [x, *weights],
-            kernel_shape=[kernel, kernel],
-            strides=[stride, stride],
+            kernel_shape=list(kernels),
+            strides=list(strides),
             pads=list(pads),
             group=groups,
             **({"dilations": [dilation] * 2} if dilation > 1 else {}),
@@ -149,7 +149,7 @@ class _Builder:
             pads = [0, 0, -1, -1, 0, 0, part.height % 2, part.width % 2]
             y = self.node("Pad", [y, self.constant(np.array(pads, np.int64))])
         elif part.what == "conv":
-            sizes = part.reads, part.writes, part.kernel, part.stride
+            sizes = part.reads, part.writes, part.kernels, part.strides
             own: dict[str, Any] = {"pads": part.pads, "dilation": part.dilation}
             y = self.conv(y, *sizes, groups=part.groups, bias=part.normed, **own)
         return self.act(y, part.act)
@@ -212,7 +212,8 @@ class _Builder:
         normalised = o.shortcut in ("project_norm", "conv_norm")
         stride = o.stride if o.shortcut == "conv_norm" else 1
         if normalised or (o.shortcut == "project" and o.in_channels != o.out_channels):
-            x = self.conv(x, o.in_channels, o.out_channels, 1, stride, bias=normalised)
+            sizes = o.in_channels, o.out_channels, (1, 1), (stride, stride)
+            x = self.conv(x, *sizes, bias=normalised)
         return self.node("Add", [x, y])
 
 

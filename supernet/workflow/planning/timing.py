@@ -21,6 +21,7 @@ from supernet.models import Supernet
 from supernet.progress import Progress, silent
 from supernet.space import Space, decode, macs_of, sample
 from supernet.train import Checkpoint, Phase, Recipe, phase_genes, save_checkpoint
+from supernet.train.auxiliary import Trained, auxiliary_head
 from supernet.train.batches import Batches
 from supernet.train.optimize import Optimizer
 from supernet.train.precision import at_precision
@@ -170,9 +171,10 @@ class _Phase:
             augment=recipe.augment,
             processes=processes,
         )
-        self._optimizer = Optimizer(supernet, recipe, self._device.type)
+        trained = Trained(supernet, auxiliary_head(supernet, recipe, 0))
+        self._optimizer = Optimizer(trained, recipe, self._device.type)
         self._step = Step(
-            supernet,
+            trained,
             recipe,
             replace(phase, search=None),
             self._batches,
