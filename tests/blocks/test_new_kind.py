@@ -68,7 +68,7 @@ print("the same")
 """
 
 
-@pytest.mark.parametrize("name", ["SEPARABLE", "GHOST"])
+@pytest.mark.parametrize("name", [pytest.param("SEPARABLE", marks=pytest.mark.slow), "GHOST"])
 def test_a_kind_of_the_page_needs_nothing_else(tmp_path: Path, name: str) -> None:
     text = PAGE.read_text(encoding="utf-8").partition("## A kind of block")[2]
     found = re.findall(r"```python\n(.*?)```", text, re.DOTALL)

@@ -78,6 +78,7 @@ def test_the_folder_answers_to_a_stranger(bundled: tuple[Path, list[Path], Resul
     assert "supernet" not in (folder / "adaptive.py").read_text()
 
 
+@pytest.mark.slow
 def test_eval_counts_what_networks_share(
     bundled: tuple[Path, list[Path], Result], in_trained: Command
 ):

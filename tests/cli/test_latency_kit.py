@@ -82,7 +82,7 @@ def test_several_results_make_one_target(supernet: Command, tiny_yaml: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("kit", "--space", "tiny.yaml", "--resolutions", "160"), "has no 160 (it has 16)"),
+        (("kit", "--space", "tiny.yaml", "--resolutions", "7"), "from 8 to 4096, found [7]"),
         (("kit", "--space", "tiny.yaml", "--resolutions", "small"), "160,192,224"),
         (("kit", "--space", "tinny.yaml"), "tinny.yaml"),
         (("build", "missing.json"), "missing.json: no such file"),

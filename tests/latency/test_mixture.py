@@ -20,7 +20,8 @@ def known() -> list[LatencyTable]:
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "offset"), [(0.5, 0.0, 0.0), (0.0, 2.0, 0.0), (1.0, 0.3, 5.0)]
+    ("first", "second", "offset"),
+    [pytest.param(0.5, 0.0, 0.0, marks=pytest.mark.slow), (0.0, 2.0, 0.0), (1.0, 0.3, 5.0)],
 )
 def test_a_mixture_of_known_devices_is_found(
     space: Space, known: list[LatencyTable], first: float, second: float, offset: float

@@ -99,7 +99,7 @@ def test_gradients_reach_the_active_slices_only(
         if weight.grad is None:  # what this form of the block has not
             assert any(f".{part}." in name for part in ("se", "shortcut", "start", "middle"))
             continue
-        inputs, outputs, _, padding, smaller, reads, writes = conv.form
+        inputs, outputs, _, (padding, _), smaller, reads, writes = conv.form
         # a learned transform reads the centre of the next size, a crop its own
         learned = any_space.kernel_transform == "learned"
         taps = 2 * padding + 1 + 2 * (smaller and learned and padding < 2)

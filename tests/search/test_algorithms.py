@@ -322,7 +322,7 @@ def test_measurements_end_with_the_time(info: AlgorithmInfo, problem: Make):
     known, calls = asked.objectives[0], []
 
     def slow(genes: Genes) -> np.ndarray:
-        time.sleep(0.02 * len(genes))
+        time.sleep(0.04 * len(genes))
         calls.append(len(genes))
         return known(genes)
 

@@ -28,6 +28,8 @@ from supernet.train import (
 from supernet.train.auxiliary import AuxiliaryHead, Trained, auxiliary_head
 from tests.cells import SMALL
 
+SLOW = pytest.mark.slow
+
 EVERYTHING = Elastic(operator=0)
 
 
@@ -118,10 +120,9 @@ def test_smaller_sizes_are_read_by_the_middle_of_the_window() -> None:
     "change",
     [
         {},
-        {"ema": 0.9},
-        {"precision": "bf16"},
-        {"accumulate": 2, "clip_norm": 0.5, "optimizer": "adamw"},
-        {"non_finite": "skip", "drop_path": 0.3},
+        {"ema": 0.9, "precision": "bf16"},
+        pytest.param({"accumulate": 2, "clip_norm": 0.5, "optimizer": "adamw"}, marks=SLOW),
+        pytest.param({"non_finite": "skip", "drop_path": 0.3}, marks=SLOW),
     ],
     ids=str,
 )

@@ -146,6 +146,7 @@ def test_two_processes_give_the_weights_of_one(folder: Path):
     assert learned[0]["entropy"] < 0.999 * math.log(2) * len(learned[0]["probabilities"])
 
 
+@pytest.mark.slow
 def test_two_processes_train_cells_with_an_auxiliary_head_as_one_does(folder: Path) -> None:
     (folder / "cells.yaml").write_text(CELLS)
     (folder / "near.yaml").write_text(CELL_RECIPE)

@@ -342,7 +342,12 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize(
-    ("number", "count"), [(signal.SIGINT, 2), (signal.SIGKILL, 2), (signal.SIGKILL, 1)]
+    ("number", "count"),
+    [
+        (signal.SIGINT, 2),
+        (signal.SIGKILL, 2),
+        pytest.param(signal.SIGKILL, 1, marks=pytest.mark.slow),
+    ],
 )
 def test_whatever_ends_the_study_nothing_is_left_running_and_nothing_is_lost(
     tmp_path: Path, number: signal.Signals, count: int
