@@ -5,6 +5,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import shlex
 import statistics
 import sys
 from collections.abc import Sequence
@@ -78,7 +79,7 @@ def _today() -> str:
 def _command() -> str:
     threads = [f"{name}={os.environ[name]}" for name in THREADS if name in os.environ]
     script = f"benchmarks/{Path(sys.argv[0]).name}"
-    return " ".join([*threads, "python", script, *_shareable(sys.argv[1:])])
+    return shlex.join([*threads, "python", script, *_shareable(sys.argv[1:])])
 
 
 def _shareable(arguments: list[str]) -> list[str]:
