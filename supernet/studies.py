@@ -15,6 +15,8 @@ __all__ = ["Storage", "need_optuna"]
 
 _WAIT_S = 20.0  # for a SQLite file that another process writes
 _SQLITE, _JOURNAL = "sqlite:///", "journal:"
+_DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
+"""What brings a module that talks to a database; SQLAlchemy's default changes with its version."""
 
 
 def need_optuna(what: str) -> Any:
@@ -95,10 +97,12 @@ class Storage:
         except (StorageError, ConfigError, MissingPackageError):
             raise
         except ImportError as error:
+            cause = error.__cause__ or error
+            missing = (isinstance(cause, ImportError) and cause.name) or "psycopg"
             raise MissingPackageError(
                 f"storage {self.shown}: a package for this kind of database is not installed "
-                f"({_line(error.__cause__ or error)})",
-                hint="for PostgreSQL: pip install psycopg2-binary",
+                f"({_line(cause)})",
+                hint=f"pip install '{_DRIVERS.get(missing, missing)}'",
             ) from None
         except Exception as error:
             found = self._told(error)

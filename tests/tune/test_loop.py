@@ -212,6 +212,18 @@ def test_a_storage_that_cannot_be_is_told(
         opened(storage=storage)
 
 
+@pytest.mark.parametrize(
+    ("module", "package"), [("psycopg", "psycopg[binary]"), ("psycopg2", "psycopg2-binary")]
+)
+def test_the_package_that_is_missing_for_a_database_is_named(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch, module: str, package: str
+):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingPackageError) as error:
+        opened(storage=f"postgresql+{module}://nobody@localhost:1/none")
+    assert error.value.hint == f"pip install '{package}'"
+
+
 def test_a_password_is_never_shown(opened: Opened):
     storage = "postgresql://me:secret@localhost:1/none"
     with pytest.raises((MissingPackageError, StorageError)) as error:
