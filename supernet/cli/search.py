@@ -294,7 +294,7 @@ def _print(outcome: "SearchOutcome", result: dict[str, Any], *, certify: bool) -
     for number, target in enumerate(outcome.tables):
         suffix = f"@{target}" if number else ""
         rows.append([f"interval on {target}", _interval(outcome.predicted, suffix)])
-    rows += [["costs are of", of_body]] if (of_body := _features(outcome, "maps at ")) else []
+    rows += [["costs are of", of_body]] if (of_body := _body(outcome, "maps at ", " at ")) else []
     rows += [_predictor_row(outcome)]
     rows += [["subnets scored", f"{result['scored']:,}, {result['front']} on the front"]]
     how = "measured" if "top1" in outcome.measured and not outcome.confirmed else "predicted"
@@ -311,9 +311,8 @@ def _print(outcome: "SearchOutcome", result: dict[str, Any], *, certify: bool) -
     if not outcome.result.complete:
         click.echo("the time was up; the same command with --resume goes on")
     if outcome.run:
-        click.echo(
-            f"next: supernet export {outcome.file} --onnx{_features(outcome, ' --features ')}"
-        )
+        options_of_body = _body(outcome, " --features ", " --size ")
+        click.echo(f"next: supernet export {outcome.file} --onnx{options_of_body}")
     _print_doubts(outcome)
 
 
@@ -325,11 +324,13 @@ def _print_doubts(outcome: "SearchOutcome") -> None:
         click.echo(f"warning: {validation.poor}", err=True)
 
 
-def _features(outcome: "SearchOutcome", before: str) -> str:
-    """The strides and the size of the backbone that was searched for, after some words."""
-    strides, size = (outcome.predicted.get(key, ()) for key in ("features", "features_size"))
-    at = (" --size " if before.startswith(" --") else " at ") + "x".join(map(str, size))
-    return before + ",".join(map(str, strides)) + at * bool(size) if strides else ""
+def _body(outcome: "SearchOutcome", before: str, at: str) -> str:
+    """The strides of the backbone that was searched for, and its size, each after some words."""
+    body = outcome.body
+    if not body.features:
+        return ""
+    size = at + "x".join(map(str, body.size)) if body.size else ""
+    return before + ",".join(map(str, body.features)) + size
 
 
 def _interval(predicted: Any, suffix: str) -> str:

@@ -288,7 +288,7 @@ def _made(
         learned=learned,
         along=forms[0].along,
     )
-    if forms[0].mixes and not forms[0].normed:  # no batch norm behind it takes its scale away
+    if forms[0].mixes and not forms[0].normed:  # no batch norm of its own takes its scale away
         nn.init.xavier_uniform_(conv.weight)
     norm = ElasticBatchNorm(after, momentum=momentum, eps=eps) if forms[0].normed else None
     return ElasticConvNorm(conv, norm, make_activation(forms[0].act))

@@ -80,7 +80,7 @@ def published_subnet(space: Space, name: str) -> Subnet:
     if space.cells is None:
         raise ConfigError(
             f"space {space.name!r} has no cells, so {name!r} is no subnet of it",
-            hint="published cells are in nasnet_mobile, nasnet_cifar and darts_cifar",
+            hint="`supernet spaces show NAME` names those that a space of cells has",
         )
     layout = layout_of(space)
     subnet = Subnet(

@@ -79,6 +79,19 @@ def test_several_results_make_one_target(supernet: Command, tiny_yaml: Path) -> 
     assert len(document["rows"]) == built.json["rows"] > 121
 
 
+@pytest.mark.parametrize(("sizes", "others"), [("16", ""), ("16,160,320", "160, 320")])
+def test_sizes_that_a_space_has_not_are_told(
+    supernet: Command, tiny_yaml: Path, sizes: str, others: str
+) -> None:
+    made = supernet("latency", "kit", "--space", "tiny.yaml", "--resolutions", sizes, *FEW)
+    assert made.code == 0, made.stderr
+    assert (tiny_yaml / "kit.pyz").is_file()
+    assert made.stderr.startswith(
+        f"note: space 'tiny' has no {others} px (it has 16)" * bool(others)
+    )
+    assert bool(made.stderr) == bool(others)
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from supernet.cli import options
+from supernet.cli.latency.texts import tell_other_sizes
 from supernet.cli.output import print_json
 
 
@@ -36,7 +37,9 @@ def command(
     from supernet.latency import make_plan, write_kit
     from supernet.space import load_space
 
-    plan = make_plan(load_space(space_name), resolutions, fit=fit_networks, hold_out=check_networks)
+    space = load_space(space_name)
+    plan = make_plan(space, resolutions, fit=fit_networks, hold_out=check_networks)
+    tell_other_sizes(space, plan.resolutions)
     size = write_kit(plan, output)
     click.echo(
         f"{output}: {size / 1024:.0f} KB, measures {len(plan.operators)} operators and "

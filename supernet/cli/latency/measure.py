@@ -6,6 +6,7 @@ import click
 
 from supernet.cli import options
 from supernet.cli.latency.build import show
+from supernet.cli.latency.texts import tell_other_sizes
 from supernet.cli.output import progress_bar
 
 
@@ -61,7 +62,9 @@ def command(
         marks = ("", "", "threads", "batch", "")
         special = [f"{m}{s}" for m, s, u in zip(marks, settings, usual) if s != u]
         name = "_".join(["this_machine", *special])
-    plan = make_plan(load_space(space_name), resolutions, fit=fit_networks, hold_out=check_networks)
+    space = load_space(space_name)
+    plan = make_plan(space, resolutions, fit=fit_networks, hold_out=check_networks)
+    tell_other_sizes(space, plan.resolutions)
     opened = open_backend(
         backend, threads=threads, precision=precision, batch=batch, device=provider
     )

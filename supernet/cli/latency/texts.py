@@ -2,6 +2,7 @@
 
 import math
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from supernet.latency import Explanation, HeldOut, LatencyTable
+    from supernet.space import Space
 
 __all__ = [
     "basis_text",
@@ -18,6 +20,7 @@ __all__ = [
     "imported_rows",
     "interval_text",
     "runtime_text",
+    "tell_other_sizes",
     "wrapped",
 ]
 
@@ -29,6 +32,18 @@ def error_text(table: "LatencyTable") -> str:
     if table.model.error.networks:
         return f"model {table.model.error.rows_mape:.1f} %, networks not known"
     return "not known"
+
+
+def tell_other_sizes(space: "Space", resolutions: Sequence[int]) -> None:
+    """Say which input sizes a space has not: right for backbones, else mistyped."""
+    others = [str(size) for size in resolutions if size not in space.resolutions]
+    if others:
+        known = ", ".join(map(str, space.resolutions))
+        click.echo(
+            f"note: space {space.name!r} has no {', '.join(others)} px (it has {known}): such "
+            "sizes are for backbones alone, searched with --features and --size",
+            err=True,
+        )
 
 
 def imported_rows(table: "LatencyTable") -> list[list[str]]:
