@@ -71,7 +71,8 @@ _OPTIONS = (
     click.option(
         "--init",
         help="Weights to start from: efficientnet_lite0 (1, 2), torchvision:NAME, timm:NAME "
-        "(=FILE for your own), a run folder, or a weights file of the same space.",
+        "(=FILE for your own), FILE.py:FUNCTION (a network of your own), a run folder, or a "
+        "weights file of the same space.",
     ),
     click.option("--phases", help="Only these phases of the recipe, with commas between."),
     click.option(

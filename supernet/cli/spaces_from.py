@@ -56,8 +56,7 @@ def from_network(source: str, output: Path, size: int | None, as_json: bool) -> 
         f"\n{subnets:.3g} subnets; the largest with the network's weights gives its outputs to "
         f"{converted.difference:.1e}\nwritten to {output}"
     )
-    if not source.partition(":")[0].endswith(".py"):
-        click.echo(f"train:  supernet train --data FOLDER --space {output} --init {source}")
+    click.echo(f"train:  supernet train --data FOLDER --space {output} --init {source}")
 
 
 def _show(group: "Group") -> None:

@@ -16,8 +16,9 @@ from supernet.models.network import (
     SqueezeExcite,
 )
 from supernet.models.pretrained import Taken, load_pretrained, load_shared
-from supernet.models.published import network_channels, network_classes, open_network
+from supernet.models.published import network_channels, network_classes
 from supernet.models.sorting import sort_channels
+from supernet.models.sources import open_network
 from supernet.models.supernet import Supernet, extract
 from supernet.models.weights import load_weights, save_weights
 

@@ -15,7 +15,7 @@ from supernet.elastic import ElasticBlock
 from supernet.errors import ConfigError, FileFormatError
 from supernet.models._layers import Counts, Place, layer_order, layer_pairs, outputs_of
 from supernet.models.network import Network
-from supernet.models.published import network_channels, network_classes, open_network
+from supernet.models.published import network_channels
 from supernet.models.recognise import recognise
 from supernet.models.supernet import Supernet, extract
 from supernet.models.weights import load_tensors
@@ -25,9 +25,6 @@ __all__ = [
     "Taken",
     "load_pretrained",
     "load_shared",
-    "network_channels",
-    "network_classes",
-    "open_network",
 ]
 
 _CLASSIFIER = "slots.head_classifier."

@@ -5,7 +5,6 @@ other (`supernet.fetch`), timm's by timm itself, as safetensors.
 """
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -15,7 +14,6 @@ from torch import Tensor, nn
 from supernet.errors import ConfigError, DataError, FileFormatError, MissingPackageError
 from supernet.fetch import fetch
 from supernet.files import nearest
-from supernet.models.imagenet import narrow_classifier
 from supernet.models.packaged import PACKAGED, open_packaged
 from supernet.models.weights import load_tensors
 from supernet.progress import Progress, silent
@@ -24,12 +22,13 @@ __all__ = [
     "LIBRARIES",
     "Normalisation",
     "build_network",
+    "classifier_of",
     "input_size",
     "is_published",
     "network_channels",
     "network_classes",
-    "normalisation_of",
-    "open_network",
+    "published_network",
+    "published_normalisation",
 ]
 
 _ONCE = re.compile(r"^(.*denselayer\d+\.(?:norm|conv))\.([12]\.\w+)$")
@@ -47,11 +46,11 @@ def is_published(source: str) -> bool:
     return source in PACKAGED or (source.partition(":")[0] in LIBRARIES and ":" in source)
 
 
-def normalisation_of(source: str) -> Normalisation:
+def published_normalisation(source: str) -> Normalisation:
     """What a published network's images are normalised by.
 
     Args:
-        source: as for `open_network`; a file of your own counts as normalised like the
+        source: as for `published_network`; a file of weights counts as normalised like the
             published ones.
 
     Raises:
@@ -128,40 +127,20 @@ def input_size(source: str) -> int:
     return int(crop)
 
 
-def open_network(
-    source: str,
-    *,
-    num_classes: int | None = None,
-    classes: Sequence[str] = (),
-    progress: Progress = silent,
-) -> nn.Module:
-    """A plain network with its weights, in eval mode.
+def published_network(source: str, progress: Progress = silent) -> nn.Module:
+    """A network of a package or a library with its weights.
 
     Args:
-        source: a name of `PACKAGED`, ``torchvision:NAME`` or ``timm:NAME`` for the published
-            weights, ``torchvision:NAME=FILE`` or ``timm:NAME=FILE`` for a state_dict of your
-            own (``torch.save`` or safetensors), with as many classes as it has.
-        num_classes: refuse a network with another number of outputs; any when None.
-        classes: names of the classes to tell apart; where all are ImageNet's, a
-            network of its thousand classes keeps the outputs of these alone, in this order.
+        source: a name of `PACKAGED`, ``torchvision:NAME``, ``timm:NAME``, either with ``=FILE``.
         progress: told about a download.
 
     Raises:
-        ConfigError: not such a source, an unknown network, or other classes.
+        ConfigError: not such a source, or an unknown network.
         MissingPackageError: timm or the package of the weights is not installed.
         DataError: the weights cannot be downloaded.
         FileFormatError: the file is damaged or of another network.
     """
-    network = open_packaged(source) if source in PACKAGED else _of_library(source, progress)
-    _, classifier = _classifier(network)
-    narrow_classifier(classifier, classes)
-    found = classifier.out_features
-    if num_classes is not None and found != num_classes:
-        raise ConfigError(
-            f"{source}: expected a network of {num_classes} classes, got {found}",
-            hint=f"give weights of your own with {num_classes} classes: timm:NAME=FILE",
-        )
-    return network.eval()
+    return open_packaged(source) if source in PACKAGED else _of_library(source, progress)
 
 
 def _of_library(source: str, progress: Progress) -> nn.Module:
@@ -177,7 +156,7 @@ def network_classes(network: nn.Module) -> int:
     Raises:
         ConfigError: it has none.
     """
-    return _classifier(network)[1].out_features
+    return classifier_of(network)[1].out_features
 
 
 def network_channels(network: nn.Module) -> int:
@@ -192,8 +171,12 @@ def network_channels(network: nn.Module) -> int:
     raise ConfigError(f"{type(network).__name__}: holds no convolution")
 
 
-def _classifier(network: nn.Module) -> tuple[str, nn.Linear]:
-    """The last linear layer with its name."""
+def classifier_of(network: nn.Module) -> tuple[str, nn.Linear]:
+    """The last linear layer with its name.
+
+    Raises:
+        ConfigError: there is none.
+    """
     layers = [(n, m) for n, m in network.named_modules() if isinstance(m, nn.Linear)]
     if not layers:
         raise ConfigError(
@@ -234,7 +217,7 @@ def _published_timm(name: str) -> nn.Module:
 def _with_file(library: str, name: str, path: Path) -> nn.Module:
     """A network with the weights of a file, and with as many classes as these have."""
     _check_known(library, name)
-    layer, _ = _classifier(_build(library, name, {}))
+    layer, _ = classifier_of(_build(library, name, {}))
     if not path.is_file():
         raise FileFormatError(f"{path}: no such file")
     weight = load_tensors(path).get(f"{layer}.weight")

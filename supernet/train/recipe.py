@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from supernet.data import Augment
 from supernet.elastic import Importance
 from supernet.errors import ConfigError
-from supernet.models.published import is_published
+from supernet.models.sources import is_network
 from supernet.train.search_phase import SearchPhase
 
 __all__ = ["RUN_TEACHER", "Elastic", "Phase", "Precision", "Recipe", "SubnetKind"]
@@ -111,11 +111,11 @@ class Phase:
 
     def _subnet_problems(self) -> list[str]:
         problems = []
-        foreign = is_published(self.teacher) or self.teacher.startswith(RUN_TEACHER)
+        foreign = is_network(self.teacher) or self.teacher.startswith(RUN_TEACHER)
         if self.teacher not in ("frozen", "in_place") and not foreign:
             problems.append(
-                "teacher: must be frozen, in_place, torchvision:NAME, timm:NAME or run:FOLDER, "
-                f"found {self.teacher!r}"
+                "teacher: must be frozen, in_place, torchvision:NAME, timm:NAME, "
+                f"FILE.py:FUNCTION or run:FOLDER, found {self.teacher!r}"
             )
         if self.teacher == "in_place" and self.subnets[:1] != ("largest",):
             problems.append("subnets: must start with largest for teacher: in_place")
@@ -152,7 +152,8 @@ class Recipe:
     init: str = ""
     """Where the weights of the largest subnet come from: ``efficientnet_lite0`` (1, 2) of
     ``supernet[pretrained]``, ``torchvision:NAME``, ``timm:NAME`` (``=FILE`` for weights of
-    your own), a run folder, or a weights file of the same space; empty for random weights.
+    your own), ``FILE.py:FUNCTION`` (a network of your own), a run folder, or a weights file of
+    the same space; empty for random weights.
     ``required`` stands for one of them, to be given by ``--init``."""
     batch_size: int = 128
     """Images a step, over all processes and all of its parts."""

@@ -8,12 +8,8 @@ from torch import Tensor, nn
 from supernet.data.images import Dataset, Views
 from supernet.errors import ConfigError, FileFormatError
 from supernet.models import Supernet, extract, load_weights
-from supernet.models.published import (
-    Normalisation,
-    network_channels,
-    normalisation_of,
-    open_network,
-)
+from supernet.models.published import Normalisation, network_channels
+from supernet.models.sources import normalisation_of, open_network
 from supernet.runs import Run
 from supernet.space import largest_subnet
 from supernet.train.recipe import RUN_TEACHER, Elastic, Phase, Recipe

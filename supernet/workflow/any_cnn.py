@@ -1,19 +1,17 @@
 """A space around a network of somebody else, which is its largest subnet."""
 
 import copy
-import importlib.util
 import math
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 from torch import nn
 
-from supernet.errors import ConfigError, FileFormatError
+from supernet.errors import ConfigError
 from supernet.models import Supernet, load_pretrained, network_channels
+from supernet.models.own import is_own, own_network
 from supernet.models.published import LIBRARIES, build_network, input_size
 from supernet.models.recognise import Row, recognise
 from supernet.space import Space, largest_subnet, slot_operators
@@ -133,36 +131,6 @@ def network_at(source: str, *, size: int | None = None) -> tuple[nn.Module, int]
     """
     if source.partition(":")[0] in LIBRARIES:
         return build_network(source), size or input_size(source)
-    file, _, function = source.rpartition(":")
-    if not file.endswith(".py") or not function:
+    if not is_own(source):
         raise ConfigError(f"{source!r}: expected torchvision:NAME, timm:NAME or FILE.py:FUNCTION")
-    return _of_file(Path(file), function), size or 224
-
-
-def _of_file(path: Path, function: str) -> nn.Module:
-    if not path.is_file():
-        raise FileFormatError(f"{path}: no such file")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    with _told(path):
-        spec.loader.exec_module(module)
-    build = vars(module).get(function)
-    if not callable(build):
-        known = ", ".join(n for n, value in vars(module).items() if callable(value)) or "none"
-        raise ConfigError(f"{path}: no function {function!r} in it; it has {known}")
-    with _told(path):
-        network = build()
-    if not isinstance(network, nn.Module):
-        raise ConfigError(f"{path}: {function}() gives {type(network).__name__}, not a network")
-    return network
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # whatever a stranger's file does
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
-        raise FileFormatError(f"{path}: does not run: {reason}") from error
+    return own_network(source), size or 224

@@ -9,7 +9,8 @@ from supernet.errors import ConfigError
 from supernet.evaluate import Evaluator, adapt_norms
 from supernet.models import Supernet, Taken, load_pretrained, load_shared, open_network
 from supernet.models.packaged import PACKAGED
-from supernet.models.published import Normalisation, is_published, normalisation_of
+from supernet.models.published import Normalisation
+from supernet.models.sources import absolute_network, is_network, normalisation_of
 from supernet.progress import Progress, silent
 from supernet.runs import Run, find_run
 from supernet.train import Processes, Recipe
@@ -49,9 +50,9 @@ def start_from(
     Args:
         supernet: changed in place.
         source: as in `supernet.train.Recipe.init`: ``efficientnet_lite0`` (or 1, 2),
-            ``torchvision:NAME``, ``timm:NAME``, either with ``=FILE`` (the network becomes the
-            largest subnet), a run folder, or a weights file (both of the same space; the
-            number of classes may differ).
+            ``torchvision:NAME``, ``timm:NAME``, either with ``=FILE``, or
+            ``FILE.py:FUNCTION`` (the network becomes the largest subnet), a run folder, or a
+            weights file (both of the same space; the number of classes may differ).
         progress: told about a download, and what was taken.
         classes: names of the supernet's classes; where all are ImageNet's, it also
             takes their part of the classifier of a published network of all thousand.
@@ -63,7 +64,9 @@ def start_from(
         FileFormatError: a file that is missing, damaged, or of another network or space.
     """
     taken = _taken(supernet, source, classes, progress)
-    progress(1, 1, f"starting from {source} ({taken})")
+    silent_file = is_network(source) and not any(normalisation_of(source))
+    told = "; no MEAN and STD in it: images normalised as the data set says" * silent_file
+    progress(1, 1, f"starting from {source} ({taken}{told})")
     return taken
 
 
@@ -88,7 +91,7 @@ def begin_from(
         SupernetError: as `start_from`.
     """
     taken = start_from(supernet, source, progress, classes=dataset.classes)
-    if is_published(source):  # the statistics of a supernet of ours belong to no subnet
+    if is_network(source):  # the statistics of a supernet of ours belong to no subnet
         processes = processes or Processes()
         supernet.to(processes.device)
         if processes.is_main:
@@ -120,7 +123,7 @@ def normalisation_at(source: str) -> Normalisation:
         ConfigError: an unknown network.
         MissingPackageError: timm is not installed.
     """
-    if is_published(source):
+    if is_network(source):
         return normalisation_of(source)
     path = Path(source).resolve()
     # a run, or one of its checkpoints: run/checkpoints/step-100/supernet.safetensors
@@ -135,31 +138,32 @@ def no_weights_named() -> ConfigError:
     """That a recipe starts from weights, and none were given."""
     return ConfigError(
         "this recipe starts from trained weights, and none were named",
-        hint=f"give --init {next(iter(PACKAGED))}, torchvision:NAME, timm:NAME, a run folder "
-        "or a weights file",
+        hint=f"give --init {next(iter(PACKAGED))}, torchvision:NAME, timm:NAME, "
+        "FILE.py:FUNCTION, a run folder or a weights file",
     )
 
 
 def absolute_sources(recipe: Recipe) -> Recipe:
     """`recipe` with files and run folders as later commands find them from any folder."""
-    phases = tuple(replace(p, teacher=_absolute_published(p.teacher)) for p in recipe.phases)
-    init = _absolute_published(recipe.init)
-    if init not in ("", "required") and not is_published(init):
+    phases = tuple(replace(p, teacher=_absolute_teacher(p.teacher)) for p in recipe.phases)
+    init = recipe.init
+    if is_network(init):
+        init = absolute_network(init)
+    elif init not in ("", "required"):
         init = str(Path(init).resolve())
     return replace(recipe, init=init, phases=phases)
 
 
-def _absolute_published(source: str) -> str:
+def _absolute_teacher(source: str) -> str:
     if source.startswith(RUN_TEACHER):
         return f"{RUN_TEACHER}{Path(source.removeprefix(RUN_TEACHER)).resolve()}"
-    name, _, file = source.partition("=")
-    return f"{name}={Path(file).resolve()}" if is_published(source) and file else source
+    return absolute_network(source) if is_network(source) else source
 
 
 def _taken(supernet: Supernet, source: str, classes: Sequence[str], progress: Progress) -> Taken:
     if source == "required":
         raise no_weights_named()
-    if is_published(source):
+    if is_network(source):
         network = open_network(source, classes=classes, progress=progress)
         try:
             return load_pretrained(supernet, network)
@@ -172,7 +176,7 @@ def _taken(supernet: Supernet, source: str, classes: Sequence[str], progress: Pr
     if not path.exists():
         raise ConfigError(
             f"{source}: no such run folder or weights file",
-            hint="networks of others are named as torchvision:NAME or timm:NAME, those that "
-            f"come as packages {', '.join(PACKAGED)}",
+            hint="networks of others are named as torchvision:NAME or timm:NAME, your own as "
+            f"FILE.py:FUNCTION, those that come as packages {', '.join(PACKAGED)}",
         )
     return load_shared(supernet, find_run(path).weights() if path.is_dir() else path)

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from supernet.data import Look
 from supernet.errors import ConfigError
-from supernet.models.published import is_published
+from supernet.models.sources import is_network
 from supernet.runs import find_run
 from supernet.space import Space, load_space
 from supernet.train import Recipe, at_batch_size, load_recipe
+from supernet.workflow.any_cnn import convert, network_at
 from supernet.workflow.planning.start import installed_start
 from supernet.workflow.start import SPACES
 
@@ -71,7 +72,7 @@ def candidates(look: Look, *, space: Space | None, init: str | None) -> list[Can
     if space is not None:
         own = start.init if init is None and start and start.space == space.name else init
         return [Candidate(space=space, init=own or "")]
-    if init and not is_published(init) and Path(init).is_dir():
+    if init and not is_network(init) and Path(init).is_dir():
         return [Candidate(space=find_run(Path(init)).space(), init=init)]
     if init:
         return _at_sizes(_space_of(init), look, init, _WEIGHTS_LEAST)
@@ -146,14 +147,22 @@ def _rounded(size: float) -> int:
 
 
 def _space_of(init: str) -> Space:
-    """The space that weights are made for.
+    """The space that weights are made for: a shipped one, or one around their network.
 
     Raises:
-        ConfigError: they do not tell.
+        ConfigError: they do not tell, or no kind of block has a layer of the network.
     """
-    name = SPACES.get(init.partition("=")[0])
+    network = init.partition("=")[0]
+    name = SPACES.get(network)
     if name is not None:
         return load_space(name)
+    if is_network(init):
+        plain, size = network_at(network)
+        try:
+            return convert(network, plain, size=size).space
+        except ConfigError as error:
+            told = [f"--init {init}: {problem}" for problem in error.problems]
+            raise ConfigError(told, hint=error.hint) from None
     start = installed_start()
     if start is not None and init == start.init:
         return load_space(start.space)

@@ -1,0 +1,119 @@
+"""A network that a function of the user's own file gives: ``FILE.py:FUNCTION``."""
+
+import functools
+import importlib.util
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+from torch import nn
+
+from supernet.errors import ConfigError, FileFormatError
+from supernet.models.published import Normalisation
+
+__all__ = ["absolute_own", "is_own", "own_network", "own_normalisation"]
+
+
+def is_own(source: str) -> bool:
+    """Whether `source` names a function of a Python file."""
+    file, _, function = source.rpartition(":")
+    return file.endswith(".py") and function.isidentifier()
+
+
+def absolute_own(source: str) -> str:
+    """The same function, as it is found from any folder."""
+    path, function = _parts(source)
+    return f"{path.resolve()}:{function}"
+
+
+def own_network(source: str) -> nn.Module:
+    """What the function gives, called without arguments; its file is run as a program's module.
+
+    Raises:
+        FileFormatError: no such file, or one that does not run.
+        ConfigError: no such function, or it gives no network.
+    """
+    path, function = _parts(source)
+    module = _module(path)
+    build = vars(module).get(function)
+    if not callable(build):
+        known = ", ".join(n for n, value in vars(module).items() if callable(value)) or "none"
+        raise ConfigError(f"{path}: no function {function!r} in it; it has {known}")
+    with _told(path), _imports_beside(path):
+        network = build()
+    if not isinstance(network, nn.Module):
+        raise ConfigError(f"{path}: {function}() gives {type(network).__name__}, not a network")
+    return network
+
+
+def own_normalisation(source: str) -> Normalisation:
+    """``MEAN`` and ``STD`` of the file, a number for each channel; empty where it has neither.
+
+    Raises:
+        FileFormatError: no such file, or one that does not run.
+        ConfigError: they are not that.
+    """
+    path, _ = _parts(source)
+    names = vars(_module(path))
+    if "MEAN" not in names and "STD" not in names:
+        return (), ()
+    mean, std = (_numbers(names.get(name)) for name in ("MEAN", "STD"))
+    if not mean or len(mean) != len(std) or min(std) <= 0:
+        raise ConfigError(
+            f"{path}: MEAN and STD must be as many numbers as the images have channels, "
+            f"STD above 0; found {names.get('MEAN')!r} and {names.get('STD')!r}"
+        )
+    return mean, std
+
+
+def _numbers(value: object) -> tuple[float, ...]:
+    """Finite numbers of a sequence; empty where it is none, or holds others."""
+    if not isinstance(value, Sequence) or not all(isinstance(v, float | int) for v in value):
+        return ()
+    return tuple(map(float, value)) if all(map(math.isfinite, value)) else ()
+
+
+def _parts(source: str) -> tuple[Path, str]:
+    file, _, function = source.rpartition(":")
+    path = Path(file)
+    if not path.is_file():
+        raise FileFormatError(f"{path}: no such file")
+    return path, function
+
+
+def _module(path: Path) -> ModuleType:
+    return _run(path.resolve(), path.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=4)
+def _run(path: Path, changed_ns: int) -> ModuleType:  # noqa: ARG001  # a changed file is run anew
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    with _told(path), _imports_beside(path):
+        spec.loader.exec_module(module)
+    return module
+
+
+@contextmanager
+def _imports_beside(path: Path) -> Iterator[None]:
+    """Modules of the file's folder are found, as where Python runs it."""
+    folder = str(path.resolve().parent)
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (Exception, SystemExit) as error:  # whatever a stranger's file does
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise FileFormatError(f"{path}: does not run: {reason}") from error
