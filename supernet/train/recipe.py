@@ -63,6 +63,9 @@ class Phase:
     """The subnets of one step; their gradients are added up. ``best_up`` and ``worst_up``
     are the best or the worst, on the step's images, of `candidates` random subnets with
     about as many MACs (AttentiveNAS, arXiv:2011.09011, section 3)."""
+    size_share: Literal["steps", "work"] = "steps"
+    """What all input sizes have an equal share of: the steps, or the work, of which a step has the
+    more the larger its images are; small ones are then trained more often."""
     candidates: int = 3
     """Random subnets that ``best_up`` and ``worst_up`` choose from."""
     distill: float = 0.0
@@ -123,6 +126,8 @@ class Phase:
             problems.append("subnets: needs at least one")
         if not 2 <= self.candidates <= 64:
             problems.append(f"candidates: must be from 2 to 64, found {self.candidates}")
+        if self.search and self.size_share != "steps":
+            problems.append("size_share: a phase that searches draws the input sizes itself")
         if self.search and ("random" not in self.subnets or self.picks):
             problems.append(
                 "subnets: a phase that searches trains random ones, and largest and smallest if "

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from supernet.space import Domain, Genes, Space, canonical, macs_of
-from supernet.space.layout import layout_of
+from supernet.space.layout import Dimension, layout_of
 from supernet.train.recipe import Elastic, Phase
 
 __all__ = ["lowest_allowed", "macs_neighbours", "phase_domain", "phase_genes", "step_rng"]
@@ -67,9 +67,19 @@ def phase_genes(space: Space, phase: Phase, seed: int, step: int) -> Genes:
         if kind in ("largest", "smallest"):
             row[:] = high - 1 if kind == "largest" else low
     if layout.resolution.column >= 0:
-        column = layout.resolution.column
-        genes[:, column] = rng.integers(low[column], high[column], dtype=np.int8)
+        genes[:, layout.resolution.column] = _size(layout.resolution, phase, low, rng)
     return canonical(space, genes)
+
+
+def _size(
+    sizes: Dimension, phase: Phase, low: npt.NDArray[np.int64], rng: np.random.Generator
+) -> int:
+    """The index of the input size that a step trains at."""
+    first, last = int(low[sizes.column]), len(sizes.choices)
+    if phase.size_share == "steps":
+        return int(rng.integers(first, last, dtype=np.int8))
+    odds = np.array(sizes.choices[first:], dtype=np.float64) ** -2
+    return int(rng.choice(np.arange(first, last), p=odds / odds.sum()))
 
 
 def macs_neighbours(space: Space, phase: Phase, genes: Genes, seed: int, step: int) -> Genes:

@@ -1,3 +1,6 @@
+from dataclasses import replace
+from typing import Literal
+
 import numpy as np
 import pytest
 
@@ -138,3 +141,23 @@ def test_all_subnets_of_a_step_see_one_resolution(space: Space):
         assert len(sizes) == 1
         seen |= sizes
     assert seen == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("share", "lowest", "expected"),
+    [
+        ("steps", 0, [1 / 3, 1 / 3, 1 / 3]),
+        ("work", 0, [36 / 61, 16 / 61, 9 / 61]),  # 32, 48 and 64 px: 1/4, 1/9 and 1/16
+        ("work", 2, [0, 16 / 25, 9 / 25]),
+    ],
+)
+def test_sizes_have_an_equal_share_of_the_steps_or_of_the_work(
+    share: Literal["steps", "work"], lowest: int, expected: list[float]
+):
+    space = replace(load_space("demo"), resolutions=(32, 48, 64))
+    phase = Phase(name="a", epochs=1, lr=0.1, size_share=share, elastic=Elastic(resolution=lowest))
+    column = layout_of(space).resolution.column
+    drawn = [int(phase_genes(space, phase, seed=1, step=step)[0, column]) for step in range(800)]
+    found = np.bincount(drawn, minlength=3) / len(drawn)
+    np.testing.assert_allclose(found, expected, atol=0.05)
+    assert (found[np.array(expected) == 0] == 0).all()

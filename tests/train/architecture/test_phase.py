@@ -146,6 +146,8 @@ def test_subnets_of_a_phase_that_searches(space: Space):
     for subnets in (("largest",), ("random", "best_up")):
         with pytest.raises(ConfigError, match="a phase that searches trains random ones"):
             Phase(subnets=subnets, **known)
+    with pytest.raises(ConfigError, match="draws the input sizes itself"):
+        Phase(size_share="work", **known)
     with pytest.raises(ConfigError, match=r"phases\[0\].name: that of a phase that searches"):
         Recipe(name="r", phases=(Phase(**{**known, "name": "../s"}),))
 
