@@ -90,10 +90,12 @@ def _module(path: Path) -> ModuleType:
 
 @functools.lru_cache(maxsize=4)
 def _run(path: Path, changed_ns: int) -> ModuleType:  # noqa: ARG001  # a changed file is run anew
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    # under a name of its own: it may be called as a package is
+    spec = importlib.util.spec_from_file_location(f"supernet_own_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look for it there
     with _told(path), _imports_beside(path):
         spec.loader.exec_module(module)
     return module

@@ -8,6 +8,7 @@ from supernet.data import Dataset
 from supernet.errors import ConfigError
 from supernet.evaluate import Evaluator, adapt_norms
 from supernet.models import Supernet, Taken, load_pretrained, load_shared, open_network
+from supernet.models.own import is_own
 from supernet.models.packaged import PACKAGED
 from supernet.models.published import Normalisation
 from supernet.models.sources import absolute_network, is_network, normalisation_of
@@ -64,8 +65,8 @@ def start_from(
         FileFormatError: a file that is missing, damaged, or of another network or space.
     """
     taken = _taken(supernet, source, classes, progress)
-    silent_file = is_network(source) and not any(normalisation_of(source))
-    told = "; no MEAN and STD in it: images normalised as the data set says" * silent_file
+    unsaid = is_own(source) and not any(normalisation_of(source))
+    told = "; no MEAN and STD in it: images normalised as the data set says" * unsaid
     progress(1, 1, f"starting from {source} ({taken}{told})")
     return taken
 

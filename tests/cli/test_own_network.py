@@ -8,7 +8,11 @@ import torch
 from ruamel.yaml import YAML
 from safetensors.torch import load_file
 
+from supernet.models import Supernet
+from supernet.models.own import own_network
 from supernet.runs import Run
+from supernet.workflow.any_cnn import convert
+from supernet.workflow.start import start_from
 from tests.cli.conftest import Command
 
 pytestmark = pytest.mark.cli
@@ -72,6 +76,17 @@ def test_a_training_starts_from_it_in_one_command(
     assert supernet("train", "--resume", "--run", "mine").code == 0
     searched = supernet("search", "--run", "mine", "--pairs", 10, "--budget", 500)
     assert searched.code == 0, searched.stderr
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_a_file_without_mean_and_std_is_told(mine: Path, said: bool) -> None:
+    if not said:
+        lines = mine.read_text(encoding="utf-8").splitlines()
+        mine.write_text("\n".join(line for line in lines if "MEAN" not in line), encoding="utf-8")
+    source, heard = f"{mine}:build", list[str]()
+    space = convert(source, own_network(source), size=32).space
+    start_from(Supernet(space), source, lambda done, total, text: heard.append(text))
+    assert ("no MEAN and STD in it" in heard[-1]) == (not said)
 
 
 def test_it_teaches(supernet: Command, pictures: str, tiny_yaml: Path, mine: Path) -> None:

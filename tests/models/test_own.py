@@ -53,6 +53,25 @@ def test_modules_beside_the_file_are_found(tmp_path: Path) -> None:
     assert sys.path == before
 
 
+def test_the_file_may_hold_dataclasses_and_be_called_as_a_package_is(tmp_path: Path) -> None:
+    text = """
+        from __future__ import annotations
+        from dataclasses import dataclass
+        from torch import nn
+
+        @dataclass
+        class Sizes:
+            width: int = 3
+
+        def build():
+            return nn.Linear(Sizes().width, 2)
+    """
+    network = open_network(written(tmp_path, text, "torch.py"))
+    assert isinstance(network, nn.Linear)
+    assert network.in_features == 3
+    assert sys.modules["torch"] is torch
+
+
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
