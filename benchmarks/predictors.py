@@ -41,6 +41,8 @@ SETS: dict[str, tuple[str, dict[int, dict[str, float]]]] = {
     ),
 }
 """File, space, and the targets by the number of pairs."""
+FEW = (20, 50)
+"""Pairs of short trainings; without targets."""
 
 
 def drawn(pairs: AccuracyPairs, count: int, kind: str, seed: int) -> dict[str, float | str]:
@@ -75,7 +77,7 @@ def main() -> None:
     """Fit, test, print, write; a count that was measured before is kept."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
-    parser.add_argument("--counts", nargs="+", type=int, default=[100, 400, 1300, 3300])
+    parser.add_argument("--counts", nargs="+", type=int, default=[*FEW, 100, 400, 1300, 3300])
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--kinds", nargs="+", default=["auto"])
     add_hardware(parser, "1cpu")
@@ -86,10 +88,10 @@ def main() -> None:
     for name in options.sets:
         space, targets = SETS[name]
         pairs = read_pairs(PUBLISHED / "accuracy" / f"{name}.npz", load_space(space)).merged()
-        for count in sorted({*targets} & {*options.counts}):
+        for count in sorted({*targets, *FEW} & {*options.counts}):
             for kind in options.kinds:
                 own = [drawn(pairs, count, kind, seed) for seed in options.seeds]
-                row = {"seeds": options.seeds, "target": targets[count], **summaries(own)}
+                row = {"seeds": options.seeds, "target": targets.get(count, {}), **summaries(own)}
                 kept.setdefault(name, {}).setdefault(str(count), {})[kind] = row
                 print(name, count, kind, json.dumps(row), flush=True)
                 body = {"held_out": HELD_OUT, "sets": kept}

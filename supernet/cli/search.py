@@ -11,7 +11,7 @@ from supernet.cli.quantities import COUNT, FILE_SIZE, FIX, LATENCY, PEAK_MEMORY,
 
 if TYPE_CHECKING:
     from supernet.workflow.request import SearchRequest
-    from supernet.workflow.search import SearchOutcome
+    from supernet.workflow.search_outcome import SearchOutcome
 
 _EPILOG = """Examples:
 
@@ -150,9 +150,8 @@ _BYTE_LIMITS = ("max_file_size", "max_peak_memory")
 @click.option(
     "--confirm",
     type=click.IntRange(0, 1000),
-    default=0,
-    show_default=True,
-    help="Finalists to measure before the winner is named.",
+    help="Finalists to measure before the winner is named.  [default: 4 where a predictor is "
+    "learned from the run's images, else 0]",
 )
 @click.option(
     "--certify",
@@ -285,27 +284,18 @@ def _result(outcome: "SearchOutcome") -> dict[str, Any]:
 
 
 def _print(outcome: "SearchOutcome", result: dict[str, Any], *, certify: bool) -> None:
-    figures = outcome.result.figures(outcome.chosen)
-    axes = {axis.name: axis for axis in outcome.result.problem.axes}
-    rows = []
-    for name, axis in axes.items():
-        if name in figures:
-            rows.append([name, _figure(axis, figures[name])])
-    for number, target in enumerate(outcome.tables):
-        suffix = f"@{target}" if number else ""
-        rows.append([f"interval on {target}", _interval(outcome.predicted, suffix)])
-    rows += [["costs are of", of_body]] if (of_body := _body(outcome, "maps at ", " at ")) else []
-    rows += [_predictor_row(outcome)]
-    rows += [["subnets scored", f"{result['scored']:,}, {result['front']} on the front"]]
-    how = "measured" if "top1" in outcome.measured and not outcome.confirmed else "predicted"
-    print_table(f"Best subnet within the limits, {how}", rows)
+    _print_figures(outcome)
+    if body := _body(outcome, "maps at ", " at "):
+        click.echo(f"costs are of {body}")
+    click.echo(_predictor_line(outcome))
+    click.echo(f"subnets scored: {result['scored']:,}, {result['front']} on the front")
     if outcome.result.bound is not None:
         gap = outcome.result.bound - outcome.result.figures(outcome.result.best())["top1"]
         if certify or gap < _TELLING:
             click.echo(f"proven: {outcome.result.proof}")
-    for one in outcome.confirmed:
+    for one in outcome.confirmed[1:]:
         words = ", ".join(f"{name} {value:.4g}" for name, value in one.measured.items())
-        click.echo(f"measured: {words}" + ("" if one.within else " (over the limit)"))
+        click.echo(f"also measured: {words}" + ("" if one.within else " (over the limit)"))
     click.echo(f"\nthe found subnet: {outcome.subnet}")
     click.echo(f"subnet: {outcome.file}\nreport: {outcome.report}")
     if not outcome.result.complete:
@@ -316,9 +306,32 @@ def _print(outcome: "SearchOutcome", result: dict[str, Any], *, certify: bool) -
     _print_doubts(outcome)
 
 
+def _print_figures(outcome: "SearchOutcome") -> None:
+    """What is predicted of the best subnet, what was measured, and what is allowed."""
+    figures = outcome.result.figures(outcome.chosen)
+    known = outcome.confirmed[0].measured if outcome.confirmed else {}
+    rows = []
+    for axis in outcome.result.problem.axes:
+        if axis.name in figures:
+            own = _figure(axis, known[axis.name]) if axis.name in known else ""
+            limit = "" if axis.limit is None else f"{axis.limit:,.6g}"
+            rows.append([axis.name, _figure(axis, figures[axis.name]), *[own] * bool(known), limit])
+    for number, target in enumerate(outcome.tables):
+        suffix = f"@{target}" if number else ""
+        rows.append([f"interval on {target}", _interval(outcome.predicted, suffix)])
+    first = "measured" if "top1" in outcome.measured and not known else "predicted"
+    header = ["", first, *["measured"] * bool(known), "limit"]
+    print_table("Best subnet within the limits", rows, header)
+
+
 def _print_doubts(outcome: "SearchOutcome") -> None:
     for line in outcome.estimated:
         click.echo(f"note: {line}", err=True)
+    if outcome.confirmed and not outcome.confirmed[0].within:
+        click.echo(
+            "note: no finalist meets the limits as measured; the one that comes nearest was taken",
+            err=True,
+        )
     validation = outcome.predictor.validation if outcome.predictor else None
     if validation and validation.poor:
         click.echo(f"warning: {validation.poor}", err=True)
@@ -344,19 +357,18 @@ def _figure(axis: Any, value: float) -> str:
     text = f"{value:.2f}" if axis.name == "top1" else f"{value:,.4g}"
     if axis.unit == "" or abs(value) >= 1e5:
         text = f"{value:,.0f}" if abs(value) >= 1e3 else text
-    text += f" {axis.unit}" if axis.unit else ""
-    return text + (f" (limit {axis.limit:,.6g})" if axis.limit is not None else "")
+    return text + (f" {axis.unit}" if axis.unit else "")
 
 
-def _predictor_row(outcome: "SearchOutcome") -> list[str]:
+def _predictor_line(outcome: "SearchOutcome") -> str:
     if outcome.predictor is None:
-        return ["accuracy", f"measured, by {outcome.algorithm}"]
+        return f"accuracy: measured, by {outcome.algorithm}"
     validation = outcome.predictor.validation
     if validation is None:
         sizes = getattr(outcome.predictor, "sizes", ())
         knows = f", knows {sizes[0]} to {sizes[-1]} px" if sizes else ""
-        return ["accuracy predictor", f"imported, error not known{knows}"]
-    return [
-        "accuracy predictor, held-out subnets",
-        f"Kendall tau {validation.kendall:.2f}, RMSE {validation.rmse:.2f} points",
-    ]
+        return f"accuracy predictor: imported, error not known{knows}"
+    return (
+        f"accuracy predictor, on held-out subnets: Kendall tau {validation.kendall:.2f}, "
+        f"RMSE {validation.rmse:.2f} points"
+    )

@@ -9,7 +9,7 @@ from supernet.predict.contract import (
 )
 from supernet.predict.fitted import FittedPredictor
 from supernet.predict.mlp import Input, MLPPredictor
-from supernet.predict.registry import fit_predictor, load_predictor
+from supernet.predict.registry import fit_predictor, learn_more, load_predictor
 from supernet.predict.validate import cross_validate
 
 __all__ = [
@@ -23,5 +23,6 @@ __all__ = [
     "Validation",
     "cross_validate",
     "fit_predictor",
+    "learn_more",
     "load_predictor",
 ]

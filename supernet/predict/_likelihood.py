@@ -14,7 +14,7 @@ __all__ = ["Kernel", "Split", "distances", "matern"]
 _MOST = 800  # pairs that the parameters are found with: the time grows with the cube
 _STEPS = 30
 _JITTER = 1e-5
-_WIDTH = 3.0  # standard deviation of the prior of the logarithms
+_FEW, _WIDTHS = (50, 70), (0.7, 3.0)  # pairs, and standard deviation of the logarithms' prior
 _LOW, _HIGH = -14.0, 6.0
 _LOWEST_NOISE = -8.0
 
@@ -92,7 +92,12 @@ class Kernel:
         return kernel
 
     def fit(self, target: Values, seed: int) -> Values:
-        """Parameters of the highest marginal likelihood under a weak prior."""
+        """Parameters of the highest marginal likelihood under a prior.
+
+        It is weak where there are many pairs. A few dozen cannot tell which of a hundred
+        features matter: under a weak prior they find some that explain them by chance, and
+        what is then predicted to be best is far from it.
+        """
         width = self._features.shape[1]
         start = np.full(self.size, np.log(0.3 / max(self._count, 1)))
         start[:width] = np.log(0.5 / max(width, 1))
@@ -103,12 +108,13 @@ class Kernel:
         if len(rows) > _MOST:
             rows = np.sort(np.random.default_rng(seed).permutation(len(rows))[:_MOST])
         own = Kernel(self._features[rows], self._linear[rows], self._groups)
+        prior = float(np.interp(len(rows), _FEW, _WIDTHS))
 
         def objective(parameters: Values) -> tuple[float, Values]:
             value, gradient = own.likelihood(parameters, target[rows])
-            away = (parameters - start) / _WIDTH
+            away = (parameters - start) / prior
             away[-2:] = 0.0
-            return 0.5 * float(away @ away) - value, away / _WIDTH - gradient
+            return 0.5 * float(away @ away) - value, away / prior - gradient
 
         return minimise(objective, start, low, high, _STEPS)
 

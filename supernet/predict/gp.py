@@ -4,7 +4,7 @@ Its kernel is a linear part over the choices, with one variance a gene, and a Ma
 part over numbers that describe the subnet (costs of the whole and of each stage, means
 over blocks, choices), with one length each: *automatic relevance determination*
 (Rasmussen & Williams, Gaussian Processes for Machine Learning, 2006, ch. 2 and 5). All of
-them maximise the marginal likelihood under a weak prior.
+them maximise the marginal likelihood under a prior, which is weak from 70 pairs on.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,7 @@
 """Fit and load accuracy predictors of any kind."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +9,16 @@ import numpy as np
 
 from supernet.predict._kinds import available, kind_of
 from supernet.predict._model import Model
-from supernet.predict.contract import AccuracyPairs, AccuracyPredictor, Validation
+from supernet.predict.contract import AccuracyPairs, AccuracyPredictor, Validation, Values
 from supernet.predict.ensemble import Ensemble, Member, stacking_weights
 from supernet.predict.fitted import FittedPredictor, load_fitted
 from supernet.predict.mlp import MLPPredictor
 from supernet.predict.ofa import load_ofa
 from supernet.predict.validate import calibrated, check_count, held_out
-from supernet.space import Space, list_spaces
+from supernet.space import Genes, Space, list_spaces
 from supernet.threads import products_alone_if_busy
 
-__all__ = ["CHOICES", "fit_predictor", "load_predictor", "named_space"]
+__all__ = ["CHOICES", "fit_predictor", "learn_more", "load_predictor", "named_space"]
 
 CHOICES = ("auto", "ridge", "gp", "mlp", "gbdt", "ensemble")
 """What `fit_predictor` takes."""
@@ -55,6 +56,31 @@ def fit_predictor(
     check_count(pairs)
     with products_alone_if_busy():
         return _fit(pairs, kind, seed, folds)
+
+
+def learn_more(
+    predictor: FittedPredictor,
+    genes: Genes,
+    top1: Values,
+    loss: Values | None = None,
+    *,
+    seed: int = 0,
+) -> FittedPredictor:
+    """A predictor of the same kind from the same pairs and more of them.
+
+    Its error and the width of its intervals are those of `predictor`: subnets that a search
+    chose lie close together, and say little of others.
+
+    Args:
+        predictor: that knows the first pairs.
+        genes: subnets that were measured, ``(N, G)``.
+        top1: their accuracies in percent, ``(N,)``.
+        loss: their losses, ``(N,)``; without them losses no longer count.
+        seed: of everything random.
+    """
+    pairs = predictor.pairs.joined(genes, top1, loss)
+    fitted = fit_predictor(pairs, predictor.kind, seed=seed, folds=2)
+    return replace(fitted, validation=predictor.validation, scale=predictor.scale)
 
 
 def _fit(pairs: AccuracyPairs, kind: str, seed: int, folds: int) -> FittedPredictor:

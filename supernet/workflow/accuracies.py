@@ -110,6 +110,10 @@ class Accuracies:
             )
         return found
 
+    def known(self, genes: Genes) -> Values:
+        """Accuracy in percent where it was measured before, else NaN, shape ``(N,)``."""
+        return self.evidence.lookup(self.condition, subnet_keys(self.space, genes)).top1
+
     def top1(self, genes: Genes) -> Values:
         """Accuracy in percent, shape ``(N,)``; NaN where it could not be measured.
 

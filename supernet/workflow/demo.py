@@ -36,7 +36,8 @@ from supernet.workflow.export import export_subnet
 from supernet.workflow.exported import ExportOutcome
 from supernet.workflow.report import report_run
 from supernet.workflow.request import SearchRequest
-from supernet.workflow.search import SearchOutcome, search_run
+from supernet.workflow.search import search_run
+from supernet.workflow.search_outcome import SearchOutcome
 from supernet.workflow.subnet_files import subnet_file
 from supernet.workflow.train import train_supernet
 

@@ -10,7 +10,7 @@ import numpy as np
 from supernet import __version__
 from supernet.errors import SupernetError
 from supernet.files import read_document, sha256, write_document
-from supernet.predict import AccuracyPairs, FittedPredictor, fit_predictor
+from supernet.predict import AccuracyPairs, FittedPredictor, fit_predictor, learn_more
 from supernet.predict.fitted import load_fitted
 from supernet.progress import Progress
 from supernet.runs import Run
@@ -62,9 +62,7 @@ def learn_predictor(
         if not len(chosen):
             predictor = checked
         else:
-            pairs = _pairs(accuracies, unique(np.concatenate([spread, chosen])))
-            fitted = fit_predictor(pairs, request.kind, seed=request.seed)
-            predictor = replace(fitted, validation=checked.validation, scale=checked.scale)
+            predictor = learn_more(checked, chosen, *accuracies.measure(chosen), seed=request.seed)
     predictor.save(run.predictor)
     body = {"learned_from": key, "predictor_sha256": sha256(run.predictor)}
     write_document(run.predictor.with_name(_LEARNED), _KIND, _VERSION, body)

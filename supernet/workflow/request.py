@@ -11,8 +11,10 @@ from supernet.errors import ConfigError
 from supernet.space import Body, Precision
 from supernet.workflow.engines import DEFAULT_ENGINE
 
-__all__ = ["PREDICTOR", "RAY_TUNE", "SearchRequest"]
+__all__ = ["FINALISTS", "PREDICTOR", "RAY_TUNE", "SearchRequest"]
 
+FINALISTS = 4
+"""Measured where a predictor was learned from a hundred subnets: a little more work."""
 PREDICTOR = "predictor"
 """The rung of a ladder that costs no measurement."""
 RAY_TUNE = "ray-tune"
@@ -77,8 +79,9 @@ class SearchRequest:
     """What measures them (`supernet.workflow.engines.ENGINES`); or `RAY_TUNE`."""
     ray_address: str = ""
     """Of the Ray cluster that is joined; empty for ``RAY_ADDRESS``, or one that starts here."""
-    confirm: int = 0
-    """Finalists that are measured before the winner is named."""
+    confirm: int | None = None
+    """Finalists that are measured before the winner is named; when not given `FINALISTS` where
+    accuracies are predicted from what is measured for it, else none."""
     certify: bool = False
     """Prove thoroughly how good an answer can be at best; fail where nothing can be proven."""
     fresh_table: bool = False
@@ -94,7 +97,7 @@ class SearchRequest:
         problems = [
             f"{name}: must be {least} or more, found {getattr(self, name)}"
             for name, least in _LEAST.items()
-            if getattr(self, name) < least
+            if (getattr(self, name) or 0) < least
         ]
         if len(set(self.targets)) < len(self.targets):
             problems.append(f"targets: one is given twice: {', '.join(self.targets)}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from supernet.errors import ConfigError
 from supernet.files import sha256
-from supernet.latency import LatencyTable, how_to_measure
+from supernet.latency import LatencyTable
 from supernet.latency.targets import HERE
 from supernet.predict import AccuracyPredictor, load_predictor
 from supernet.progress import Progress, silent
@@ -34,97 +34,22 @@ from supernet.search.api import check_provable, proven
 from supernet.search.objective import Values
 from supernet.search.registry import default_budget, factory_of
 from supernet.search.setup import problem_of, tables_of
-from supernet.space import WHOLE, Body, Genes, Space, Subnet, SubnetFile, encode, operators_of
+from supernet.space import Genes, Space, SubnetFile, encode
 from supernet.studies import Storage
-from supernet.workflow.confirm import Confirmed, confirm
+from supernet.workflow.confirm import Confirmed, confirm, pairs_of
 from supernet.workflow.ladder import ladder_of, measured_problem
 from supernet.workflow.learn import learn_predictor
 from supernet.workflow.quantisation_loss import learn_int8_predictor
 from supernet.workflow.ray_tune import check_tune, tune_search
 from supernet.workflow.report import report_results, report_run
-from supernet.workflow.request import RAY_TUNE, SearchRequest
+from supernet.workflow.request import FINALISTS, RAY_TUNE, SearchRequest
+from supernet.workflow.search_outcome import SearchOutcome
 from supernet.workflow.subnet_files import write_chosen
 
-__all__ = [
-    "SEARCHES",
-    "SearchOutcome",
-    "search_run",
-    "search_space",
-]
+__all__ = ["SEARCHES", "search_run", "search_space"]
 
 SEARCHES = Path("searches")
 """Where searches without a run are kept, below the working directory."""
-
-
-@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
-class SearchOutcome:
-    """A saved result, and what it was based on."""
-
-    folder: Path
-    """Of the saved result."""
-    result: SearchResult
-    chosen: int
-    """Index of the best subnet in the result."""
-    tables: Mapping[str, LatencyTable]
-    """By target."""
-    body: Body = WHOLE
-    """Which operators costs count."""
-    predictor: AccuracyPredictor | None
-    """None where accuracies were measured."""
-    algorithm: str
-    """Its name."""
-    confirmed: tuple[Confirmed, ...] = ()
-    """Finalists that were measured, the winner first."""
-    run: Run | None = None
-    report: Path | None = None
-    """The page of the run, or of all results beside this one."""
-
-    @property
-    def space(self) -> Space:
-        """That was searched."""
-        return self.result.problem.space
-
-    @property
-    def table(self) -> LatencyTable:
-        """Of the first target."""
-        return next(iter(self.tables.values()))
-
-    @property
-    def subnet(self) -> Subnet:
-        """The best one."""
-        return self.result.subnet(self.chosen)
-
-    @property
-    def file(self) -> Path:
-        """The ``subnet.json`` of the best one."""
-        return self.folder / "subnet.json"
-
-    @property
-    def estimated(self) -> list[str]:
-        """Of each table that measured no such sizes as a backbone's operators have, how to."""
-        body = self.body
-        found: list[str] = []
-        if body.size is None:
-            return found
-        for target, table in self.tables.items():
-            listed = operators_of(self.space, body)
-            beyond = sum(map(table.is_beyond, listed))
-            if beyond:
-                found.append(
-                    f"{target} measured no such sizes as {beyond} of {len(listed)} operators of "
-                    f"{body} have; {how_to_measure(self.space, body)}"
-                )
-        return found
-
-    @property
-    def predicted(self) -> Mapping[str, Any]:
-        """What is predicted of the best one, as in ``subnet.json``."""
-        return SubnetFile.load(self.file).predicted
-
-    @property
-    def measured(self) -> Mapping[str, Any]:
-        """What was measured of the best one, as in ``subnet.json``."""
-        return SubnetFile.load(self.file).measured
 
 
 def search_run(
@@ -158,6 +83,8 @@ def search_run(
     predicts = not steps or any(step.predicts for step in steps)
     # what is wrong with a predictor is said before anything is measured
     known = _predictor_of(run, request) if predicts else None
+    if request.confirm is None:
+        request = replace(request, confirm=0 if steps or known is not None else FINALISTS)
     if request.certify and known is not None:
         check_provable(known)
     tables = _tables(space, request, resume, progress)
@@ -309,10 +236,11 @@ def _search(
     bound, start = None, None
     if predictor is not None and not problem.measures and request.precision == "fp32":
         bound, start = proven(problem, predictor, thorough=request.certify)
+    start = _with_pairs(problem, predictor, start)
     result = _found(request, problem, start, folder, progress).bounded(bound)
     confirmed: tuple[Confirmed, ...] = ()
     if request.confirm and run is not None:
-        confirmed = confirm(run, request, problem, result, tables, progress)
+        confirmed = confirm(run, request, problem, result, tables, predictor, progress)
     chosen = confirmed[0].index if confirmed else result.best()
     folder.save(
         result,
@@ -372,6 +300,20 @@ def _found(
         given=_given(problem, request.start),
         **common,
     )
+
+
+def _with_pairs(
+    problem: Problem, predictor: AccuracyPredictor | None, start: Genes | None
+) -> Genes | None:
+    """Subnets to begin with, and those that the predictor learned from.
+
+    So that the result holds them: the best of them may be better than all that is predicted.
+    """
+    pairs = pairs_of(predictor)
+    if pairs is None:
+        return start
+    own = pairs[problem.domain.contains(pairs)]
+    return own if start is None else np.concatenate([start, own])
 
 
 def _given(problem: Problem, path: Path | None) -> Genes | None:

@@ -30,7 +30,7 @@ def test_after_a_training_diverged_its_last_good_checkpoint_is_searched_and_expo
     assert "clip_norm" in last
     assert "--init mine" in last
     assert [record["phase"] for record in run.metrics()] == ["largest"]
-    search = supernet("search", "--run", "mine", "--pairs", 12, "--budget", 2000)
+    search = supernet("search", "--run", "mine", "--pairs", 12, "--budget", 2000, "--confirm", 0)
     assert search.code == 0, search.stderr
     export = supernet("export", "--run", "mine", "--onnx", "-o", "net")
     assert export.code == 0, export.stderr

@@ -124,7 +124,7 @@ def test_a_search_keeps_the_section_and_the_section_keeps_a_search(
     page = (run.folder / "report.html").read_text()
     assert "<h3>Architecture</h3>" in page
     assert "<h2>Supernet quality</h2>" in page
-    searched = in_trained("search", "--pairs", 12, "--budget", 1000)
+    searched = in_trained("search", "--pairs", 12, "--budget", 1000, "--confirm", 0)
     assert searched.code == 0, searched.stderr
     assert "<h2>Supernet quality</h2>" in (run.folder / "report.html").read_text()
 

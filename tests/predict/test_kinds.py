@@ -11,11 +11,12 @@ import numpy.typing as npt
 import pytest
 
 from supernet.errors import ConfigError, FileFormatError, MissingPackageError
-from supernet.metrics import kendall_tau
+from supernet.metrics import kendall_tau, root_mean_square_error
 from supernet.predict import (
     AccuracyPairs,
     AccuracyPredictor,
     FittedPredictor,
+    _likelihood,
     cross_validate,
     fit_predictor,
     load_predictor,
@@ -24,7 +25,7 @@ from supernet.predict._kinds import KINDS, available
 from supernet.predict._model import Model
 from supernet.predict.contract import INTERVAL_90, Additive
 from supernet.predict.ensemble import Ensemble, Member
-from supernet.space import Genes, Space, canonical, one_hot, sample, unique
+from supernet.space import Genes, Space, canonical, load_space, macs_of, one_hot, sample, unique
 
 Values = npt.NDArray[np.float64]
 
@@ -41,6 +42,30 @@ def pairs_of(space: Space, count: int, noise: float = 0.3) -> AccuracyPairs:
     genes = unique(sample(space, 2 * count, rng))[:count]
     top1 = accuracies(space, genes) + noise * rng.normal(size=len(genes))
     return AccuracyPairs(space=space, genes=genes, top1=top1)
+
+
+def test_a_gaussian_process_believes_few_pairs_less(monkeypatch: pytest.MonkeyPatch):
+    """What a weak prior takes for good after twenty pairs is far from it."""
+    space = load_space("mobilenet_v3")
+
+    def truth(genes: Genes) -> Values:
+        hot = one_hot(space, genes)
+        weights = 0.05 * np.random.default_rng(7).normal(size=hot.shape[1])
+        return np.asarray(70 + np.log(macs_of(space, genes)) + hot @ weights)
+
+    def errors(seed: int) -> tuple[float, float]:
+        rng = np.random.default_rng(seed)
+        genes, others = sample(space, 20, rng), sample(space, 2000, rng)
+        top1 = truth(genes) + 0.05 * rng.normal(size=20)
+        pairs = AccuracyPairs(space=space, genes=genes, top1=top1)
+        predicted, right = fit_predictor(pairs, "gp", folds=2).mean(others), truth(others)
+        return root_mean_square_error(predicted, right), kendall_tau(predicted, right)
+
+    firm = np.mean([errors(seed) for seed in range(4)], axis=0)
+    monkeypatch.setattr(_likelihood, "_WIDTHS", (3.0, 3.0))
+    weak = np.mean([errors(seed) for seed in range(4)], axis=0)
+    assert firm[0] < 0.9 * weak[0]
+    assert firm[1] > weak[1] + 0.05
 
 
 @pytest.fixture(scope="module", params=available())
