@@ -112,6 +112,7 @@ def by_search(setting: Setting, name: str, seed: int) -> Found:
         limits={"latency": setting.limit_ms},
         pairs=setting.pairs,
         rounds=1,
+        confirm=0,
         seed=seed,
     )
     if name != DEFAULT:

@@ -60,8 +60,8 @@ def compared(run: Run, share: float, seed: int) -> dict[str, Any]:
     (limit,) = [axis.limit for axis in found.result.problem.axes if axis.limit is not None]
     table = this_machine(run.space(), precision="int8")
     since = time.perf_counter()
-    free = SearchRequest(targets=(THIS_MACHINE,), limit_share=1.0, seed=seed, name=f"float_{seed}")
-    plain = search_run(run, free)
+    free = SearchRequest(targets=(THIS_MACHINE,), limit_share=1.0, confirm=0, seed=seed)
+    plain = search_run(run, replace(free, name=f"float_{seed}"))
     front = plain.result.genes[plain.result.front]
     top1 = plain.result.columns["top1"][plain.result.front]
     within = table.predictor(run.space()).ms(front) <= limit

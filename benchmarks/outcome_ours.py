@@ -207,6 +207,7 @@ class Job:
             pairs=self.pairs,
             rounds=1,
             candidates=self.candidates,
+            confirm=0,  # whoever is taken is timed beside its rival
             seed=self.seed,
             device=self.device,
         )

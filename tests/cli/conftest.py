@@ -113,7 +113,7 @@ def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("SUPERNET_HOME", str(folder / "home"))
         train = run_command("train", "--space", "tiny.yaml", "--recipe", "recipe.yaml")
         assert train.code == 0, train.stderr
-        search = run_command("search", "--pairs", 12, "--budget", 2000)
+        search = run_command("search", "--pairs", 12, "--budget", 2000, "--confirm", 0)
         assert search.code == 0, search.stderr
     return folder
 
