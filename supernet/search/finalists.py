@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from supernet.search.objective import Values
-from supernet.search.pareto import Index
+from supernet.search.pareto import Index, pareto_front
 from supernet.search.problem import Problem
 from supernet.search.result import SearchResult
 from supernet.space import Genes
@@ -34,7 +34,10 @@ def measure_finalists(
     learn: Learn | None = None,
     known: Values | None = None,
 ) -> tuple[Index, Columns]:
-    """Measure the subnets that are expected to be best within the limits.
+    """Measure the subnets that are expected to be best within the limits, or along the front.
+
+    Without limits the first one is expected to be the best of all, the others lie along the
+    front, evenly, and the cheapest end is left out.
 
     A search finds what its predictors think too good, and then everything that is alike. So
     finalists are chosen one by one, each by what `learn` makes of those before it. Costs are
@@ -57,12 +60,11 @@ def measure_finalists(
     """
     finalists = _Finalists(problem, result, top1, learn)
     half = count // 2
-    for _ in range(count - half):
-        finalists.add_best()
-    if half:
-        finalists.measure(costs)
-    for number in range(half):
-        finalists.add_best((number + 1) / half)
+    for number in range(count):
+        part = max(0, number + 1 - (count - half)) / max(half, 1)
+        if half and number == count - half:
+            finalists.measure(costs)
+        finalists.add_best(part, number / count)
     if known is not None:
         finalists.add_known(known[finalists.feasible])
     finalists.measure(costs)
@@ -92,16 +94,20 @@ class _Finalists:
         self._ratios: dict[str, float] = {}
         self._priced = 0
 
-    def add_best(self, part: float = 0.0) -> None:
+    def add_best(self, part: float, place: float) -> None:
         """Choose the one that is expected to be best, and measure its first objective.
 
         Args:
             part: of what the first round said of costs.
+            place: where on the front it is sought if there are no limits, 0 for the best.
         """
         first = self._predicted[self._first]
         if self._learn is not None and len(self.rows):
             first = self._learn(self._genes[self.rows])(self._genes)
-        self._add(self._ranked(first, part)[:1])
+        if self._problem.limits:
+            self._add(self._ranked(first, part)[:1])
+        else:
+            self._add(self._on_front(first, part, place))
 
     def add_known(self, known: Values) -> None:
         """Choose those whose first objective is known to be better than all finalists'."""
@@ -134,6 +140,15 @@ class _Finalists:
         order = ranked(self._problem, {**self._expected(part), self._first: first})
         left: Index = order[~np.isin(order, self.rows)]
         return left
+
+    def _on_front(self, first: Values, part: float, place: float) -> Index:
+        """Of those that were not chosen the one at a place of the front, or none."""
+        left = self._ranked(first, part)
+        losses = self._problem.losses({**self._expected(part), self._first: first})[left]
+        front = pareto_front(losses)
+        order = front[np.argsort(losses[front, 0], kind="stable")]
+        found: Index = left[order[int(place * len(order))][None]] if len(order) else left[:0]
+        return found
 
     def _expected(self, part: float) -> Columns:
         """Costs of all, a part as much above predicted ones as was measured."""

@@ -5,7 +5,7 @@ from bisect import bisect_right
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Index", "crowding", "fronts", "pareto_front"]
+__all__ = ["Index", "along_fronts", "crowding", "fronts", "pareto_front"]
 
 Values = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
@@ -26,6 +26,20 @@ def pareto_front(losses: Values) -> Index:
     kept = order[_best(points[order])]
     kept = kept[np.lexsort((points[kept, 0], points[kept, -1]))]
     return finite[kept]
+
+
+def along_fronts(losses: Values, count: int) -> Index:
+    """Indices of points of ``(N, M)``, spread along the front; from the next ones if it is short.
+
+    Points with an infinite loss are on no front.
+    """
+    found, left = np.zeros(0, dtype=np.int64), np.arange(len(losses))
+    while len(found) < count and len(front := pareto_front(losses[left])):
+        wanted = min(len(front), count - len(found))
+        steps = ((np.arange(wanted) + 0.5) * (len(front) / wanted)).astype(np.int64)
+        found = np.concatenate([found, left[front[steps]]])
+        left = np.delete(left, front)
+    return found
 
 
 def _first_of_equals(points: Values) -> npt.NDArray[np.bool_]:

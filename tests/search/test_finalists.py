@@ -138,3 +138,18 @@ def test_where_nothing_is_left_within_the_limits_the_nearest_are_measured(
     index, _ = measure_finalists(asked, result, 4, *measuring(asked, [], macs=1e9))
     predicted = result.columns["macs"]
     np.testing.assert_array_equal(np.sort(predicted[index[2:]]), np.sort(predicted)[:2])
+
+
+def test_without_limits_finalists_lie_along_the_front_from_the_best_of_all(problem: Make):
+    free = problem()
+    factory = algorithm("memetic").factory
+    result = run_search(free, factory=factory, budget=Budget(scored=800), seed=0)
+    index, columns = measure_finalists(free, result, 4, *measuring(free, [], macs=1.0))
+    top1, macs = result.columns["top1"], columns["macs"]
+    assert top1[index[0]] == top1.max()
+    assert (np.diff(macs) < 0).all()
+    beaten = (top1 > top1[index][:, None]) & (result.columns["macs"] <= macs[:, None])
+    assert not beaten.any()
+    front = np.sort(result.columns["macs"][result.front])
+    places = np.searchsorted(front, macs) / (len(front) - 1)
+    np.testing.assert_allclose(places, [1.0, 0.75, 0.5, 0.25], atol=0.08)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supernet.search import crowding, fronts, hypervolume, pareto_front
+from supernet.search.pareto import along_fronts
 
 Values = npt.NDArray[np.float64]
 
@@ -97,3 +98,15 @@ def test_the_hypervolume_is_that_of_counted_cells(losses: Values) -> None:
     cells = np.indices([5] * losses.shape[1]).reshape(losses.shape[1], -1).T
     covered = [bool((losses <= cell).all(axis=1).any()) for cell in cells]
     assert hypervolume(losses, reference) == pytest.approx(sum(covered))
+
+
+def test_points_along_the_fronts_are_evenly_spread_and_come_from_the_next_where_one_is_short():
+    best = np.stack([np.arange(8.0), 7.0 - np.arange(8.0)], axis=1)
+    losses = np.concatenate([best + 1, best, [[np.inf, 0.0]]])
+    own = pareto_front(losses).tolist()
+    assert along_fronts(losses, 2).tolist() == [own[2], own[6]]
+    assert along_fronts(losses, 8).tolist() == own
+    assert along_fronts(losses, 9).tolist()[:8] == own
+    assert set(along_fronts(losses, 9).tolist()[8:]) <= set(range(8))
+    assert sorted(along_fronts(losses, 99).tolist()) == list(range(16))
+    assert along_fronts(losses, 0).tolist() == []

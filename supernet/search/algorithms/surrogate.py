@@ -14,7 +14,7 @@ from supernet.search.archive import Archive
 from supernet.search.contract import Candidates, Evaluated, Start
 from supernet.search.loop import drive
 from supernet.search.objective import Accuracy, Values
-from supernet.search.pareto import Index, pareto_front
+from supernet.search.pareto import Index, along_fronts
 from supernet.search.problem import Problem
 from supernet.space import Genes, Space, one_hot, unique
 
@@ -25,11 +25,13 @@ Fit = Callable[[Genes, Values], Callable[[Genes], Values]]
 
 _RIDGE = 0.1  # of the built-in model
 _FEWEST = 2  # measured subnets that the built-in model is fitted to
-_ON_FRONT = 0.25  # share of the candidates that is spread along the front
+_ON_FRONT = 0.25  # share of the candidates along the front where limits say what is sought
 
 
 class Surrogate:
     """Measures what a model of the first objective promises most.
+
+    Under limits most candidates are the best within them; else all lie along the front.
 
     Args:
         start: of the search.
@@ -113,14 +115,11 @@ class Surrogate:
         if not len(fresh):  # all that keeps the limits was measured
             return self._start.genes[:0]
         losses = asked.losses(found.columns)[fresh]
-        best = fresh[np.argsort(losses[:, 0], kind="stable")]
-        front = fresh[pareto_front(losses)]
-        spread = front[
-            np.linspace(0, len(front) - 1, int(_ON_FRONT * self._candidates)).astype(int)
-        ]
-        chosen = np.concatenate([spread, best])
-        _, order = np.unique(chosen, return_index=True)
-        genes_asked: Genes = found.genes[chosen[np.sort(order)][: self._candidates]]
+        share = _ON_FRONT if problem.limits else 1.0
+        spread = along_fronts(losses, int(share * self._candidates))
+        best = np.argsort(losses[:, 0], kind="stable")
+        best = best[~np.isin(best, spread)][: self._candidates - len(spread)]
+        genes_asked: Genes = found.genes[fresh[np.concatenate([spread, best])]]
         return genes_asked
 
     def _searched(self, problem: Problem, known: Genes) -> Evaluated:
