@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from supernet.errors import ConfigError
 from supernet.metrics import kendall_tau, root_mean_square_error
-from supernet.space import Genes, Space, canonical
+from supernet.space import Genes, Space, canonical, unique
 from supernet.space.layout import layout_of
 
 __all__ = [
@@ -119,9 +119,9 @@ class AccuracyPairs:
 
     def merged(self) -> "AccuracyPairs":
         """One pair a subnet: measurements of equal subnets are averaged."""
-        _, first, inverse = np.unique(self.genes, axis=0, return_index=True, return_inverse=True)
-        if len(first) == len(self):
+        if len(unique(self.genes)) == len(self):
             return self
+        _, first, inverse = np.unique(self.genes, axis=0, return_index=True, return_inverse=True)
         rank = np.argsort(np.argsort(first))
         group = rank[inverse.ravel()]
         count = np.bincount(group)

@@ -32,6 +32,7 @@ __all__ = [
     "count_subnets",
     "decode",
     "encode",
+    "first_of_equals",
     "largest",
     "largest_subnet",
     "one_hot",
@@ -121,10 +122,18 @@ def sample(space: Space, count: int, rng: np.random.Generator) -> Genes:
 
 def unique(genes: Genes) -> Genes:
     """The different rows, in order of first appearance, shape ``(M, G)``."""
+    return genes[first_of_equals(genes)]
+
+
+def first_of_equals(genes: Genes) -> npt.NDArray[np.int64]:
+    """Indices of the rows that equal none before them, ascending, shape ``(M,)``."""
     if genes.shape[1] == 0:  # a space of one subnet
-        return genes[:1]
-    _, first = np.unique(genes, axis=0, return_index=True)
-    return genes[np.sort(first)]
+        return np.arange(min(len(genes), 1))
+    # a table of hashes: numpy.unique sorts rows, which takes 15 to 50 times as long
+    row = np.dtype((np.void, genes.shape[1] * genes.itemsize))
+    backwards = np.ascontiguousarray(genes).view(row)[::-1, 0].tolist()
+    last = dict(zip(backwards, range(len(genes) - 1, -1, -1)))
+    return np.sort(np.fromiter(last.values(), dtype=np.int64, count=len(last)))
 
 
 def one_hot(space: Space, genes: Genes) -> npt.NDArray[np.float32]:

@@ -18,7 +18,7 @@ from supernet.predict.gp import GaussianProcess
 from supernet.search.contract import Candidates, Evaluated, Start
 from supernet.search.objective import Objective, Values
 from supernet.search.pareto import Index
-from supernet.space import Genes, unique
+from supernet.space import Genes, first_of_equals, unique
 
 __all__ = ["ExpectedImprovement", "expected_improvement", "percent"]
 
@@ -112,8 +112,7 @@ class ExpectedImprovement:
             pool = np.concatenate([pool, around])
             gains = np.concatenate([gains, improvement(around)])
             top = pool[_highest(gains, _CLIMBERS)]
-        _, first = np.unique(pool, axis=0, return_index=True)
-        first = np.sort(first)
+        first = first_of_equals(pool)
         return pool[first[_highest(gains[first], count)]]
 
     def _nearest(self, count: int) -> Genes:
@@ -153,7 +152,7 @@ class _Improvement:
     """The expected improvement of a front, or of the best where there is but one objective.
 
     With costs that are known it is a mean over points of the room below their references: at
-    each the improvement of the best subnet that is no more expensive.
+    each the improvement of the best subnet that is no more expensive. Many points share it.
     """
 
     def __init__(
@@ -169,7 +168,9 @@ class _Improvement:
         points = low + rng.random((_POINTS if costs else 1, len(costs))) * (high - low)
         within = (spent[None] <= points[:, None]).all(axis=2)
         self._points = points
-        self._best = np.where(within, means, means.min()).max(axis=1)
+        best = np.where(within, means, means.min()).max(axis=1)
+        self._best, group = np.unique(best, return_inverse=True)
+        self._shares = np.eye(len(self._best))[group] / len(points)
 
     def _costs_of(self, genes: Genes) -> Values:
         found = [-own(genes) if own.maximise else own(genes) for own in self._costs]
@@ -180,7 +181,7 @@ class _Improvement:
         mean, std = self._model.mean(genes), _TRUST * self._model.std(genes, noise=False)
         within = (self._costs_of(genes)[:, None] <= self._points).all(axis=2)
         gains = expected_improvement(mean[:, None], std[:, None], self._best)
-        found: Values = (gains * within).mean(axis=1)
+        found: Values = (gains * (within @ self._shares)).sum(axis=1)
         return found
 
 
