@@ -5,9 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from supernet import threads
+from supernet import load_space, threads
+from supernet.predict import AccuracyPairs
+from supernet.predict.gbdt import Boosted
+from supernet.space import sample
 from supernet.threads import limit_spinning, products_alone_if_busy
 
 
@@ -71,3 +74,29 @@ def test_a_system_that_does_not_say_who_runs_is_asked_for_its_last_minute(
     monkeypatch.setattr(os, "getloadavg", lambda: (99.0, 0.0, 0.0))
     with products_alone_if_busy():
         assert blas_threads() == 1
+
+
+def test_trees_are_fitted_and_asked_by_one_thread(monkeypatch: pytest.MonkeyPatch):
+    helpers = pytest.importorskip("sklearn.utils._openmp_helpers", reason="needs scikit-learn")
+    from sklearn.ensemble import HistGradientBoostingRegressor as Trees
+
+    told: list[int] = []
+
+    def watched(name: str) -> None:
+        own = getattr(Trees, name)
+
+        def method(*args: object, **kwargs: object) -> object:
+            told.append(helpers._openmp_effective_n_threads())
+            return own(*args, **kwargs)
+
+        monkeypatch.setattr(Trees, name, method)
+
+    watched("fit")
+    watched("predict")
+    space = load_space("demo")
+    genes = sample(space, 16, np.random.default_rng(0))
+    with threadpool_limits(2, user_api="openmp"):
+        before = helpers._openmp_effective_n_threads()
+        Boosted(AccuracyPairs(space=space, genes=genes, top1=np.arange(16.0)), 0).mean(genes)
+        assert told == [1, 1]
+        assert helpers._openmp_effective_n_threads() == before

@@ -9,6 +9,7 @@ from supernet.errors import ConfigError, MissingPackageError
 from supernet.predict._features import describe
 from supernet.predict.contract import AccuracyPairs, Values
 from supernet.space import Genes, Space, one_hot
+from supernet.threads import loops_alone
 
 __all__ = ["Boosted", "fit_gbdt", "load_gbdt"]
 
@@ -41,14 +42,18 @@ class Boosted:
         self._trees = HistGradientBoostingRegressor(
             **_SETTINGS, min_samples_leaf=fewest, random_state=seed, early_stopping=False
         )
-        self._trees.fit(_features(pairs.space, pairs.genes), pairs.target)
+        features = _features(pairs.space, pairs.genes)
+        with loops_alone():
+            self._trees.fit(features, pairs.target)
         self._mean = float(pairs.target.mean())
 
     def mean(self, genes: Genes) -> Values:
         """Percent, shape ``(N,)``."""
         if not len(genes):
             return np.zeros(0)
-        found: Values = np.asarray(self._trees.predict(_features(self._space, genes)))
+        features = _features(self._space, genes)
+        with loops_alone():
+            found: Values = np.asarray(self._trees.predict(features))
         return found
 
     def std(self, genes: Genes) -> Values:
