@@ -32,7 +32,7 @@ from supernet.workflow.any_cnn import convert, shaken
 RESULTS = Path(__file__).resolve().parent / "results" / "any_cnn.jsonl"
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "any_cnn_table.md"
 SIZE, LARGER = 64, {"torchvision:inception_v3": 96, "timm:inception_v3": 96}
-EXACT = {"torchvision": 30e6, "timm": 12e6}
+LIBRARIES, EXACT = ("torchvision", "timm"), 30e6
 """Most parameters of networks whose outputs are compared."""
 NOT_CNNS = ("vit_", "swin_", "maxvit_")
 TIMM = Path(__file__).with_suffix("").with_name("any_cnn_timm.txt")
@@ -152,7 +152,7 @@ def main() -> None:
     parser.add_argument("libraries", nargs="*", help="torchvision, timm")
     parser.add_argument("--page", action="store_true")
     options = parser.parse_args()
-    if unknown := set(options.libraries) - {*EXACT}:  # argparse refuses none where it has choices
+    if unknown := set(options.libraries) - {*LIBRARIES}:  # with choices none is refused
         parser.error(f"no such library: {', '.join(sorted(unknown))}; torchvision and timm are")
     for library in options.libraries:
         for name in names(library):
@@ -160,8 +160,8 @@ def main() -> None:
                 keep(looked_at(f"{library}:{name}"))
     for row in sorted(known().values(), key=lambda row: row.get("params", 0)):
         library = row["source"].partition(":")[0]
-        most = EXACT[library] if library in options.libraries else 0
-        if "refused" not in row and "largest" not in row and row["params"] <= most:
+        asked = library in options.libraries and row["params"] <= EXACT
+        if asked and "refused" not in row and "largest" not in row:
             keep(looked_at(row["source"], exactly=True))
     if options.page:
         PAGE.write_text("\n".join(page()) + "\n")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         Written,
     )
     from supernet.export.formats.onnx import to_onnx
-    from supernet.export.registry import FORMATS, exporter, exporter_of
+    from supernet.export.registry import FORMATS, exporter, exporter_of, format_of
     from supernet.export.verification import Verification, verify
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "Written",
     "exporter",
     "exporter_of",
+    "format_of",
     "model_card",
     "to_onnx",
     "verify",
@@ -54,6 +55,7 @@ _WHERE = {
     "Written": "contract",
     "exporter": "registry",
     "exporter_of": "registry",
+    "format_of": "registry",
     "Card": "card",
     "model_card": "card",
     "to_onnx": "formats.onnx",

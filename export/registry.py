@@ -9,7 +9,7 @@ from supernet.export.contract import Exporter
 
 from supernet.errors import FileFormatError
 
-__all__ = ["FORMATS", "FormatInfo", "exporter", "exporter_of"]
+__all__ = ["FORMATS", "FormatInfo", "exporter", "exporter_of", "format_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class FormatInfo:
     """Module and class of its exporter."""
 
     def load(self) -> Exporter:
-        """Its exporter."""
+        """Its exporter, which may need a package that is missing (`Exporter.check`)."""
         module, name = self.where.split(":")
         made = getattr(importlib.import_module(f"supernet.export.formats.{module}"), name)()
         assert isinstance(made, Exporter)
@@ -97,14 +97,23 @@ def exporter(name: str) -> Exporter:
 
 
 def exporter_of(path: Path) -> Exporter:
-    """The exporter of the format that a file's suffix names.
+    """The exporter of the format that a file's suffix names, its packages there.
 
     Raises:
         FileFormatError: no format has this suffix.
         MissingPackageError: names the extra to install.
     """
+    return exporter(format_of(path).name)
+
+
+def format_of(path: Path) -> FormatInfo:
+    """The format that a file's suffix names.
+
+    Raises:
+        FileFormatError: no format has this suffix.
+    """
     for info in FORMATS.values():
         if path.name.endswith(info.suffix):
-            return exporter(info.name)
+            return info
     known = ", ".join(info.suffix for info in FORMATS.values())
     raise FileFormatError(f"{path}: files of a network end in {known}")

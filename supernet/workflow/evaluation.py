@@ -12,7 +12,7 @@ from supernet.data import Dataset, Views, load_dataset
 from supernet.errors import ConfigError, FileFormatError
 from supernet.evaluate.batches import ViewBatches
 from supernet.evaluate.evaluator import images_at_once, some_images
-from supernet.export import FORMATS, OpenedModel, exporter_of
+from supernet.export import FORMATS, OpenedModel, exporter_of, format_of
 from supernet.export.pixels import pixels_of
 from supernet.latency import Protocol, measure
 from supernet.latency.backends import open_backend
@@ -77,9 +77,10 @@ def found_files(paths: Sequence[Path]) -> list[Path]:
         ConfigError: a path leads nowhere, or to a folder without networks.
     """
     suffixes = tuple(info.suffix for info in FORMATS.values() if info.load().runs_here)
+    all_suffixes = tuple(info.suffix for info in FORMATS.values())
     found: list[Path] = []
     for path in paths:
-        if path.is_dir() and not path.name.endswith(suffixes):
+        if path.is_dir() and not path.name.endswith(all_suffixes):
             inside = sorted(file for file in path.iterdir() if file.name.endswith(suffixes))
             if not inside:
                 known = ", ".join(suffixes)
@@ -109,8 +110,10 @@ def evaluate_files(
     for path in networks:
         if not path.exists():
             raise ConfigError(f"{path}: no such file")
-        if not exporter_of(path).runs_here:
-            raise ConfigError(f"{path}: {exporter_of(path).title} does not run on this machine")
+        made = format_of(path).load()
+        if not made.runs_here:
+            raise ConfigError(f"{path}: {made.title} does not run on this machine")
+        made.check()
     ms = file_latencies(networks, None, None, progress) if networks else {}
     found = []
     images = _Images(request, progress)

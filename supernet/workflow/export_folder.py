@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from supernet.errors import ConfigError, FileFormatError, StorageError
-from supernet.export import exporter_of
+from supernet.export import format_of
 from supernet.export.handover import sample_files
 from supernet.files import storage_error
 from supernet.locks import LOCK, alone
@@ -100,7 +100,7 @@ def written_files(folder: Path, names: Iterable[str]) -> tuple[Path, ...]:
 
 def _parts(path: Path) -> list[Path]:
     try:
-        return exporter_of(path).parts(path)
+        return format_of(path).load().parts(path)
     except FileFormatError:  # of no format that there is
         return []
 
