@@ -1,7 +1,7 @@
 """Hypervolume of (top-1, throughput on an A100) by the number of measured networks.
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/fronts.py --algorithms nsga2 random
-    ... fronts.py --most 200 --algorithms ei optuna:tpe    # at 1,000 minutes to hours a seed
+    ... fronts.py --most 200 --algorithms ei optuna:tpe    # at 1,000 many minutes a search
 
 Accel-NASBench as a table: 4,138 networks of which its authors know the ImageNet accuracy under one
 training proxy and the throughput of eight devices. The file is theirs, and not part of this

@@ -59,11 +59,11 @@ def measure_finalists(
         Rows of the finalists in the result, and what was measured of them.
     """
     finalists = _Finalists(problem, result, top1, learn)
-    half = count // 2
+    first = count - count // 2
     for number in range(count):
-        part = max(0, number + 1 - (count - half)) / max(half, 1)
-        if half and number == count - half:
+        if number == first:
             finalists.measure(costs)
+        part = max(0, number + 1 - first) / max(count - first, 1)
         finalists.add_best(part, number / count)
     if known is not None:
         finalists.add_known(known[finalists.feasible])
