@@ -24,7 +24,7 @@ from records import add_hardware, summary, write_result
 from supernet.evaluate import Engine, EvaluationTask, evaluate_all, tasks_of
 from supernet.runs import Run, find_run
 from supernet.space import sample
-from supernet.workflow.engines import ENGINES, open_engine
+from supernet.workflow.engines import ENGINES, EngineRequest, open_engine
 
 WORKERS = (1, 2)
 TARGET = 1.7
@@ -51,7 +51,7 @@ def measure(run: Run, name: str, options: argparse.Namespace) -> dict[str, Any]:
     with ExitStack() as stack:
         engines = {}
         for workers in WORKERS:
-            opened = open_engine(run, "cpu", workers, engine=name)
+            opened = open_engine(run, EngineRequest(workers=workers, engine=name))
             engines[workers] = stack.enter_context(closing(opened))
             rate(opened, next(drawn))
         for number in range(options.rounds):

@@ -29,7 +29,7 @@ from supernet.runs import Run
 from supernet.search import Accuracy, Budget, Problem, Rung, algorithm, run_search
 from supernet.space import Domain, Genes
 from supernet.workflow.accuracies import Accuracies
-from supernet.workflow.engines import open_engine
+from supernet.workflow.engines import EngineRequest, open_engine
 from supernet.workflow.ladder import Step
 
 FIX: dict[str, list[float | str]] = {
@@ -70,7 +70,7 @@ def truth_of(run: Run, workers: int) -> Truth:
     genes = domain.everything()
     genes = np.unique(genes, axis=0)
     steps = [Step.of(text) for text in LADDER]
-    engine = open_engine(run, "cpu", workers)
+    engine = open_engine(run, EngineRequest(workers=workers))
     try:
         top1 = tuple(_measured(run, step, engine, genes) for step in steps)
     finally:
@@ -82,11 +82,11 @@ def _measured(run: Run, step: Step, engine: Any, genes: Genes) -> Values:
     with progress_bar() as progress:
         accuracies = Accuracies(
             run,
-            progress=progress,
+            engine,
+            progress,
             images=step.images,
             calibration_images=step.calibration_images,
             finetune_epochs=step.epochs,
-            engine=engine,
         )
         found: Values = accuracies.measure(genes)[0]
     return found

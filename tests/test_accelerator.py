@@ -21,6 +21,7 @@ from supernet.train import (
 )
 from supernet.train.processes import Processes
 from supernet.workflow.accuracies import Accuracies
+from supernet.workflow.engines import EngineRequest
 from supernet.workflow.train import seeded_supernet, train_supernet
 from tests.accelerator import AVAILABLE, Accelerator
 from tests.on_devices import WAITS, few_images, few_subnets, logged_losses, short_recipe
@@ -177,7 +178,7 @@ def test_a_search_evaluates_there(tmp_path: Path, accelerator: Accelerator, spac
     recipe = scaled(recipe, 0.01)
     run = train_supernet(space, recipe, folder=tmp_path / "run", device=str(accelerator.device))
     genes = np.concatenate([largest(run.space()), smallest(run.space())])
-    found = Accuracies(run, str(accelerator.device)).measure(genes)
+    found = Accuracies(run, EngineRequest(device=str(accelerator.device))).measure(genes)
     (run.folder / "evaluations.sqlite").unlink()
-    expected = Accuracies(run, "cpu").measure(genes)
+    expected = Accuracies(run).measure(genes)
     np.testing.assert_allclose(found, expected, rtol=1e-4)

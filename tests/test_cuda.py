@@ -25,6 +25,7 @@ from supernet.train import Trainer, list_checkpoints, list_recipes, load_recipe,
 from supernet.train.processes import Processes
 from supernet.train.recipe import Precision
 from supernet.workflow.accuracies import Accuracies
+from supernet.workflow.engines import EngineRequest
 from supernet.workflow.train import seeded_supernet, train_supernet
 from tests.on_devices import WAITS, few_images, few_subnets, logged_losses, short_recipe
 from tests.train.toy_latency import latencies_of
@@ -158,10 +159,11 @@ def test_a_search_evaluates_there(tmp_path: Path, space: Space, workers: int) ->
     recipe = scaled(load_recipe("demo"), 0.05)
     run = train_supernet(space, recipe, folder=tmp_path / "run", device=_DEVICE)
     genes = np.concatenate([largest(space), smallest(space)])
-    with Accuracies(run, _DEVICE, images=500, workers=workers) as measuring:
+    there = EngineRequest(device=_DEVICE, workers=workers)
+    with Accuracies(run, there, images=500) as measuring:
         found = measuring.measure(genes)
     run.evidence.unlink()
-    expected = Accuracies(run, "cpu", images=500).measure(genes)
+    expected = Accuracies(run, images=500).measure(genes)
     np.testing.assert_allclose(found[1], expected[1], rtol=1e-3)
 
 

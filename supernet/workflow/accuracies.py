@@ -31,7 +31,7 @@ from supernet.space import (
     unique,
 )
 from supernet.space.layout import layout_of
-from supernet.workflow.engines import DEFAULT_ENGINE, check_count, open_engine
+from supernet.workflow.engines import EngineRequest, check_count, open_engine
 
 Values = npt.NDArray[np.float64]
 
@@ -46,22 +46,19 @@ class Accuracies:
 
     Args:
         run: a trained one.
-        device: where to measure.
+        engine: which to open here, this process when not given; or one that is open, and stays so.
         progress: told about every subnet.
         split: the images.
         images: how many of them at most; 0 for all.
         calibration_images: for the batch norm statistics, at most.
         finetune_epochs: passes over the training images before each is measured.
         precision: ``int8`` for the accuracies that exported int8 files have.
-        workers: that measure at the same time.
-        engine: the name of one that is opened and closed here; or one that is open, and stays so.
-        address: of the cluster that the named one joins.
     """
 
     def __init__(
         self,
         run: Run,
-        device: str = "cpu",
+        engine: EngineRequest | Engine | None = None,
         progress: Progress = silent,
         *,
         split: Split = "holdout",
@@ -69,9 +66,6 @@ class Accuracies:
         calibration_images: int = CALIBRATION_IMAGES,
         finetune_epochs: float = 0.0,
         precision: Precision = "fp32",
-        workers: int = 1,
-        engine: Engine | str = DEFAULT_ENGINE,
-        address: str = "",
     ) -> None:
         check_count("images", images, lowest=0)
         self.run, self.space, self._progress = run, run.space(), progress
@@ -86,10 +80,8 @@ class Accuracies:
         self._epochs = finetune_epochs
         self.evidence = Evidence(run.evidence)
         self._own: Engine | None = None
-        if isinstance(engine, str):
-            engine = self._own = open_engine(
-                run, device, workers, progress, engine=engine, address=address
-            )
+        if engine is None or isinstance(engine, EngineRequest):
+            engine = self._own = open_engine(run, engine, progress)
         self._engine = engine
 
     def measure(self, genes: Genes) -> Values:

@@ -34,6 +34,7 @@ from supernet.train.architecture import probability_loss
 from supernet.train.architecture.phase import check_aim
 from supernet.train.sampling import phase_domain
 from supernet.workflow.accuracies import Accuracies
+from supernet.workflow.engines import EngineRequest
 from supernet.workflow.subnet_files import predicted_latency, subnet_file
 
 __all__ = [
@@ -125,7 +126,7 @@ def _finish(
     problem = _problem(space, phase, table, probabilities_of(space, record["probabilities"]))
     since = time.perf_counter()
     genes = _finalists(problem, seed)
-    with Accuracies(run, device, progress) as accuracies:
+    with Accuracies(run, EngineRequest(device=device), progress) as accuracies:
         top1, _ = accuracies.measure(genes)
     result = _result(problem, genes, top1, time.perf_counter() - since)
     folder.mkdir(parents=True, exist_ok=True)

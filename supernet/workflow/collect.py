@@ -15,7 +15,7 @@ from supernet.progress import Progress, silent
 from supernet.runs import Run
 from supernet.space import Domain, Genes, canonical, count_subnets, unique
 from supernet.workflow.accuracies import Accuracies, random_pairs
-from supernet.workflow.engines import DEFAULT_ENGINE, check_count
+from supernet.workflow.engines import EngineRequest, check_count
 
 __all__ = ["Checked", "check_predictor", "collect_pairs", "write_pairs"]
 
@@ -38,11 +38,8 @@ def collect_pairs(
     count: int,
     *,
     images: int | None = None,
-    workers: int = 1,
-    engine: str = DEFAULT_ENGINE,
-    ray_address: str = "",
+    engine: EngineRequest | None = None,
     seed: int = 0,
-    device: str = "cpu",
     progress: Progress = silent,
 ) -> Pairs:
     """Measure subnets of all sizes on the hold-out images.
@@ -54,11 +51,8 @@ def collect_pairs(
         run: a trained one.
         count: of subnets, the largest and the smallest included.
         images: of the hold-out, always the same ones; all when not given.
-        workers: that measure at the same time.
-        engine: what measures (`supernet.workflow.engines.ENGINES`).
-        ray_address: of the Ray cluster that is joined.
+        engine: what measures; this process when not given.
         seed: of the subnets.
-        device: where to measure.
         progress: told about every subnet.
 
     Raises:
@@ -69,15 +63,7 @@ def collect_pairs(
         check_count("images", images, lowest=1)
     _check_images(run)
     genes = random_pairs(run.space(), count, seed)
-    with Accuracies(
-        run,
-        device,
-        progress,
-        images=images or 0,
-        workers=workers,
-        engine=engine,
-        address=ray_address,
-    ) as accuracies:
+    with Accuracies(run, engine, progress, images=images or 0) as accuracies:
         top1, loss = accuracies.measure(genes)
     return Pairs(genes, top1, loss)
 
@@ -89,11 +75,8 @@ def check_predictor(
     *,
     known: Genes | None = None,
     images: int | None = None,
-    workers: int = 1,
-    engine: str = DEFAULT_ENGINE,
-    ray_address: str = "",
+    engine: EngineRequest | None = None,
     seed: int = 0,
-    device: str = "cpu",
     progress: Progress = silent,
 ) -> Checked:
     """Measure subnets that a predictor has not seen, and predict them.
@@ -105,11 +88,8 @@ def check_predictor(
         known: those it was fitted to, shape ``(M, G)``; what the run has measured on
             hold-out images when not given.
         images: of the hold-out; all when not given.
-        workers: that measure at the same time.
-        engine: what measures (`supernet.workflow.engines.ENGINES`).
-        ray_address: of the Ray cluster that is joined.
+        engine: what measures; this process when not given.
         seed: of the subnets.
-        device: where to measure.
         progress: told about every subnet.
 
     Raises:
@@ -117,15 +97,7 @@ def check_predictor(
     """
     check_count("count", count, lowest=2)
     _check_images(run)
-    with Accuracies(
-        run,
-        device,
-        progress,
-        images=images or 0,
-        workers=workers,
-        engine=engine,
-        address=ray_address,
-    ) as accuracies:
+    with Accuracies(run, engine, progress, images=images or 0) as accuracies:
         if known is None:
             known = _measured_before(accuracies)
         genes = _fresh(run, known, count, seed)

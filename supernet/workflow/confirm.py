@@ -76,13 +76,10 @@ def confirm(
     """
     with Accuracies(
         run,
-        request.device,
+        request.measuring,
         progress,
         images=request.images,
         precision=request.precision,
-        workers=request.workers,
-        engine=request.measuring,
-        address=request.ray_address,
     ) as accuracies:
         index, measured = measure_finalists(
             problem,

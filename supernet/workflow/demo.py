@@ -32,6 +32,7 @@ from supernet.space import (
 from supernet.train import load_recipe, scaled
 from supernet.workflow.accuracies import Accuracies
 from supernet.workflow.comparison import Comparison, RandomSubnet, write_comparison
+from supernet.workflow.engines import EngineRequest
 from supernet.workflow.export import export_subnet
 from supernet.workflow.exported import ExportOutcome
 from supernet.workflow.report import report_run
@@ -307,7 +308,8 @@ def _time_together(
 
 
 def _test_accuracies(run: Run, genes: Genes, device: str, progress: Progress) -> tuple[float, ...]:
-    top1, _ = Accuracies(run, device, progress, split="test").measure(genes)
+    engine = EngineRequest(device=device)
+    top1, _ = Accuracies(run, engine, progress, split="test").measure(genes)
     return tuple(top1.tolist())
 
 

@@ -12,7 +12,15 @@ from supernet.progress import Progress, silent
 from supernet.runs import Run
 from supernet.workflow.finetuning import SubnetEvaluator
 
-__all__ = ["DEFAULT_ENGINE", "ENGINES", "EngineInfo", "check_count", "open_engine", "places"]
+__all__ = [
+    "DEFAULT_ENGINE",
+    "ENGINES",
+    "EngineInfo",
+    "EngineRequest",
+    "check_count",
+    "open_engine",
+    "places",
+]
 
 DEFAULT_ENGINE = "processes"
 
@@ -20,14 +28,30 @@ _WORKER_MIB = 1_100  # of a process: torch, the images of the demo, a batch in a
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
-    """What an engine is opened for."""
+class EngineRequest:
+    """What measures accuracies, and where.
 
-    run: Run
-    device: str
-    workers: int
-    progress: Progress
-    address: str
+    Workers share the processor's threads; where there are several GPUs, each takes the next one.
+    """
+
+    device: str = "cpu"
+    """Where to measure; ``auto`` for a GPU where there is one."""
+    workers: int = 1
+    """That measure at the same time; one process measures here."""
+    engine: str = DEFAULT_ENGINE
+    """Name in `ENGINES`."""
+    ray_address: str = ""
+    """Of the Ray cluster that is joined; empty for ``RAY_ADDRESS``, or one that starts here."""
+
+    def __post_init__(self) -> None:
+        check_count("workers", self.workers, lowest=1)
+        if self.engine not in ENGINES:
+            raise ConfigError(
+                f"unknown engine {self.engine[:60]!r}; {nearest(self.engine, ENGINES)}"
+            )
+        if self.ray_address and not ENGINES[self.engine].joins:
+            problem = f"ray_address: the engine {self.engine} joins no cluster"
+            raise ConfigError(problem, hint="--engine ray")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +59,7 @@ class EngineInfo:
     """An engine as it is listed."""
 
     name: str
-    open: Callable[[_Asked], Engine]
+    open: Callable[[Run, EngineRequest, Progress], Engine]
     about: str
     """One line."""
     joins: bool = False
@@ -43,55 +67,36 @@ class EngineInfo:
 
 
 def open_engine(
-    run: Run,
-    device: str = "cpu",
-    workers: int = 1,
-    progress: Progress = silent,
-    *,
-    engine: str = DEFAULT_ENGINE,
-    address: str = "",
+    run: Run, request: EngineRequest | None = None, progress: Progress = silent
 ) -> Engine:
     """What measures subnets of a run; must be closed.
 
-    Workers share the processor's threads; where there are several GPUs, each takes the next one.
-
     Args:
         run: a trained one.
-        device: where to measure; ``auto`` for a GPU where there is one.
-        workers: that measure at the same time; one process measures here.
+        request: which engine; this process when not given.
         progress: told about loading images, where it is done here.
-        engine: name in `ENGINES`.
-        address: of a cluster that is running.
 
     Raises:
-        ConfigError: an unknown engine, more workers than memory or the cluster holds, an address
-            for an engine that joins nothing.
+        ConfigError: more workers than memory or the cluster holds.
         MissingPackageError: the engine's package is not installed.
     """
-    check_count("workers", workers, lowest=1)
-    if engine not in ENGINES:
-        raise ConfigError(f"unknown engine {engine[:60]!r}; {nearest(engine, ENGINES)}")
-    info = ENGINES[engine]
-    if address and not info.joins:
-        raise ConfigError(f"ray_address: the engine {engine} joins no cluster", hint="--engine ray")
-    return info.open(
-        _Asked(run=run, device=device, workers=workers, progress=progress, address=address)
-    )
+    asked = request or EngineRequest()
+    return ENGINES[asked.engine].open(run, asked, progress)
 
 
-def _processes(asked: _Asked) -> Engine:
+def _processes(run: Run, asked: EngineRequest, progress: Progress) -> Engine:
     if asked.workers == 1:
-        return InProcess(partial(SubnetEvaluator, asked.run, asked.device, asked.progress))
+        return InProcess(partial(SubnetEvaluator, run, asked.device, progress))
     _check_memory(asked.workers)
     where = places(asked.device, asked.workers)
-    return Workers([partial(SubnetEvaluator, asked.run, place) for place in where])
+    return Workers([partial(SubnetEvaluator, run, place) for place in where])
 
 
-def _ray(asked: _Asked) -> Engine:
-    run = Run(asked.run.folder.resolve())  # nodes have working directories of their own
+def _ray(run: Run, asked: EngineRequest, progress: Progress) -> Engine:  # noqa: ARG001  # its actors tell nothing
+    run = Run(run.folder.resolve())  # nodes have working directories of their own
     device = "cuda" if asked.device.startswith("cuda") else asked.device  # Ray gives each its own
     make = partial(SubnetEvaluator, run, device)
-    return RayActors([make] * asked.workers, device=device, address=asked.address)
+    return RayActors([make] * asked.workers, device=device, address=asked.ray_address)
 
 
 _KNOWN = (

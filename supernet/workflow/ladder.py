@@ -13,7 +13,7 @@ from supernet.runs import Run
 from supernet.search import Accuracy, Problem, Rung, algorithm
 from supernet.space import Precision
 from supernet.workflow.accuracies import Accuracies
-from supernet.workflow.engines import open_engine
+from supernet.workflow.engines import EngineRequest, open_engine
 from supernet.workflow.request import PREDICTOR, RAY_TUNE, SearchRequest
 
 __all__ = ["Step", "ladder_of", "measured_problem"]
@@ -160,14 +160,8 @@ def measured_problem(
 def _opened(run: Run, request: SearchRequest) -> Engine:
     """What measures; each trial of Ray Tune does where it runs, by a copy of what is made here."""
     if request.engine == RAY_TUNE:
-        return open_engine(Run(run.folder.resolve()), request.device)
-    return open_engine(
-        run,
-        request.device,
-        request.workers,
-        engine=request.engine,
-        address=request.ray_address,
-    )
+        return open_engine(Run(run.folder.resolve()), EngineRequest(device=request.device))
+    return open_engine(run, request.measuring)
 
 
 def _rung(
@@ -188,9 +182,9 @@ def _rung(
 def _accuracies(run: Run, engine: Engine, precision: Precision, step: Step) -> Accuracies:
     return Accuracies(
         run,
+        engine,
         images=step.images,
         calibration_images=step.calibration_images,
         finetune_epochs=step.epochs,
         precision=precision,
-        engine=engine,
     )

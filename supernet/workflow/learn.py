@@ -44,15 +44,7 @@ def learn_predictor(
         progress: told about every measurement.
     """
     spread = first_pairs(problem.domain, request.pairs, request.seed)
-    with Accuracies(
-        run,
-        request.device,
-        progress,
-        images=request.images,
-        workers=request.workers,
-        engine=request.measuring,
-        address=request.ray_address,
-    ) as accuracies:
+    with Accuracies(run, request.measuring, progress, images=request.images) as accuracies:
         key = _key(accuracies, request, problem)
         known = _learned(accuracies, key)
         if known is not None:

@@ -17,7 +17,7 @@ from supernet.progress import Progress, silent
 from supernet.runs import Run, find_run
 from supernet.space import Space, load_space
 from supernet.workflow.collect import check_predictor
-from supernet.workflow.engines import DEFAULT_ENGINE
+from supernet.workflow.engines import EngineRequest
 
 __all__ = ["PredictedFile", "check_run", "fit_file", "predict_file", "space_of"]
 
@@ -101,11 +101,8 @@ def check_run(
     count: int,
     *,
     images: int | None = None,
-    workers: int = 1,
-    engine: str = DEFAULT_ENGINE,
-    ray_address: str = "",
+    engine: EngineRequest | None = None,
     seed: int = 0,
-    device: str = "cpu",
     progress: Progress = silent,
 ) -> tuple[str, Validation]:
     """Measure fresh subnets of a run and compare; the kind of the predictor, its error.
@@ -115,11 +112,8 @@ def check_run(
         predictor: the file to check; that of the run when not given.
         count: of subnets that the run has not measured yet.
         images: of the hold-out; all when not given.
-        workers: that measure at the same time.
-        engine: what measures (`supernet.workflow.engines.ENGINES`).
-        ray_address: of the Ray cluster that is joined.
+        engine: what measures; this process when not given.
         seed: of the subnets.
-        device: where to measure.
         progress: told about every subnet.
 
     Raises:
@@ -131,11 +125,8 @@ def check_run(
         loaded.mean,
         count,
         images=images,
-        workers=workers,
         engine=engine,
-        ray_address=ray_address,
         seed=seed,
-        device=device,
         progress=progress,
     )
     std = loaded.predict(checked.genes).std

@@ -17,6 +17,7 @@ from supernet.space import Space, Subnet, decode, largest, operators, total_macs
 from supernet.space.identify import fixed_space
 from supernet.train import Phase, Processes, Recipe
 from supernet.workflow.accuracies import Accuracies, random_pairs
+from supernet.workflow.engines import EngineRequest
 from supernet.workflow.quality_file import (
     QualityFile,
     SubnetQuality,
@@ -65,7 +66,7 @@ def measure_quality(
     tell_changes(run, progress)
     space = run.space()
     genes = random_pairs(space, subnets + len(_NAMES), seed)
-    accuracies = Accuracies(run, device, progress, split=split)
+    accuracies = Accuracies(run, EngineRequest(device=device), progress, split=split)
     scores = [Score(*pair) for pair in accuracies.measure(genes).T.tolist()]
     chosen = decode(space, genes)
     lone = _train_standalone(run, chosen[:standalone], split, device, progress)
@@ -201,7 +202,7 @@ def _train_standalone(
                 resume_training(place, device=device, progress=telling)
             else:
                 _begin(run, place, space, subnet, number == 1, device, telling)
-            measured = Accuracies(place, device, telling, split=split)
+            measured = Accuracies(place, EngineRequest(device=device), telling, split=split)
             score = Score(*measured.measure(largest(space)).T.tolist()[0])
         scores.append(score)
     return scores

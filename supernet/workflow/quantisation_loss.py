@@ -13,6 +13,7 @@ from supernet.progress import Progress, silent
 from supernet.runs import Run
 from supernet.space import Genes, Precision, Space
 from supernet.workflow.accuracies import Accuracies, random_pairs
+from supernet.workflow.engines import EngineRequest
 from supernet.workflow.request import SearchRequest
 
 __all__ = ["QUANTISED_PAIRS", "Int8Predictor", "learn_int8_predictor"]
@@ -98,10 +99,11 @@ def learn_int8_predictor(
         progress: told about every measurement.
     """
     genes = random_pairs(run.space(), QUANTISED_PAIRS, request.seed + 1)
+    engine = EngineRequest(device=request.device)
     top1 = []
     for precision in get_args(Precision):
         with Accuracies(
-            run, request.device, progress, images=request.images, precision=precision
+            run, engine, progress, images=request.images, precision=precision
         ) as accuracies:
             top1.append(accuracies.measure(genes)[0])
     lost = top1[0] - top1[1]

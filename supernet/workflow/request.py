@@ -9,7 +9,7 @@ import numpy as np
 
 from supernet.errors import ConfigError
 from supernet.space import Body, Precision
-from supernet.workflow.engines import DEFAULT_ENGINE
+from supernet.workflow.engines import DEFAULT_ENGINE, EngineRequest
 
 __all__ = ["FINALISTS", "PREDICTOR", "RAY_TUNE", "SearchRequest"]
 
@@ -117,7 +117,7 @@ class SearchRequest:
             problems.append(f"name: letters, digits, '_' and '-' only, found {self.name!r}")
         if problems:
             raise ConfigError(problems)
-        Body(features=self.features, size=self.size)  # refuses what is none
+        _ = self.body, self.measuring  # they refuse what is none
 
     @property
     def body(self) -> Body:
@@ -130,9 +130,14 @@ class SearchRequest:
         return self.measure or bool(self.ladder)
 
     @property
-    def measuring(self) -> str:
-        """Name of the engine of single measurements."""
-        return "ray" if self.engine == RAY_TUNE else self.engine
+    def measuring(self) -> EngineRequest:
+        """What measures single accuracies, and where."""
+        return EngineRequest(
+            device=self.device,
+            workers=self.workers,
+            engine="ray" if self.engine == RAY_TUNE else self.engine,
+            ray_address=self.ray_address,
+        )
 
     def _wrong_for_int8(self) -> list[str]:
         found = []

@@ -18,6 +18,7 @@ from supernet.evaluate import Evidence
 from supernet.runs import Run, find_run
 from supernet.space import Genes, largest, macs_of, subnet_keys, unique
 from supernet.workflow.collect import check_predictor, collect_pairs
+from supernet.workflow.engines import EngineRequest
 
 Command = Callable[..., Any]
 
@@ -107,7 +108,7 @@ def test_counts_are_checked_in_python_too(run: Run) -> None:
     with pytest.raises(ConfigError, match="images: must be 1 or more, found 0"):
         collect_pairs(run, 4, images=0)
     with pytest.raises(ConfigError, match="workers: must be 1 or more, found 0"):
-        collect_pairs(run, 4, workers=0)
+        collect_pairs(run, 4, engine=EngineRequest(workers=0))
 
 
 def test_a_run_without_images_is_refused(run: Run) -> None:

@@ -45,6 +45,7 @@ def command(
 ) -> None:
     """Measure fresh subnets of a run, and say how wrong its predictor is on them."""
     from supernet.runs import find_run
+    from supernet.workflow.engines import EngineRequest
     from supernet.workflow.predictor import check_run
 
     with progress_bar() as progress:
@@ -53,11 +54,10 @@ def command(
             predictor,
             subnets,
             images=images,
-            workers=workers,
-            engine=engine,
-            ray_address=ray_address,
+            engine=EngineRequest(
+                device=device, workers=workers, engine=engine, ray_address=ray_address
+            ),
             seed=seed,
-            device=device,
             progress=progress,
         )
     coverage = found.coverage

@@ -47,6 +47,7 @@ def command(
     """Measure subnets of a run on its hold-out images, and write them as arrays."""
     from supernet.runs import find_run
     from supernet.workflow.collect import collect_pairs, write_pairs
+    from supernet.workflow.engines import EngineRequest
 
     run = find_run(run_folder)
     with progress_bar() as progress:
@@ -54,11 +55,10 @@ def command(
             run,
             subnets,
             images=images,
-            workers=workers,
-            engine=engine,
-            ray_address=ray_address,
+            engine=EngineRequest(
+                device=device, workers=workers, engine=engine, ray_address=ray_address
+            ),
             seed=seed,
-            device=device,
             progress=progress,
         )
     path = write_pairs(output or run.pairs, run, pairs)
