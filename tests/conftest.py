@@ -101,8 +101,8 @@ def mixed_space() -> Space:
                 stride=2, act="swish", se=(0.5,), shortcut=("project",),
             ),
             Stage(
-                block=("bottleneck",), width=(32,), depth=(1, 2), kernel=(3, 5),
-                expand=(0.5, 1.0), group_width=8, shortcut=("none", "project"),
+                block=("bottleneck", "bottleneck_se"), width=(32,), depth=(1, 2), kernel=(3, 5),
+                expand=(0.5, 1.0), group_width=8, se=(0.0, 0.25), shortcut=("none", "project"),
             ),
             Stage(
                 block=("fused", "fused_act", "uib"), width=(24, 32), depth=(1, 2),

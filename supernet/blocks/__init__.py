@@ -8,8 +8,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from supernet.blocks.basic import BASIC
-from supernet.blocks.bottleneck import BOTTLENECK
+from supernet.blocks.basic import BASIC, BASIC_SE
+from supernet.blocks.bottleneck import BOTTLENECK, BOTTLENECK_SE
 from supernet.blocks.cell import DILATED, FIT, FLAT, REDUCE, SEPARABLE_TWICE
 from supernet.blocks.conv import CONV
 from supernet.blocks.fused import FUSED, FUSED_ACT
@@ -61,7 +61,7 @@ KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         *(CONV, DSCONV, DSCONV_ACT, MQA, FIT, REDUCE, DILATED, SEPARABLE_TWICE, FLAT),
-        *(MBCONV, BOTTLENECK, BASIC, FUSED, FUSED_ACT),
+        *(MBCONV, BOTTLENECK, BOTTLENECK_SE, BASIC, BASIC_SE, FUSED, FUSED_ACT),
         *(UIB, UIB_SCALED),
     )
 }
@@ -82,4 +82,4 @@ def parts_of(operator: Any) -> list[Part]:
 @lru_cache(maxsize=_KEPT)
 def _placed(kind: Kind, operator: Any) -> tuple[Part, ...]:
     """As `parts_of`, kept: an operator is made, checked and priced many times."""
-    return tuple(placed(kind.parts(operator), operator))
+    return tuple(placed(kind.parts(operator), operator, gates=kind.gates))

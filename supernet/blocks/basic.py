@@ -7,7 +7,7 @@ from typing import Any
 from supernet.blocks.kind import Kind
 from supernet.blocks.part import Part
 
-__all__ = ["BASIC"]
+__all__ = ["BASIC", "BASIC_SE"]
 
 
 def _parts(o: Any) -> list[Part]:
@@ -19,3 +19,5 @@ def _parts(o: Any) -> list[Part]:
 
 
 BASIC = Kind("basic", _parts, "out", ends_in_act=True)
+BASIC_SE = Kind("basic_se", _parts, "out", gates="output", ends_in_act=True)
+"""Of SE-ResNet (arXiv:1709.01507): squeeze-excite gates the output, before the shortcut."""

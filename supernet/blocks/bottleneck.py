@@ -1,4 +1,4 @@
-"""Bottleneck of ResNet (arXiv:1512.03385)."""
+"""Bottleneck of ResNet (arXiv:1512.03385), and the same with its output gated."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from supernet.blocks.kind import Kind
 from supernet.blocks.part import Part
 
-__all__ = ["BOTTLENECK"]
+__all__ = ["BOTTLENECK", "BOTTLENECK_SE"]
 
 
 def _parts(o: Any) -> list[Part]:
@@ -21,3 +21,5 @@ def _parts(o: Any) -> list[Part]:
 
 
 BOTTLENECK = Kind("bottleneck", _parts, "out", grouped=True, ends_in_act=True)
+BOTTLENECK_SE = Kind("bottleneck_se", _parts, "out", grouped=True, gates="output", ends_in_act=True)
+"""Of SE-ResNet (arXiv:1709.01507): squeeze-excite gates the output, before the shortcut."""

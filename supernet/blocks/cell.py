@@ -59,7 +59,7 @@ def _reduce(o: Any) -> list[Part]:
 
 
 def _kind(name: str, parts: Callable[[Any], Sequence[Part]]) -> Kind:
-    return Kind(name, parts, gated=False, in_cells=True)
+    return Kind(name, parts, gates="", in_cells=True)
 
 
 SEPARABLE_TWICE = _kind("separable_twice", _separable)

@@ -18,9 +18,8 @@ class Kind:
     Networks, weights that subnets share, the order of channels, costs, the work that takes
     time, ONNX graphs and reports are made from this description alone. Mostly each part reads
     the one before it; one that says its `inputs` reads those. The last one is the output.
-    Squeeze-excite stands before the last convolution, or after the only one. A depthwise or
-    grouped convolution hands its channels on under their own numbers, and so do a batch norm
-    and a scale.
+    A depthwise or grouped convolution hands its channels on under their own numbers, and so
+    do a batch norm and a scale.
     """
 
     name: str
@@ -36,8 +35,9 @@ class Kind:
     """Whether it has a choice of `start`, a kernel before the expansion, and both may be 0."""
     grouped: bool = False
     """Whether a convolution may have groups of a given width."""
-    gated: bool = True
-    """Whether it may have squeeze-excite."""
+    gates: str = "middle"
+    """Where it may have squeeze-excite: ``middle``, before the last convolution, or after the only
+    one; ``output``, after the last; nothing where it has none."""
     in_cells: bool = False
     """Whether it stands in cells, not in stages."""
     ends_in_act: bool = False
@@ -54,6 +54,10 @@ class Kind:
     def attends(self) -> bool:
         """Whether it has heads, the size of their keys and a reduction of the pixels of these."""
         return self.middle == "heads"
+
+    def gated_channels(self, middle: int, out: int) -> int:
+        """How many channels squeeze-excite gates, of blocks with so many between and at the end."""
+        return middle or out if self.gates == "middle" else out
 
     def has(self, choice: str) -> bool:
         """Whether a choice that each block has by itself has an effect on it.

@@ -29,4 +29,4 @@ def _parts(o: Any) -> list[Part]:
     return [norm("norm", read), query, key_down, key, value_down, value, attend, project, last]
 
 
-MQA = Kind("mqa", _parts, "heads", gated=False)
+MQA = Kind("mqa", _parts, "heads", gates="")

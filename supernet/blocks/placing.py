@@ -41,10 +41,16 @@ def linked(parts: Sequence[Part], there: Collection[str]) -> list[Part]:
     return found
 
 
-def placed(parts: Sequence[Part], operator: Any) -> list[Part]:
-    """The parts of an operator that it does not leave out, with the sizes of what they read."""
+def placed(parts: Sequence[Part], operator: Any, *, gates: str = "") -> list[Part]:
+    """The parts of an operator that it does not leave out, with the sizes of what they read.
+
+    Args:
+        parts: of its kind.
+        operator: with its sizes.
+        gates: where its kind has squeeze-excite, as of `Kind`.
+    """
     there = linked(parts, {part.name for part in parts if part.kernel})
-    gated = _gated(there)
+    gated = _gated(there, gates)
     sizes: dict[str, tuple[int, int, tuple[int, ...]]] = {
         INPUT: (operator.height, operator.width, (operator.in_channels,))
     }
@@ -77,10 +83,12 @@ def placed(parts: Sequence[Part], operator: Any) -> list[Part]:
     return found
 
 
-def _gated(parts: Sequence[Part]) -> int:
-    """Behind which of them squeeze-excite stands: before the last convolution, or the only one."""
+def _gated(parts: Sequence[Part], gates: str) -> int:
+    """Behind which of them squeeze-excite stands; -1 where it may not."""
     convs = [n for n, part in enumerate(parts) if part.what == "conv"]
-    return max(convs[-1] - 1, 0) if convs else -1
+    if not convs or not gates:
+        return -1
+    return convs[-1] if gates == "output" else max(convs[-1] - 1, 0)
 
 
 def program(parts: Sequence[Part]) -> tuple[Step, ...]:

@@ -153,7 +153,7 @@ class _Parser:
         middles = {0} if not kind.middle else {s for c in convs for s in c.sizes[:2]}
         kernels = {conv.sizes[2] for conv in convs}
         optional = {0} if kind.starts else set()
-        groups = {c.sizes[0] // c.sizes[4] for c in convs if c.sizes[4] > 1} if kind.grouped else ()
+        groups = {c.sizes[0] // c.sizes[4] for c in convs if c.sizes[4]} if kind.grouped else ()
         stride = 1
         for conv in convs:
             stride *= conv.sizes[3]

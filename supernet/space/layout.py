@@ -267,7 +267,7 @@ def _block(
             stride=stride,
             groups=mid // stage.group_width if stage.group_width else 1,
             act="none" if kind.attends else stage.act,
-            se=_hidden(stage, se, before, mid or width),
+            se=_hidden(stage, se, before, kind.gated_channels(mid, width)),
             shortcut=_allowed(shortcut, stride, same=before == width),
             height=size,
             width=size,

@@ -163,7 +163,7 @@ class Operator:
             problems.append(f"groups: {groups} does not fit op {op!r}")
         elif mid % groups:
             problems.append(f"groups: {groups} do not divide the {mid} middle channels")
-        if self.se and not (kind and kind.gated):
+        if self.se and not (kind and kind.gates):
             problems.append(f"se: op {op!r} has no squeeze-excite")
         return [*problems, *self._unfit_padding(), *self._unfit_heads()]
 
@@ -267,7 +267,8 @@ class Operator:
     @property
     def gated_channels(self) -> int:
         """Channels that squeeze-excite gates, where there is one."""
-        return self.mid_channels or self.out_channels
+        kind = KINDS.get(self.op)
+        return kind.gated_channels(self.mid_channels, self.out_channels) if kind else 0
 
     @property
     def macs(self) -> int:

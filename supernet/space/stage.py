@@ -110,7 +110,7 @@ class Stage:
         if self.group_width and not set(self.block) <= set(grouped):
             found = list(self.block)
             problems.append(f"group_width: needs block {' or '.join(grouped)}, found {found}")
-        ungated = [kind for kind in self.block if not KINDS[kind].gated]
+        ungated = [kind for kind in self.block if not KINDS[kind].gates]
         if any(self.se) and ungated:
             problems.append(f"se: a {ungated[0]} has no squeeze-excite")
         return problems

@@ -102,6 +102,15 @@ FAMILIES: dict[str, list[Operator]] = {
         replace(LARGE, se=0, act="swish"),
     ],
     "bottleneck with gates": [replace(GROUPED, se=8, gate="sigmoid"), GROUPED],
+    "bottleneck with a gated output": [
+        replace(GROUPED, op="bottleneck_se", se=8, gate="sigmoid"),
+        replace(GROUPED, op="bottleneck_se", se=4, gate="sigmoid", **NARROW),
+        replace(GROUPED, op="bottleneck_se"),
+    ],
+    "basic with a gated output": [
+        replace(BASIC, op="basic_se", se=8),
+        replace(BASIC, op="basic_se", se=4, mid_channels=24, out_channels=8, shortcut="conv_norm"),
+    ],
     "fused, activated twice": [TWICE, replace(TWICE, se=0)],
     "universal bottleneck with factors": [
         SCALED,

@@ -99,6 +99,20 @@ EXAMPLES = {
     "basic": Operator(
         op="basic", mid_channels=16, act="relu", shortcut="conv_norm", stride=2, **SEPARABLE
     ),
+    "bottleneck_se": Operator(
+        op="bottleneck_se",
+        mid_channels=16,
+        groups=2,
+        se=4,
+        gate="sigmoid",
+        act="relu",
+        shortcut="project_norm",
+        stride=2,
+        **SEPARABLE,
+    ),
+    "basic_se": Operator(
+        op="basic_se", mid_channels=16, se=8, act="relu", shortcut="identity", **SEPARABLE
+    ),
     "dsconv_act": Operator(
         op="dsconv_act", mid_channels=8, se=8, gate="sigmoid", act="swish", **SEPARABLE
     ),
@@ -214,6 +228,15 @@ NODES = {  # as torch.onnx writes them (opset 18): native HardSwish, no batch no
         *["Conv", "Add"],
     ],
     "basic": ["Conv", "Relu", "Conv", "Conv", "Add", "Relu"],
+    "bottleneck_se": [
+        *["Conv", "Relu"] * 2,
+        *["Conv", "ReduceMean", "Conv", "Relu", "Conv", "Sigmoid", "Mul"],
+        *["AveragePool", "Conv", "Add", "Relu"],
+    ],
+    "basic_se": [
+        *["Conv", "Relu", "Conv", "ReduceMean", "Conv", "Relu", "Conv", "HardSigmoid", "Mul"],
+        *["Add", "Relu"],
+    ],
     "dsconv_act": [
         *["Conv", "Sigmoid", "Mul", "ReduceMean", "Conv", "Sigmoid", "Mul"],
         *["Conv", "Sigmoid", "Mul", "Conv", "Sigmoid", "Mul"],

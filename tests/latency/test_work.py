@@ -20,7 +20,7 @@ ACTS: list[Activation] = ["none", "relu", "relu6", "hard_swish", "swish"]
 HAVE: dict[str, Callable[[Kind], bool]] = {
     "middle": lambda kind: kind.expands,
     "start": lambda kind: kind.starts,
-    "squeeze": lambda kind: kind.gated,
+    "squeeze": lambda kind: bool(kind.gates),
     "heads": lambda kind: kind.attends,
     "keys": lambda kind: kind.attends,
 }
@@ -45,7 +45,7 @@ def some_operator(draw: st.DrawFn, what: str = "") -> Operator:
         stride, fields["heads"] = 1, draw(st.sampled_from([1, 2, 4]))
         fields["mid_channels"] = fields["heads"] * draw(st.sampled_from([8, 16]))
         fields["reduction"] = draw(st.sampled_from([1, 2]))
-    if kind.gated:
+    if kind.gates:
         fields["se"] = draw(st.sampled_from([0, 8, 32]))
     if stride == 1 and after == channels:
         fields["shortcut"] = draw(st.sampled_from(["none", "identity"]))
@@ -100,6 +100,7 @@ def test_more_to_do_is_never_less_of_any_work(what: str, data: st.DataObject) ->
 @given(operator=some_operator())
 def test_a_stride_is_never_more_work(operator: Operator) -> None:
     assume(operator.shortcut == "none" and not operator.heads)
+    assume(operator.height > 1)  # a stride over one pixel leaves as many
     one, two = (dict(work_terms(replace(operator, stride=stride))) for stride in (1, 2))
     assert all(amount <= one[name] + 1e-12 for name, amount in two.items())
 

@@ -71,16 +71,16 @@ def test_extracted_equals_active_in_eval_mode(
 def test_extracted_equals_active_through_a_training_step(
     any_space: Space, make_supernet: MakeSupernet, seed: int
 ) -> None:
-    supernet = make_supernet(any_space).train()
+    supernet = make_supernet(any_space).double().train()  # a relu at zero may go either way
     subnet = decode(any_space, sample(any_space, 1, np.random.default_rng(seed)))[0]
     network = extract(supernet, subnet)
     supernet.activate(subnet)
-    x = images(any_space, subnet, 8)
+    x = images(any_space, subnet, 8).double()
     out, plain = supernet(x), network(x)
     assert network.training
-    assert difference(plain, out) <= TOLERANCE
+    assert difference(plain, out) <= 1e-10
     for name, found, expected in states(supernet, network):  # batch norm statistics too
-        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5, msg=name)
+        torch.testing.assert_close(found, expected, atol=1e-10, rtol=1e-10, msg=name)
     out.square().mean().backward()
     plain.square().mean().backward()
     stem, plain_stem = supernet.active_modules[0].conv.weight, network.layers[0].conv.weight  # type: ignore[union-attr]  # lists of modules do not tell their kinds
@@ -88,7 +88,7 @@ def test_extracted_equals_active_through_a_training_step(
     assert isinstance(plain_stem, nn.Parameter)
     assert stem.grad is not None
     assert plain_stem.grad is not None
-    assert difference(stem.grad[: subnet.stem_width], plain_stem.grad) <= 1e-3
+    assert difference(stem.grad[: subnet.stem_width], plain_stem.grad) <= 1e-10
 
 
 @pytest.mark.parametrize("end", [largest, smallest])

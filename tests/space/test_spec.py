@@ -85,7 +85,10 @@ ALL = ", ".join(name for name, kind in KINDS.items() if not kind.in_cells)
             "give kernel or start another choice",
         ),
         ({"block": ("bottleneck", "bottel")}, f"block: must be one of {ALL}; found 'bottel'"),
-        ({"group_width": 8}, "group_width: needs block bottleneck, found ['mbconv']"),
+        (
+            {"group_width": 8},
+            "group_width: needs block bottleneck or bottleneck_se, found ['mbconv']",
+        ),
     ],
 )
 def test_an_impossible_stage_is_refused(changes: dict[str, Any], text: str) -> None:

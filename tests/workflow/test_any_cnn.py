@@ -111,6 +111,21 @@ def test_networks_of_torchvision(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("seresnet18", {"basic_se"}),
+        ("seresnext26d_32x4d", {"bottleneck_se"}),
+        ("gernet_s", {"basic", "bottleneck"}),
+    ],
+)
+def test_networks_of_timm(name: str, kinds: set[str]) -> None:
+    pytest.importorskip("timm")
+    made = convert(name, shaken(build_network(f"timm:{name}")), size=64)
+    assert made.difference < 1e-5
+    assert {stage.block[0] for stage in made.space.stages} == kinds
+
+
+@pytest.mark.parametrize(
     ("name", "layer"),
     [
         ("shufflenet_v2_x0_5", "stage2.0 concatenates channels"),
