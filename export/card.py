@@ -76,9 +76,10 @@ def _files(card: Card) -> str:
             rows.append(f"| `{name}` | not run here | | | | {_size(facts['bytes'])} |")
             continue
         ms = facts["latency_ms"]
+        off = f"{facts['max_abs_diff']:.2g}" if facts["precision"] == "fp32" else ""
         rows.append(
             f"| `{name}` | {facts['top1']:.2f} % of {facts['images']} | "
-            f"{facts['agreement']:.2f} % | {facts['max_abs_diff']:.2g} | "
+            f"{facts['agreement']:.2f} % | {off} | "
             f"{ms:.3f} ms | {_size(facts['bytes'])} |"
         )
     first = next(iter(card.files.values()))

@@ -119,24 +119,35 @@ def check() -> int:
     return 1 if wrong else 0
 
 
+def tell(classifier: Classifier, path: Path) -> int:
+    """Print what a picture shows; 1 where the file is none that can be read."""
+    try:
+        with Image.open(path) as image:
+            kind = deep_kind(image)
+            if kind and kind not in classifier.facts["levels"]:
+                print(f"{path}: no such values were trained on; its own are stretched", flush=True)
+            print(f"{path}: {classifier.told(image)}", flush=True)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = getattr(error, "strerror", None) or "not a picture that can be read"
+        print(f"error: {path}: {reason}", file=sys.stderr)
+        return 1
+    return 0
+
+
 def main() -> int:
-    """Read the command line."""
+    """Read the command line; 1 where a picture could not be read or is not as expected."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("images", nargs="*", type=Path)
     models = sorted(path.name for path in HERE.glob("*.onnx"))
-    parser.add_argument("--model", default=models[0] if models else "model.onnx")
+    if not models:
+        parser.error(f"{HERE}: no ONNX file beside this script")
+    parser.add_argument("--model", choices=models, default=models[0])
     parser.add_argument("--check", action="store_true", help="run the sample images")
     given = parser.parse_args()
     if given.check or not given.images:
         return check()
     classifier = Classifier(HERE / given.model)
-    for path in given.images:
-        with Image.open(path) as image:
-            kind = deep_kind(image)
-            if kind and kind not in classifier.facts["levels"]:
-                print(f"{path}: no such values were trained on; its own are stretched", flush=True)
-            print(f"{path}: {classifier.told(image)}")
-    return 0
+    return max([tell(classifier, path) for path in given.images])
 
 
 if __name__ == "__main__":

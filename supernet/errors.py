@@ -30,6 +30,8 @@ class SupernetError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+        if hint:
+            self.add_note(hint)  # below the message, where Python shows the error
 
 
 class ConfigError(SupernetError, ValueError):

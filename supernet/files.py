@@ -126,7 +126,8 @@ def sha256(path: Path) -> str:
 def nearest(name: str, known: typing.Iterable[str]) -> str:
     """`did you mean 'x'?` when something close is known, else the known names."""
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1)
+    close = [full for full in known if full.rpartition(":")[2] == name]  # as in optuna:tpe
+    close = close or difflib.get_close_matches(name, known, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known) or 'none'}"
 
 

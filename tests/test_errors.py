@@ -28,6 +28,7 @@ def test_each_error_is_also_a_builtin_kind(
     assert isinstance(error, builtin)
     assert (str(error), error.hint) == ("what went wrong", "the way out")
     assert error.exit_code == exit_code
+    assert error.__notes__ == ["the way out"]  # what Python shows below the message
 
 
 def test_every_public_error_is_tested_above() -> None:

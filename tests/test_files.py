@@ -267,3 +267,4 @@ def test_nearest_names_something_close_or_all_there_is() -> None:
     assert nearest("kernal", ["kernel", "width"]) == "did you mean 'kernel'?"
     assert nearest("zzz", ["b", "a"]) == "known: a, b"
     assert nearest("zzz", []) == "known: none"
+    assert nearest("nsga3", ["nsga2", "optuna:nsga3"]) == "did you mean 'optuna:nsga3'?"

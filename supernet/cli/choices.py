@@ -182,7 +182,8 @@ def _given() -> tuple[str, ...]:
         given = context.get_parameter_source(name) is not ParameterSource.DEFAULT
         if name == "data" or (given and name in _told()):
             value = context.params[name]
-            words += [parameter.opts[-1]] if value is True else [parameter.opts[-1], f"{value}"]
+            text = f"{value:g}" if isinstance(value, float) else f"{value}"
+            words += [parameter.opts[-1]] if value is True else [parameter.opts[-1], text]
     return tuple(words)
 
 

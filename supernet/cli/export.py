@@ -260,7 +260,7 @@ def _row(made: "ExportedFile") -> list[str]:
         made.path.name,
         f"{check.top1:.2f} %",
         f"{check.agreement:.2f} %",
-        f"{check.max_abs_diff:.1e}",
+        f"{check.max_abs_diff:.1e}" if made.precision == "fp32" else "",
         f"{ms:.4f} ms",
         size,
     ]

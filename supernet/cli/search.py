@@ -295,7 +295,8 @@ def _print(outcome: "SearchOutcome", result: dict[str, Any], *, certify: bool) -
             click.echo(f"proven: {outcome.result.proof}")
     for one in outcome.confirmed[1:]:
         words = ", ".join(f"{name} {value:.4g}" for name, value in one.measured.items())
-        click.echo(f"also measured: {words}" + ("" if one.within else " (over the limit)"))
+        over = "" if one.within else ", over the limit"
+        click.echo(f"also measured: {words}{over}: {_named(outcome, one.index)}")
     click.echo(f"\nthe found subnet: {outcome.subnet}")
     click.echo(f"subnet: {outcome.file}\nreport: {outcome.report}")
     if not outcome.result.complete:
@@ -306,6 +307,12 @@ def _print(outcome: "SearchOutcome", result: dict[str, Any], *, certify: bool) -
     _print_doubts(outcome)
 
 
+def _named(outcome: "SearchOutcome", index: int) -> str:
+    """A subnet by its number on the front, else by its choices."""
+    (numbers,) = (outcome.result.front == index).nonzero()
+    return f"--pick {numbers[0] + 1}" if len(numbers) else str(outcome.result.subnet(index))
+
+
 def _print_figures(outcome: "SearchOutcome") -> None:
     """What is predicted of the best subnet, what was measured, and what is allowed."""
     figures = outcome.result.figures(outcome.chosen)
@@ -314,7 +321,7 @@ def _print_figures(outcome: "SearchOutcome") -> None:
     for axis in outcome.result.problem.axes:
         if axis.name in figures:
             own = _figure(axis, known[axis.name]) if axis.name in known else ""
-            limit = "" if axis.limit is None else f"{axis.limit:,.6g}"
+            limit = "" if axis.limit is None else _figure(axis, axis.limit)
             rows.append([axis.name, _figure(axis, figures[axis.name]), *[own] * bool(known), limit])
     for number, target in enumerate(outcome.tables):
         suffix = f"@{target}" if number else ""

@@ -75,7 +75,11 @@ def command(
     with progress_bar() as progress, joined as processes:
         common: Any = {"processes": processes, "progress": progress}
         if resume:
-            run = resume_training(find_run(run_folder), **common)
+            run = find_run(run_folder)
+            before = run.metrics()
+            resume_training(run, **common)
+            if run.metrics() == before:
+                click.echo("nothing was left to do: the training had come to its end")
         else:
             common["reading"] = reading
             space, recipe = choices.chosen(data, since=since, **common, **asked)
@@ -101,6 +105,8 @@ def _report(run: "Run", *, as_json: bool) -> None:
             f"next: supernet export {found['file']} --onnx"
         )
     click.echo(f"\nrun: {run.folder}")
+    if not searches:
+        click.echo(f"next: supernet search --run {run.folder}")
     if as_json:
         print_json({"run": str(run.folder), "phases": phases, "searches": searches})
 

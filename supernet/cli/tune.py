@@ -31,9 +31,8 @@ _SHOWN = 10  # trials in the table
     "--data",
     default="fashion_mnist",
     show_default=True,
-    help="A folder of class folders (train/<class>/ and val/<class>/, or <class>/ alone), a "
-    "data set of torchvision such as "
-    "cifar10, or the embedded images.",
+    help="A folder of class folders (train/<class>/ and val/<class>/, or <class>/ alone), tar "
+    "files, a data set of torchvision such as cifar10, or the embedded images.",
 )
 @click.option("--space", default="demo", show_default=True, help="Name or YAML file.")
 @click.option("--recipe", default="demo", show_default=True, help="Name or YAML file.")

@@ -47,8 +47,8 @@ def unfit(step: Step, why: str = "") -> ConfigError:
     what = why or _WORDS.get(op, f"is an operation {step.op!r}")
     return ConfigError(
         f"{step.layer} {what}: no kind of block has that",
-        hint="docs/any_cnn.md lists what converts; a kind of your own is a file of 20 lines "
-        "(docs/architecture.md)",
+        hint="docs/any_cnn.md lists what converts, docs/architecture.md how a kind of your own is "
+        "made: a file of 20 lines",
     )
 
 

@@ -23,7 +23,7 @@ from supernet.search.problem import Problem
 from supernet.search.records import PredictorRecord
 from supernet.search.registry import default_budget, factory_of, suited
 from supernet.search.result import SearchResult
-from supernet.search.setup import problem_of, tables_of
+from supernet.search.setup import check_asked, problem_of, tables_of
 from supernet.search.unfinished import search_folder
 from supernet.space import Body, Genes, Space, Subnet, encode
 
@@ -124,10 +124,11 @@ def search(  # noqa: PLR0913  # the options of a user
     space = space_or_run.space() if isinstance(space_or_run, Run) else space_or_run
     chosen, top1 = _accuracy(space_or_run, space, predictor, accuracy, certify=certify)
     record = PredictorRecord.of_predictor(chosen) if chosen else None
-    tables = tables_of(space, list(targets), resume=resume, progress=progress)
     body = Body(features=tuple(features), size=size)
     wanted: dict[str, Any] = {"objectives": objectives, "fix": fix, "body": body}
     allowed = _allowed(targets, limits or {})
+    check_asked(space, list(targets), limits=allowed, **wanted)
+    tables = tables_of(space, list(targets), resume=resume, progress=progress)
     problem = problem_of(space, tables, top1, limits=allowed, ladder=ladder, **wanted)
     bound, good = proven(problem, chosen, thorough=certify) if chosen else (None, None)
     chosen_one = algorithm or suited(problem)

@@ -3,16 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from supernet.errors import ConfigError
 from supernet.latency import LatencyTable, load_target, this_machine
 from supernet.latency.targets import HERE, is_measured
 from supernet.progress import Progress, silent
 from supernet.search.ladder import Rung
-from supernet.search.objective import Cost, Objective, cost_of, latency
+from supernet.search.limits import check_limits
+from supernet.search.objective import Accuracy, Cost, Objective, cost_of, latency, latency_name
 from supernet.search.problem import Problem
 from supernet.space import WHOLE, Body, Domain, Space
 
-__all__ = ["problem_of", "tables_of"]
+__all__ = ["check_asked", "problem_of", "tables_of"]
 
 _SLACK = 1.05  # of the fastest subnet's latency: a share of the largest's is never below it
 
@@ -58,6 +61,45 @@ def tables_of(
     return tables
 
 
+def check_asked(
+    space: Space,
+    targets: Sequence[str],
+    *,
+    objectives: Sequence[str] = (),
+    limits: Mapping[str, float] | None = None,
+    fix: Mapping[str, Sequence[Any]] | None = None,
+    body: Body = WHOLE,
+) -> None:
+    """Refuse what is wrong with a problem before this machine is measured for it.
+
+    Args:
+        space: to choose from.
+        targets: as of `tables_of`.
+        objectives: as of `problem_of`, and so are the others.
+        limits: those on costs that are known by now are checked, too.
+        fix: see `Domain.of`.
+        body: which operators costs count.
+
+    Raises:
+        ConfigError: as of `tables_of` and `problem_of`.
+        InfeasibleError: no subnet meets the limits on costs that need no measuring.
+    """
+    here = [name for name in targets if name in HERE]
+    tables = tables_of(space, [name for name in targets if name not in HERE])
+    named = _named(limits or {}, [*tables, *here])
+    later = set(map(latency_name, here))
+    problem = problem_of(
+        space,
+        tables,
+        Accuracy(function=lambda genes: np.full(len(genes), np.nan)),
+        objectives=[name for name in objectives if name not in later],
+        limits={name: limit for name, limit in named.items() if name not in later},
+        fix=fix,
+        body=body,
+    )
+    check_limits(problem)
+
+
 def problem_of(  # noqa: PLR0913  # all that a user may say of a problem
     space: Space,
     tables: Mapping[str, LatencyTable],
@@ -90,7 +132,7 @@ def problem_of(  # noqa: PLR0913  # all that a user may say of a problem
     """
     domain = Domain.of(space, fix)
     latencies = [latency(target, table.predictor(space, body)) for target, table in tables.items()]
-    named = _named(limits or {}, latencies)
+    named = _named(limits or {}, list(tables))
     costs = {cost.name: cost for cost in latencies}
     for name in (*objectives, *named):
         if name not in costs and name != top1.name:
@@ -107,18 +149,18 @@ def problem_of(  # noqa: PLR0913  # all that a user may say of a problem
     )
 
 
-def _named(limits: Mapping[str, float], latencies: Sequence[Cost]) -> dict[str, float]:
+def _named(limits: Mapping[str, float], targets: Sequence[str]) -> dict[str, float]:
     """Limits by the full names of objectives."""
     named = dict(limits)
     if "latency" not in named:
         return named
-    if len(latencies) != 1:
-        known = ", ".join(cost.target for cost in latencies) or "none"
+    if len(targets) != 1:
+        known = ", ".join(targets) or "none"
         raise ConfigError(
             f"a latency limit needs the name of its target; targets: {known}",
             hint="such as --max-latency-ms mobile_cpu=20",
         )
-    named[latencies[0].name] = named.pop("latency")
+    named[latency_name(targets[0])] = named.pop("latency")
     return named
 
 

@@ -74,9 +74,10 @@ def find_result(name: str, places: Sequence[Place]) -> tuple[SavedResult, Run | 
         where = " and ".join(str(path.parent) for path, _ in found)
         raise ConfigError(f"{name[:60]!r} lies in {where}", hint="say which by --run or --results")
     names = [path.name for place in places for path in place.folders()]
+    where = " and ".join(str(place.folder) for place in places)
     raise ConfigError(
-        f"no result {name[:60]!r}; {nearest(name, names)}",
-        hint="make one with `supernet search`" if not names else "",
+        f"no result {name[:60]!r} in {where or 'any run'}; {nearest(name, names)}",
+        hint="another run's by --run" if names else "make one with `supernet search`",
     )
 
 

@@ -33,8 +33,8 @@ from supernet.search.algorithms.optuna_study import StudyPlace
 from supernet.search.api import check_provable, proven
 from supernet.search.objective import Values
 from supernet.search.registry import default_budget, factory_of
-from supernet.search.setup import problem_of, tables_of
-from supernet.space import Genes, Space, SubnetFile, encode
+from supernet.search.setup import check_asked, problem_of, tables_of
+from supernet.space import Domain, Genes, Space, SubnetFile, encode
 from supernet.studies import Storage
 from supernet.workflow.confirm import Confirmed, confirm, pairs_of
 from supernet.workflow.ladder import ladder_of, measured_problem
@@ -189,6 +189,15 @@ def _tables(
 ) -> dict[str, LatencyTable]:
     here = next(name for name, precision in HERE.items() if precision == request.precision)
     names = request.targets or (() if request.objectives else (here,))
+    check_asked(
+        space,
+        names,
+        objectives=request.objectives,
+        limits=request.limits,
+        fix=request.fix,
+        body=request.body,
+    )
+    _given(Domain.of(space, request.fix), request.start)
     tables = tables_of(space, names, fresh=request.fresh_table, resume=resume, progress=progress)
     other = [name for name, table in tables.items() if table.precision != request.precision]
     if other and request.precision == "int8":
@@ -297,7 +306,7 @@ def _found(
         folder.journaled(problem),
         factory=factory_of(request.algorithm, place),
         start=start,
-        given=_given(problem, request.start),
+        given=_given(problem.domain, request.start),
         **common,
     )
 
@@ -316,7 +325,7 @@ def _with_pairs(
     return own if start is None else np.concatenate([start, own])
 
 
-def _given(problem: Problem, path: Path | None) -> Genes | None:
+def _given(domain: Domain, path: Path | None) -> Genes | None:
     """The subnet of a file, as genes ``(1, G)``.
 
     Raises:
@@ -325,7 +334,7 @@ def _given(problem: Problem, path: Path | None) -> Genes | None:
     if path is None:
         return None
     subnet = SubnetFile.load(path).subnet
-    genes = encode(problem.domain.space, [subnet])
-    if not problem.domain.contains(genes)[0]:
+    genes = encode(domain.space, [subnet])
+    if not domain.contains(genes)[0]:
         raise ConfigError(f"start: {path} is outside what --fix has left: {subnet}")
     return genes

@@ -169,7 +169,10 @@ def test_the_front_is_listed_with_all_figures(supernet: Command, searches: Path)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("show", "phon"), "no result 'phon'; did you mean 'phone'?"),
+        (
+            ("show", "phon"),
+            "no result 'phon' in searches; did you mean 'phone'?",
+        ),
         (("show", "phone", "--pick", "latency<=0.1"), "no scored subnet within the limits has"),
         (("show", "both", "--pick", "latency<=12"), "'latency' names 2 figures"),
         (("phone",), "supernet results show phone"),

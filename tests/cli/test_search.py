@@ -52,6 +52,28 @@ def search(supernet: Command, predictor: Path) -> Command:
     return run
 
 
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        (["--max-latency-ms", "phone=3"], "latency@phone: phone is no target of this search"),
+        (["--fix", "stage9.kernel=3"], "unknown dimension 'stage9.kernel'"),
+        (["--objective", "power"], "unknown cost 'power'"),
+        (["--max-macs", "1k"], "has macs within 1000; the least is"),
+        (["--start", "nothere.json"], "nothere.json"),
+    ],
+)
+def test_what_is_wrong_is_said_before_this_machine_is_measured(
+    search: Command, monkeypatch: pytest.MonkeyPatch, wrong: list[str], text: str
+):
+    def measured(*_: object, **__: object) -> None:
+        raise AssertionError("measured first")
+
+    monkeypatch.setattr("supernet.search.setup.this_machine", measured)
+    result = search("--target", "this_machine", *wrong)
+    assert result.code != 0
+    assert text in result.stderr
+
+
 def test_two_targets_and_all_kinds_of_limits_at_once(search: Command):
     result = search(
         *("--target", "mobile_cpu", "--target", "x86_server_cpu"),
@@ -139,7 +161,7 @@ def test_the_same_seed_finds_the_same(search: Command):
         (["--objective", "power"], 2, "unknown cost 'power'"),
         (["--max-macs", "1k"], 4, "has macs within 1000; the least is"),
         (["--max-peak-memory", "1KiB"], 4, "has peak_memory within 1024 bytes"),
-        (["--max-latency-ms", "phone=3"], 2, "unknown cost 'latency@phone'"),
+        (["--max-latency-ms", "phone=3"], 2, "latency@phone: phone is no target of this search"),
         (["--max-latency-ms", "3"], 2, "a latency limit needs the name of its target"),
         (["--confirm", "2"], 2, "finalists can be measured in a run only"),
         (["--name", "a/b"], 2, "name: letters, digits"),
@@ -191,7 +213,7 @@ def test_a_predictor_learned_for_it_is_not_believed_before_what_was_measured(
     assert result.code == 0, result.stderr
     confirmed = result.json["confirmed"]
     assert 4 <= len(confirmed) <= 6
-    assert "also measured: top1" in result.stdout
+    assert re.search(r"also measured: top1 \d+\.?\d*: (--pick \d+|\d+px, )", result.stdout)
     pairs = load_fitted(run.predictor, space).pairs
     within = macs_of(space, pairs.genes) <= limit
     assert within.any()

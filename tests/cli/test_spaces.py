@@ -79,7 +79,7 @@ def test_a_space_that_is_elastic_in_everything_is_shown_whole(
         "stem out 8, 16 3 relu",
         "stem maxpool 3 2",
         f"stage 1 8, 16 1, 2 3, 5 2, 3 1 {kinds}",
-        "stage 4 32 1, 2 3, 5 0.5, 1 1 bottleneck relu none, project 8",
+        "stage 4 32 1, 2 3, 5 0.5, 1 1 bottleneck, bottleneck_se relu 0, 0.25 none, project 8",
         "stage 6 24, 32 1, 2 0, 3 0, 3, 5 1, 2 2 uib hard_swish identity",
         "head 1.5 x 24, 32 1 hard_swish",
     } <= set(lines(shown.stdout))

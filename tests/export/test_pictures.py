@@ -60,3 +60,24 @@ def test_what_it_needs_lies_beside_it(tmp_path: Path) -> None:
     write_predict_script(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"pictures.py", "predict.py"}
     assert "supernet" not in (tmp_path / "pictures.py").read_text()
+
+
+def test_what_is_no_picture_is_one_line_and_stops_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script, good, text = _predict_script(), tmp_path / "good.png", tmp_path / "text.png"
+    Image.fromarray(np.full((40, 40, 3), 90, np.uint8)).save(good)
+    text.write_text("no picture")
+    cut = tmp_path / "cut.png"
+    cut.write_bytes(good.read_bytes()[:60])
+    classifier = SimpleNamespace(
+        facts={"levels": {}}, told=lambda image: f"{image.convert('L').size}"
+    )
+    paths = [tmp_path / "nothere.png", tmp_path, text, cut, good]
+    assert [script.tell(classifier, path) for path in paths] == [1, 1, 1, 1, 0]
+    told = capsys.readouterr()
+    assert told.out == f"{good}: (40, 40)\n"
+    missing, folder, *others = told.err.splitlines()
+    assert missing == f"error: {paths[0]}: No such file or directory"
+    assert folder == f"error: {tmp_path}: Is a directory"
+    assert others == [f"error: {path}: not a picture that can be read" for path in (text, cut)]

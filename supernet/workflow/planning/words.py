@@ -67,7 +67,14 @@ def _network(plan: "TrainingPlan") -> str:
     top = top_size(plan.look)
     if plan.space.resolutions[-1] >= top:
         return f"{text}: the images' own size, the smaller ones for faster subnets"
-    return f"{text}: the most for which {_budget(plan)} are enough; the images would give {top}"
+    why = "the least" if _too_short(plan) else f"the most for which {_budget(plan)} are enough"
+    return f"{text}: {why}; the images would give {top}"
+
+
+def _too_short(plan: "TrainingPlan") -> bool:
+    """Whether the least that can be trained takes longer than was asked for."""
+    minutes = plan.wishes.minutes
+    return minutes is not None and plan.duration.total > 1.15 * 60 * minutes
 
 
 def _budget(plan: "TrainingPlan") -> str:
@@ -81,13 +88,17 @@ def _training(plan: "TrainingPlan") -> str:
     phases = ", ".join(f"{phase.name} {_number(phase.epochs)}" for phase in recipe.phases)
     parts = f" in {recipe.accumulate} parts for want of memory" * (recipe.accumulate > 1)
     return (
-        f"{start}, recipe {recipe.name}, {_number(recipe.epochs)} epochs ({phases}), batches of "
+        f"{start}, recipe {recipe.name}, {_epochs(recipe.epochs)} ({phases}), batches of "
         f"{recipe.batch_size}{parts}, {recipe.precision} on {plan.device}"
     )
 
 
 def _number(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0") if value >= 1 else f"{value:.2g}"
+
+
+def _epochs(value: float) -> str:
+    return "1 epoch" if value == 1 else f"{_number(value)} epochs"
 
 
 def _takes(plan: "TrainingPlan") -> str:
@@ -162,15 +173,15 @@ def _time_notes(plan: "TrainingPlan") -> list[str]:
         rest = plan.duration.total - plan.duration.training
         enough = rest + plan.duration.training * plan.epochs_wanted / plan.recipe.epochs
         notes.append(
-            f"{_number(plan.recipe.epochs)} epochs are few: a good network wants about "
+            f"{_epochs(plan.recipe.epochs)}: few, as a good network wants about "
             f"{plan.epochs_wanted:g}, --minutes {math.ceil(enough / 60)}"
         )
     if plan.wishes.minutes and plan.duration.total < 0.8 * 60 * plan.wishes.minutes and ours:
         notes.append(
-            f"more than {_number(plan.recipe.epochs)} epochs would be of little use, so it ends "
+            f"more than {_epochs(plan.recipe.epochs)} would be of little use, so it ends "
             "before the time is up"
         )
-    if plan.wishes.minutes and plan.duration.total > 1.15 * 60 * plan.wishes.minutes:
+    if _too_short(plan):
         notes.append(
             f"{plan.wishes.minutes:g} minutes are too few: the least that can be trained takes "
             f"{in_words(plan.duration.total)}"
