@@ -23,7 +23,7 @@ from supernet.search.problem import Problem
 from supernet.search.records import PredictorRecord
 from supernet.search.registry import default_budget, factory_of, suited
 from supernet.search.result import SearchResult
-from supernet.search.setup import check_asked, problem_of, tables_of
+from supernet.search.setup import check_asked, problem_of, tables_of, target_of
 from supernet.search.unfinished import search_folder
 from supernet.space import Body, Genes, Space, Subnet, encode
 
@@ -170,7 +170,7 @@ def _allowed(
     """Limits on costs, with those on the latencies of targets."""
     if not isinstance(targets, Mapping):
         return dict(limits)
-    found = {latency_name(name): ms for name, ms in targets.items() if ms is not None}
+    found = {latency_name(target_of(name)): ms for name, ms in targets.items() if ms is not None}
     return {**limits, **found}
 
 

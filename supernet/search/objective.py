@@ -254,10 +254,9 @@ def cost_of(name: str, space: Space, latencies: Collection[str] = (), body: Body
     Raises:
         ConfigError: there is none.
     """
-    target = name.removeprefix(latency_name(""))[:60]
-    if target != name[:60]:
-        problem = f"{name[:60]}: {target} is no target of this search"
-        raise ConfigError(problem, hint=f"--target {target}")
     if name not in COSTS:
-        raise ConfigError(f"unknown cost {name[:60]!r}; {nearest(name, [*COSTS, *latencies])}")
+        raise ConfigError(
+            f"unknown cost {name[:60]!r}; {nearest(name, [*COSTS, *latencies])}",
+            hint="a latency needs its target: --target NAME",
+        )
     return COSTS[name](space, body)

@@ -15,9 +15,18 @@ from supernet.search.objective import Accuracy, Cost, Objective, cost_of, latenc
 from supernet.search.problem import Problem
 from supernet.space import WHOLE, Body, Domain, Space
 
-__all__ = ["check_asked", "problem_of", "tables_of"]
+__all__ = ["check_asked", "problem_of", "tables_of", "target_of"]
 
 _SLACK = 1.05  # of the fastest subnet's latency: a share of the largest's is never below it
+
+
+def target_of(name: str) -> str:
+    """The target that a name or the path of a table stands for.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    return name if name in HERE else load_target(name).target
 
 
 def tables_of(
@@ -150,12 +159,22 @@ def problem_of(  # noqa: PLR0913  # all that a user may say of a problem
 
 
 def _named(limits: Mapping[str, float], targets: Sequence[str]) -> dict[str, float]:
-    """Limits by the full names of objectives."""
-    named = dict(limits)
+    """Limits by the full names of objectives.
+
+    Raises:
+        ConfigError: one on a latency without its target.
+    """
+    named, known = dict(limits), ", ".join(targets) or "none"
+    for name in named:
+        target = name.removeprefix(latency_name(""))
+        if target not in (name, *targets):
+            raise ConfigError(
+                f"{name[:60]}: {target[:60]} is no target of this search; targets: {known}",
+                hint=f"--target {target[:60]}",
+            )
     if "latency" not in named:
         return named
     if len(targets) != 1:
-        known = ", ".join(targets) or "none"
         raise ConfigError(
             f"a latency limit needs the name of its target; targets: {known}",
             hint="such as --max-latency-ms mobile_cpu=20",

@@ -55,7 +55,10 @@ def search(supernet: Command, predictor: Path) -> Command:
 @pytest.mark.parametrize(
     ("wrong", "text"),
     [
-        (["--max-latency-ms", "phone=3"], "latency@phone: phone is no target of this search"),
+        (
+            ["--max-latency-ms", "phone=3"],
+            "phone is no target of this search; targets: this_machine",
+        ),
         (["--fix", "stage9.kernel=3"], "unknown dimension 'stage9.kernel'"),
         (["--objective", "power"], "unknown cost 'power'"),
         (["--max-macs", "1k"], "has macs within 1000; the least is"),
@@ -161,7 +164,7 @@ def test_the_same_seed_finds_the_same(search: Command):
         (["--objective", "power"], 2, "unknown cost 'power'"),
         (["--max-macs", "1k"], 4, "has macs within 1000; the least is"),
         (["--max-peak-memory", "1KiB"], 4, "has peak_memory within 1024 bytes"),
-        (["--max-latency-ms", "phone=3"], 2, "latency@phone: phone is no target of this search"),
+        (["--max-latency-ms", "phone=3"], 2, "phone is no target of this search; targets: none"),
         (["--max-latency-ms", "3"], 2, "a latency limit needs the name of its target"),
         (["--confirm", "2"], 2, "finalists can be measured in a run only"),
         (["--name", "a/b"], 2, "name: letters, digits"),

@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import supernet
 from supernet.errors import ConfigError, InfeasibleError
+from supernet.latency import load_target
 from supernet.predict import AccuracyPairs, FittedPredictor, fit_predictor
 from supernet.search import SearchResult, api
 from supernet.space import (
@@ -64,6 +66,15 @@ def test_targets_with_and_without_limits(demo: Space, predictor: FittedPredictor
     assert result.problem.axis("latency@x86_server_cpu").limit is None
     assert result.bound is not None
     assert result.bound >= figures["top1"] - 1e-9
+
+
+def test_a_target_may_be_the_path_of_a_table(
+    demo: Space, predictor: FittedPredictor, tmp_path: Path
+):
+    load_target("mobile_cpu").save(tmp_path / "mine.json")
+    path = str(tmp_path / "mine.json")
+    result = supernet.search(demo, targets={path: 0.6}, predictor=predictor, budget=500)
+    assert result.problem.axis("latency@mobile_cpu").limit == 0.6
 
 
 def test_costs_are_of_the_backbone_that_is_asked_for(demo: Space, predictor: FittedPredictor):
