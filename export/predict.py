@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -82,10 +83,13 @@ class Classifier:
 
     def told(self, image: Image.Image) -> str:
         """A picture's most probable classes, or the sizes of its maps."""
+        kind, note = deep_kind(image), ""
+        if kind and kind not in self.facts["levels"]:
+            note = " (no such values were trained on; its own are stretched)"
         if self.classes:
-            return ", ".join(f"{label} {100 * share:.1f} %" for label, share in self.best(image))
+            return in_words(self.best(image)) + note
         maps = self.maps(image)
-        return ", ".join(f"{name} {'x'.join(map(str, m.shape))}" for name, m in maps.items())
+        return ", ".join(f"{name} {'x'.join(map(str, m.shape))}" for name, m in maps.items()) + note
 
     def best(self, image: Image.Image, count: int = 3) -> list[tuple[str, float]]:
         """The most probable classes, each with its probability."""
@@ -99,6 +103,11 @@ class Classifier:
             found /= found.sum()
         order = np.argsort(-found)[:count]
         return [(self.classes[index], float(found[index])) for index in order]
+
+
+def in_words(best: list[tuple[str, float]]) -> str:
+    """Classes with their probabilities."""
+    return ", ".join(f"{label} {100 * share:.1f} %" for label, share in best)
 
 
 def check() -> int:
@@ -119,14 +128,11 @@ def check() -> int:
     return 1 if wrong else 0
 
 
-def tell(classifier: Classifier, path: Path) -> int:
-    """Print what a picture shows; 1 where the file is none that can be read."""
+def tell(path: Path, told: Callable[[Image.Image], str]) -> int:
+    """Print what is told of a picture; 1 where the file is none that can be read."""
     try:
         with Image.open(path) as image:
-            kind = deep_kind(image)
-            if kind and kind not in classifier.facts["levels"]:
-                print(f"{path}: no such values were trained on; its own are stretched", flush=True)
-            print(f"{path}: {classifier.told(image)}", flush=True)
+            print(f"{path}: {told(image)}", flush=True)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         reason = getattr(error, "strerror", None) or "not a picture that can be read"
         print(f"error: {path}: {reason}", file=sys.stderr)
@@ -147,7 +153,7 @@ def main() -> int:
     if given.check or not given.images:
         return check()
     classifier = Classifier(HERE / given.model)
-    return max([tell(classifier, path) for path in given.images])
+    return max([tell(path, classifier.told) for path in given.images])
 
 
 if __name__ == "__main__":

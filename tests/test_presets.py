@@ -30,7 +30,7 @@ def test_a_name_is_a_shipped_file_and_a_path_is_itself() -> None:
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("dem", "^unknown space 'dem'; did you mean 'demo'[?]$"),
+        ("dem", r"^unknown space 'dem'; did you mean 'demo'[?](\n|$)"),
         ("../presets/demo", "unknown space"),
         ("", "^unknown space ''; known: alphanet, "),
     ],

@@ -6,6 +6,7 @@ python adaptive.py photo.jpg [more.jpg ...] --ms 8
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import onnxruntime as ort
 from PIL import Image
-from predict import Classifier
+from predict import Classifier, in_words, tell
 
 HERE = Path(__file__).resolve().parent
 
@@ -65,16 +66,21 @@ class Adaptive:
         return list(found)
 
 
-if __name__ == "__main__":
+def main() -> int:
+    """Read the command line; 1 where a picture could not be read."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("images", nargs="+", type=Path)
     parser.add_argument("--ms", type=float, required=True, help="of a frame")
     given = parser.parse_args()
     adaptive = Adaptive(given.ms)
-    for path in given.images:
-        level = adaptive.level
-        print(
-            path,
-            f"network {level + 1} of {len(adaptive.networks)}:",
-            adaptive.best(Image.open(path)),
-        )
+
+    def told(image: Image.Image) -> str:
+        network = f"network {adaptive.level + 1} of {len(adaptive.networks)}"
+        return f"{network}: {in_words(adaptive.best(image))}"
+
+    codes: list[int] = [tell(path, told) for path in given.images]
+    return max(codes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

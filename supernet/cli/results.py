@@ -180,20 +180,26 @@ def show(
 def _print(saved: "SavedResult", index: int) -> None:
     result = saved.result
     figures, point = result.figures(index), _point(saved, index)
+    own = next((one.figures for one in saved.measured if one.index == index), {})
     rows = [
-        [axis.name, _value(axis, figures[axis.name]), axis.bound_text]
+        [
+            axis.name,
+            _value(axis, figures[axis.name]),
+            *[_value(axis, own[axis.name]) if axis.name in own else ""] * bool(own),
+            axis.bound_text,
+        ]
         for axis in result.problem.axes
         if axis.name in figures
     ]
     number = f"no. {point['number']} of the front" if point["number"] else "not on the front"
     chosen = ", the chosen one" * (index == saved.chosen)
     click.echo(f"{saved.name}: {number}{chosen}")
-    print_table("", rows, ["", "predicted", "limit"])
+    print_table("", rows, ["", "predicted", *["measured"] * bool(own), "limit"])
     click.echo(f"\nsubnet {point['key']}: {point['subnet']}")
     lines = [
         f"scored: {len(result):,} in {result.seconds:.3g} s, {len(result.front):,} on the front"
     ]
-    lines += [f"proven: {result.proof}"] * bool(result.proof)
+    lines += [f"proven: {result.proof}"] * result.tells
     known = saved.predictor
     if known and known.kendall is not None and known.rmse is not None:
         error = f"Kendall tau {known.kendall:.2f}, RMSE {known.rmse:.2f} points"

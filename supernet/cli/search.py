@@ -27,7 +27,6 @@ _EPILOG = """Examples:
   supernet search --max-latency-ms 0.2 --ladder predictor,500,all,finetune:1
   supernet search --max-latency-ms 0.2 --resume
 """
-_TELLING = 3.0  # points: a bound that is farther away says nothing to a reader
 _LIMITS = {
     "max_macs": "macs",
     "max_params": "params",
@@ -289,10 +288,8 @@ def _print(outcome: "SearchOutcome", result: dict[str, Any], *, certify: bool) -
         click.echo(f"costs are of {body}")
     click.echo(_predictor_line(outcome))
     click.echo(f"subnets scored: {result['scored']:,}, {result['front']} on the front")
-    if outcome.result.bound is not None:
-        gap = outcome.result.bound - outcome.result.figures(outcome.result.best())["top1"]
-        if certify or gap < _TELLING:
-            click.echo(f"proven: {outcome.result.proof}")
+    if outcome.result.tells or (certify and outcome.result.proof):
+        click.echo(f"proven: {outcome.result.proof}")
     for one in outcome.confirmed[1:]:
         words = ", ".join(f"{name} {value:.4g}" for name, value in one.measured.items())
         over = "" if one.within else ", over the limit"

@@ -28,6 +28,7 @@ from supernet.latency.results import KitResult, read_result
 from supernet.latency.sums import Sums, published_sums
 from supernet.latency.table import LatencyPredictor, LatencyTable, Row, how_to_measure
 from supernet.latency.targets import (
+    check_own,
     list_targets,
     load_target,
     own_tables,
@@ -59,6 +60,7 @@ __all__ = [
     "build_onnx",
     "build_table",
     "check_networks",
+    "check_own",
     "describe_device",
     "explain",
     "fit_correction",

@@ -1,5 +1,6 @@
 """One network's latency taken apart: by stage, by operator, and by where it is known from."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -56,13 +57,16 @@ class Explanation:
         return sum(share.ms for share in self.shares if share.origin == origin) / self.ms
 
 
-def explain(table: LatencyTable, subnet: Subnet, operators: Sequence[Operator]) -> Explanation:
+def explain(
+    table: LatencyTable, subnet: Subnet, operators: Sequence[Operator], *, whole: bool = True
+) -> Explanation:
     """The latency of a subnet, from its file alone: no space is needed.
 
     Args:
         table: of the target.
         subnet: names the stages.
         operators: of the subnet, in network order.
+        whole: whether they are all of it; of a part no interval is known.
 
     Raises:
         ConfigError: the table does not know some of the operators.
@@ -89,9 +93,9 @@ def explain(table: LatencyTable, subnet: Subnet, operators: Sequence[Operator]) 
     )
     return Explanation(
         ms=float(prediction.ms[0]),
-        low_ms=float(prediction.low_ms[0]),
-        high_ms=float(prediction.high_ms[0]),
-        basis=prediction.basis,
+        low_ms=float(prediction.low_ms[0]) if whole else math.nan,
+        high_ms=float(prediction.high_ms[0]) if whole else math.nan,
+        basis=prediction.basis if whole else "unknown",
         shares=tuple(
             OperatorShare(place=place, operator=operator, ms=float(ms), origin=origin)
             for place, operator, ms, origin in parts

@@ -218,7 +218,7 @@ def _read_array(stream: Any, size: int) -> npt.NDArray[Any]:
     if version not in read:
         raise ValueError(f"version {version} of the array format")
     shape, fortran, kind = read[version](stream)
-    if kind.hasobject or kind.kind not in "biuf":
+    if kind.hasobject or kind.kind not in "biufU":
         raise ValueError(f"it holds {kind}, not numbers")
     count = int(np.prod([int(length) for length in shape], dtype=object)) if shape else 1
     if count * kind.itemsize > size:

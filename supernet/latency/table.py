@@ -29,6 +29,7 @@ from supernet.space import (
     Operator,
     OperatorSum,
     Space,
+    list_spaces,
     minimum,
     operator_costs,
     operators_of,
@@ -374,7 +375,8 @@ def how_to_measure(space: Space, body: Body) -> str:
     if body.size is None:
         return ""
     sizes = ",".join(map(str, sorted(set(body.size))))
-    command = f"supernet latency measure --space {space.name} --resolutions {sizes} --name NAME"
+    name = space.name if space.name in list_spaces() else "FILE.yaml"
+    command = f"supernet latency measure --space {name} --resolutions {sizes} --name NAME"
     return f"measure them: {command}, then search with --target NAME"
 
 

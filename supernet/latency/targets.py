@@ -20,6 +20,7 @@ from supernet.space import Precision, Space
 __all__ = [
     "HERE",
     "THIS_MACHINE",
+    "check_own",
     "kept_rows",
     "list_targets",
     "load_target",
@@ -70,6 +71,21 @@ def load_target(name: str) -> LatencyTable:
         return LatencyTable.load(path)
 
 
+def check_own(name: str) -> None:
+    """Refuse what cannot be the name of a table of your own.
+
+    Raises:
+        ConfigError: it is no file name, or that of a shipped target.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,99}", name, re.ASCII):
+        raise ConfigError(
+            f"name: {name[:120]!r} is not made of letters, digits, '_', '-' and '.'",
+            hint="give another with --name",
+        )
+    if (resources.files("supernet.latency_tables") / f"{name}.json").is_file():
+        raise ConfigError(f"name: {name!r} is a shipped target", hint="give another --name")
+
+
 def store_table(table: LatencyTable, path: Path | None = None) -> Path:
     """Save a table among your own targets, or at `path`; where it went.
 
@@ -78,14 +94,7 @@ def store_table(table: LatencyTable, path: Path | None = None) -> Path:
     """
     name = table.target
     if path is None:
-        if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,99}", name, re.ASCII):
-            raise ConfigError(
-                f"name: {name[:120]!r} is not made of letters, digits, '_', '-' and '.'",
-                hint="give another with --name",
-            )
-        shipped = resources.files("supernet.latency_tables") / f"{name}.json"
-        if shipped.is_file():
-            raise ConfigError(f"name: {name!r} is a shipped target", hint="give another --name")
+        check_own(name)
         path = own_tables() / f"{name}.json"
     table.save(path)
     return path

@@ -25,6 +25,7 @@ from supernet.space.layout import Dimension, layout_of
 __all__ = ["read_genes", "read_pairs", "write_predictions"]
 
 _MOST_PAIRS = 50_000
+GENES = "genes"
 _BLOCK_CHOICES = ("ks", "e", "d")
 
 
@@ -68,7 +69,7 @@ def write_predictions(path: Path, source: Path, predicted: Predicted) -> None:
     for name, values in read_columns(source).items():
         array = np.asarray(values)
         array = array.astype(np.int8) if array.dtype == np.bool_ else array
-        if name in ("predicted", "std") or len(array) != count:
+        if name in ("predicted", "std") or array.ndim == 0 or len(array) != count:
             continue
         if array.ndim == 1:
             table[name] = array.tolist()
@@ -108,7 +109,7 @@ def _check_percent(path: Path, top1: Values) -> None:
 
 
 def _count(path: Path, space: Space, columns: Mapping[str, Any]) -> int:
-    names = (*_BLOCK_CHOICES, *STAGE_CHOICES, *(gene.name for gene in layout_of(space).genes))
+    names = (GENES, *_BLOCK_CHOICES, *STAGE_CHOICES, *(g.name for g in layout_of(space).genes))
     present = [name for name in names if name in columns]
     if not present:
         raise FileFormatError(
@@ -138,6 +139,8 @@ def _encoded(path: Path, space: Space, columns: Mapping[str, Any], count: int) -
                 raise FileFormatError(f"{path}: {name}: {len(values)} rows, expected {count}")
         return found
 
+    if GENES in columns:
+        return _as_collected(path, space, columns)
     if any(gene.name in columns for gene in layout.genes if gene.name != "resolution"):
         return _by_dimension(path, space, columns, count)
     if "k" in columns or "l" in columns:
@@ -154,6 +157,25 @@ def _encoded(path: Path, space: Space, columns: Mapping[str, Any], count: int) -
     given = arrays(*_BLOCK_CHOICES, "r")
     size = given.pop("r", np.full(count, float(layout.resolution.choices[0])))
     return encode_choices(space, **given, r=size)
+
+
+def _as_collected(path: Path, space: Space, columns: Mapping[str, Any]) -> Genes:
+    """Genes themselves, shape ``(N, G)``, as `supernet predictor collect` writes them."""
+    own = str(np.asarray(columns.get("space", space.hash)))
+    if own != space.hash:
+        raise FileFormatError(
+            f"{path}: its genes are of the space {own[:20]}, not of {space.name!r} ({space.hash})"
+        )
+    genes = np.asarray(columns[GENES])
+    if genes.ndim != 2 or genes.shape[1] != len(layout_of(space).genes):
+        raise FileFormatError(
+            f"{path}: {GENES}: has the shape {genes.shape}, space {space.name!r} has "
+            f"{len(layout_of(space).genes)} genes"
+        )
+    found: Genes = genes.astype(np.int8)
+    if (found != genes).any():
+        raise FileFormatError(f"{path}: {GENES}: not all of it are indices of choices")
+    return found
 
 
 def _by_dimension(path: Path, space: Space, columns: Mapping[str, Any], count: int) -> Genes:

@@ -11,7 +11,7 @@ from supernet.search.algorithms.aging import AgingEvolution
 from supernet.search.algorithms.asha import ASHA
 from supernet.search.algorithms.bohb import BOHB
 from supernet.search.algorithms.expected_improvement import ExpectedImprovement
-from supernet.search.algorithms.grid import Grid
+from supernet.search.algorithms.grid import Grid, check_whole
 from supernet.search.algorithms.hill_climbing import HillClimbing
 from supernet.search.algorithms.hyperband import Hyperband
 from supernet.search.algorithms.memetic import Memetic
@@ -34,6 +34,7 @@ __all__ = [
     "MEASURED",
     "AlgorithmInfo",
     "algorithm",
+    "check_budget",
     "default_budget",
     "factory_of",
     "suited",
@@ -59,6 +60,8 @@ class AlgorithmInfo:
     """Whether it measures at the rungs of a ladder."""
     beyond: bool = False
     """Whether it measures subnets that break a limit, too."""
+    whole: bool = False
+    """Whether it asks for every subnet, or for none."""
     budget: int = 60_000
     """Subnets that it is made for: some take longer to think with each."""
 
@@ -128,7 +131,7 @@ _KNOWN = (
         budget=2_000,
         about="Optuna's TPE with its Hyperband, on a ladder (extra: optuna)",
     ),
-    AlgorithmInfo(name="grid", factory=Grid, about="every subnet of a narrowed space"),
+    AlgorithmInfo(name="grid", factory=Grid, whole=True, about="every subnet of a narrowed space"),
     AlgorithmInfo(name="random", factory=Random, about="random subnets of all sizes alike"),
 )
 
@@ -136,6 +139,7 @@ _OF_OPTUNA = tuple(
     AlgorithmInfo(
         name=f"optuna:{name}",
         factory=partial(OptunaSampler, sampler=name),
+        whole=name == "grid",
         budget=2_000,
         about=f"{kind} of Optuna (extra: optuna)",
     )
@@ -159,6 +163,16 @@ def default_budget(algorithm_: object, problem: Problem) -> int:
         return MEASURED
     known = ALGORITHMS.get(algorithm_) if isinstance(algorithm_, str) else None
     return known.budget if known else _UNKNOWN
+
+
+def check_budget(name: str, problem: Problem, budget: int) -> None:
+    """Refuse a budget that an algorithm could do nothing with.
+
+    Raises:
+        ConfigError: it asks for every subnet, and there are more.
+    """
+    if name in ALGORITHMS and ALGORITHMS[name].whole:
+        check_whole(name, problem.domain, budget)
 
 
 def factory_of(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Axis", "ProblemRecord", "SearchResult"]
 
+_TELLING = 3.0  # points: a bound that is farther away says nothing to a reader
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
@@ -184,6 +186,11 @@ class SearchResult:
         if self.bound <= best + ROUNDING:
             return f"the best there is, {words}"
         return f"{words}; found {best:.2f} {unit}".rstrip()
+
+    @property
+    def tells(self) -> bool:
+        """Whether the bound is near enough to say something to a reader: within 3 points."""
+        return self.bound is not None and self.bound - self._first(self.best()) < _TELLING
 
     def _first(self, index: int) -> float:
         """The first objective of a scored subnet."""

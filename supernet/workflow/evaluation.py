@@ -117,14 +117,16 @@ def evaluate_files(
     ms = file_latencies(networks, None, None, progress) if networks else {}
     found = []
     images = _Images(request, progress)
+    # opened after the timing: some runtimes have one pool of threads for all their files
+    opened = {path: exporter_of(path).open(path, threads=0) for path in networks}
+    for path, model in opened.items():  # one that does not fit is told before any is evaluated
+        _hits(path, model, images, 1)
     for number, path in enumerate(wanted):
         progress(number, len(wanted), f"evaluating, {path.name}")
         if path.suffix == ".json":
             found.append(_subnet(path, request, progress))
         else:
-            # opened after the timing: some runtimes have one pool of threads for all their files
-            opened = exporter_of(path).open(path, threads=0)
-            found.append(replace(_file(path, opened, images), latency_ms=ms[path]))
+            found.append(replace(_file(path, opened[path], images), latency_ms=ms[path]))
     return found
 
 
@@ -158,8 +160,25 @@ class _Images:
 
 
 def _file(path: Path, model: OpenedModel, images: _Images) -> Evaluated:
-    request = images.request
-    resolution = _resolution(path, model, request)
+    resolution, hits, count = _hits(path, model, images, images.request.images)
+    return Evaluated(
+        path=path,
+        runtime=model.runtime,
+        top1=100 * hits / count,
+        images=count,
+        latency_ms=0.0,
+        size_bytes=_size(path),
+        memory_bytes=peak_memory(path),
+        macs=_macs(path),
+        resolution=resolution,
+    )
+
+
+def _hits(
+    path: Path, model: OpenedModel, images: _Images, most: int | None
+) -> tuple[int, int, int]:
+    """The input size, how many test images it gets right, and of how many."""
+    resolution = _resolution(path, model, images.request)
     dataset = images.dataset(resolution, model.preprocessing)
     channels = model.input.image[0]
     if channels not in (None, dataset.in_channels):
@@ -168,9 +187,9 @@ def _file(path: Path, model: OpenedModel, images: _Images) -> Evaluated:
             hint="give images of its kind by --data",
         )
     test = dataset.test
-    if request.images and request.images < len(test):
-        test = some_images(test, request.images)
-    views = _views(path, model, dataset, request)
+    if most and most < len(test):
+        test = some_images(test, most)
+    views = _views(path, model, dataset, images.request)
     batches = ViewBatches(
         test,
         resolution,
@@ -191,17 +210,7 @@ def _file(path: Path, model: OpenedModel, images: _Images) -> Evaluated:
         labels = test.labels[start : start + len(logits)]
         hits += int((logits.argmax(axis=1) == labels).sum())
         start += len(logits)
-    return Evaluated(
-        path=path,
-        runtime=model.runtime,
-        top1=100 * hits / len(test),
-        images=len(test),
-        latency_ms=0.0,
-        size_bytes=_size(path),
-        memory_bytes=peak_memory(path),
-        macs=_macs(path),
-        resolution=resolution,
-    )
+    return resolution, hits, len(test)
 
 
 def _size(path: Path) -> int:

@@ -30,7 +30,7 @@ def find_subnet(path: Path, run: Path | None) -> tuple[Path, Run]:
 
     A bare file name that is not in the working directory is looked for in the
     searches of the run. The run is `run`, else the folder above the file that is
-    one, else the newest.
+    one, else that of the weights which the file names, else the newest.
 
     Raises:
         ConfigError: there is no such file, or no run.
@@ -47,9 +47,11 @@ def find_subnet(path: Path, run: Path | None) -> tuple[Path, Run]:
             )
         return found[-1], where
     if run is None:
-        for parent in path.resolve().parents:
-            if (parent / "config.yaml").is_file() and (parent / "space.yaml").is_file():
-                return path, Run(parent)
+        weights = (SubnetFile.load(path).checkpoint or {}).get("path")
+        for place in (path.resolve(), *([(path.parent / weights).resolve()] if weights else [])):
+            for parent in place.parents:
+                if (parent / "config.yaml").is_file() and (parent / "space.yaml").is_file():
+                    return path, Run(parent)
     return path, find_run(run)
 
 

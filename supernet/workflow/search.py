@@ -32,7 +32,7 @@ from supernet.search import (
 from supernet.search.algorithms.optuna_study import StudyPlace
 from supernet.search.api import check_provable, proven
 from supernet.search.objective import Values
-from supernet.search.registry import default_budget, factory_of
+from supernet.search.registry import MEASURED, check_budget, default_budget, factory_of
 from supernet.search.setup import check_asked, problem_of, tables_of
 from supernet.space import Domain, Genes, Space, SubnetFile, encode
 from supernet.studies import Storage
@@ -90,6 +90,7 @@ def search_run(
     tables = _tables(space, request, resume, progress)
     problem = _problem(space, request, tables, known)
     check_limits(problem)
+    check_budget(request.algorithm, problem, _budget(request, problem))
     asked = {**request.as_dict(), "weights": sha256(run.weights())}
     fingerprint = run.condition("holdout").fingerprint
     if fingerprint:
@@ -282,10 +283,7 @@ def _found(
     progress: Progress,
 ) -> SearchResult:
     """What the search itself finds, by an algorithm here or by Ray Tune."""
-    budget = Budget(
-        scored=request.budget or default_budget(request.algorithm, problem),
-        seconds=request.seconds,
-    )
+    budget = Budget(scored=_budget(request, problem), seconds=request.seconds)
     common: dict[str, Any] = {
         "budget": budget,
         "seed": request.seed,
@@ -309,6 +307,12 @@ def _found(
         given=_given(problem.domain, request.start),
         **common,
     )
+
+
+def _budget(request: SearchRequest, problem: Problem) -> int:
+    """Subnets scored, at most."""
+    usual = MEASURED if request.measures else default_budget(request.algorithm, problem)
+    return request.budget or usual
 
 
 def _with_pairs(

@@ -157,7 +157,7 @@ def test_a_search_counts_at_the_size_of_images(in_trained: Command) -> None:
     asked = ("search", "--features", "2", "--size", "12x16", "--objective", "macs", "--budget")
     unmeasured = in_trained(*asked, "300", "--target", "this_machine")
     assert "of backbones with maps at 2 at 12x16 of space 'tiny'" in unmeasured.stderr
-    assert "latency measure --space tiny --resolutions 12,16 --name NAME" in unmeasured.stderr
+    assert "latency measure --space FILE.yaml --resolutions 12,16 --name NAME" in unmeasured.stderr
     larger = in_trained(*asked, "300", "--name", "larger", "--json")
     assert larger.code == 0, larger.stderr
     assert "maps at 2 at 12x16" in larger.stdout

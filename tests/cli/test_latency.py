@@ -266,18 +266,21 @@ def test_bars_say_where_the_time_goes(supernet: Command, which: str):
 
 def test_a_table_is_shown_by_a_space_that_it_was_built_for(supernet: Command):
     table = load_target("mobile_cpu")
-    for spaces, drawn, note in (
-        (["tiny", "proxyless", "demo"], "proxyless", ""),
-        (["tiny"], "mobilenet_v3", "built for space 'tiny', which is not a shipped one; --space"),
-        ([], "mobilenet_v3", ""),
+    for spaces, drawn in (
+        (["tiny", "proxyless", "demo"], "proxyless"),
+        (["tiny"], ""),
+        ([], "mobilenet_v3"),
     ):
         held_out = HeldOut(predicted_ms=(1.0,), measured_ms=(1.0,), space=", ".join(spaces))
         own = dict.fromkeys(spaces, table.correction) if len(spaces) > 1 else {}
         replace(table, held_out=held_out, corrections=own).save(Path("own.json"))
         result = supernet("latency", "show", "own.json")
-        assert f"the largest subnet of {drawn}: " in result.stdout
-        assert note in result.stderr
-        assert result.stderr.count("\n") == bool(note)
+        if drawn:
+            assert f"the largest subnet of {drawn}: " in result.stdout
+            assert not result.stderr
+        else:
+            assert result.code == 2
+            assert "built for space 'tiny', which is not a shipped one (--space" in result.stderr
 
 
 # ------------------------------------------------------------------ fit and check
@@ -380,6 +383,18 @@ def test_a_target_whose_error_is_not_known_says_so(supernet: Command):
     assert result.code == 0
     assert "is not known" in result.stdout
     assert result.json["checks"] == []
+
+
+def test_a_name_that_is_taken_is_refused_before_measuring(
+    supernet: Command, monkeypatch: pytest.MonkeyPatch
+):
+    def measured(*_: object, **__: object) -> None:
+        raise AssertionError("measured first")
+
+    monkeypatch.setattr("supernet.latency.measure_here", measured)
+    result = supernet("latency", "measure", "--space", "demo", "--name", "mobile_cpu")
+    assert result.code == 2
+    assert "'mobile_cpu' is a shipped target (give another --name)" in result.stderr
 
 
 def test_a_table_of_another_machine_is_not_measured_here(supernet: Command):

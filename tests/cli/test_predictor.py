@@ -13,11 +13,12 @@ import pytest
 from click import Option
 
 from supernet.cli.predictor.collect import command
-from supernet.errors import ConfigError
+from supernet.errors import ConfigError, FileFormatError
 from supernet.evaluate import Evidence
+from supernet.predict.files import read_pairs
 from supernet.runs import Run, find_run
-from supernet.space import Genes, largest, macs_of, subnet_keys, unique
-from supernet.workflow.collect import check_predictor, collect_pairs
+from supernet.space import Genes, Space, largest, macs_of, subnet_keys, unique
+from supernet.workflow.collect import check_predictor, collect_pairs, write_pairs
 from supernet.workflow.engines import EngineRequest
 
 Command = Callable[..., Any]
@@ -131,6 +132,23 @@ def test_a_predictor_is_checked_on_subnets_that_it_has_not_seen(run: Run) -> Non
     assert again.top1.tolist() == pairs.top1.tolist()
     with pytest.raises(ConfigError, match="count: 5000 fresh subnets were asked for"):
         check_predictor(run, predict, 5000)
+
+
+def test_what_was_collected_can_be_learned_from(
+    run: Run, tmp_path: Path, tiny_space: Space
+) -> None:
+    pairs = collect_pairs(run, 6, images=100)
+    path = write_pairs(tmp_path / "pairs.npz", run, pairs)
+    found = read_pairs(path, run.space())
+    assert found.genes.tolist() == pairs.genes.tolist()
+    assert found.top1.tolist() == pairs.top1.tolist()
+    with pytest.raises(FileFormatError, match="its genes are of the space"):
+        read_pairs(path, tiny_space)
+    wrong = pairs.genes.copy()
+    wrong[0, 0] = 100
+    write_pairs(path, run, pairs._replace(genes=wrong))
+    with pytest.raises(ConfigError, match=r"must be below .* found 100"):
+        read_pairs(path, run.space())
 
 
 def _collect(folder: Path, count: int) -> None:

@@ -33,6 +33,7 @@ from supernet.workflow.comparison import (
     read_comparison,
     write_comparison,
 )
+from supernet.workflow.export import find_subnet
 from supernet.workflow.quality_file import QualityFile, SubnetQuality, write_quality
 
 Command = Callable[..., Any]
@@ -157,6 +158,8 @@ def test_a_point_of_a_run_knows_its_weights(supernet: Command, run: Run) -> None
     checkpoint = SubnetFile.load(Path("picked.json")).checkpoint
     assert checkpoint is not None
     assert (Path() / checkpoint["path"]).resolve() == run.weights().resolve()
+    shutil.copytree(run.folder, "runs/newer")
+    assert find_subnet(Path("picked.json"), None)[1].folder.resolve() == run.folder.resolve()
 
 
 def test_the_front_is_listed_with_all_figures(supernet: Command, searches: Path) -> None:

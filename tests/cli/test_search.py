@@ -214,6 +214,10 @@ def test_a_predictor_learned_for_it_is_not_believed_before_what_was_measured(
     limit = round(float(macs_of(space, np.concatenate([largest(space), smallest(space)])).mean()))
     result = in_trained(*asked, "--max-macs", limit)
     assert result.code == 0, result.stderr
+    grid = in_trained("search", "--objective", "macs", "--algorithm", "grid", "--budget", 20)
+    assert grid.code == 2
+    assert "grid: the space has" in grid.stderr
+    assert "evaluating" not in grid.stderr
     confirmed = result.json["confirmed"]
     assert 4 <= len(confirmed) <= 6
     assert re.search(r"also measured: top1 \d+\.?\d*: (--pick \d+|\d+px, )", result.stdout)

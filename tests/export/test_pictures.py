@@ -70,11 +70,12 @@ def test_what_is_no_picture_is_one_line_and_stops_nothing(
     text.write_text("no picture")
     cut = tmp_path / "cut.png"
     cut.write_bytes(good.read_bytes()[:60])
-    classifier = SimpleNamespace(
-        facts={"levels": {}}, told=lambda image: f"{image.convert('L').size}"
-    )
+
+    def size_of(image: Image.Image) -> str:
+        return f"{image.convert('L').size}"
+
     paths = [tmp_path / "nothere.png", tmp_path, text, cut, good]
-    assert [script.tell(classifier, path) for path in paths] == [1, 1, 1, 1, 0]
+    assert [script.tell(path, size_of) for path in paths] == [1, 1, 1, 1, 0]
     told = capsys.readouterr()
     assert told.out == f"{good}: (40, 40)\n"
     missing, folder, *others = told.err.splitlines()

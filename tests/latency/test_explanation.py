@@ -9,7 +9,7 @@ import pytest
 from supernet.errors import ConfigError
 from supernet.latency import LatencyTable, OperatorModel, Row, explain, load_target
 from supernet.latency.table import ORIGINS
-from supernet.space import Space, decode, load_space, operators, sample
+from supernet.space import Space, decode, largest, load_space, operators, sample
 
 
 @pytest.fixture
@@ -79,6 +79,17 @@ def test_without_held_out_networks_the_interval_is_that_of_the_model() -> None:
     unlike = load_space("resnet50")
     subnet = decode(unlike, sample(unlike, 1, np.random.default_rng(0)))[0]
     assert explain(table, subnet, operators(unlike, subnet)).basis == "unknown"
+
+
+def test_of_a_part_no_interval_is_known() -> None:
+    space = load_space("mobilenet_v3")
+    subnet = decode(space, largest(space))[0]
+    listed = operators(space, subnet)
+    whole = explain(load_target("mobile_cpu"), subnet, listed)
+    part = explain(load_target("mobile_cpu"), subnet, listed, whole=False)
+    assert np.isfinite([whole.low_ms, whole.high_ms]).all()
+    assert np.isnan([part.low_ms, part.high_ms]).all()
+    assert (part.ms, part.basis) == (whole.ms, "unknown")
 
 
 def test_half_a_million_subnets_a_second_on_one_core() -> None:

@@ -214,7 +214,7 @@ def at(name: str, where: Any, value: float) -> Callable[[dict[str, Any]], None]:
         (at("e", (1, 4), np.nan), r"row 1: e\[4\]: must be one of 3, 4, 6, found nan"),
         (at("d", (6, 4), 5), r"row 6: d\[4\]: must be one of 2, 3, 4, found 5"),
         (at("r", 5, 230), "row 5: r: must be one of 128, .*found 230"),
-        (put("ks", np.array(["a"] * COUNT)), "it holds <U1, not numbers"),
+        (put("ks", np.array(["a"] * COUNT)), "ks: not all of it are numbers"),
         (put("ks", np.array([{}] * COUNT)), "it holds object, not numbers"),
     ],
 )

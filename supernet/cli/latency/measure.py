@@ -50,7 +50,14 @@ def command(
     as_json: bool,
 ) -> None:
     """Measure this machine for a space, and find the error of its table."""
-    from supernet.latency import make_plan, measure_here, own_tables, store_table, table_of
+    from supernet.latency import (
+        check_own,
+        make_plan,
+        measure_here,
+        own_tables,
+        store_table,
+        table_of,
+    )
     from supernet.latency.backends import open_backend
     from supernet.latency.kit.protocol import quick_protocol
     from supernet.latency.targets import kept_rows
@@ -62,6 +69,8 @@ def command(
         marks = ("", "", "threads", "batch", "")
         special = [f"{m}{s}" for m, s, u in zip(marks, settings, usual) if s != u]
         name = "_".join(["this_machine", *special])
+    if output is None:
+        check_own(name)
     space = load_space(space_name)
     plan = make_plan(space, resolutions, fit=fit_networks, hold_out=check_networks)
     tell_other_sizes(space, plan.resolutions)

@@ -62,7 +62,9 @@ def command(
     if features:
         bodies = [body_operators(file.subnet, file.operators, features) for file in files]
         listed = [tuple(resized(body, *size) if size else body) for body in bodies]
-    found = [explain(table, file.subnet, own) for file, own in zip(files, listed)]
+    found = [
+        explain(table, file.subnet, own, whole=not features) for file, own in zip(files, listed)
+    ]
     names = [str(path) for path in subnets]
     labels = _labels(names)
     print_table(

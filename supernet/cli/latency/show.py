@@ -136,16 +136,16 @@ def _chosen(
 
 def _space_of(table: "LatencyTable") -> str:
     """A shipped space that the table was built for, else one that it knows."""
+    from supernet.errors import ConfigError
     from supernet.space import list_spaces, load_space
 
     own = [name for name in table.spaces if name in list_spaces()]
     if own:
         return own[0]
     if table.spaces:
-        click.echo(
-            f"note: the table was built for space {table.spaces[0]!r}, which is not a shipped one; "
-            "--space FILE.yaml draws a subnet of it",
-            err=True,
+        raise ConfigError(
+            f"the table was built for space {table.spaces[0]!r}, which is not a shipped one",
+            hint="--space FILE.yaml draws a subnet of it",
         )
     names = sorted(list_spaces(), key=lambda name: name != "mobilenet_v3")
     return next((name for name in names if not table.unknown(load_space(name))), names[0])

@@ -116,5 +116,5 @@ def basis_text(basis: str) -> str:
     return {
         "networks": "nine in ten held-out networks",
         "operators": "nine in ten sums of operators that the model had not seen; no whole network",
-        "unknown": "nothing: no network was held out, or the model never saw such operators",
+        "unknown": "nothing: no whole network like this was held out",
     }[basis]

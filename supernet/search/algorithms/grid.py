@@ -4,11 +4,24 @@ import numpy as np
 
 from supernet.errors import ConfigError
 from supernet.search.contract import Candidates, Evaluated, Start
-from supernet.space import Genes
+from supernet.space import Domain, Genes
 
-__all__ = ["Grid"]
+__all__ = ["Grid", "check_whole"]
 
 _BLOCK = 65_536  # rows of choices that are looked at together
+
+
+def check_whole(name: str, domain: Domain, budget: int) -> None:
+    """Refuse a grid that a budget could never finish.
+
+    Raises:
+        ConfigError: there are more subnets than the budget.
+    """
+    if domain.count > budget:
+        raise ConfigError(
+            f"{name}: the space has {domain.count:,} subnets, the budget is {budget:,}",
+            hint="narrow the space with --fix, or raise --budget",
+        )
 
 
 class Grid:
@@ -20,12 +33,7 @@ class Grid:
 
     def __init__(self, start: Start) -> None:
         self._domain = start.problem.domain
-        if self._domain.count > start.budget:
-            raise ConfigError(
-                f"grid: the space has {self._domain.count:,} subnets, the budget is "
-                f"{start.budget:,}",
-                hint="fix choices until that many are left, or raise the budget",
-            )
+        check_whole("grid", self._domain, start.budget)
         self._next, self._queue = 0, self._domain.smallest()[:0]
 
     def ask(self, count: int) -> Candidates:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from supernet.errors import ConfigError
+from supernet.search.algorithms.grid import check_whole
 from supernet.search.algorithms.optuna_parameters import Parameters
 from supernet.search.algorithms.optuna_study import StudyPlace, opened_study
 from supernet.search.contract import Candidates, Evaluated, Start
@@ -124,12 +125,7 @@ class OptunaSampler:
     def _grid(self) -> dict[str, list[int]]:
         space = self._parameters.space()
         points = math.prod(len(values) for values in space.values())
-        if self._domain.count > self._start.budget:
-            raise ConfigError(
-                f"optuna:grid: the space has {self._domain.count:,} subnets, the budget is "
-                f"{self._start.budget:,}",
-                hint="narrow the space with --fix, or raise --budget",
-            )
+        check_whole("optuna:grid", self._domain, self._start.budget)
         if points > _POINTS:
             raise ConfigError(
                 f"optuna:grid: its grid has {points:,} points, and holds {_POINTS:,} at most",
