@@ -15,6 +15,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -130,13 +131,15 @@ def check() -> int:
 
 def tell(path: Path, told: Callable[[Image.Image], str]) -> int:
     """Print what is told of a picture; 1 where the file is none that can be read."""
-    try:
-        with Image.open(path) as image:
-            print(f"{path}: {told(image)}", flush=True)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = getattr(error, "strerror", None) or "not a picture that can be read"
-        print(f"error: {path}: {reason}", file=sys.stderr)
-        return 1
+    with ExitStack() as stack:
+        try:
+            image = stack.enter_context(Image.open(path))
+            image.load()
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            reason = getattr(error, "strerror", None) or "not a picture that can be read"
+            print(f"error: {path}: {reason}", file=sys.stderr)
+            return 1
+        print(f"{path}: {told(image)}", flush=True)
     return 0
 
 

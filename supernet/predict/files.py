@@ -166,16 +166,22 @@ def _as_collected(path: Path, space: Space, columns: Mapping[str, Any]) -> Genes
         raise FileFormatError(
             f"{path}: its genes are of the space {own[:20]}, not of {space.name!r} ({space.hash})"
         )
-    genes = np.asarray(columns[GENES])
+    genes = _numbers(path, GENES, columns[GENES])
     if genes.ndim != 2 or genes.shape[1] != len(layout_of(space).genes):
         raise FileFormatError(
             f"{path}: {GENES}: has the shape {genes.shape}, space {space.name!r} has "
             f"{len(layout_of(space).genes)} genes"
         )
-    found: Genes = genes.astype(np.int8)
-    if (found != genes).any():
-        raise FileFormatError(f"{path}: {GENES}: not all of it are indices of choices")
-    return found
+    choices = layout_of(space).num_choices
+    outside = np.argwhere(~((genes >= 0) & (genes < choices) & (genes == np.floor(genes))))
+    if len(outside):
+        row, column = outside[0].tolist()
+        name = layout_of(space).genes[column].name
+        raise ConfigError(
+            f"{GENES}[{row}]: {name} must be a whole number from 0 to {choices[column] - 1}, "
+            f"found {genes[row, column]:g}"
+        )
+    return canonical(space, genes.astype(np.int8))
 
 
 def _by_dimension(path: Path, space: Space, columns: Mapping[str, Any], count: int) -> Genes:

@@ -94,6 +94,8 @@ def check_asked(
         InfeasibleError: no subnet meets the limits on costs that need no measuring.
     """
     here = [name for name in targets if name in HERE]
+    if not here:  # nothing is measured: `problem_of` refuses at once
+        return
     tables = tables_of(space, [name for name in targets if name not in HERE])
     named = _named(limits or {}, [*tables, *here])
     later = set(map(latency_name, here))

@@ -15,7 +15,7 @@ from click import Option
 from supernet.cli.predictor.collect import command
 from supernet.errors import ConfigError, FileFormatError
 from supernet.evaluate import Evidence
-from supernet.predict.files import read_pairs
+from supernet.predict.files import read_genes, read_pairs
 from supernet.runs import Run, find_run
 from supernet.space import Genes, Space, largest, macs_of, subnet_keys, unique
 from supernet.workflow.collect import check_predictor, collect_pairs, write_pairs
@@ -147,7 +147,10 @@ def test_what_was_collected_can_be_learned_from(
     wrong = pairs.genes.copy()
     wrong[0, 0] = 100
     write_pairs(path, run, pairs._replace(genes=wrong))
-    with pytest.raises(ConfigError, match=r"must be below .* found 100"):
+    with pytest.raises(ConfigError, match="must be a whole number from 0 to 1, found 100"):
+        read_genes(path, run.space())
+    write_pairs(path, run, pairs._replace(genes=pairs.genes.astype(str)[:, :1]))
+    with pytest.raises(FileFormatError, match=r"genes: has the shape \(6, 1\)"):
         read_pairs(path, run.space())
 
 
