@@ -8,7 +8,7 @@ raised the error on held-out networks from 1.9 to 2.9 %.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ _PRIOR = np.array([0.3, 0.1, 0.1, 0.2])
 _NOISE = 0.015  # relative, of a measured network; found from the fit where there are enough
 _ENOUGH = 8  # networks to find the noise from
 _LEAST_SLOPE = 0.05
+_MOST_SHARE = 0.9  # of a latency, that a constant can be
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +41,15 @@ class Correction:
     """What a million learned values add: in a network they come from a farther cache."""
     networks: int = 0
     """Whole networks it was fitted to."""
+    mean_ms: float = 0.0
+    """Their mean latency; 0 where it is not known."""
 
     def __post_init__(self) -> None:
         values = (self.slope, self.intercept_ms, self.per_operator_ms, self.per_mparam_ms)
         if not all(math.isfinite(value) for value in values) or self.slope <= 0:
             raise ConfigError(f"slope must be above 0 and all values finite, found {values}")
+        if not 0 <= self.mean_ms < math.inf:
+            raise ConfigError(f"mean_ms: must be finite and at least 0, found {self.mean_ms}")
 
     def apply(
         self, sums_ms: Values, counts: Values | float, params: Values | float = 0.0
@@ -58,6 +63,22 @@ class Correction:
         line = line + self.per_mparam_ms * (np.asarray(params) / 1e6)
         found: Values = np.maximum(line, 0.1 * sums_ms)
         return found
+
+    def of_parts(self) -> "Correction":
+        """The correction of parts of such networks, for one the backbones.
+
+        The constant of whole networks may be larger than a small part: a part gets the
+        share of it that it has of the mean network. Where the mean is not known it gets none.
+        """
+        share = self.intercept_ms / self.mean_ms if self.mean_ms else 0.0
+        scale = 1 / (1 - min(share, _MOST_SHARE))
+        return replace(
+            self,
+            slope=self.slope * scale,
+            intercept_ms=0.0,
+            per_operator_ms=self.per_operator_ms * scale,
+            per_mparam_ms=self.per_mparam_ms * scale,
+        )
 
 
 def fit_correction(
@@ -87,6 +108,7 @@ def fit_correction(
         per_operator_ms=per_operator,
         per_mparam_ms=per_mparam,
         networks=len(measured_ms),
+        mean_ms=float(measured_ms.mean()),
     )
 
 

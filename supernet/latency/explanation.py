@@ -77,7 +77,7 @@ def explain(
     sums = np.array([table.row_ms(operator) for operator in operators])
     fitted = np.array([origin == "fitted" for origin in origins])
     params = float(sum(operator.params for operator in operators))
-    total = table.correction_of(subnet.space).apply(
+    total = table.correction_of(subnet.space, whole=whole).apply(
         sums.sum(keepdims=True), np.array([float(len(sums))]), params
     )
     counts = [np.array([origins.count(o)]) for o in ("measured", "interpolated", "fitted")]
@@ -88,7 +88,7 @@ def explain(
     parts = zip(
         places_of(subnet, operators),
         operators,
-        table.operator_ms(operators, subnet.space),
+        table.operator_ms(operators, subnet.space, whole=whole),
         origins,
     )
     return Explanation(

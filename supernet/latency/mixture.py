@@ -109,6 +109,7 @@ def transfer(
             intercept_ms=found.offset_ms,
             per_operator_ms=found.per_operator_ms,
             networks=len(genes),
+            mean_ms=float(np.mean(measured_ms)),
         ),
         held_out=HeldOut(
             predicted_ms=tuple(np.maximum(found.predicted_ms, 1e-6).tolist()),

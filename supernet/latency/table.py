@@ -182,13 +182,21 @@ class LatencyTable:
                 hint=how or "measure them: supernet search --target this_machine does so by itself",
             )
 
-    def correction_of(self, space_name: str) -> Correction:
-        """The correction of a space: its own, if networks of it were measured."""
-        return self.corrections.get(space_name, self.correction)
+    def correction_of(self, space_name: str, *, whole: bool = True) -> Correction:
+        """The correction of a space: its own, if networks of it were measured.
 
-    def operator_ms(self, operators: Sequence[Operator], space_name: str = "") -> Values:
+        Args:
+            space_name: of the networks.
+            whole: of whole networks; else of parts, such as backbones.
+        """
+        found = self.corrections.get(space_name, self.correction)
+        return found if whole else found.of_parts()
+
+    def operator_ms(
+        self, operators: Sequence[Operator], space_name: str = "", *, whole: bool = True
+    ) -> Values:
         """Share of each operator in a network's corrected latency, shape ``(len,)``."""
-        correction = self.correction_of(space_name)
+        correction = self.correction_of(space_name, whole=whole)
         alone = np.array([self.row_ms(operator) for operator in operators])
         params = np.array([float(operator.params) for operator in operators])
         counts = np.array([float(len(alone))])
@@ -198,9 +206,9 @@ class LatencyTable:
         shares: Values = own * (total / own.sum())
         return shares
 
-    def line_ms(self, operator: Operator, space_name: str = "") -> float:
+    def line_ms(self, operator: Operator, space_name: str = "", *, whole: bool = True) -> float:
         """See `LatencyPredictor.line_ms`."""
-        correction = self.correction_of(space_name)
+        correction = self.correction_of(space_name, whole=whole)
         own_ms = correction.slope * self.row_ms(operator) + correction.per_operator_ms
         return own_ms + correction.per_mparam_ms * operator.params / 1e6
 
@@ -280,6 +288,8 @@ class LatencyPredictor:
         self._sum = self._summed(table.row_ms)
         self._count = self._summed(lambda operator: 1.0)
         self._params = self._summed(lambda operator: float(operator.params))
+        self._whole = not body.features
+        self._correction = table.correction_of(space.name, whole=self._whole)
 
     def _summed(self, value: Callable[[Operator], float]) -> OperatorSum:
         return OperatorSum(self.space, value, self._body)
@@ -289,7 +299,7 @@ class LatencyPredictor:
         return self._corrected(genes, self._sum(genes))
 
     def _corrected(self, genes: Genes, sums: Values) -> Values:
-        correction = self._table.correction_of(self.space.name)
+        correction = self._correction
         params = self._params(genes) if correction.per_mparam_ms else 0.0
         counts = self._count(genes) if correction.per_operator_ms else 0.0
         return correction.apply(sums, counts, params)
@@ -330,7 +340,7 @@ class LatencyPredictor:
         The sum over a subnet and `intercept_ms` is its latency, or less where the
         correction's floor overrules the line (see `Correction.apply`).
         """
-        return self._table.line_ms(operator, self.space.name)
+        return self._table.line_ms(operator, self.space.name, whole=self._whole)
 
     def costs(self) -> list[CostTable]:
         """`line_ms` of all operators, a table a slot."""
@@ -339,7 +349,7 @@ class LatencyPredictor:
     @property
     def intercept_ms(self) -> float:
         """What every subnet takes beside its operators."""
-        return self._table.correction_of(self.space.name).intercept_ms
+        return self._correction.intercept_ms
 
     def fastest(self, domain: Domain | None = None) -> Genes:
         """The subnet of the least predicted latency, shape ``(1, G)``.

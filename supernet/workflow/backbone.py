@@ -57,6 +57,7 @@ def export_backbone(
     Raises:
         ConfigError: no such map, an option that maps do not have, or a format without maps.
         ExportError: a runtime and torch disagree; nothing is written.
+        KeyboardInterrupt: files that were finished before it are kept, in a whole folder.
     """
     request = request or ExportRequest()
     exporters = map_exporters(request)
@@ -71,7 +72,8 @@ def export_backbone(
         check_operators(run.space(), file)
     job = BackboneJob(run.evaluator(data=request.data, progress=progress), file, wanted, request)
     with staged(folder, _earlier(folder)) as stage:
-        files, failed = job.all_written(stage, exporters, progress)
+        written = job.all_written(stage, exporters, progress)
+        files = written.files
         table = table_for(found, run)  # a finetuned one tells no predictions
         price = _timed(stage, files, table, job, found, run, progress)
         card = BackboneCard(
@@ -86,6 +88,8 @@ def export_backbone(
         job.hand_over(stage, card)
         body = _document(file, job, card, run.checkpoint(folder))
         write_document(stage / BACKBONE_FILE, "backbone", _VERSION, body)
+    if written.interrupted:
+        raise KeyboardInterrupt
     return BackboneOutcome(
         folder=folder,
         files=files,
@@ -94,7 +98,7 @@ def export_backbone(
         macs=total_macs(job.operators),
         price=price,
         unpriced=table.target if table is not None and price is None else "",
-        failed=failed,
+        failed=written.failed,
         finetuned=better is not None,
     )
 

@@ -1,6 +1,7 @@
 """One backbone on its way into files: written, opened in their runtimes, compared with torch."""
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from supernet.models import backbone_of
 from supernet.progress import Progress
 from supernet.space import SubnetFile, body_operators, chosen_maps, feature_maps, resized
 from supernet.workflow.backbone_request import BackboneRequest
+from supernet.workflow.export_folder import Written, write_each
 from supernet.workflow.exported import ExportRequest
 
 __all__ = ["BackboneJob"]
@@ -81,25 +83,20 @@ class BackboneJob:
 
     def all_written(
         self, folder: Path, exporters: list[Exporter], progress: Progress
-    ) -> tuple[dict[str, Facts], dict[str, str]]:
-        """Facts of every file that could be written, and why the others could not, by name.
+    ) -> Written[Facts]:
+        """Facts of every file that could be written, and why the others could not.
 
         Raises:
             ExportError: the first one could not.
         """
-        files: dict[str, Facts] = {}
-        failed: dict[str, str] = {}
-        for made in exporters:
-            path = folder / f"{_STEM}{made.suffix}"
-            try:
-                files[path.name] = self._written(path, made, progress)
-            except ExportError as error:
-                if not files:
-                    raise
-                failed[path.name] = str(error)
-                for part in made.parts(path):
-                    part.unlink(missing_ok=True)
-        return files, failed
+        paths = {folder / f"{_STEM}{made.suffix}": made for made in exporters}
+        return write_each(
+            folder,
+            {
+                path.name: partial(self._written, path, made, progress)
+                for path, made in paths.items()
+            },
+        )
 
     def _written(self, path: Path, made: Exporter, progress: Progress) -> Facts:
         progress(0, 1, f"writing {path.name}")

@@ -71,7 +71,7 @@ def price_of(
     """
     if any(table.origin(operator) is None for operator in operators):
         return None
-    found = explain(table, file.subnet, operators)
+    found = explain(table, file.subnet, operators, whole=False)
     return BackbonePrice(
         target=table.target,
         precision=table.precision,

@@ -75,6 +75,7 @@ def export_subnet(
     Raises:
         ConfigError: the subnet is of another space, or was edited.
         ExportError: a runtime and torch disagree; nothing is written.
+        KeyboardInterrupt: files that were finished before it are kept, in a whole folder.
     """
     request = request or ExportRequest()
     wanted = request.exporters()
@@ -97,18 +98,20 @@ def export_subnet(
     checkpoint = run.checkpoint(folder)
     earlier = Earlier.of(folder, file, checkpoint["sha256"])
     with staged(folder, earlier.stale) as stage:
-        files, failed = job.all_written(stage, wanted, progress)
+        written = job.all_written(stage, wanted, progress)
         table = table_of_prediction(file)
-        files = _timed(files, table, checked_space(run, table), progress)
+        files = _timed(list(written.files.values()), table, checked_space(run, table), progress)
         latency = _checked(files, file, table)
         measured = _measured(file, files, earlier.kept)
         replace(measured, checkpoint=checkpoint).save(stage / SUBNET_FILE)
         job.hand_over(stage, files, measured, latency)
+    if written.interrupted:
+        raise KeyboardInterrupt
     return ExportOutcome(
         folder=folder,
         files=tuple(replace(made, path=folder / made.path.name) for made in files),
         latency=latency,
-        failed=failed,
+        failed=written.failed,
         weights_changed=(file.checkpoint or {}).get("sha256") != checkpoint["sha256"],
         finetuned="finetuned_from" in file.measured,
     )

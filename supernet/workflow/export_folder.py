@@ -3,21 +3,79 @@
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from supernet.errors import ConfigError, FileFormatError, StorageError
+from supernet.errors import ConfigError, ExportError, FileFormatError, StorageError
 from supernet.export import format_of
 from supernet.export.handover import sample_files
 from supernet.files import storage_error
 from supernet.locks import LOCK, alone
 from supernet.space import SubnetFile
 
-__all__ = ["SUBNET_FILE", "Earlier", "check_folder", "staged", "written_files"]
+__all__ = [
+    "SUBNET_FILE",
+    "Earlier",
+    "Written",
+    "check_folder",
+    "files_in",
+    "staged",
+    "write_each",
+    "written_files",
+]
 
 SUBNET_FILE = "subnet.json"
+
+Facts = TypeVar("Facts")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written(Generic[Facts]):
+    """What came of the files of one network."""
+
+    files: dict[str, Facts]
+    """What is known of each, by name."""
+    failed: dict[str, str]
+    """Why others could not be written, by name."""
+    interrupted: bool = False
+    """Whether some were not begun, or not ended."""
+
+
+def write_each(folder: Path, wanted: Mapping[str, Callable[[], Facts]]) -> Written[Facts]:
+    """Write one file after the other; of those that fail nothing stays.
+
+    An interrupt ends it once there is a file to keep: raise it again when that is done.
+
+    Args:
+        folder: of the files.
+        wanted: what writes each, by name.
+
+    Raises:
+        ExportError: the first one could not be written.
+        KeyboardInterrupt: while the first one was written.
+    """
+    files: dict[str, Facts] = {}
+    failed: dict[str, str] = {}
+    for name, write in wanted.items():
+        before = files_in(folder)
+        try:
+            files[name] = write()
+        except (ExportError, KeyboardInterrupt) as error:
+            if not files:
+                raise
+            for part in files_in(folder) - before:
+                part.unlink()
+            if isinstance(error, KeyboardInterrupt):
+                return Written(files=files, failed=failed, interrupted=True)
+            failed[name] = str(error)
+    return Written(files=files, failed=failed)
+
+
+def files_in(folder: Path) -> set[Path]:
+    """All files below a folder: a format may write several."""
+    return {path for path in folder.rglob("*") if path.is_file()}
 
 
 def check_folder(folder: Path, marker: str = SUBNET_FILE) -> None:

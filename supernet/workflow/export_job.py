@@ -1,6 +1,7 @@
 """One network on its way into files: written, opened in their runtimes, compared with torch."""
 
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from supernet.export.pixels import Deployed, pixels_of
 from supernet.files import write_text
 from supernet.progress import Progress
 from supernet.space import SubnetFile
+from supernet.workflow.export_folder import Written, files_in, write_each
 from supernet.workflow.export_latency import LatencyCheck
 from supernet.workflow.exported import ExportedFile, ExportRequest
 
@@ -66,26 +68,19 @@ class Job:
 
     def all_written(
         self, folder: Path, wanted: list[tuple[Exporter, Precision]], progress: Progress
-    ) -> tuple[list[ExportedFile], dict[str, str]]:
-        """Every file that could be written, and why the others could not, by their names.
+    ) -> Written[ExportedFile]:
+        """Every file that could be written, and why the others could not.
 
         Raises:
             ExportError: the first one could not, or a disk is full.
         """
-        files: list[ExportedFile] = []
-        failed: dict[str, str] = {}
-        for made, precision in wanted:
-            before = _files_in(folder)
-            try:
-                files.append(self.written(folder, made, precision, progress))
-            except ExportError as error:
-                if not files:
-                    raise
-                name = _file_name(made, precision)
-                failed[name] = str(error)
-                for part in _files_in(folder) - before:
-                    part.unlink()
-        return files, failed
+        return write_each(
+            folder,
+            {
+                _file_name(*one): partial(self.written, folder, *one, progress=progress)
+                for one in wanted
+            },
+        )
 
     def written(
         self,
@@ -109,9 +104,9 @@ class Job:
         """
         path = folder / _file_name(made, precision, stem)
         progress(0, 1, f"writing {path.name}")
-        before = _files_in(folder)
+        before = files_in(folder)
         written = made.write(self._source(precision), path, precision, progress)
-        size = sum(part.stat().st_size for part in _files_in(folder) - before)
+        size = sum(part.stat().st_size for part in files_in(folder) - before)
         file = ExportedFile(
             path=path,
             format=made.name,
@@ -198,8 +193,3 @@ class Job:
 
 def _file_name(made: Exporter, precision: Precision, stem: str = "model") -> str:
     return f"{stem}{'_int8' if precision == 'int8' else ''}{made.suffix}"
-
-
-def _files_in(folder: Path) -> set[Path]:
-    """All files below a folder: a format may write several."""
-    return {path for path in folder.rglob("*") if path.is_file()}

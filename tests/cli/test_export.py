@@ -53,6 +53,25 @@ def test_the_folder_answers_to_a_stranger(exported: Any):
         assert "supernet" not in (folder / script).read_text()
 
 
+def test_an_interrupt_keeps_the_files_that_are_finished(
+    in_trained: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def interrupted(*args: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("supernet.export.int8.quantising.quantise", interrupted)
+    found = in_trained("export", "--onnx", "--int8", "-o", tmp_path / "net")
+    assert found.code == 130
+    assert found.stderr.endswith("interrupted (what was finished is kept)\n")
+    assert SubnetFile.load(tmp_path / "net" / "subnet.json").measured["files"].keys() == {
+        "model.onnx"
+    }
+    assert not (tmp_path / "net" / "model_int8.onnx").exists()
+    monkeypatch.setattr("supernet.export.formats.onnx.onnx_model", interrupted)
+    assert in_trained("export", "--onnx", "--int8", "-o", tmp_path / "none").code == 130
+    assert not (tmp_path / "none").exists()
+
+
 def test_pixels_go_in_and_probabilities_come_out(exported: Any):
     folder, found = exported
     for name in ("model.onnx", "model_int8.onnx"):

@@ -199,10 +199,22 @@ def test_the_fit_finds_known_coefficients(
     measured = slope * sums + intercept + per_operator * counts
     found = fit_correction(sums, counts, measured)
     assert found.networks == 12
+    assert found.mean_ms == pytest.approx(measured.mean())
     assert found.slope == pytest.approx(slope, abs=1e-8)
     assert found.intercept_ms == pytest.approx(intercept, abs=1e-7)
     assert found.per_operator_ms == pytest.approx(per_operator, abs=1e-8)
     np.testing.assert_allclose(found.apply(sums, counts), measured)
+
+
+def test_parts_add_up_to_the_mean_network() -> None:
+    whole = Correction(slope=1.1, intercept_ms=-0.2, per_operator_ms=0.01, mean_ms=3.0)
+    parts = whole.of_parts()
+    sums, counts = np.array([2.0]), np.array([100.0])  # takes 2.2 - .2 + 1 = 3 ms
+    assert parts.intercept_ms == 0
+    assert parts.apply(sums / 4, counts / 4)[0] == pytest.approx(whole.apply(sums, counts)[0] / 4)
+    unknown = Correction(slope=1.1, intercept_ms=-0.2)
+    assert unknown.of_parts() == replace(unknown, intercept_ms=0.0)
+    assert Correction(intercept_ms=5.0, mean_ms=3.0).of_parts().slope == pytest.approx(10)
 
 
 def test_the_fit_weighs_relative_errors(rng: np.random.Generator) -> None:

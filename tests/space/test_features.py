@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from supernet.errors import ConfigError
-from supernet.latency import LatencyTable, Row, load_target, make_plan
+from supernet.latency import LatencyTable, Row, explain, load_target, make_plan
 from supernet.search.objective import COSTS, cost_of, latency
 from supernet.space import (
     Body,
     Domain,
     Operator,
+    OperatorSum,
     Space,
     Subnet,
     body_operators,
@@ -116,7 +117,7 @@ def expected_ms(table: LatencyTable, space: Space, body: list[Operator]) -> floa
     """By the correction's own words."""
     sums = np.array([sum(table.row_ms(operator) for operator in body)])
     params = float(total_params(body))
-    return float(table.correction_of(space.name).apply(sums, len(body), params)[0])
+    return float(table.correction_of(space.name, whole=False).apply(sums, len(body), params)[0])
 
 
 @pytest.mark.parametrize("size", [None, (96, 160), (320, 416)])
@@ -133,6 +134,24 @@ def test_latencies_of_populations_are_those_of_backbones(size: tuple[int, int] |
     cost = latency("mobile_cpu", predictor)
     assert cost(cost.lowest(Domain.of(space)))[0] <= found.min()
     assert predictor.ms(predictor.fastest())[0] <= found.min()
+
+
+@pytest.mark.parametrize("last", [8, 16, 32])
+def test_the_constant_of_whole_networks_falls_on_a_backbone_by_its_share(last: int) -> None:
+    table, space = load_target("x86_server_cpu"), load_space("mobilenet_v3")
+    assert table.correction.intercept_ms < -0.2  # more than some whole backbones
+    wanted = Body(features=(last,))
+    genes = sample(space, 50, np.random.default_rng(0))
+    part, whole = table.predictor(space, wanted), table.predictor(space)
+    assert part.intercept_ms == 0
+    alone = [
+        OperatorSum(space, table.row_ms, body)(genes) for body in (wanted, Body())
+    ]  # of operators timed one by one
+    by_share = part.ms(genes) / whole.ms(genes) / (alone[0] / alone[1])
+    assert 0.6 < by_share.min() <= by_share.max() < 1.1  # early layers have few weights
+    for subnet, ms in zip(decode(space, genes[:3]), part.ms(genes[:3])):
+        body = wanted.of(subnet, operators(space, subnet))
+        assert explain(table, subnet, body, whole=False).ms == pytest.approx(ms)
 
 
 def test_the_input_size_of_a_subnet_says_nothing_of_a_backbone_of_another_size() -> None:
