@@ -9,6 +9,7 @@ import click
 from supernet.cli import options
 from supernet.cli.latency.texts import imported_json, imported_rows
 from supernet.cli.output import print_json, print_table, progress_bar
+from supernet.cli.outputs import output_option
 from supernet.errors import ConfigError
 from supernet.progress import Progress
 
@@ -59,11 +60,11 @@ def command() -> None:
 @click.option("--resolution", type=click.IntRange(8, 4096), help="Input size of --subnet.")
 @click.option("--sizes", help="Input sizes that --accuracy-predictor knows, such as 160,192,224.")
 @click.option("--name", help="Of the target that --latency-table makes.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The subnet.json, or the predictor, to write.",
+@output_option(
+    "The subnet.json, or the predictor, to write.",
+    "subnet",
+    "predictor",
+    "mlp_predictor",
 )
 @options.run("Run folder: to make with --checkpoint, else an existing one.")
 @options.common

@@ -8,6 +8,7 @@ import click
 from supernet.cli import options
 from supernet.cli.catalogue import CatalogueGroup
 from supernet.cli.output import print_json, print_table
+from supernet.cli.outputs import output_option
 
 if TYPE_CHECKING:
     from supernet.search import Axis, SavedResult
@@ -135,11 +136,9 @@ def _point(saved: "SavedResult", index: int) -> dict[str, Any]:
     "one when not given.",
 )
 @click.option("--front", is_flag=True, help="List all of the front.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the subnet there.",
+@output_option(
+    "Write the subnet there.",
+    "subnet",
 )
 @options.run(_RUN)
 @_results

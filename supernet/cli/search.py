@@ -7,6 +7,7 @@ import click
 
 from supernet.cli import options
 from supernet.cli.output import print_json, print_table, progress_bar
+from supernet.cli.outputs import output_option
 from supernet.cli.quantities import COUNT, FILE_SIZE, FIX, LATENCY, PEAK_MEMORY, merged
 
 if TYPE_CHECKING:
@@ -162,11 +163,9 @@ _BYTE_LIMITS = ("max_file_size", "max_peak_memory")
 @click.option(
     "--resume", is_flag=True, help="Go on with the same search, which was stopped, where it was."
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Also write the found subnet there.",
+@output_option(
+    "Also write the found subnet there.",
+    "subnet",
 )
 @options.run()
 @options.seed

@@ -7,6 +7,7 @@ import click
 
 from supernet.cli import options
 from supernet.cli.output import print_json
+from supernet.cli.outputs import output_option
 
 if TYPE_CHECKING:
     from supernet.workflow.any_cnn import Converted, Group
@@ -20,12 +21,10 @@ __all__ = ["from_network"]
     "timm:efficientnet_b0 -o b0.yaml  |  my_model.py:build --size 96 -o mine.yaml",
 )
 @click.argument("source")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+@output_option(
+    "YAML file to write.",
+    "space",
     required=True,
-    help="YAML file to write.",
 )
 @click.option(
     "--size",

@@ -6,6 +6,7 @@ import click
 
 from supernet.cli import options
 from supernet.cli.output import print_json, print_table
+from supernet.cli.outputs import output_option
 
 __all__ = ["published_file"]
 
@@ -23,13 +24,11 @@ __all__ = ["published_file"]
     type=click.Path(path_type=Path),
     help="Run whose space it is, and whose weights export takes.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+@output_option(
+    "The file to write.",
+    "subnet",
     default=Path("subnet.json"),
     show_default=True,
-    help="The file to write.",
 )
 @options.common
 def published_file(

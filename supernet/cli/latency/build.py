@@ -8,6 +8,7 @@ import click
 from supernet.cli import options
 from supernet.cli.latency.texts import device_text
 from supernet.cli.output import print_json, print_table
+from supernet.cli.outputs import output_option
 from supernet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,11 +21,9 @@ if TYPE_CHECKING:
 )
 @click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--name", help="Of the target; that of the first result when not given.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the table there, and not among your own targets.",
+@output_option(
+    "Write the table there, and not among your own targets.",
+    "latency_table",
 )
 @options.common
 def command(

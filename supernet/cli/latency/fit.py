@@ -8,6 +8,7 @@ import click
 from supernet.cli import options
 from supernet.cli.latency.texts import held_out_text
 from supernet.cli.output import print_json, print_table, progress_bar
+from supernet.cli.outputs import output_option
 from supernet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,11 +26,9 @@ if TYPE_CHECKING:
 @click.option("--space", "space_name", required=True, help="Of the networks: name or YAML file.")
 @click.option("--column", required=True, help="That holds what was measured.")
 @options.unit
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The table to write; one of your targets, named as the column, when not given.",
+@output_option(
+    "The table to write; one of your targets, named as the column, when not given.",
+    "latency_table",
 )
 @click.option(
     "--from",

@@ -7,6 +7,7 @@ import click
 from supernet.cli import options
 from supernet.cli.latency.texts import tell_other_sizes
 from supernet.cli.output import print_json
+from supernet.cli.outputs import output_option
 
 
 @click.command(
@@ -15,13 +16,11 @@ from supernet.cli.output import print_json
 )
 @click.option("--space", "space_name", required=True, help="Name or YAML file.")
 @options.sizes
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+@output_option(
+    "The file to write.",
+    "kit",
     default=Path("kit.pyz"),
     show_default=True,
-    help="The file to write.",
 )
 @options.networks
 @options.common

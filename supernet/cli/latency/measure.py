@@ -8,6 +8,7 @@ from supernet.cli import options
 from supernet.cli.latency.build import show
 from supernet.cli.latency.texts import tell_other_sizes
 from supernet.cli.output import progress_bar
+from supernet.cli.outputs import output_option
 
 
 @click.command(
@@ -25,11 +26,9 @@ from supernet.cli.output import progress_bar
 @click.option("--name", help="Of the target; this_machine with all defaults.")
 @click.option("--quick", is_flag=True, help="Fewer visits: a third of the time, less sure.")
 @click.option("--fresh", is_flag=True, help="Do not continue an interrupted run.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the table there, and not among your own targets.",
+@output_option(
+    "Write the table there, and not among your own targets.",
+    "latency_table",
 )
 @options.networks
 @options.common

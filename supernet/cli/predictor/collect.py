@@ -6,6 +6,7 @@ import click
 
 from supernet.cli import options
 from supernet.cli.output import print_json, progress_bar
+from supernet.cli.outputs import output_option
 
 
 @click.command(
@@ -23,11 +24,9 @@ from supernet.cli.output import print_json, progress_bar
 @options.images
 @options.workers
 @options.engine()
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Of the arrays (.npz); predictor/pairs.npz of the run when not given.",
+@output_option(
+    "Of the arrays (.npz); predictor/pairs.npz of the run when not given.",
+    "arrays",
 )
 @options.seed
 @options.device

@@ -7,6 +7,7 @@ import click
 
 from supernet.cli import options
 from supernet.cli.output import print_json, print_table
+from supernet.cli.outputs import output_option
 
 if TYPE_CHECKING:
     from supernet.predict import FittedPredictor
@@ -29,12 +30,10 @@ if TYPE_CHECKING:
     show_default=True,
     help="ridge, gp, mlp, gbdt, ensemble; auto takes the smallest held-out error.",
 )
-@click.option(
-    "-o",
-    "--output",
+@output_option(
+    "The predictor to write (.json).",
+    "predictor",
     required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The predictor to write (.json).",
 )
 @options.seed
 @options.common

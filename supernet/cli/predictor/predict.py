@@ -6,6 +6,7 @@ import click
 
 from supernet.cli import options
 from supernet.cli.output import print_json
+from supernet.cli.outputs import output_option
 
 
 @click.command(
@@ -26,12 +27,10 @@ from supernet.cli.output import print_json
     type=click.Path(path_type=Path, dir_okay=False),
     help="NPZ or CSV with the choices of the subnets.",
 )
-@click.option(
-    "-o",
-    "--output",
+@output_option(
+    "The CSV to write: the columns of the file, predicted and std.",
+    "csv",
     required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The CSV to write: the columns of the file, predicted and std.",
 )
 @options.common
 def command(
