@@ -39,6 +39,7 @@ LEVELS = (
         "reading",
         "studies",
         "threads",
+        "units",
     ),
 )
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

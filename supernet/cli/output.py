@@ -121,7 +121,7 @@ def print_table(title: str, rows: Sequence[Sequence[str]], header: Sequence[str]
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", show_header=bool(header), box=None)
+    table = Table(show_header=bool(header), box=None)
     columns = max(len(row) for row in [header, *rows])
     names = [*header, *[""] * (columns - len(header))]
     table.add_column(names[0], overflow="fold", no_wrap=all(len(row[0]) <= _SHORT for row in rows))
@@ -129,7 +129,10 @@ def print_table(title: str, rows: Sequence[Sequence[str]], header: Sequence[str]
         table.add_column(name, justify="right", overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console(highlight=False, markup=False).print(table)
+    console = Console(highlight=False, markup=False)
+    if title:
+        console.print(title, style="italic", soft_wrap=True)  # a path in it must stay whole
+    console.print(table)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Files that a command writes: an older file is replaced if it is of the same kind."""
 
+import os
 import re
 import zipfile
 from collections.abc import Callable
@@ -37,7 +38,7 @@ class _Output(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path; nothing is written yet."""
-        path = Path(super().convert(value, param, ctx))
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
         if path.is_file() and path.stat().st_size:
             found = _kind(path)
             if found not in self._kinds:

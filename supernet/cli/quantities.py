@@ -1,35 +1,24 @@
 """Numbers with units on the command line: ``4MiB``, ``12MB``, ``300M``, ``mobile_cpu=20``."""
 
 import math
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
+from supernet import units
 from supernet.cli.options import Value
 
 __all__ = ["BYTES", "COUNT", "FILE_SIZE", "FIX", "LATENCY", "PEAK_MEMORY", "merged"]
 
-_NUMBER = re.compile(r"\s*([+-]?[0-9.]+(?:e[+-]?[0-9]+)?)\s*([a-z]*)\s*", re.IGNORECASE)
-_COUNTS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
-_BYTES = {
-    "b": 1.0,
-    "kb": 1e3,
-    "mb": 1e6,
-    "gb": 1e9,
-    "kib": 2.0**10,
-    "mib": 2.0**20,
-    "gib": 2.0**30,
-}
 _PRECISIONS = ("fp32", "int8")
 
 
 class _Quantity(Value):
     """A number above 0 with one of some units."""
 
-    def __init__(self, name: str, units: dict[str, float], example: str) -> None:
-        self.name, self._units, self._example = name, units, example
+    def __init__(self, name: str, known: Mapping[str, float], example: str) -> None:
+        self.name, self._units, self._example = name, known, example
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -37,27 +26,22 @@ class _Quantity(Value):
         """The number in the base unit."""
         if isinstance(value, float):
             return value
-        found = _NUMBER.fullmatch(value)
-        unit = found[2].lower() if found else ""
-        if not found or unit not in self._units:
-            units = ", ".join(filter(None, self._units))
+        number = units.with_unit(value, self._units)
+        if number is None:
+            known = ", ".join(filter(None, self._units))
             self.fail(
-                f"{value!r} is not a number with a unit such as {self._example}; units: {units}",
+                f"{value!r} is not a number with a unit such as {self._example}; units: {known}",
                 param,
                 ctx,
             )
-        try:
-            number = float(found[1]) * self._units[unit]
-        except ValueError:
-            number = math.nan
         if not 0 < number < math.inf:
             self.fail(f"{value!r}: must be above 0 and finite", param, ctx)
         return number
 
 
-COUNT = _Quantity("count", _COUNTS, "300M")
+COUNT = _Quantity("count", units.COUNTS, "300M")
 """Multiply-adds and parameters: 300e6, 300M."""
-BYTES = _Quantity("bytes", _BYTES, "4MiB")
+BYTES = _Quantity("bytes", units.BYTES, "4MiB")
 """Bytes, with their unit: 12MB, 4MiB."""
 
 

@@ -126,7 +126,7 @@ def _point(saved: "SavedResult", index: int) -> dict[str, Any]:
 @command.command(
     "show",
     epilog="Examples:  supernet results show mobile_cpu --front  |  supernet results show "
-    "mobile_cpu --pick 3  |  ... --pick 'latency<=12, macs<=200e6' -o subnet.json",
+    "mobile_cpu --pick 3  |  ... --pick 'latency<=12, macs<=200M' -o subnet.json",
 )
 @click.argument("name")
 @click.option(

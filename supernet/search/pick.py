@@ -1,20 +1,22 @@
 """One subnet of a result, named by a few characters."""
 
+import math
 import re
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from supernet.errors import ConfigError
+from supernet.units import units_of, with_unit
 
 if TYPE_CHECKING:
     from supernet.search.objective import Values
-    from supernet.search.result import SearchResult
+    from supernet.search.result import Axis, SearchResult
 
 __all__ = ["picked"]
 
-_BOUND = re.compile(r"\s*([^<>=,\s]+)\s*(<=|>=)\s*([^<>=,\s]+)\s*")
-_HINT = "such as 3, best, 'latency<=12' or 'latency<=12, macs<=300e6'"
+_BOUND = re.compile(r"\s*([^<>=,\s]+)\s*(<=|>=)\s*([^<>=,]+?)\s*")
+_HINT = "such as 3, best, 'latency<=12' or 'latency<=12, macs<=300M'"
 
 
 def picked(result: "SearchResult", text: str) -> int:
@@ -27,7 +29,8 @@ def picked(result: "SearchResult", text: str) -> int:
     bounds = [_BOUND.fullmatch(part) for part in words.split(",")]
     if not all(bounds):
         raise ConfigError(f"cannot pick {text[:60]!r}: neither a number nor limits", hint=_HINT)
-    return _best_within(result, [(b[1], b[2], _value(text, b[3])) for b in bounds if b])
+    limits = [(result.problem.axis(b[1]), b[2], b[3]) for b in bounds if b]
+    return _best_within(result, [(axis, s, _value(text, axis, n)) for axis, s, n in limits])
 
 
 def _number(result: "SearchResult", number: int) -> int:
@@ -39,22 +42,22 @@ def _number(result: "SearchResult", number: int) -> int:
     return int(result.front[number - 1])
 
 
-def _value(text: str, number: str) -> float:
-    try:
-        value = float(number)
-    except ValueError:
-        value = np.nan
-    if not np.isfinite(value):
-        raise ConfigError(f"cannot pick {text[:60]!r}: {number[:20]!r} is no number", hint=_HINT)
+def _value(text: str, axis: "Axis", number: str) -> float:
+    units = units_of(axis.unit)
+    value = with_unit(number, units)
+    if value is None or not math.isfinite(value):
+        raise ConfigError(
+            f"cannot pick {text[:60]!r}: {number[:20]!r} is no number of {axis.name}",
+            hint=f"it may have a unit: {', '.join(filter(None, units))}",
+        )
     return value
 
 
-def _best_within(result: "SearchResult", bounds: list[tuple[str, str, float]]) -> int:
+def _best_within(result: "SearchResult", bounds: list[tuple["Axis", str, float]]) -> int:
     """The best in the first objective; equals are told apart by the other objectives."""
     within = result.within_limits
     kept = np.ones(len(within), dtype=bool)
-    for name, sign, value in bounds:
-        axis = result.problem.axis(name)
+    for axis, sign, value in bounds:
         values = result.columns[axis.name][within]
         own = values <= value if sign == "<=" else values >= value
         if not own.any():

@@ -287,7 +287,7 @@ class SearchResult:
 
         Args:
             text: ``"3"`` for the third of the front, the cheapest being the first;
-                ``"best"``; ``"latency<=12"`` or ``"latency<=12, macs<=300e6"`` for the
+                ``"best"``; ``"latency<=12"`` or ``"latency<=12, macs<=300M"`` for the
                 best in the first objective among those within all limits and these.
 
         Raises:

@@ -376,6 +376,19 @@ def test_limits_on_figures_off_the_front_pick_among_all_scored() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("latency<=7, macs<=150M", "latency<=7,macs<=150e6"),
+        ("macs <= 0.2 G", "macs<=200000000"),
+        ("latency<=6.5ms", "latency<=6.5"),
+        ("top1>=70%", "top1>=70"),
+    ],
+)
+def test_limits_of_a_pick_may_have_units(text: str, same: str) -> None:
+    assert RESULT.pick(text) == RESULT.pick(same)
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("0", "the front has .* counted from 1"),
@@ -388,6 +401,7 @@ def test_limits_on_figures_off_the_front_pick_among_all_scored() -> None:
         ("latency<=", "neither a number nor limits"),
         ("latency<=fast", "'fast' is no number"),
         ("latency<=nan", "'nan' is no number"),
+        ("latency<=12M", "'12M' is no number of latency@mobile_cpu"),
         ("energy<=3", "names 0 figures; this result has top1, latency@mobile_cpu"),
         ("latency<=0.1", "no scored subnet within the limits has latency@mobile_cpu <= 0.1"),
         ("latency<=7, macs>=150e6", "together"),
