@@ -95,8 +95,10 @@ def _flow(path: Path, text: str) -> Mapping[Any, Any]:
     try:
         found = YAML(typ="safe", pure=True).load(text)
     except (YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        line = "".join(c if c.isprintable() else " " for c in " ".join(str(error).split()))
-        raise FileFormatError(f"{path}: neither JSON nor YAML: {line[:160]}") from None
+        where = f", line {mark.line + 1}" if (mark := getattr(error, "problem_mark", None)) else ""
+        reason = getattr(error, "problem", None) or str(error)
+        line = "".join(c if c.isprintable() else " " for c in " ".join(reason.split()))
+        raise FileFormatError(f"{path}{where}: neither JSON nor YAML: {line[:160]}") from None
     if not isinstance(found, Mapping):
         raise FileFormatError(f"{path}: the top level must be a mapping")
     return found

@@ -13,7 +13,7 @@ import contextlib
 import datetime
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from supernet import __version__
-from supernet.errors import ConfigError, InfeasibleError, SupernetError
+from supernet.errors import ConfigError, FileFormatError, InfeasibleError, SupernetError
 from supernet.files import read_as, write_document
 from supernet.locks import locked
 from supernet.search._document import SpaceId
@@ -45,6 +45,7 @@ _JOURNAL = "measured.jsonl"
 _FREE = ("name", "seconds", "workers", "device", "engine", "ray_address", "fresh_table")
 """Of a request: they change no result."""
 _PROBED = 16  # random subnets by which a table or predictor is known again
+_TOLD = 3  # searches of other names
 _SAME = 1e-6  # relative difference of their figures
 
 
@@ -157,7 +158,8 @@ def _stopped(parent: Path, name: str, asked: "_Asked") -> Path:
         word = "is finished" if name in done else "is not there"
         names = ", ".join(folder.name for folder in unfinished) or "none"
         raise ConfigError(
-            f"no search to go on with: {name[:60]!r} {word}; unfinished below {parent}: {names}"
+            f"no search to go on with: {name[:60]!r} {word}; unfinished below {parent}: {names}",
+            hint="; ".join(_ways_on(unfinished[::-1][:_TOLD], asked)),
         )
     differences = {folder: asked.differences(folder) for folder in folders}
     same = [folder for folder, different in differences.items() if not different]
@@ -167,6 +169,19 @@ def _stopped(parent: Path, name: str, asked: "_Asked") -> Path:
         f"{folders[0].name} was asked for something else: {'; '.join(differences[folders[0]])}",
         hint="ask for the same, or search anew without resuming",
     )
+
+
+def _ways_on(unfinished: Sequence[Path], asked: "_Asked") -> list[str]:
+    """What would go on with searches of other names, one line each."""
+    lines = []
+    for folder in unfinished:
+        try:
+            different = asked.differences(folder)
+        except (ConfigError, FileFormatError):  # damaged, and not the one that was asked for
+            continue
+        what = f"was asked for {'; '.join(different)}" if different else "is the same search"
+        lines.append(f"{folder.name} {what}: --name {folder.name}")
+    return lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -177,6 +177,10 @@ def _decode(path: Path, kind: type[_T]) -> _T:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (OSError, msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())[:300]
+        if isinstance(error, msgspec.DecodeError) and not isinstance(
+            error, msgspec.ValidationError
+        ):
+            reason = f"not valid JSON: {reason}"
         raise FileFormatError(f"{path}: not a published network: {reason}") from None
 
 
