@@ -72,6 +72,8 @@ def _list(places: "list[Place]", as_json: bool) -> None:
         return
     header = ["name", "limits", "best", "latency", "scored", "when (UTC)"]
     print_table("Searches", [_row(saved) for saved in found], header)
+    if any(_is_measured(saved) for saved in found):
+        click.echo("\n* an accuracy that was measured; the others are predicted")
     click.echo("\none of them: supernet results show NAME; all on a page: supernet report")
 
 
@@ -83,14 +85,20 @@ def _row(saved: "SavedResult") -> list[str]:
         f"{figures[axis.name]:.4g}" for axis in axes if axis.target and axis.name in figures
     ]
     first = figures.get(axes[0].name)
+    mark = "*" if _is_measured(saved) else ""
     return [
         saved.name,
         ", ".join(limits) or "none",
-        f"{first:.2f} {axes[0].unit}".rstrip() if first is not None else "",
+        f"{first:.2f} {axes[0].unit}{mark}".rstrip() if first is not None else "",
         f"{', '.join(latencies)} ms" if latencies else "",
         f"{len(result):,}",
         saved.created[:16],
     ]
+
+
+def _is_measured(saved: "SavedResult") -> bool:
+    """Whether the accuracies that it was chosen by are measured ones."""
+    return bool(saved.request.get("measure") or saved.request.get("ladder"))
 
 
 def _document(saved: "SavedResult") -> dict[str, Any]:

@@ -110,7 +110,12 @@ class SearchRequest:
         if self.measures and self.certify:
             problems.append("certify: of a measured accuracy nothing can be proven")
         if self.measures and self.predictor and PREDICTOR not in self.ladder:
-            problems.append("predictor: no rung of the ladder is the predictor")
+            problems.append(
+                "predictor: what is measured is not asked of it; leave out --measure, or make it "
+                "the first rung: --ladder predictor,500,all"
+                if not self.ladder
+                else "predictor: no rung of the ladder is the predictor"
+            )
         if self.engine == RAY_TUNE:
             problems += self._wrong_for_tune()
         if self.name and not self.name.replace("_", "").replace("-", "").isalnum():

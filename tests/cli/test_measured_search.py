@@ -51,6 +51,7 @@ def test_every_accuracy_is_measured_and_kept(in_trained: Command) -> None:
     )
     assert sorted(pairs.top1) == sorted(columns(found)["top1"])
     assert "measured, by ei" in found.stdout
+    assert "* an accuracy that was measured" in in_trained("results").stdout
 
 
 def test_a_ladder_measures_few_subnets_whole(in_trained: Command) -> None:
@@ -122,7 +123,7 @@ def test_another_study_in_the_storage_is_refused(in_trained: Command, tmp_path: 
         (("--ladder", "100,most"), "expected predictor, a number of images, all or finetune"),
         (("--ladder", "100,all", "--algorithm", "ei"), "ei measures all subnets alike"),
         (("--ladder", "100,all", "--certify"), "of a measured accuracy nothing can be proven"),
-        (("--measure", "--predictor", "a.json"), "no rung of the ladder is the predictor"),
+        (("--measure", "--predictor", "a.json"), "what is measured is not asked of it"),
         (("--measure", "--storage", "journal:a"), "only samplers of Optuna have a study to keep"),
         (("--measure", "--workers", 200), "processes need about"),
         (("--measure", "--start", "none.json"), "none.json"),
