@@ -45,13 +45,12 @@ class GlobalMean(nn.Module):
 class Gate(nn.Module):
     """Squeeze-excite: each channel times a number that all channels decide.
 
-    With an activation of its own, a sigmoid follows; else it is relu and hard-sigmoid.
+    A sigmoid, or a hard one, follows the hidden channels.
     """
 
-    def __init__(self, channels: int, hidden: int, act: str = "") -> None:
+    def __init__(self, channels: int, hidden: int, act: str = "relu", hard: bool = False) -> None:
         super().__init__()
-        self.act = LAYERS[act]() if act else nn.ReLU()
-        self.gate = nn.Sigmoid() if act else nn.Hardsigmoid()
+        self.act, self.gate = LAYERS[act](), nn.Hardsigmoid() if hard else nn.Sigmoid()
         self.reduce, self.expand = nn.Conv2d(channels, hidden, 1), nn.Conv2d(hidden, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -87,11 +87,11 @@ class _Gate(nn.Module):
 
     def __init__(self, block: SqueezeExcite) -> None:
         super().__init__()
-        self.reduce, self.expand = block.reduce, block.expand
+        self.reduce, self.act, self.expand = block.reduce, block.act, block.expand
 
     def forward(self, x: Tensor) -> Tensor:
         pooled = x.mean((2, 3), keepdim=True)
-        return x * (F.relu6(self.expand(F.relu(self.reduce(pooled))) + 3.0) * (1 / 6))
+        return x * (F.relu6(self.expand(self.act(self.reduce(pooled))) + 3.0) * (1 / 6))
 
 
 class _Mean(nn.Module):

@@ -199,8 +199,8 @@ def _steps(module: nn.Module | None) -> Iterator[Layer]:
                 yield from _steps(other)
         case SqueezeExcite():
             sizes = module.reduce.in_channels, module.reduce.out_channels
-            own = [] if isinstance(module.gate, nn.Hardsigmoid) else [module.act]
-            yield ["gate", *sizes, *(_ACTIVATIONS[type(act)] for act in own)]
+            hard, act = isinstance(module.gate, nn.Hardsigmoid), _ACTIVATIONS[type(module.act)]
+            yield ["gate", *sizes, act, hard]
         case Pool() | WindowPool():
             yield from _pooling(module)
         case Linear():

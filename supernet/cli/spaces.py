@@ -129,7 +129,7 @@ def _stages(stages: Sequence["Stage"]) -> Iterator[_Cells]:
             "block": ", ".join(stage.block),
             "act": stage.act,
             "se": _choices(stage.se) + of_input if any(stage.se) else "",
-            **({"gate": stage.gate} if stage.gate == "sigmoid" else {}),
+            **({"gate": stage.gate} if stage.gate != "hard_sigmoid" else {}),
             "shortcut": ", ".join(stage.shortcut),
             "shared": "yes" if stage.shared else "",
             "group_width": str(stage.group_width or ""),

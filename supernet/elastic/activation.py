@@ -2,6 +2,8 @@
 
 from torch import nn
 
+from supernet.space import Operator
+
 __all__ = ["gate_activations", "make_activation"]
 
 _MODULES: dict[str, type[nn.Module]] = {
@@ -10,6 +12,7 @@ _MODULES: dict[str, type[nn.Module]] = {
     "hard_swish": nn.Hardswish,
     "swish": nn.SiLU,
 }
+_GATES: dict[str, type[nn.Module]] = {"hard_sigmoid": nn.Hardsigmoid, "sigmoid": nn.Sigmoid}
 
 
 def make_activation(name: str, *, inplace: bool = True) -> nn.Module:
@@ -17,8 +20,7 @@ def make_activation(name: str, *, inplace: bool = True) -> nn.Module:
     return nn.Identity() if name == "none" else _MODULES[name](inplace=inplace)
 
 
-def gate_activations(gate: str, act: str) -> tuple[nn.Module, nn.Module]:
-    """What follows the two convolutions of squeeze-excite in a block with the activation `act`."""
-    if gate == "hard_sigmoid":
-        return nn.ReLU(), nn.Hardsigmoid()
-    return make_activation(act), nn.Sigmoid()
+def gate_activations(operator: Operator) -> tuple[nn.Module, nn.Module]:
+    """What follows the two convolutions of its squeeze-excite."""
+    hidden, gate = operator.gate_acts
+    return make_activation(hidden), _GATES[gate]()

@@ -160,7 +160,7 @@ def squeeze_excite(operators: Sequence[Operator], channels: int) -> ElasticSquee
     gated = [operator for operator in operators if operator.se]
     if not gated:
         return None
-    acts = gate_activations(gated[0].gate, gated[0].act)
+    acts = gate_activations(gated[0])
     return ElasticSqueezeExcite(channels, widest_of(gated, "se"), *acts)
 
 

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from supernet.models._regions import Item, Region, unfit
 from supernet.models.tracing import Step
-from supernet.space.operator import Activation, Gate, Shortcut
+from supernet.space.operator import Activation, Shortcut
 
 __all__ = ["Added", "Conv", "Dense", "Excite", "Pooled", "Token", "tokens_of"]
 
@@ -41,7 +41,8 @@ class Excite:
     step: Step
     hidden: int
     act: Activation
-    gate: Gate
+    gate: str
+    """``sigmoid`` or ``hard_sigmoid``."""
     weights: tuple[str, ...]
 
 
@@ -248,8 +249,7 @@ def _excite(arm: Sequence[Item], before: Step, join: Step) -> Excite:
     assert isinstance(second, Dense)
     if not (first.bias and second.bias) or second.writes != before.shape[1]:
         raise unfit(join, "is a squeeze-excite without biases")
-    made: Gate = "sigmoid" if gate == "sigmoid" else "hard_sigmoid"
-    return Excite(join, first.writes, first.act, made, (*first.weights, *second.weights))
+    return Excite(join, first.writes, first.act, gate, (*first.weights, *second.weights))
 
 
 def _square(step: Step, pad: Step | None) -> tuple[int, int]:

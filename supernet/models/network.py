@@ -148,7 +148,7 @@ def _shortcut(operator: Operator, norm: _Norm) -> nn.Module | None:
 def _squeeze_excite(operator: Operator, channels: int) -> SqueezeExcite | None:
     if not operator.se:
         return None
-    return SqueezeExcite(channels, operator.se, *gate_activations(operator.gate, operator.act))
+    return SqueezeExcite(channels, operator.se, *gate_activations(operator))
 
 
 class ConvBlock(nn.Module):

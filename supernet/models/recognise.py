@@ -16,7 +16,7 @@ from supernet.errors import ConfigError
 from supernet.models._regions import line_of, unfit
 from supernet.models._tokens import Added, Conv, Dense, Excite, Pooled, Token, tokens_of
 from supernet.models.tracing import trace
-from supernet.space.operator import Activation, Operator, Padding
+from supernet.space.operator import Activation, Gate, Operator, Padding
 
 __all__ = ["Recognised", "Row", "recognise"]
 
@@ -176,7 +176,7 @@ class _Parser:
                     groups=count,
                     act=act,
                     se=gates[0].hidden if gates else 0,
-                    gate=gates[0].gate if gates else "hard_sigmoid",
+                    gate=_gate_of(gates[0], act) if gates else "hard_sigmoid",
                     shortcut=around.shortcut if around else "none",
                     height=convs[0].height,
                     width=convs[0].width,
@@ -207,6 +207,13 @@ class _Parser:
             yield Row(operator, token.step.layer, token.weights)
 
 
+def _gate_of(excite: Excite, act: str) -> Gate:
+    """The gate of an operator with this activation; which it fits is compared later."""
+    if excite.gate == "sigmoid":
+        return "sigmoid"
+    return "hard_sigmoid" if "relu" in (excite.act, act) else "hard_sigmoid_act"
+
+
 def _is(operator: Operator, tokens: Sequence[Token]) -> bool:
     """Whether the convolutions of an operator are exactly these."""
     parts = parts_of(operator)
@@ -215,14 +222,13 @@ def _is(operator: Operator, tokens: Sequence[Token]) -> bool:
         sizes = part.reads, part.writes, part.kernel, part.stride, part.group_width
         expected.append((sizes, part.along, part.pads, part.height, part.width, part.act))
         if operator.se and part.gated:
-            act = "relu" if operator.gate == "hard_sigmoid" else operator.act
-            expected.append((operator.se, act))
+            expected.append((operator.se, operator.gate_acts))
     found: list[object] = []
     for token in tokens:
         if isinstance(token, Conv):
             found.append((token.sizes, "", token.pads, token.height, token.width, token.act))
         elif isinstance(token, Excite):
-            found.append((token.hidden, token.act))
+            found.append((token.hidden, (token.act, token.gate)))
     return found == expected
 
 

@@ -33,7 +33,7 @@ OperatorKind: TypeAlias = str
 Shortcut = Literal["none", "identity", "pool", "project", "project_norm", "conv_norm"]
 Activation = Literal["none", "relu", "relu6", "hard_swish", "swish"]
 Padding = Literal["symmetric", "same", "valid"]
-Gate = Literal["hard_sigmoid", "sigmoid"]
+Gate = Literal["hard_sigmoid", "sigmoid", "hard_sigmoid_act"]
 
 OPERATOR_KINDS: tuple[OperatorKind, ...] = (
     *KINDS, "maxpool", "avgpool", "pool", "linear", "add", "concat",
@@ -114,7 +114,8 @@ class Operator:
     """Kernel size of a depthwise convolution before the expansion, odd; 0 for none."""
     gate: Gate = "hard_sigmoid"
     """How squeeze-excite gates: ``hard_sigmoid``, behind hidden channels with relu
-    (MobileNetV3); ``sigmoid``, behind hidden channels with `act` (EfficientNet, RegNet)."""
+    (MobileNetV3); ``sigmoid``, behind hidden channels with `act` (EfficientNet, RegNet);
+    ``hard_sigmoid_act``, likewise (FBNetV3)."""
     heads: int = 0
     """Of an attention, which divide the middle channels among them; 0 where there is none."""
     reduction: int = 1
@@ -159,6 +160,8 @@ class Operator:
             problems.append("out_channels: must be a multiple of in_channels for op 'concat'")
         if self.gate != "hard_sigmoid" and not self.se:
             problems.append(f"gate: {self.gate} needs se")
+        if self.gate == "hard_sigmoid_act" and self.act == "relu":
+            problems.append("gate: hard_sigmoid_act with act relu is hard_sigmoid")
         if groups < 1 or (groups > 1 and not (kind and kind.grouped)):
             problems.append(f"groups: {groups} does not fit op {op!r}")
         elif mid % groups:
@@ -298,6 +301,12 @@ class Operator:
         return own + squeeze_excite + shortcut
 
     @property
+    def gate_acts(self) -> tuple[str, str]:
+        """Activation of the hidden channels of squeeze-excite, and what makes the gates."""
+        hidden = "relu" if self.gate == "hard_sigmoid" else str(self.act)
+        return hidden, "sigmoid" if self.gate == "sigmoid" else "hard_sigmoid"
+
+    @property
     def kernels(self) -> str:
         """Its kernel sizes in a word: ``k5``, or ``k3-5`` of a kind that has two."""
         starts = self.op in KINDS and KINDS[self.op].starts
@@ -314,7 +323,7 @@ class Operator:
             f"g{self.groups}" * (self.groups > 1),
             self.act,
         ]
-        gate = f"se{self.se}" + "-sigmoid" * (self.gate == "sigmoid")
+        gate = f"se{self.se}" + f"-{self.gate}" * (self.gate != "hard_sigmoid")
         parts += [gate * (self.se > 0), _KEYS[self.shortcut], "bias" * self.bias]
         parts += [f"h{self.heads}" * (self.heads > 0), f"r{self.reduction}" * (self.reduction > 1)]
         return " ".join(part for part in [*parts, f"{self.height}x{self.width}"] if part)

@@ -61,7 +61,8 @@ class Stage:
     or of the block's input channels, rounded down (MnasNet)."""
     gate: Gate = "hard_sigmoid"
     """How squeeze-excite gates: ``hard_sigmoid``, behind hidden channels with relu (MobileNetV3);
-    ``sigmoid``, behind hidden channels with `act` (EfficientNet, RegNet)."""
+    ``sigmoid``, behind hidden channels with `act` (EfficientNet, RegNet); ``hard_sigmoid_act``,
+    likewise (FBNetV3)."""
     shortcut: tuple[Shortcut, ...] = ("identity",)
     """Choices of how a block adds its input to its output, one for the whole stage:
     ``none``; ``identity`` and ``pool``, wherever shapes allow; ``project``,

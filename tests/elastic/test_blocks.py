@@ -101,6 +101,10 @@ FAMILIES: dict[str, list[Operator]] = {
         replace(LARGE, gate="sigmoid", act="swish", mid_channels=32, se=8),
         replace(LARGE, se=0, act="swish"),
     ],
+    "hard gates behind the block's activation": [
+        replace(LARGE, gate="hard_sigmoid_act", act="hard_swish"),
+        replace(LARGE, gate="hard_sigmoid_act", act="hard_swish", mid_channels=32, se=8),
+    ],
     "bottleneck with gates": [replace(GROUPED, se=8, gate="sigmoid"), GROUPED],
     "bottleneck with a gated output": [
         replace(GROUPED, op="bottleneck_se", se=8, gate="sigmoid"),
@@ -209,7 +213,7 @@ def test_the_input_of_a_block_is_left_as_it_was() -> None:
 
 @pytest.mark.parametrize("gate", get_args(Gate))
 def test_squeeze_excite_gates_each_channel(gate: Gate) -> None:
-    gates = ElasticSqueezeExcite(6, 4, *gate_activations(gate, "swish"))
+    gates = ElasticSqueezeExcite(6, 4, *gate_activations(replace(LARGE, gate=gate, act="swish")))
     shuffle(gates)
     gates.activate(5, 3)
     x = torch.randn(2, 5, 4, 4)
@@ -219,7 +223,7 @@ def test_squeeze_excite_gates_each_channel(gate: Gate) -> None:
     hidden = F.linear(pooled, gates.reduce.weight[:3, :5, 0, 0], gates.reduce.bias[:3])
     hidden = hidden.relu() if gate == "hard_sigmoid" else hidden * hidden.sigmoid()
     logits = F.linear(hidden, gates.expand.weight[:5, :3, 0, 0], gates.expand.bias[:5])
-    shares = (logits + 3).clamp(0, 6) / 6 if gate == "hard_sigmoid" else logits.sigmoid()
+    shares = logits.sigmoid() if gate == "sigmoid" else (logits + 3).clamp(0, 6) / 6
     torch.testing.assert_close(gates(x), x * shares[:, :, None, None])
 
 

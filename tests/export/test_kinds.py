@@ -38,6 +38,8 @@ KINDS: dict[str, list[Operator]] = {
         block("mbconv", 16, 24, mid_channels=32, kernel=3, act="relu", se=8, gate="sigmoid"),
     ],
     "hard-sigmoid gates": [
+        block("mbconv", 16, 16, mid_channels=32, kernel=3, act="hard_swish", se=8,
+              gate="hard_sigmoid_act"),
         block("mbconv", 16, 24, mid_channels=32, kernel=3, act="hard_swish", se=8),
     ],
     "pooled shortcuts": [

@@ -110,6 +110,9 @@ EXAMPLES = {
         stride=2,
         **SEPARABLE,
     ),
+    "mbconv, hard gates": Operator(
+        op="mbconv", mid_channels=24, se=8, gate="hard_sigmoid_act", act="hard_swish", **SEPARABLE
+    ),
     "basic_se": Operator(
         op="basic_se", mid_channels=16, se=8, act="relu", shortcut="identity", **SEPARABLE
     ),
@@ -212,6 +215,8 @@ NODES = {  # as torch.onnx writes them (opset 18): native HardSwish, no batch no
     "conv": ["Conv", "Relu"],
     "mbconv": ["Conv", "HardSwish"] * 2
     + ["ReduceMean", "Conv", "Relu", "Conv", "HardSigmoid", "Mul", "Conv", "Add"],
+    "mbconv, hard gates": ["Conv", "HardSwish"] * 2
+    + ["ReduceMean", "Conv", "HardSwish", "Conv", "HardSigmoid", "Mul", "Conv"],
     "dsconv": ["Conv", "Clip", "Conv"],
     "conv, padded": ["Conv"],
     "dsconv, padded": ["Conv", "Conv"],

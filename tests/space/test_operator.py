@@ -142,6 +142,10 @@ def test_different_operators_have_different_signatures(any_space: Space) -> None
         ),
         ({"se": 0, "gate": "sigmoid"}, "gate: sigmoid needs se"),
         (
+            {"gate": "hard_sigmoid_act", "act": "relu"},
+            "gate: hard_sigmoid_act with act relu is hard_sigmoid",
+        ),
+        (
             {"shortcut": "conv_norm", "stride": 1, "out_channels": 16},
             "shortcut: conv_norm with stride 1 and the same channels is identity",
         ),

@@ -116,6 +116,7 @@ def test_networks_of_torchvision(name: str) -> None:
         ("seresnet18", {"basic_se"}),
         ("seresnext26d_32x4d", {"bottleneck_se"}),
         ("gernet_s", {"basic", "bottleneck"}),
+        ("fbnetv3_b", {"dsconv", "mbconv"}),
     ],
 )
 def test_networks_of_timm(name: str, kinds: set[str]) -> None:

@@ -94,9 +94,9 @@ class _Builder:
         return self.node("ReduceMean", [x, axes], keepdims=int(keep))
 
     def squeeze_excite(self, x: str, channels: int, o: Any) -> str:
-        hard = o.gate == "hard_sigmoid"
+        hard, hidden = o.gate != "sigmoid", "relu" if o.gate == "hard_sigmoid" else o.act
         gate = self.conv(self.mean(x, keep=True), channels, o.se)
-        gate = self.conv(self.act(gate, "relu" if hard else o.act), o.se, channels)
+        gate = self.conv(self.act(gate, hidden), o.se, channels)
         slope = {"alpha": 1 / 6, "beta": 0.5} if hard else {}
         return self.node(
             "Mul", [x, self.node("HardSigmoid" if hard else "Sigmoid", [gate], **slope)]
