@@ -15,7 +15,11 @@ from supernet.space import Head, Space, Stage, Stem, load_space
 from supernet.train import load_recipe
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = sorted(
+    page
+    for folder in ("", "docs", "benchmarks", "latency_tables")
+    for page in (ROOT / folder).glob("*.md")
+)
 
 
 def _blocks(page: Path, language: str) -> list[str]:
@@ -81,11 +85,21 @@ def test_the_example_recipe_loads(tmp_path: Path):
     assert load_recipe(tmp_path / "recipe.yaml").name == "my_recipe"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(page: Path):
-    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
-        if "://" not in target:
-            assert (page.parent / target).exists(), target
+    links = re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text())
+    for link in links:
+        name, _, heading = link.partition("#")
+        path = page.parent / name if name else page
+        assert path.exists(), link
+        if heading and path.suffix == ".md":
+            assert heading in _anchors(path.read_text()), link
+
+
+def _anchors(text: str) -> set[str]:
+    """What leads to a page's headings, as GitHub makes it."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", line.lower().strip()).replace(" ", "-") for line in headings}
 
 
 def test_the_space_of_the_tutorial_loads(tmp_path: Path):

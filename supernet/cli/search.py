@@ -1,5 +1,7 @@
 """`supernet search`: the best subnet for targets."""
 
+from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -268,6 +270,7 @@ def _result(outcome: "SearchOutcome") -> dict[str, Any]:
             }
             for one in outcome.confirmed
         ],
+        "rungs": [asdict(climb) for climb in outcome.climbs],
         "scored": len(result),
         "complete": result.complete,
         "seconds": result.seconds,
@@ -286,6 +289,9 @@ def _print(outcome: "SearchOutcome", result: dict[str, Any], *, certify: bool) -
     if body := _body(outcome, "maps at ", " at "):
         click.echo(f"costs are of {body}")
     click.echo(_predictor_line(outcome))
+    if outcome.climbs:
+        rungs = ", ".join(f"{one.subnets} by {one.name}" for one in outcome.climbs)
+        click.echo(f"subnets of each rung: {rungs}")
     click.echo(f"subnets scored: {result['scored']:,}, {result['front']} on the front")
     if outcome.result.tells or (certify and outcome.result.proof):
         click.echo(f"proven: {outcome.result.proof}")
@@ -335,6 +341,14 @@ def _print_doubts(outcome: "SearchOutcome") -> None:
             "note: no finalist meets the limits as measured; the one that comes nearest was taken",
             err=True,
         )
+    for one, after in pairwise(outcome.climbs):
+        if one.poor:
+            click.echo(
+                f"note: {one.name} orders subnets little better than chance: Kendall tau "
+                f"{one.kendall:.2f} with {after.name}, of {one.climbed} that climbed; a ladder "
+                "without it may find more",
+                err=True,
+            )
     validation = outcome.predictor.validation if outcome.predictor else None
     if validation and validation.poor:
         click.echo(f"warning: {validation.poor}", err=True)

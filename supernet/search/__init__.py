@@ -7,6 +7,7 @@ from typing import Any
 from supernet.search._hypervolume import hypervolume
 from supernet.search.api import search as _search
 from supernet.search.bound import accuracy_bound
+from supernet.search.climbs import Climb, climbs_of
 from supernet.search.contract import Algorithm, Candidates, Evaluated, Factory, Start
 from supernet.search.driver import Budget, run_search
 from supernet.search.ladder import Rung
@@ -46,6 +47,7 @@ __all__ = [
     "Axis",
     "Budget",
     "Candidates",
+    "Climb",
     "Cost",
     "Evaluated",
     "Factory",
@@ -63,6 +65,7 @@ __all__ = [
     "accuracy_bound",
     "algorithm",
     "check_limits",
+    "climbs_of",
     "corners",
     "cost_of",
     "crowding",

@@ -26,6 +26,7 @@ from supernet.search import (
     SearchResult,
     algorithm,
     check_limits,
+    climbs_of,
     run_search,
     search_folder,
 )
@@ -270,6 +271,7 @@ def _search(
         predictor=predictor,
         algorithm=request.algorithm,
         confirmed=confirmed,
+        climbs=climbs_of(problem, result),
         run=run,
         body=request.body,
     )

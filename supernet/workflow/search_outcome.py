@@ -8,7 +8,7 @@ from typing import Any
 from supernet.latency import LatencyTable, how_to_measure
 from supernet.predict import AccuracyPredictor
 from supernet.runs import Run
-from supernet.search import SearchResult
+from supernet.search import Climb, SearchResult
 from supernet.space import WHOLE, Body, Space, Subnet, SubnetFile, operators_of
 from supernet.workflow.confirm import Confirmed
 
@@ -34,6 +34,8 @@ class SearchOutcome:
     """Its name."""
     confirmed: tuple[Confirmed, ...] = ()
     """Finalists that were measured, the winner first."""
+    climbs: tuple[Climb, ...] = ()
+    """The rungs of a search that climbed a ladder."""
     run: Run | None = None
     report: Path | None = None
     """The page of the run, or of all results beside this one."""

@@ -62,6 +62,8 @@ def test_a_ladder_measures_few_subnets_whole(in_trained: Command) -> None:
     reached.append(np.isfinite(known["top1"]).sum())
     assert reached == sorted(reached, reverse=True)
     assert 1 <= reached[-1] < reached[0]
+    assert [one["subnets"] for one in found.json["rungs"]] == reached
+    assert f"subnets of each rung: {reached[0]} by top1@predictor, " in found.stdout
     assert found.json["algorithm"] == "asha"
     assert found.json["measured"]["top1"] != found.json["measured"]["top1@all"]  # it was trained
 

@@ -21,6 +21,7 @@ from supernet.search import (
     Problem,
     Rung,
     SearchResult,
+    climbs_of,
     corners,
     run_search,
 )
@@ -98,6 +99,34 @@ def test_who_is_measured_at_a_rung_was_measured_below(info: AlgorithmInfo, probl
         assert low > 2 * middle > 4 * whole
     if info.name != "hyperband":  # some of its brackets begin higher
         assert (reached[:-1] >= reached[1:]).all()
+
+
+def test_rungs_tell_how_well_they_foretell_the_next(problem: Make) -> None:
+    asked = climbed(problem(), points=0.01)
+    told = {}
+    for name, rung in (("right", asked.ladder[1]), ("noise", _of_noise(asked.ladder[1]))):
+        own = replace(asked, ladder=(asked.ladder[0], rung))
+        budget = Budget(scored=40)
+        result = run_search(own, factory=ALGORITHMS["asha"].factory, budget=budget)
+        told[name] = climbs_of(own, result)
+        counts = np.isfinite([result.columns[n] for n in ("top1@0", "top1@1", "top1")]).sum(axis=1)
+        assert [one.subnets for one in told[name]] == counts.tolist()
+        assert [one.climbed for one in told[name]] == [*counts[1:], 0]
+    right, noise = told["right"], told["noise"]
+    assert right[0].kendall is not None
+    assert right[0].kendall > 0.9
+    assert [one.poor for one in right] == [False, False, False]
+    assert noise[0].kendall is not None
+    assert [one.poor for one in noise] == [True, True, False]
+    plain = replace(asked, ladder=())
+    few = Budget(scored=3)
+    assert (
+        climbs_of(plain, run_search(plain, factory=ALGORITHMS["random"].factory, budget=few)) == ()
+    )
+
+
+def _of_noise(rung: Rung) -> Rung:
+    return replace(rung, function=noisy(lambda genes: np.zeros(len(genes)), 1.0))
 
 
 def test_the_best_were_measured_whole(info: AlgorithmInfo, problem: Make) -> None:
