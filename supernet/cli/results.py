@@ -73,7 +73,7 @@ def _list(places: "list[Place]", as_json: bool) -> None:
     header = ["name", "limits", "best", "latency", "scored", "when (UTC)"]
     print_table("Searches", [_row(saved) for saved in found], header)
     if any(_is_measured(saved) for saved in found):
-        click.echo("\n* an accuracy that was measured; the others are predicted")
+        click.echo("\n* an accuracy that was measured")
     click.echo("\none of them: supernet results show NAME; all on a page: supernet report")
 
 
