@@ -23,4 +23,4 @@ def make_activation(name: str, *, inplace: bool = True) -> nn.Module:
 def gate_activations(operator: Operator) -> tuple[nn.Module, nn.Module]:
     """What follows the two convolutions of its squeeze-excite."""
     hidden, gate = operator.gate_acts
-    return make_activation(hidden), _GATES[gate]()
+    return make_activation(hidden, inplace=False), _GATES[gate]()

@@ -363,7 +363,8 @@ def test_ten_networks_are_enough_with_known_targets(supernet: Command):
 
 def test_a_refused_fit_keeps_what_was_there(supernet: Command):
     networks = write_networks(load_space("demo"), 10)
-    Path("own.json").write_text("precious")
+    precious = '{"format": "supernet.latency_table", "precious": true}'
+    Path("own.json").write_text(precious)
     options = ["--space", "demo", "--column", "ms", "-o", "own.json"]
     assert "needs at least 60, found 10" in one_line(supernet("latency", "fit", networks, *options))
     nan = supernet(
@@ -375,7 +376,7 @@ def test_a_refused_fit_keeps_what_was_there(supernet: Command):
     options += ["--from", "shipped"]
     error = one_line(supernet("latency", "fit", networks, *options))
     assert "a latency must be above 0" in error or "no column" in error
-    assert Path("own.json").read_text() == "precious"
+    assert Path("own.json").read_text() == precious
 
 
 def test_a_target_whose_error_is_not_known_says_so(supernet: Command):
