@@ -25,11 +25,11 @@ from supernet.latency.work import WORK_TERMS
 from supernet.space import (
     Operator,
     Space,
-    list_spaces,
     load_space,
     operators_of,
     sample,
 )
+from tests.shipped import SHIPPED
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = Path(os.environ.get("SUPERNET_PUBLISHED") or ROOT.parent / "shared" / "published")
@@ -114,7 +114,7 @@ def test_other_kinds_activations_and_sizes_are_said_to_be_unlike() -> None:
 
 
 @pytest.mark.parametrize("target", FITTED)
-@pytest.mark.parametrize("name", list_spaces())
+@pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_models_serve_every_space(target: str, name: str) -> None:
     table, space = load_target(target), load_space(name)
     ends = tuple(dict.fromkeys([space.resolutions[0], space.resolutions[-1]]))

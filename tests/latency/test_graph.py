@@ -25,7 +25,6 @@ from supernet.space import (
     Space,
     decode,
     largest,
-    list_spaces,
     load_space,
     operators,
     operators_of,
@@ -34,6 +33,7 @@ from supernet.space import (
 )
 from supernet.space.operator import OPERATOR_KINDS, Activation
 from tests.cells import SMALL
+from tests.shipped import SHIPPED
 
 SEPARABLE: dict[str, Any] = {
     "in_channels": 8,
@@ -420,7 +420,7 @@ def test_a_whole_network_has_the_nodes_of_its_export(
     assert built.opset_import[0].version == exported.opset_import[0].version
 
 
-@pytest.mark.parametrize("name", list_spaces())
+@pytest.mark.parametrize("name", SHIPPED)
 def test_operators_of_every_shipped_space_can_be_loaded(name: str) -> None:
     found = operators_of(load_space(name))
     for operator in found[:: max(1, len(found) // 20)]:

@@ -31,8 +31,11 @@ from supernet.space.cells import Node
 from supernet.space.published_cells import published_subnet
 from tests.cells import SMALL
 
+ALWAYS = ("nasnet_cifar", "demo_cells", "flat")
+SOME = [name if name in ALWAYS else pytest.param(name, marks=pytest.mark.slow) for name in SMALL]
 
-@pytest.mark.parametrize("name", SMALL)
+
+@pytest.mark.parametrize("name", SOME)
 def test_extracted_is_active(name: str) -> None:
     space = SMALL[name]
     supernet = Supernet(space)
@@ -100,7 +103,7 @@ def test_30_files_compute_what_torch_does_on_photographed_clothes(name: str) -> 
         assert (expected.amax(1) - lead <= 2 * near).all()
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", SOME)
 def test_a_narrowed_space_has_weights_for_what_may_be_read(name: str) -> None:
     """Single cells, as finetuning makes them, and nodes of which one is always read."""
     space = SMALL[name]

@@ -16,7 +16,6 @@ from supernet.space import (
     Space,
     decode,
     largest,
-    list_spaces,
     load_space,
     operators,
     sample,
@@ -24,6 +23,7 @@ from supernet.space import (
     total_macs,
     total_params,
 )
+from tests.shipped import SHIPPED
 
 
 def networks(space: Space, count: int) -> list[list[Operator]]:
@@ -44,7 +44,7 @@ def network_of(found: list[Operator]) -> nn.Module:
     return network.to_empty(device="cpu")
 
 
-@pytest.fixture(params=["tiny", "mixed", "attending", *list_spaces()])
+@pytest.fixture(params=["tiny", "mixed", "attending", *SHIPPED])
 def space(
     request: pytest.FixtureRequest, tiny_space: Space, mixed_space: Space, attending_space: Space
 ) -> Space:

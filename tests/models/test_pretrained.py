@@ -144,12 +144,12 @@ def test_the_largest_and_the_published_subnet_compute_what_torchvisions_network_
         ("mobilenetv3_large_100", "mobilenet_v3_large"),
         ("resnet50d", "resnet50d"),
         ("mobilenetv4_conv_small", "mobilenet_v4_small"),
-        ("mobilenetv4_conv_medium", "mobilenet_v4_medium"),
+        pytest.param("mobilenetv4_conv_medium", "mobilenet_v4_medium", marks=pytest.mark.slow),
         pytest.param("mobilenetv4_conv_large", "mobilenet_v4_large", marks=pytest.mark.slow),
         ("mobilenetv4_hybrid_medium", "mobilenet_v4_hybrid"),
         ("tf_efficientnet_lite0", "efficientnet_lite0"),
-        ("tf_efficientnet_lite1", "efficientnet_lite1"),
-        ("tf_efficientnet_lite2", "efficientnet_lite2"),
+        pytest.param("tf_efficientnet_lite1", "efficientnet_lite1", marks=pytest.mark.slow),
+        pytest.param("tf_efficientnet_lite2", "efficientnet_lite2", marks=pytest.mark.slow),
     ],
 )
 def test_so_do_timms(name: str, space: str):

@@ -16,13 +16,13 @@ from supernet.space import (
     Space,
     decode,
     file_bytes,
-    list_spaces,
     load_space,
     network_peak_bytes,
     operators,
     peak_bytes,
     weight_bytes,
 )
+from tests.shipped import SHIPPED
 
 FLOAT, INT64 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
 
@@ -77,7 +77,7 @@ def some_of(space: Space, rng: np.random.Generator, count: int = 4) -> list[list
     return [operators(space, subnet) for subnet in decode(space, np.concatenate(rows))]
 
 
-@pytest.mark.parametrize("name", list_spaces())
+@pytest.mark.parametrize("name", SHIPPED)
 def test_sizes_of_every_shipped_space_are_those_of_its_graphs(
     name: str, rng: np.random.Generator
 ) -> None:

@@ -19,12 +19,12 @@ from supernet.space import (
     Stem,
     canonical,
     decode,
-    list_spaces,
     load_space,
     macs_of,
     unique,
 )
 from supernet.space.layout import Choice, layout_of
+from tests.shipped import SHIPPED
 
 SEEDS = st.integers(0, 2**32 - 1)
 KINDS = Stage(
@@ -195,7 +195,7 @@ def test_every_choice_is_drawn_about_equally_often(rng: np.random.Generator) -> 
         assert counts / 6000 == pytest.approx(1 / domain.counts[column], abs=0.03)
 
 
-@pytest.mark.parametrize("name", list_spaces())
+@pytest.mark.parametrize("name", SHIPPED)
 def test_a_spread_covers_the_sizes_of_a_space(name: str, rng: np.random.Generator) -> None:
     domain = Domain.of(load_space(name))
     ends = macs_of(domain.space, np.concatenate([domain.smallest(), domain.largest()]))

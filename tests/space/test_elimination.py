@@ -22,7 +22,6 @@ from supernet.space import (
     decode,
     extremes,
     largest,
-    list_spaces,
     load_space,
     operators,
     sample,
@@ -33,6 +32,7 @@ from supernet.space import (
     unique,
 )
 from supernet.space.layout import layout_of
+from tests.shipped import SHIPPED
 
 Value = Callable[[Operator], float]
 
@@ -121,7 +121,7 @@ def test_ranges_are_those_of_all_subnets(space: Space) -> None:
         assert ranges.params[0] <= total_params(found) <= ranges.params[1]
 
 
-@pytest.mark.parametrize("name", list_spaces())
+@pytest.mark.parametrize("name", SHIPPED)
 def test_nothing_near_the_ends_of_a_shipped_space_is_beyond_them(
     name: str, rng: np.random.Generator
 ) -> None:

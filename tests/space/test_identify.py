@@ -29,8 +29,9 @@ from supernet.space import (
 )
 from supernet.space.identify import find_subnet, fixed_space
 from supernet.space.operator import round_channels
+from tests.shipped import shipped
 
-CHAINS = [name for name in list_spaces() if load_space(name).cells is None]
+CHAINS = shipped(*(name for name in list_spaces() if load_space(name).cells is None))
 
 
 def networks(space: Space, count: int = 4) -> list[list[Operator]]:

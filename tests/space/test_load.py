@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supernet.errors import ConfigError, FileFormatError
-from supernet.space import Space, at_width, list_spaces, load_space, save_space
+from supernet.space import Space, at_width, list_spaces, load_space, operators_of, save_space
+from tests.shipped import ALWAYS
 
 FILE = """\
 format: supernet.space
@@ -27,6 +28,14 @@ def test_the_shipped_spaces_load_by_name() -> None:
     for name in list_spaces():
         assert load_space(name).name == name
         assert load_space(name).about
+
+
+def test_those_that_are_always_tested_have_all_that_there_is() -> None:
+    kinds = {
+        name: {(o.op, o.shortcut, o.gate, o.padding) for o in operators_of(load_space(name))}
+        for name in list_spaces()
+    }
+    assert set().union(*kinds.values()) == set().union(*(kinds[name] for name in ALWAYS))
 
 
 def test_an_unknown_name_suggests_a_known_one() -> None:

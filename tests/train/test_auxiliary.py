@@ -119,7 +119,7 @@ def test_smaller_sizes_are_read_by_the_middle_of_the_window() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {},
+        pytest.param({}, marks=SLOW),
         {"ema": 0.9, "precision": "bf16"},
         pytest.param({"accumulate": 2, "clip_norm": 0.5, "optimizer": "adamw"}, marks=SLOW),
         pytest.param({"non_finite": "skip", "drop_path": 0.3}, marks=SLOW),

@@ -94,7 +94,11 @@ def test_what_does_not_fit_is_named(odd: str, problem: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["resnet18", "mobilenet_v3_small", "mnasnet0_5", "regnet_y_400mf", "efficientnet_b0"]
+    "name",
+    [
+        *["resnet18", "mobilenet_v3_small", "regnet_y_400mf"],
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("mnasnet0_5", "efficientnet_b0")),
+    ],
 )
 def test_networks_of_torchvision(name: str) -> None:
     network = shaken(build_network(f"torchvision:{name}"))
@@ -116,7 +120,7 @@ def test_networks_of_torchvision(name: str) -> None:
         ("seresnet18", {"basic_se"}),
         ("seresnext26d_32x4d", {"bottleneck_se"}),
         ("gernet_s", {"basic", "bottleneck"}),
-        ("fbnetv3_b", {"dsconv", "mbconv"}),
+        pytest.param("fbnetv3_b", {"dsconv", "mbconv"}, marks=pytest.mark.slow),
     ],
 )
 def test_networks_of_timm(name: str, kinds: set[str]) -> None:
