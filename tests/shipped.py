@@ -14,8 +14,8 @@ ALWAYS = (
     "efficientnet_lite0",
     "mnasnet",
     "mobilenet_v3",
+    "mobilenet_v4",
     "mobilenet_v4_hybrid",
-    "mobilenet_v4_small",
     "nasnet_mobile",
     "resnet50d",
 )
