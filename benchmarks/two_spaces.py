@@ -14,6 +14,7 @@ Every row is kept at once in `--work`: the same command goes on, and may name mo
 """
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,16 +107,19 @@ def limits_of(fronts: dict[str, Any], sides: list[Side]) -> list[float]:
         ms = result.columns[latency_name(side.table.target)][result.front]
         ends.append((float(ms.min()), float(ms.max())))
     low, high = max(end[0] for end in ends), min(end[1] for end in ends)
-    if low > high:
+    if low * 1.05 > high:
         raise SystemExit(f"no latency is reached by both: {ends}")
     found: list[float] = np.geomspace(low * 1.05, high, len(LATENCIES)).tolist()
     return found
 
 
-def kept(job: Job, rows: Rows, subnets: dict[str, Subnet]) -> dict[str, Subnet]:
+def kept(job: Job, rows: Rows, choose: Callable[[], dict[str, Subnet]]) -> dict[str, Subnet]:
     """Chosen subnets, those of an earlier start where there was one."""
-    made = {name: encode(job.space, [subnet])[0].tolist() for name, subnet in subnets.items()}
-    found = rows.get(f"{job.name} found", lambda: made)
+
+    def made() -> Row:
+        return {name: encode(job.space, [one])[0].tolist() for name, one in choose().items()}
+
+    found = rows.get(f"{job.name} found", made)
     return {
         name: decode(job.space, np.array([found[name]], dtype=np.int8))[0]
         for name in LATENCIES
@@ -132,19 +136,19 @@ def compared(seed: int, sides: list[Side], given: argparse.Namespace, rows: Rows
     jobs = {side.name: side.job(given, dataset, seed) for side in sides}
     fronts = {side.name: found_in(side, jobs[side.name], rows) for side in sides}
     limits = dict(zip(LATENCIES, limits_of(fronts, sides)))
-    theirs = {
+    picked = {
         name: fronts[second.name].subnet(
             fronts[second.name].pick(f"{latency_name(second.table.target)}<={ms:.6f}")
         )
         for name, ms in limits.items()
     }
     job = jobs[second.name]
-    theirs = kept(job, rows, theirs)
+    theirs = kept(job, rows, lambda: picked)
     for name, subnet in theirs.items():
         rows.get(f"{job.name} as found {name}", lambda s=subnet: job.as_found(rows, s))  # type: ignore[misc]  # called at once
     files = {name: job.file(rows, subnet) for name, subnet in theirs.items()}
     job = jobs[first.name]
-    ours = kept(job, rows, within(fronts[first.name], first.table, limits, files))
+    ours = kept(job, rows, lambda: within(fronts[first.name], first.table, limits, files))
     for name, subnet in ours.items():
         rows.get(f"{job.name} as found {name}", lambda s=subnet: job.as_found(rows, s))  # type: ignore[misc]  # called at once
     both = {f"{second.name} {name}": path for name, path in files.items()}

@@ -62,10 +62,9 @@ def _files(card: BackboneCard) -> str:
     lines = ["| file | maps off by, of their largest value | latency | size |", "|---" * 4 + "|"]
     for name, facts in card.files.items():
         worst = max(m["max_abs_diff"] / max(m["largest"], 1e-30) for m in facts["maps"].values())
-        lines.append(
-            f"| `{name}` | {worst:.1e} | {facts['latency_ms']:.3f} ms | "
-            f"{facts['bytes'] / 1e6:.2f} MB |"
-        )
+        ms = facts.get("latency_ms")  # none where the export was interrupted
+        latency = "not timed" if ms is None else f"{ms:.3f} ms"
+        lines.append(f"| `{name}` | {worst:.1e} | {latency} | {facts['bytes'] / 1e6:.2f} MB |")
     images = next(iter(card.files.values()))["images"]
     notes = "".join(f"\n- {note}" for facts in card.files.values() for note in facts["notes"])
     return (

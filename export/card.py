@@ -75,12 +75,13 @@ def _files(card: Card) -> str:
         if "top1" not in facts:
             rows.append(f"| `{name}` | not run here | | | | {_size(facts['bytes'])} |")
             continue
-        ms = facts["latency_ms"]
+        ms = facts["latency_ms"]  # none where the export was interrupted
+        latency = "not timed" if ms is None else f"{ms:.3f} ms"
         off = f"{facts['max_abs_diff']:.2g}" if facts["precision"] == "fp32" else ""
         rows.append(
             f"| `{name}` | {facts['top1']:.2f} % of {facts['images']} | "
             f"{facts['agreement']:.2f} % | {off} | "
-            f"{ms:.3f} ms | {_size(facts['bytes'])} |"
+            f"{latency} | {_size(facts['bytes'])} |"
         )
     first = next(iter(card.files.values()))
     torch_line = (

@@ -45,12 +45,14 @@ class GlobalMean(nn.Module):
 class Gate(nn.Module):
     """Squeeze-excite: each channel times a number that all channels decide.
 
-    A sigmoid, or a hard one, follows the hidden channels.
+    A sigmoid, or a hard one, follows the hidden channels. Older files name no activation where
+    it is relu with a hard one.
     """
 
-    def __init__(self, channels: int, hidden: int, act: str = "relu", hard: bool = False) -> None:
+    def __init__(self, channels: int, hidden: int, act: str = "", hard: bool = False) -> None:
         super().__init__()
-        self.act, self.gate = LAYERS[act](), nn.Hardsigmoid() if hard else nn.Sigmoid()
+        self.act = LAYERS[act or "relu"]()
+        self.gate = nn.Hardsigmoid() if hard or not act else nn.Sigmoid()
         self.reduce, self.expand = nn.Conv2d(channels, hidden, 1), nn.Conv2d(hidden, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -176,6 +178,7 @@ LAYERS: dict[str, Callable[..., nn.Module]] = {
         (left, right, top, bottom), value
     ),
     "norm": lambda channels, eps: nn.BatchNorm2d(channels, eps=eps),
+    "none": nn.Identity,
     "relu": nn.ReLU,
     "relu6": nn.ReLU6,
     "hard_swish": nn.Hardswish,

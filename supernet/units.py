@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 __all__ = ["BYTES", "COUNTS", "units_of", "with_unit"]
 
-_NUMBER = re.compile(r"\s*([+-]?[0-9.]+(?:e[+-]?[0-9]+)?)\s*([a-z%]*)\s*", re.IGNORECASE)
+_NUMBER = re.compile(r"\s*([+-]?[0-9.]+(?:e[+-]?[0-9]+)?)\s*([a-z%/]*)\s*", re.IGNORECASE)
 
 Units = Mapping[str, float]
 
@@ -21,14 +21,13 @@ BYTES: Units = {
     "mib": 2.0**20,
     "gib": 2.0**30,
 }
-_ALONE = ("ms", "%")
 
 
 def units_of(unit: str) -> Units:
-    """What may follow a value that is kept in `unit`: bytes, ms, %, or a count."""
-    if unit in _ALONE:
-        return {"": 1.0, unit: 1.0}
-    return {"": 1.0, **BYTES} if unit == "bytes" else COUNTS
+    """What may follow a value that is kept in `unit`; without one it is a count."""
+    if unit == "bytes":
+        return {"": 1.0, **BYTES}
+    return {"": 1.0, unit.lower(): 1.0} if unit else COUNTS
 
 
 def with_unit(text: str, units: Units) -> float | None:

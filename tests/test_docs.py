@@ -98,6 +98,7 @@ def test_links_lead_somewhere(page: Path):
 
 def _anchors(text: str) -> set[str]:
     """What leads to a page's headings, as GitHub makes it."""
+    text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", line.lower().strip()).replace(" ", "-") for line in headings}
 

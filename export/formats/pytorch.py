@@ -59,6 +59,7 @@ _ACTIVATIONS: dict[type[nn.Module], str] = {
     nn.Hardswish: "hard_swish",
     nn.SiLU: "swish",
 }
+_GATE_ACTS = _ACTIVATIONS | {nn.Identity: "none"}
 _SIZELESS = _ACTIVATIONS | {Concat: "concat", Add: "add", Shift: "shift"}
 
 
@@ -199,7 +200,7 @@ def _steps(module: nn.Module | None) -> Iterator[Layer]:
                 yield from _steps(other)
         case SqueezeExcite():
             sizes = module.reduce.in_channels, module.reduce.out_channels
-            hard, act = isinstance(module.gate, nn.Hardsigmoid), _ACTIVATIONS[type(module.act)]
+            hard, act = isinstance(module.gate, nn.Hardsigmoid), _GATE_ACTS[type(module.act)]
             yield ["gate", *sizes, act, hard]
         case Pool() | WindowPool():
             yield from _pooling(module)

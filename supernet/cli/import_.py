@@ -9,7 +9,7 @@ import click
 from supernet.cli import options
 from supernet.cli.latency.texts import imported_json, imported_rows
 from supernet.cli.output import print_json, print_table, progress_bar
-from supernet.cli.outputs import output_option
+from supernet.cli.outputs import check_replaced, output_option
 from supernet.errors import ConfigError
 from supernet.progress import Progress
 
@@ -212,6 +212,9 @@ def _check(asked: _Asked) -> None:
         "--name": (asked.name, asked.latency_table, "--latency-table"),
         "--output": (asked.output, asked.subnet or alone, "--subnet"),
     }
+    if asked.output:
+        kinds = ("subnet",) if asked.subnet else ("predictor", "mlp_predictor")
+        check_replaced(asked.output, kinds)
     for option, (value, subject, name) in of_what.items():
         if value is not None and not subject:
             raise ConfigError(f"{option} is of {name}", hint=f"give {name} as well")

@@ -3,18 +3,22 @@
 import os
 import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from supernet.cli.options import Once
+from supernet.errors import ConfigError
 
-__all__ = ["output_option"]
+__all__ = ["check_replaced", "output_option"]
 
-_READ = 2**16  # of a document, which says what it is at its top
-_DOCUMENT = re.compile(rb"""^[\s{]*["']?format["']?\s*:\s*["']?supernet\.(\w+)""", re.MULTILINE)
+_READ = 2**16  # bytes, of which a document says at the top what it is
+_DOCUMENT = re.compile(
+    rb"(?:[ \t]*(?:\#[^\n]*)?\r?\n)*[{\s]{0,16}"  # comments come first
+    rb"""["']?format["']?\s{0,8}:\s{0,8}["']?supernet\.(\w+)"""
+)
 
 
 def output_option(help_text: str, *kinds: str, **settings: Any) -> Callable[..., Any]:
@@ -23,10 +27,33 @@ def output_option(help_text: str, *kinds: str, **settings: Any) -> Callable[...,
     Args:
         help_text: of the option.
         kinds: what the file may hold: kinds of our documents (``subnet`` for
-            ``supernet.subnet``), ``kit``, ``arrays`` or ``csv``.
+            ``supernet.subnet``), ``kit``, ``arrays`` or ``predictions``.
         settings: of the click option.
     """
     return click.option("-o", "--output", cls=Once, type=_Output(kinds), help=help_text, **settings)
+
+
+def check_replaced(path: Path, kinds: Sequence[str]) -> None:
+    """Refuse a path where a file of another kind is.
+
+    Args:
+        path: to be written.
+        kinds: as of `output_option`.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    try:
+        there = path.is_file() and path.stat().st_size > 0
+        found = _kind(path) if there else kinds[0]
+    except OSError as error:
+        raise ConfigError(f"output: {str(path)[:200]}: {error.strerror}") from None
+    if found not in kinds:
+        wanted = " or ".join(map(_words, kinds))
+        raise ConfigError(
+            f"output: {path} holds {_words(found)}, and -o replaces only {wanted}",
+            hint="give another file, or remove this one",
+        )
 
 
 class _Output(click.Path):
@@ -39,16 +66,7 @@ class _Output(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path; nothing is written yet."""
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
-        if path.is_file() and path.stat().st_size:
-            found = _kind(path)
-            if found not in self._kinds:
-                wanted = " or ".join(map(_words, self._kinds))
-                self.fail(
-                    f"{path} holds {_words(found)}; only {wanted} is replaced: give another file, "
-                    "or remove this one",
-                    param,
-                    ctx,
-                )
+        check_replaced(path, self._kinds)
         return path
 
 
@@ -58,8 +76,8 @@ def _words(kind: str) -> str:
 
 _OTHERS = {
     "kit": "a measuring kit",
-    "arrays": "arrays",
-    "csv": "rows of text with commas",
+    "arrays": "arrays of subnets",
+    "predictions": "predictions",
     "": "something else",
 }
 
@@ -68,13 +86,20 @@ def _kind(path: Path) -> str:
     """What a file holds; empty where it is nothing that we write."""
     with path.open("rb") as handle:
         start = handle.read(_READ)
-    if found := _DOCUMENT.search(start):
-        return found[1].decode()
-    if zipfile.is_zipfile(path):
+    if found := _DOCUMENT.match(start):
+        return found[1].decode(errors="replace")
+    names = _archived(path)
+    if "supernet/latency/kit/plan.json" in names:
+        return "kit"
+    if {"genes.npy", "top1.npy"} <= names:
+        return "arrays"
+    header = start.partition(b"\n")[0].rstrip().split(b",")
+    return "predictions" if b"predicted" in header else ""
+
+
+def _archived(path: Path) -> set[str]:
+    try:
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-        if "__main__.py" in names:
-            return "kit"
-        return "arrays" if all(name.endswith(".npy") for name in names) else ""
-    first = start.partition(b"\n")[0].lstrip()
-    return "csv" if b"," in first and b"\0" not in start and first[:1] not in b"{[" else ""
+            return set(archive.namelist())
+    except (zipfile.BadZipFile, NotImplementedError, ValueError):  # no archive, or a damaged one
+        return set()

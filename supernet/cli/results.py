@@ -97,7 +97,7 @@ def _row(saved: "SavedResult") -> list[str]:
 
 
 def _is_measured(saved: "SavedResult") -> bool:
-    """Whether the accuracies that it was chosen by are measured ones."""
+    """Whether its search measured accuracies; finalists that were measured do not count."""
     return bool(saved.request.get("measure") or saved.request.get("ladder"))
 
 

@@ -344,8 +344,8 @@ def _print_doubts(outcome: "SearchOutcome") -> None:
     for one, after in pairwise(outcome.climbs):
         if one.poor:
             click.echo(
-                f"note: {one.name} orders subnets little better than chance: Kendall tau "
-                f"{one.kendall:.2f} with {after.name}, of {one.climbed} that climbed; a ladder "
+                f"note: {one.name} orders the {one.climbed} subnets that climbed from it no "
+                f"better than chance: Kendall tau {one.kendall:.2f} with {after.name}; a ladder "
                 "without it may find more",
                 err=True,
             )

@@ -27,12 +27,17 @@ class Climb:
     climbed: int = 0
     """Of them, those with a value on the next rung, too."""
     kendall: float | None = None
-    """Rank correlation with the next rung over those; None where they are fewer than ten."""
+    """Rank correlation with the next rung over those; None where they are fewer than ten, or
+    all alike."""
 
     @property
     def poor(self) -> bool:
-        """Whether the order of this rung is hardly that of the next one."""
-        return self.kendall is not None and self.kendall < _CHANCE
+        """Whether the order of this rung is hardly that of the next one, and not by chance."""
+        if self.kendall is None:
+            return False
+        n = self.climbed
+        error = np.sqrt(2 * (2 * n + 5) / (9 * n * (n - 1)))  # of tau where nothing is related
+        return bool(self.kendall + error < _CHANCE)
 
 
 def climbs_of(problem: Problem, result: SearchResult) -> tuple[Climb, ...]:
@@ -56,10 +61,10 @@ def climbs_of(problem: Problem, result: SearchResult) -> tuple[Climb, ...]:
 def _climb(name: str, own: Values, after: Values) -> Climb:
     both = np.isfinite(own) & np.isfinite(after)
     climbed = int(both.sum())
-    found = kendall_tau(own[both], after[both])
+    told = climbed >= _ENOUGH and np.ptp(own[both]) > 0 and np.ptp(after[both]) > 0
     return Climb(
         name=name,
         subnets=int(np.isfinite(own).sum()),
         climbed=climbed,
-        kendall=found if climbed >= _ENOUGH else None,
+        kendall=kendall_tau(own[both], after[both]) if told else None,
     )

@@ -47,7 +47,7 @@ def _value(text: str, axis: "Axis", number: str) -> float:
     value = with_unit(number, units)
     if value is None or not math.isfinite(value):
         raise ConfigError(
-            f"cannot pick {text[:60]!r}: {number[:20]!r} is no number of {axis.name}",
+            f"cannot pick {text[:60]!r}: {number[:20]!r} is no finite number of {axis.name}",
             hint=f"it may have a unit: {', '.join(filter(None, units))}",
         )
     return value

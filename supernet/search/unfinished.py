@@ -179,8 +179,10 @@ def _ways_on(unfinished: Sequence[Path], asked: "_Asked") -> list[str]:
             different = asked.differences(folder)
         except (ConfigError, FileFormatError):  # damaged, and not the one that was asked for
             continue
-        what = f"was asked for {'; '.join(different)}" if different else "is the same search"
-        lines.append(f"{folder.name} {what}: --name {folder.name}")
+        if different:
+            lines.append(f"{folder.name} was asked for other things ({', '.join(different)})")
+        else:
+            lines.append(f"{folder.name} is the same search: --name {folder.name}")
     return lines
 
 

@@ -114,6 +114,8 @@ class Stage:
         ungated = [kind for kind in self.block if not KINDS[kind].gates]
         if any(self.se) and ungated:
             problems.append(f"se: a {ungated[0]} has no squeeze-excite")
+        if self.gate == "hard_sigmoid_act" and self.act == "relu":
+            problems.append("gate: hard_sigmoid_act with act relu is hard_sigmoid")
         return problems
 
     def _unfit_start(self) -> list[str]:

@@ -75,7 +75,9 @@ def export_backbone(
         written = job.all_written(stage, exporters, progress)
         files = written.files
         table = table_for(found, run)  # a finetuned one tells no predictions
-        price = _timed(stage, files, table, job, found, run, progress)
+        price = None
+        if not written.interrupted:
+            price = _timed(stage, files, table, job, found, run, progress)
         card = BackboneCard(
             subnet=file.subnet,
             operators=job.operators,

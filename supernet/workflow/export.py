@@ -100,7 +100,9 @@ def export_subnet(
     with staged(folder, earlier.stale) as stage:
         written = job.all_written(stage, wanted, progress)
         table = table_of_prediction(file)
-        files = _timed(list(written.files.values()), table, checked_space(run, table), progress)
+        files = list(written.files.values())
+        if not written.interrupted:
+            files = _timed(files, table, checked_space(run, table), progress)
         latency = _checked(files, file, table)
         measured = _measured(file, files, earlier.kept)
         replace(measured, checkpoint=checkpoint).save(stage / SUBNET_FILE)

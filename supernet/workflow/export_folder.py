@@ -59,14 +59,14 @@ def write_each(folder: Path, wanted: Mapping[str, Callable[[], Facts]]) -> Writt
     files: dict[str, Facts] = {}
     failed: dict[str, str] = {}
     for name, write in wanted.items():
-        before = files_in(folder)
+        before = set(folder.rglob("*"))
         try:
             files[name] = write()
         except (ExportError, KeyboardInterrupt) as error:
             if not files:
                 raise
-            for part in files_in(folder) - before:
-                part.unlink()
+            for part in sorted(set(folder.rglob("*")) - before, reverse=True):
+                part.rmdir() if part.is_dir() else part.unlink()
             if isinstance(error, KeyboardInterrupt):
                 return Written(files=files, failed=failed, interrupted=True)
             failed[name] = str(error)

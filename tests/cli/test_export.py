@@ -67,6 +67,7 @@ def test_an_interrupt_keeps_the_files_that_are_finished(
         "model.onnx"
     }
     assert not (tmp_path / "net" / "model_int8.onnx").exists()
+    assert "not timed" in (tmp_path / "net" / "README.md").read_text()  # it was to end now
     monkeypatch.setattr("supernet.export.formats.onnx.onnx_model", interrupted)
     assert in_trained("export", "--onnx", "--int8", "-o", tmp_path / "none").code == 130
     assert not (tmp_path / "none").exists()

@@ -9,6 +9,8 @@ import pytest
 import torch
 from supernet.export.contract import Source
 from supernet.export.formats.pytorch import PyTorch
+from supernet.export.plain_model import Gate
+from torch import nn
 
 from supernet.errors import ExportError, FileFormatError
 from supernet.models import Network
@@ -103,3 +105,13 @@ def test_what_is_not_of_this_project_is_refused(tmp_path: Path) -> None:
     source = Source(network=torch.nn.Flatten(), in_channels=1, resolution=8)
     with pytest.raises(ExportError, match="expected a network of this project"):
         PyTorch().write(source, tmp_path / "model.safetensors")
+
+
+def test_gates_of_older_files_are_relu_with_a_hard_one() -> None:
+    for layer, act, gate in (
+        (Gate(8, 4), nn.ReLU, nn.Hardsigmoid),
+        (Gate(8, 4, "swish"), nn.SiLU, nn.Sigmoid),
+        (Gate(8, 4, "relu", False), nn.ReLU, nn.Sigmoid),
+        (Gate(8, 4, "hard_swish", True), nn.Hardswish, nn.Hardsigmoid),
+    ):
+        assert (type(layer.act), type(layer.gate)) == (act, gate)

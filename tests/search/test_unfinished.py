@@ -272,7 +272,7 @@ def test_what_is_not_there_or_finished_says_what_is(stopped: Path, calls: Path) 
     assert caught.value.hint == f"{stopped.name} is the same search: --name {stopped.name}"
     with pytest.raises(ConfigError) as caught:
         resumed(stopped.with_name("other"), calls, budget=7)
-    assert f"{stopped.name} was asked for budget " in caught.value.hint
+    assert f"{stopped.name} was asked for other things (budget " in caught.value.hint
     resumed(stopped, calls)
     with pytest.raises(ConfigError, match=r"'mine' is finished; unfinished below .*: none"):
         resumed(stopped, calls)

@@ -28,6 +28,10 @@ ALL = ", ".join(name for name, kind in KINDS.items() if not kind.in_cells)
         ({"kernel": (3, 4)}, "kernel: choices must be odd and from 1 to 15, found [4]"),
         ({"expand": (0.0,)}, "expand: choices must be from 0.01 to 16, found [0.0]"),
         ({"expand": (float("nan"),)}, "expand: choices must be from 0.01 to 16, found [nan]"),
+        (
+            {"gate": "hard_sigmoid_act"},
+            "gate: hard_sigmoid_act with act relu is hard_sigmoid",
+        ),
         ({"expand": (1.0, 2.0)}, "expand: 1 cannot be mixed with others, found [1.0, 2.0]"),
         ({"stride": 0}, "stride: choices must be from 1 to 4, found [0]"),
         ({"se": (-0.5,)}, "se: choices must be from 0 to 1, found [-0.5]"),

@@ -29,7 +29,7 @@ from supernet.cli.outputs import output_option
 )
 @output_option(
     "The CSV to write: the columns of the file, predicted and std.",
-    "csv",
+    "predictions",
     required=True,
 )
 @options.common
