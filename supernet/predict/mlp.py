@@ -199,11 +199,16 @@ class MLPPredictor:
         """Write the description, and the weights beside it as safetensors.
 
         Raises:
-            ConfigError: the path does not end in ``.json``.
+            ConfigError: the path does not end in ``.json``, or other weights lie beside it.
         """
         if path.suffix != ".json":
             raise ConfigError(f"{path}: the description of a predictor must end in .json")
         weights = path.with_suffix(".safetensors")
+        if weights.exists() and not path.exists():  # an exported network, say
+            raise ConfigError(
+                f"{weights}: holds other weights, and those of the predictor go there",
+                hint="give the predictor another name",
+            )
         tensors = {}
         for number, (weight, bias) in enumerate(self.layers):
             tensors[f"{number}.weight"] = np.ascontiguousarray(weight)
