@@ -207,7 +207,7 @@ class MLPPredictor:
         if weights.exists() and not path.exists():  # an exported network, say
             raise ConfigError(
                 f"{weights}: holds other weights, and those of the predictor go there",
-                hint="give the predictor another name",
+                hint="give the predictor another name, or remove that file",
             )
         tensors = {}
         for number, (weight, bias) in enumerate(self.layers):

@@ -155,7 +155,7 @@ def test_a_description_of_another_suffix_is_refused(tiny_space: Space, tmp_path:
 
 def test_weights_of_others_stay(tiny_space: Space, tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"a network")
-    with pytest.raises(ConfigError, match="model.safetensors: holds other weights"):
+    with pytest.raises(ConfigError, match=r"model\.safetensors: holds other weights"):
         MLPPredictor(tiny_space, SIZES, OF_SIZE, {}).save(tmp_path / "model.json")
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"a network"]
 
