@@ -3,8 +3,10 @@ r"""Which of two spaces has the better networks, at equal time of training and e
     python benchmarks/two_spaces.py --data FOLDER --minutes 10 --seeds 0 1 2
 
 FOLDER has train/ and val/ with a folder of pictures for each class. A supernet of each space is
-trained from scratch for `--minutes` and searched; neither is finetuned. Equal time: seconds of a
-step are measured at the start, the fastest round counts, and the minutes become steps. Equal
+trained from scratch for `--minutes` and searched; neither is finetuned. Each learns at the best of
+some learning rates, shares of the recipe's, which short trainings of its largest subnet choose on
+held-out images (`--probe` of the time each, not counted). Equal time: seconds of a step are
+measured at the start, the fastest round counts, and the minutes become steps. Equal
 latency: the first space may take as long as what was found in the second, measured in turn in ONNX
 Runtime on one thread; where it takes more than 1 % longer a faster one is taken. Accuracies are of
 all test images, by the ONNX files.
@@ -15,11 +17,12 @@ Every row is kept at once in `--work`: the same command goes on, and may name mo
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from equal_time import fitted, training_turn
 from outcome_ours import (
     Costs,
     Job,
@@ -35,11 +38,13 @@ from resumable import Row, Rows
 
 from supernet.cli.output import print_table, progress_bar
 from supernet.data import Dataset, load_dataset
+from supernet.evaluate import Evaluator
 from supernet.latency import LatencyTable, Protocol, measure, this_machine
 from supernet.memory import keep_freed_memory
 from supernet.search import latency_name
 from supernet.space import Space, Subnet, decode, encode
-from supernet.train import at_precision
+from supernet.train import Recipe, at_precision
+from supernet.workflow.train import seeded_supernet
 
 LATENCIES = ("fast", "middle", "slow")
 
@@ -52,13 +57,14 @@ class Side:
     space: Space
     table: LatencyTable
     costs: Costs
+    recipe: Recipe
 
     def job(self, given: argparse.Namespace, dataset: Dataset, seed: int) -> Job:
         """Its supernet of a seed."""
         return Job(
             name=f"{self.name}-{seed}",
             space=self.space,
-            recipe=our_recipe("scratch"),
+            recipe=self.recipe,
             data=given.data,
             dataset=dataset,
             seed=seed,
@@ -88,8 +94,40 @@ def side_of(name: str, given: argparse.Namespace, dataset: Dataset, rows: Rows) 
             "table_error_percent": table.held_out.mape,
         }
 
-    row = rows.get(f"costs of {name}", costs)
-    return Side(name=name, space=space, table=table, costs=Costs.read(recipe, row))
+    found = Costs.read(recipe, rows.get(f"costs of {name}", costs))
+    tried = {
+        share: rows.get(
+            f"{name} at {share} of the rate",
+            lambda share=share: tried_rate(space, share, given, dataset, found),  # type: ignore[misc]  # called at once
+        )["holdout_top1"]
+        for share in given.rates
+    }
+    best = at_rate(our_recipe("scratch"), max(tried, key=lambda share: float(tried[share])))
+    return Side(name=name, space=space, table=table, costs=found, recipe=best)
+
+
+def at_rate(recipe: Recipe, share: float) -> Recipe:
+    """The recipe at a share of its learning rates."""
+    phases = [replace(one, lr=one.lr * share, lr_end=one.lr_end * share) for one in recipe.phases]
+    return replace(recipe, phases=tuple(phases))
+
+
+def tried_rate(
+    space: Space, share: float, given: argparse.Namespace, dataset: Dataset, costs: Costs
+) -> Row:
+    """A short training of the largest subnet, by the held-out images."""
+    supernet = seeded_supernet(space, given.seeds[0]).to(given.device)
+    recipe = at_rate(our_recipe("scratch"), share)
+    recipe = replace(recipe, phases=(replace(recipe.phases[0], lr_end=0.0),))
+    seconds = 60.0 * given.minutes * given.probe
+    images = len(dataset.train)
+    recipe = fitted(supernet, recipe, costs.speeds, images, seconds, given.device)
+    with progress_bar() as progress:
+        training_turn(supernet, dataset, recipe, given.device)(progress)
+    score = Evaluator(supernet, dataset, device=given.device).subnet_score(
+        supernet.largest, "holdout"
+    )
+    return {"epochs": recipe.epochs, "holdout_top1": score.top1}
 
 
 def found_in(side: Side, job: Job, rows: Rows) -> Any:
@@ -197,6 +235,8 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 96])
     parser.add_argument("--pairs", type=int, default=30, help="evaluations of a search")
     parser.add_argument("--candidates", type=int, default=10, help="more of them, the promising")
+    parser.add_argument("--rates", type=float, nargs="+", default=[1.0, 0.3, 0.1], help="shares")
+    parser.add_argument("--probe", type=float, default=0.15, help="share of the time for a try")
     parser.add_argument("--rounds", type=int, default=4, help="in which steps are timed")
     parser.add_argument("--device", default="cpu", help="that trains; latencies are of this CPU")
     parser.add_argument("--work", type=Path, default=Path("runs") / "two_spaces")
