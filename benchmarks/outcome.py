@@ -57,7 +57,7 @@ from supernet.cli.output import progress_bar
 from supernet.data import Dataset, load_dataset
 from supernet.latency import LatencyTable, Protocol, measure, measure_drift_corrected, this_machine
 from supernet.memory import keep_freed_memory
-from supernet.space import Space, Subnet, decode, encode
+from supernet.space import Space, Subnet
 from supernet.train import Recipe, at_precision
 from supernet.train.precision import auto_precision
 from supernet.workflow.start import normalisation_at, normalised
@@ -282,16 +282,7 @@ class Bench:
         search = rows.get(f"{job.name} searched", lambda: job.searched(rows, costs, limit))
         files = {str(r): self.file(r, seed) for r in self.rivals}
         result = searched_front(job, rows, search)
-        found = rows.get(
-            f"{job.name} found",
-            lambda: {
-                name: encode(job.space, [subnet])[0].tolist()
-                for name, subnet in within(result, self.table, limits, files).items()
-            },
-        )
-        subnets = {name: subnet_of(job.space, found[name]) for name in limits if name in found}
-        for name, subnet in subnets.items():
-            rows.get(f"{job.name} as found {name}", lambda s=subnet: job.as_found(rows, s))  # type: ignore[misc]  # called at once
+        subnets = job.chosen(rows, limits, lambda: within(result, self.table, limits, files))
         if job.tuned_share:
             self._tune(job, subnets)
 
@@ -314,9 +305,8 @@ class Bench:
         files = {str(r): self.file(r, seed) for r in self.rivals}
         for kind in ("front", "single"):
             job = self.job(kind, seed)
-            found = self.rows.rows[f"{job.name} found"]
-            for name in files.keys() & found.keys():
-                files[f"{kind} {name}"] = job.file(self.rows, subnet_of(job.space, found[name]))
+            for name, subnet in job.known(self.rows).items():
+                files[f"{kind} {name}"] = job.file(self.rows, subnet)
         timings = measure([loadable(path) for path in files.values()], Protocol(rounds=20))
         return {name: timing.ms for name, timing in zip(files, timings)}
 
@@ -327,11 +317,6 @@ class Bench:
         for kind in ("front", "single"):
             self.ours(kind, seed)
         self.rows.get(f"measured seed {seed}", lambda: self.measured(seed))
-
-
-def subnet_of(space: Space, genes: list[int]) -> Subnet:
-    """From genes as rows keep them."""
-    return decode(space, np.array([genes], dtype=np.int8))[0]
 
 
 def work_of(recipe: Recipe) -> str:

@@ -5,8 +5,9 @@ measured in turn with the networks of others (`equal_time`).
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from supernet.models import extract, load_pretrained
 from supernet.progress import Progress
 from supernet.runs import Run
 from supernet.search import SearchResult, latency_name, load_result
-from supernet.space import Domain, Space, Subnet, SubnetFile, decode, macs_of, operators
+from supernet.space import Domain, Space, Subnet, SubnetFile, decode, encode, macs_of, operators
 from supernet.train import Processes, Recipe, at_precision, load_recipe
 from supernet.train.batches import steps_per_epoch
 from supernet.workflow.finetune import FinetuneRequest, finetune_subnet
@@ -231,6 +232,30 @@ class Job:
         network = self.run(rows).evaluator().network(subnet)
         path = write_file(network, self.file(rows, subnet), subnet.resolution)
         return {"subnet": str(subnet), "test_top1": file_top1(path, self.dataset)}
+
+    def chosen(
+        self, rows: Rows, names: Iterable[str], choose: Callable[[], Mapping[str, Subnet]]
+    ) -> dict[str, Subnet]:
+        """Subnets by name, chosen once; each as a file with the supernet's weights."""
+
+        def made() -> dict[str, Any]:
+            return {name: encode(self.space, [one])[0].tolist() for name, one in choose().items()}
+
+        rows.get(f"{self.name} found", made)
+        found = self.known(rows)
+        ordered = {name: found[name] for name in names if name in found}
+        for name, subnet in ordered.items():
+            rows.get(f"{self.name} as found {name}", partial(self.as_found, rows, subnet))
+        return ordered
+
+    def known(self, rows: Rows) -> dict[str, Subnet]:
+        """Those that were chosen before."""
+        found = rows.rows[f"{self.name} found"]
+        return {
+            name: decode(self.space, np.array([genes], dtype=np.int8))[0]
+            for name, genes in found.items()
+            if name != "wall_s"
+        }
 
     def tuned(
         self, rows: Rows, costs: Costs, subnet: Subnet, step_s: float, seconds: float

@@ -16,8 +16,8 @@ Every row is kept at once in `--work`: the same command goes on, and may name mo
 """
 
 import argparse
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ from supernet.evaluate import Evaluator
 from supernet.latency import LatencyTable, Protocol, measure, this_machine
 from supernet.memory import keep_freed_memory
 from supernet.search import latency_name
-from supernet.space import Space, Subnet, decode, encode
+from supernet.space import Space
 from supernet.train import Recipe, at_precision
 from supernet.workflow.train import seeded_supernet
 
@@ -98,7 +98,7 @@ def side_of(name: str, given: argparse.Namespace, dataset: Dataset, rows: Rows) 
     tried = {
         share: rows.get(
             f"{name} at {share} of the rate",
-            lambda share=share: tried_rate(space, share, given, dataset, found),  # type: ignore[misc]  # called at once
+            partial(tried_rate, space, share, given, dataset, found),
         )["holdout_top1"]
         for share in given.rates
     }
@@ -151,20 +151,6 @@ def limits_of(fronts: dict[str, Any], sides: list[Side]) -> list[float]:
     return found
 
 
-def kept(job: Job, rows: Rows, choose: Callable[[], dict[str, Subnet]]) -> dict[str, Subnet]:
-    """Chosen subnets, those of an earlier start where there was one."""
-
-    def made() -> Row:
-        return {name: encode(job.space, [one])[0].tolist() for name, one in choose().items()}
-
-    found = rows.get(f"{job.name} found", made)
-    return {
-        name: decode(job.space, np.array([found[name]], dtype=np.int8))[0]
-        for name in LATENCIES
-        if name in found
-    }
-
-
 def compared(seed: int, sides: list[Side], given: argparse.Namespace, rows: Rows) -> None:
     """All rows of a seed: both trained, searched, and measured in turn."""
     with progress_bar() as progress:
@@ -180,15 +166,11 @@ def compared(seed: int, sides: list[Side], given: argparse.Namespace, rows: Rows
         )
         for name, ms in limits.items()
     }
-    job = jobs[second.name]
-    theirs = kept(job, rows, lambda: picked)
-    for name, subnet in theirs.items():
-        rows.get(f"{job.name} as found {name}", lambda s=subnet: job.as_found(rows, s))  # type: ignore[misc]  # called at once
-    files = {name: job.file(rows, subnet) for name, subnet in theirs.items()}
+    theirs = jobs[second.name].chosen(rows, LATENCIES, lambda: picked)
+    files = {name: jobs[second.name].file(rows, subnet) for name, subnet in theirs.items()}
     job = jobs[first.name]
-    ours = kept(job, rows, lambda: within(fronts[first.name], first.table, limits, files))
-    for name, subnet in ours.items():
-        rows.get(f"{job.name} as found {name}", lambda s=subnet: job.as_found(rows, s))  # type: ignore[misc]  # called at once
+    choose = partial(within, fronts[first.name], first.table, limits, files)
+    ours = job.chosen(rows, LATENCIES, choose)
     both = {f"{second.name} {name}": path for name, path in files.items()}
     both |= {f"{first.name} {name}": job.file(rows, subnet) for name, subnet in ours.items()}
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from supernet.export.card import milliseconds
+
 from supernet.space import Operator, Subnet, total_macs, total_params
 
 __all__ = ["BackboneCard", "backbone_card"]
@@ -62,9 +64,9 @@ def _files(card: BackboneCard) -> str:
     lines = ["| file | maps off by, of their largest value | latency | size |", "|---" * 4 + "|"]
     for name, facts in card.files.items():
         worst = max(m["max_abs_diff"] / max(m["largest"], 1e-30) for m in facts["maps"].values())
-        ms = facts.get("latency_ms")  # none where the export was interrupted
-        latency = "not timed" if ms is None else f"{ms:.3f} ms"
-        lines.append(f"| `{name}` | {worst:.1e} | {latency} | {facts['bytes'] / 1e6:.2f} MB |")
+        lines.append(
+            f"| `{name}` | {worst:.1e} | {milliseconds(facts)} | {facts['bytes'] / 1e6:.2f} MB |"
+        )
     images = next(iter(card.files.values()))["images"]
     notes = "".join(f"\n- {note}" for facts in card.files.values() for note in facts["notes"])
     return (

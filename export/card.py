@@ -10,7 +10,7 @@ from torch import nn
 
 from supernet.space import SubnetFile, total_macs, total_params
 
-__all__ = ["Card", "model_card", "thop_macs"]
+__all__ = ["Card", "milliseconds", "model_card", "thop_macs"]
 
 _LISTED = 5  # of the most sensitive layers
 
@@ -69,19 +69,23 @@ def model_card(card: Card) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def milliseconds(facts: Mapping[str, Any]) -> str:
+    """The latency of a file in words; an export that was interrupted has none."""
+    ms = facts.get("latency_ms")
+    return "not timed" if ms is None else f"{ms:.3f} ms"
+
+
 def _files(card: Card) -> str:
     rows = ["| file | top-1 | as in torch | logit off by | latency | size |", "|---" * 6 + "|"]
     for name, facts in card.files.items():
         if "top1" not in facts:
             rows.append(f"| `{name}` | not run here | | | | {_size(facts['bytes'])} |")
             continue
-        ms = facts["latency_ms"]  # none where the export was interrupted
-        latency = "not timed" if ms is None else f"{ms:.3f} ms"
         off = f"{facts['max_abs_diff']:.2g}" if facts["precision"] == "fp32" else ""
         rows.append(
             f"| `{name}` | {facts['top1']:.2f} % of {facts['images']} | "
             f"{facts['agreement']:.2f} % | {off} | "
-            f"{latency} | {_size(facts['bytes'])} |"
+            f"{milliseconds(facts)} | {_size(facts['bytes'])} |"
         )
     first = next(iter(card.files.values()))
     torch_line = (

@@ -212,12 +212,12 @@ def _check(asked: _Asked) -> None:
         "--name": (asked.name, asked.latency_table, "--latency-table"),
         "--output": (asked.output, asked.subnet or alone, "--subnet"),
     }
-    if asked.output:
-        kinds = ("subnet",) if asked.subnet else ("predictor", "mlp_predictor")
-        check_replaced(asked.output, kinds)
     for option, (value, subject, name) in of_what.items():
         if value is not None and not subject:
             raise ConfigError(f"{option} is of {name}", hint=f"give {name} as well")
+    if asked.output:
+        kinds = ("subnet",) if asked.subnet else ("predictor", "mlp_predictor")
+        check_replaced(asked.output, kinds)
 
 
 def _sizes(text: str | None) -> tuple[int, ...] | None:
