@@ -16,13 +16,14 @@ import argparse
 import contextlib
 import json
 import os
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from records import add_hardware, require_one_thread, result_path, summary, write_result
+from records import RESULTS, add_hardware, require_one_thread, summary, write_result
 
 from supernet.predict.files import read_genes
 from supernet.search import Accuracy, Budget, Problem, algorithm, hypervolume, run_search
@@ -55,19 +56,22 @@ class Table:
         with np.load(path) as data:
             top1, speed = data["top1"], data["throughput_a100"]
         known = np.isfinite(top1) & np.isfinite(speed)
-        self._one_hot = one_hot(self.space, read_genes(path, self.space)[known])
+        self._one_hot = one_hot(self.space, read_genes(path, self.space)[known]).T
+        self._found: dict[bytes, int] = {}
         self.figures = np.stack([top1[known], speed[known]], axis=1)
         self.rows: list[int] = []
         self._most = most
 
     def nearest(self, genes: Genes) -> npt.NDArray[np.int64]:
         """Row of the nearest network, shape ``(N,)``."""
-        found = np.empty(len(genes), dtype=np.int64)
-        for start in range(0, len(genes), CHUNK):  # what is compared at once stays in the cache
-            own = one_hot(self.space, genes[start : start + CHUNK])
-            same = own @ self._one_hot.T  # genes in which they agree
-            found[start : start + CHUNK] = same.argmax(axis=1)
-        return found
+        keys = [row.tobytes() for row in genes]
+        new = np.array([key not in self._found for key in keys], dtype=bool)
+        unknown = genes[new]
+        for start in range(0, len(unknown), CHUNK):  # what is compared at once stays in the cache
+            rows = unknown[start : start + CHUNK]
+            same = one_hot(self.space, rows) @ self._one_hot  # genes in which they agree
+            self._found.update(zip((row.tobytes() for row in rows), same.argmax(axis=1).tolist()))
+        return np.array([self._found[key] for key in keys], dtype=np.int64)
 
     def top1(self, genes: Genes) -> Values:
         """Percent, shape ``(N,)``; each counts as a measurement."""
@@ -173,8 +177,24 @@ def _last(row: dict[str, Any]) -> float:
     return float(list(row["share"].values())[-1]["median"])
 
 
+def written(name: str, tables: Sequence[Table], most: int, hardware: str) -> tuple[Path, Any]:
+    """The file with what the seeds so far have shown of an algorithm, and its row."""
+    newest = max(RESULTS.glob(f"fronts_{hardware}_*.json"), default=None)  # others write it, too
+    kept: dict[str, Any] = json.loads(newest.read_text())["rows"] if newest else {}
+    row = kept.setdefault(name, {"share": {}})
+    for n in (count for count in COUNTS if count <= most):
+        known = row["share"].get(str(n), {"seeds": 0})
+        if known["seeds"] <= len(tables):
+            shares = summary([table.share(n) for table in tables])
+            row["share"][str(n)] = {**shares, "seeds": len(tables)}
+    body = {"rows": {own: kept[own] for own in sorted(kept)}}
+    path = write_result("fronts", hardware, ("optuna",), body)
+    path.with_suffix(".svg").write_text(chart(body["rows"]))
+    return path, row
+
+
 def main() -> None:
-    """Search, print, write; an algorithm that was measured before is kept."""
+    """Search, print, write; what was measured before is kept."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--most", type=int, default=COUNTS[-1], choices=COUNTS)
@@ -182,22 +202,13 @@ def main() -> None:
     add_hardware(parser, "1cpu")
     options = parser.parse_args()
     require_one_thread()
-    path = result_path("fronts", options.hardware)
-    kept: dict[str, Any] = json.loads(path.read_text())["rows"] if path.is_file() else {}
     for name in options.algorithms:
         run = measured_by_optuna if name == OPTUNA else partial(measured, name)
-        tables = [run(options.most, seed) for seed in range(options.seeds)]
-        counts = [count for count in COUNTS if count <= options.most]
-        row = kept.setdefault(name, {"share": {}})
-        for n in counts:
-            known = row["share"].get(str(n), {"seeds": 0})
-            if known["seeds"] <= options.seeds:
-                shares = summary([table.share(n) for table in tables])
-                row["share"][str(n)] = {**shares, "seeds": options.seeds}
-        print(name, json.dumps(kept[name]), flush=True)
-        body = {"rows": {name: kept[name] for name in sorted(kept)}}
-        path = write_result("fronts", options.hardware, ("optuna",), body)
-        path.with_suffix(".svg").write_text(chart(body["rows"]))
+        tables: list[Table] = []
+        for seed in range(options.seeds):
+            tables.append(run(options.most, seed))
+            path, row = written(name, tables, options.most, options.hardware)
+        print(name, json.dumps(row), flush=True)
     print(path)
 
 

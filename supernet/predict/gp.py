@@ -8,6 +8,7 @@ them maximise the marginal likelihood under a prior, which is weak from 70 pairs
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,8 @@ class GaussianProcess:
         self._cholesky = np.linalg.cholesky(self._kernel.matrix(parameters))
         self._weights = np.linalg.solve(self._cholesky.T, np.linalg.solve(self._cholesky, normal))
         self._lengths = np.sqrt(self._split.relevance)
-        self._near: npt.NDArray[np.float32] = (self._features * self._lengths).astype(np.float32)
+        self._places = self._features * self._lengths
+        self._near: npt.NDArray[np.float32] = self._places.astype(np.float32)
         self._near_weights = (self._scale * self._split.signal * self._weights).astype(np.float32)
         weights = self._scale * self._split.linear * (self._linear.T @ self._weights)
         self._offset = self._mean - float(self._centre @ weights)
@@ -90,19 +92,25 @@ class GaussianProcess:
             noise: that of the measurement counts, too.
         """
         found = np.empty(len(genes))
-        inverse = np.linalg.inv(self._cholesky)
         for start in range(0, len(genes), _CHUNK):
             rows = genes[start : start + _CHUNK]
             linear = design(self._terms, rows) - self._centre
             own = self._standardised(rows) * self._lengths
-            near = matern(distances(own, self._features * self._lengths))
+            kernel = matern(distances(own, self._places))
+            kernel *= self._split.signal
             weighted = linear * self._split.linear
-            kernel = self._split.signal * near + weighted @ self._linear.T
+            kernel += weighted @ self._linear.T
             prior = self._split.signal + (weighted * linear).sum(1)
-            known = np.square(inverse @ kernel.T).sum(0)
+            told = self._inverse @ kernel.T
+            known = np.einsum("ij,ij->j", told, told)
             variance = np.maximum(prior - known, 1e-12) + (self._split.noise if noise else 0)
             found[start : start + _CHUNK] = self._scale * np.sqrt(variance)
         return found
+
+    @cached_property
+    def _inverse(self) -> Values:
+        """Of the Cholesky factor, for standard deviations."""
+        return np.linalg.inv(self._cholesky)
 
     def additive(self) -> Additive:
         """The linear part; the other is within its norm, and between its weights' sums.

@@ -294,6 +294,31 @@ def test_more_of_a_figure_is_sought_as_less_of_its_negative(
     np.testing.assert_array_equal(found[0].front, found[1].front)
 
 
+def test_a_second_figure_may_take_a_measurement_too(info: AlgorithmInfo, make: Make):
+    second_may_be_measured(info.factory, budget_of(info, 60), make())
+
+
+def test_a_surrogate_learns_a_second_measured_figure_in_a_large_space(problem: Make):
+    second_may_be_measured(partial(Surrogate, pairs=20, inner=300), Budget(scored=60), problem())
+
+
+def second_may_be_measured(factory: Any, budget: Budget, given: Problem) -> None:
+    """Only subnets of the budget are measured, and each once."""
+    asked: list[bytes] = []
+
+    def slow(genes: Genes) -> np.ndarray:
+        asked.extend(row.tobytes() for row in genes)
+        return given.objectives[1](genes) / 1e3
+
+    first = replace(given.objectives[0], measured=True)
+    second = Accuracy(function=slow, name="energy", unit="mJ", maximise=False, measured=True)
+    found = run_search(
+        Problem(domain=given.domain, objectives=(first, second)), factory=factory, budget=budget
+    )
+    assert len(asked) == len(set(asked)) == len(found.genes) <= budget.scored
+    assert np.isfinite(found.columns["energy"]).all()
+
+
 def test_a_domain_of_one_subnet_is_its_answer(info: AlgorithmInfo, space: Space, problem: Make):
     only = Domain.of(space).largest()
     fix: dict[str, list[float | str]] = {

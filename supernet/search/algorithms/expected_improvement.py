@@ -3,11 +3,12 @@
 A Gaussian process says how good a subnet is and how sure that is; the expected improvement
 (Jones, Schonlau & Welch 1998) weighs both. Costs are known without a measurement, so limits
 rule subnets out beforehand, and along a front the expected hypervolume improvement is a mean
-of expected improvements over the room below the costs' references.
+of expected improvements over the room below the costs' references. A figure beside the first
+that takes a measurement counts as what a second model says of it, as if that were sure.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -77,8 +78,8 @@ class ExpectedImprovement:
         some = self._domain.sample_spread(_POOL, start.rng)
         some = self._open(some)[: max(min(first, start.budget // 2), 1)]
         self._queue = unique(np.concatenate([start.genes, some]))
-        self._parameters: Values | None = None
-        self._fitted = self._turn = 0
+        self._fits: dict[str, tuple[Values, int]] = {}
+        self._turn = 0
 
     def ask(self, count: int) -> Candidates:
         """Some subnets of all sizes, then those of the greatest expected improvement."""
@@ -95,12 +96,12 @@ class ExpectedImprovement:
         known = np.flatnonzero(np.isfinite(values))
         if len(known) < FEWEST_PAIRS:
             return self._nearest(count)
-        genes = self._archive.genes[known].copy()
-        model = self._model(genes, values[known])
+        genes = self._archive.genes[known]
+        model = self._model(self._objective, known)
         self._turn += 1
-        costs = self._problem.objectives[1:]
+        costs = [self._cost(own) for own in self._problem.objectives[1:]]
         if self._problem.limits and self._turn % 2:
-            costs = ()
+            costs = []
         improvement = _Improvement(costs, model, genes, self._start.rng)
         if self._domain.combinations <= _ALL:
             pool = self._open(self._domain.everything())
@@ -134,17 +135,32 @@ class ExpectedImprovement:
         """All open single changes of some subnets."""
         return self._open(self._domain.neighbours(genes))
 
-    def _model(self, genes: Genes, values: Values) -> GaussianProcess:
-        pairs = AccuracyPairs(
-            space=self._domain.space, genes=genes, top1=percent(values, self._objective)
-        )
-        parameters = self._parameters if len(pairs) < _REFIT * self._fitted else None
+    def _cost(self, objective: Objective) -> Callable[[Genes], Values]:
+        """A figure to be minimised that needs no measurement."""
+        sign = -1.0 if objective.maximise else 1.0
+        if not objective.measured:
+            return lambda genes: sign * objective(genes)
+        values = self._archive.columns[objective.name]
+        known = np.flatnonzero(np.isfinite(values))
+        if len(known) < FEWEST_PAIRS:
+            return lambda genes: np.zeros(len(genes))
+        model = self._model(objective, known)
+        return lambda genes: -model.mean(genes)
+
+    def _model(self, objective: Objective, known: Index) -> GaussianProcess:
+        """Of a figure, as one that grows."""
+        values = percent(self._archive.columns[objective.name][known], objective)
+        genes = self._archive.genes[known].copy()
+        pairs = AccuracyPairs(space=self._domain.space, genes=genes, top1=values)
+        parameters, count = self._fits.get(objective.name, (None, 0))
+        if len(pairs) >= _REFIT * count:
+            parameters = None
         try:
             process = GaussianProcess(pairs, parameters)
         except ConfigError:  # a feature varies for the first time: one more parameter
             parameters, process = None, GaussianProcess(pairs)
         if parameters is None:
-            self._parameters, self._fitted = process.parameters, len(pairs)
+            self._fits[objective.name] = process.parameters, len(pairs)
         return process
 
 
@@ -157,7 +173,7 @@ class _Improvement:
 
     def __init__(
         self,
-        costs: Sequence[Objective],
+        costs: Sequence[Callable[[Genes], Values]],
         model: GaussianProcess,
         known: Genes,
         rng: np.random.Generator,
@@ -173,7 +189,7 @@ class _Improvement:
         self._shares = np.eye(len(self._best))[group] / len(points)
 
     def _costs_of(self, genes: Genes) -> Values:
-        found = [-own(genes) if own.maximise else own(genes) for own in self._costs]
+        found = [cost(genes) for cost in self._costs]
         return np.stack(found, axis=1) if found else np.zeros((len(genes), 0))
 
     def __call__(self, genes: Genes) -> Values:

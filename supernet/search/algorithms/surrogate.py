@@ -13,7 +13,7 @@ from supernet.search.algorithms.memetic import Memetic
 from supernet.search.archive import Archive
 from supernet.search.contract import Candidates, Evaluated, Start
 from supernet.search.loop import drive
-from supernet.search.objective import Accuracy, Values
+from supernet.search.objective import Accuracy, Objective, Values
 from supernet.search.pareto import Index, along_fronts
 from supernet.search.problem import Problem
 from supernet.space import Genes, Space, one_hot, unique
@@ -101,16 +101,14 @@ class Surrogate:
     def _promising(self, known: Index) -> Genes:
         """The best subnets by the model that were not measured, ``(candidates, G)``."""
         problem = self._start.problem
-        first = problem.objectives[0]
-        genes, values = self._archive.genes[known], self._archive.columns[first.name][known]
-        model = Accuracy(
-            function=self._fit(genes.copy(), values.copy()),
-            name=first.name,
-            unit=first.unit,
-            maximise=first.maximise,
+        first, *rest = problem.objectives
+        ridge = _ridge(problem.domain.space)
+        asked = replace(
+            problem,
+            objectives=(self._model(first, self._fit), *(self._cheap(o, ridge) for o in rest)),
+            others=tuple(self._cheap(own, ridge) for own in problem.others),
         )
-        asked = replace(problem, objectives=(model, *problem.objectives[1:]))
-        found = self._searched(asked, genes)
+        found = self._searched(asked, self._archive.genes[known])
         fresh = np.flatnonzero((found.violation <= 0) & (self._archive.find(found.genes) < 0))
         if not len(fresh):  # all that keeps the limits was measured
             return self._start.genes[:0]
@@ -121,6 +119,21 @@ class Surrogate:
         best = best[~np.isin(best, spread)][: self._candidates - len(spread)]
         genes_asked: Genes = found.genes[fresh[np.concatenate([spread, best])]]
         return genes_asked
+
+    def _cheap(self, objective: Objective, fit: Fit) -> Objective:
+        """As it is, or a model of it where each value takes a measurement."""
+        return self._model(objective, fit) if objective.measured else objective
+
+    def _model(self, objective: Objective, fit: Fit) -> Accuracy:
+        """A model of what is known of a figure."""
+        values = self._archive.columns[objective.name]
+        known = np.flatnonzero(np.isfinite(values))
+        return Accuracy(
+            function=fit(self._archive.genes[known], values[known]),
+            name=objective.name,
+            unit=objective.unit,
+            maximise=objective.maximise,
+        )
 
     def _searched(self, problem: Problem, known: Genes) -> Evaluated:
         """What a search on the model has scored; everything in a small space."""
