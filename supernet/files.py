@@ -42,6 +42,7 @@ _ELSEWHERE = (
     "choose a folder that you may write to: runs go where --run says, tables and decoded images "
     "where SUPERNET_HOME says"
 )
+_AS_THEY_ARE = frozenset((str, bool, int, float))
 _MAX_DOCUMENT_BYTES = 256 * 2**20
 
 
@@ -310,7 +311,7 @@ def _fill(cls: Any, data: Any, where: str, problems: list[str]) -> Any:
     if not isinstance(data, Mapping):
         problems.append(f"{where or 'top level'}: expected a mapping, found {reprlib.repr(data)}")
         return None
-    hints = typing.get_type_hints(cls)
+    hints, fields = _described(cls)
     before = len(problems)
     prefix = f"{where}." if where else ""
     for key in data:
@@ -318,15 +319,38 @@ def _fill(cls: Any, data: Any, where: str, problems: list[str]) -> Any:
             shown = key if isinstance(key, str) and key.isidentifier() else reprlib.repr(key)
             problems.append(f"{prefix}{shown}: unknown key; {nearest(str(key), hints)}")
     values = {}
-    for field in dataclasses.fields(cls):
-        if field.name in data:
-            path = prefix + field.name
-            values[field.name] = _convert(hints[field.name], data[field.name], path, problems)
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            problems.append(f"{prefix}{field.name}: missing")
+    for name, needed in fields:
+        if name in data:
+            values[name] = _convert(hints[name], data[name], prefix + name, problems)
+        elif needed:
+            problems.append(f"{prefix}{name}: missing")
     if len(problems) > before:
         return None
     return _collect(lambda: cls(**values), prefix, problems)
+
+
+@functools.cache  # a latency table has thousands of values of few classes
+def _described(cls: Any) -> tuple[dict[str, Any], tuple[tuple[str, bool], ...]]:
+    """Types of the fields of a dataclass, and their names with whether they must be given."""
+    missing = dataclasses.MISSING
+    return typing.get_type_hints(cls), tuple(
+        (field.name, field.default is missing and field.default_factory is missing)
+        for field in dataclasses.fields(cls)
+    )
+
+
+@functools.cache
+def _meant(hint: Any) -> tuple[Any, Any, tuple[Any, ...]]:
+    """The dataclass that a type means, the type of a tuple's items, and choices, if any."""
+    arguments, origin = typing.get_args(hint), typing.get_origin(hint)
+    own = hint
+    if isinstance(hint, types.UnionType):  # a dataclass or nothing
+        own = next(filter(dataclasses.is_dataclass, arguments), None)
+    return (
+        own if dataclasses.is_dataclass(own) else None,
+        arguments[0] if origin is tuple else None,
+        arguments if origin is typing.Literal else (),
+    )
 
 
 def _collect(make: Callable[[], Any], prefix: str, problems: list[str]) -> Any:
@@ -338,23 +362,26 @@ def _collect(make: Callable[[], Any], prefix: str, problems: list[str]) -> Any:
 
 
 def _convert(hint: Any, value: Any, where: str, problems: list[str]) -> Any:
-    import msgspec
-
-    if value is not None and isinstance(hint, types.UnionType):  # a dataclass or nothing
-        hint = next(filter(dataclasses.is_dataclass, typing.get_args(hint)), hint)
-    if dataclasses.is_dataclass(hint):
-        return _fill(hint, value, where, problems)
-    if typing.get_origin(hint) is tuple:
+    if type(value) is hint and hint in _AS_THEY_ARE:
+        return value
+    own, kind, choices = _meant(hint)
+    if own and (value is not None or own is hint):
+        return _fill(own, value, where, problems)
+    if kind:
         items = value if isinstance(value, list | tuple) else [value]
-        kind = typing.get_args(hint)[0]
         return tuple(
             _convert(kind, item, f"{where}[{i}]", problems) for i, item in enumerate(items)
         )
-    choices = typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else ()
     if choices and value not in choices:
         known = ", ".join(map(str, choices))
         problems.append(f"{where}: must be one of {known}; found {reprlib.repr(value)}")
         return None
+    return _scalar(hint, value, where, problems)
+
+
+def _scalar(hint: Any, value: Any, where: str, problems: list[str]) -> Any:
+    import msgspec
+
     try:
         return msgspec.convert(value, hint, strict=True)
     except msgspec.ValidationError as error:

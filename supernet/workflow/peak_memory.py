@@ -24,7 +24,7 @@ def peak_memory(path: Path) -> int | None:
     Args:
         path: of a file whose format runs here.
     """
-    child = Child(_measured, path)
+    child = Child(_measured, path, anew=True)
     try:
         if not child.pipe.poll(_TIMEOUT_S):
             return None

@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -164,6 +166,25 @@ def test_who_stops_listening_leaves_nothing_running(
     assert multiprocessing.active_children() == []
 
 
+def descendants(parent: BaseProcess) -> list[str]:
+    """Workers, and what they are copies of."""
+    if not Path("/proc/self/task").exists():
+        pytest.skip("the system does not list children")
+    todo = [str(parent.pid)]
+    for pid in todo:  # grows
+        threads = Path(f"/proc/{pid}/task").glob("*/children")
+        todo += [child for thread in threads for child in thread.read_text().split()]
+    assert len(todo) > 3  # the two workers are among them
+    return todo[1:]
+
+
+def wait_for_the_end_of(pids: list[str]) -> None:
+    deadline = time.monotonic() + 30
+    while left := [pid for pid in pids if Path(f"/proc/{pid}").exists()]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
+
+
 def _submit(folder: Path, tasks: list[EvaluationTask]) -> None:
     (folder / "begun").touch()
     with Workers([partial(Standing, folder)] * 2) as workers:
@@ -171,22 +192,37 @@ def _submit(folder: Path, tasks: list[EvaluationTask]) -> None:
             list(evaluate_all(workers, tasks))
 
 
-def test_ctrl_c_leaves_nothing_running(tasks: list[EvaluationTask], tmp_path: Path) -> None:
-    parent = multiprocessing.get_context("spawn").Process(target=_submit, args=(tmp_path, tasks))
-    parent.start()
+@pytest.fixture
+def started() -> Iterator[Callable[..., BaseProcess]]:
+    """Starts a process, which ends with the test."""
+    processes: list[BaseProcess] = []
+
+    def start(*called: Any) -> BaseProcess:
+        work, *arguments = called
+        context = multiprocessing.get_context("spawn")
+        processes.append(context.Process(target=work, args=arguments))
+        processes[-1].start()
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.join()
+
+
+def test_ctrl_c_leaves_nothing_running(
+    tasks: list[EvaluationTask], tmp_path: Path, started: Callable[..., BaseProcess]
+) -> None:
+    parent = started(_submit, tmp_path, tasks)
     while len(list(tmp_path.iterdir())) < 3:
         assert parent.is_alive(), "ended before it measured"
         time.sleep(0.05)
+    pids = descendants(parent)
     assert parent.pid
-    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
-    if not children.exists():
-        pytest.skip("the system does not list children")
-    pids = children.read_text().split()
     os.kill(parent.pid, signal.SIGINT)
     parent.join(30)
     assert parent.exitcode == 1
-    left = [pid for pid in pids if Path(f"/proc/{pid}").exists()]
-    assert left == []
+    wait_for_the_end_of(pids)
 
 
 def test_threads_share_the_workers(tasks: list[EvaluationTask], tmp_path: Path) -> None:
@@ -225,21 +261,13 @@ def _wait(folder: Path, tasks: list[EvaluationTask]) -> None:
 
 
 def test_a_killed_parent_leaves_nothing_running(
-    tasks: list[EvaluationTask], tmp_path: Path
+    tasks: list[EvaluationTask], tmp_path: Path, started: Callable[..., BaseProcess]
 ) -> None:
-    parent = multiprocessing.get_context("spawn").Process(target=_wait, args=(tmp_path, tasks))
-    parent.start()
+    parent = started(_wait, tmp_path, tasks)
     while len(list(tmp_path.iterdir())) < 2:
         assert parent.is_alive(), "ended before it measured"
         time.sleep(0.05)
-    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
-    if not children.exists():
-        parent.kill()
-        pytest.skip("the system does not list children")
-    pids = children.read_text().split()
+    pids = descendants(parent)
     parent.kill()
     parent.join(30)
-    deadline = time.monotonic() + 30
-    while left := [pid for pid in pids if Path(f"/proc/{pid}").exists()]:
-        assert time.monotonic() < deadline, left
-        time.sleep(0.05)
+    wait_for_the_end_of(pids)
