@@ -30,7 +30,7 @@ class Child:
 
     def __init__(self, work: Callable[..., None], *told: Any, anew: bool = False) -> None:
         copied = _TEMPLATE and not anew
-        context = multiprocessing.get_context("forkserver" if copied else "spawn")
+        context: Any = multiprocessing.get_context("forkserver" if copied else "spawn")
         if copied:
             context.set_forkserver_preload([*_LOADED, work.__module__])
         self.pipe, theirs = context.Pipe()
@@ -42,7 +42,7 @@ class Child:
     @property
     def alive(self) -> bool:
         """Whether it still runs."""
-        return self._process.is_alive()
+        return bool(self._process.is_alive())
 
     def status(self) -> int:
         """Its exit status once the pipe is closed; below 0 the signal that killed it."""

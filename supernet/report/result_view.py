@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from supernet.report.views import MACS, CellView, FrontPoint, OperatorRow, PlotAxis, SearchView
-from supernet.search import Axis, SearchResult
+from supernet.search import Axis, ProblemRecord, SearchResult
 from supernet.space import Space, Subnet, decode, macs_of, params_of, slot_operators
 from supernet.space.cells import kept_states, pair_of, state_names
 from supernet.space.published_cells import published_name
@@ -78,7 +78,7 @@ def result_view(
             values=tuple(map(_known, row)),
             label=str(subnets.get(position, "")),
             number=position + 1 if position < len(result.front) else 0,
-            operators=_rows(space, subnets[position], prices)
+            operators=_rows(result.problem, subnets[position], prices)
             if networks and position in subnets
             else (),
             cells=_cells(space, subnets[position]) if networks and position in subnets else (),
@@ -118,7 +118,7 @@ def _column(result: SearchResult, name: str, index: Any) -> Any:
     if name in result.columns:
         return result.columns[name][index]
     count = macs_of if name == "macs" else params_of
-    return count(result.problem.space, result.genes[index])
+    return count(result.problem.space, result.genes[index], result.problem.body)
 
 
 def _known(value: Any) -> float | None:
@@ -161,8 +161,10 @@ def _cells(space: Space, subnet: Subnet) -> tuple[CellView, ...]:
 
 
 def _rows(
-    space: Space, subnet: Subnet, prices: Mapping[str, Mapping[str, float]] | None
+    problem: ProblemRecord, subnet: Subnet, prices: Mapping[str, Mapping[str, float]] | None
 ) -> tuple[OperatorRow, ...]:
+    slots = slot_operators(problem.space, subnet)
+    counted = problem.body.of(subnet, [operator for _, operator in slots])  # the first of them
     return tuple(
         OperatorRow(
             slot=slot.name,
@@ -172,5 +174,5 @@ def _rows(
             if prices
             else (float(operator.macs),),
         )
-        for slot, operator in slot_operators(space, subnet)
+        for (slot, _), operator in zip(slots, counted)
     )

@@ -9,10 +9,10 @@ import numpy as np
 
 from supernet.search.records import MeasuredRecord, PredictorRecord, TargetRecord
 from supernet.search.result import Axis, SearchResult
-from supernet.space import Genes, Space, canonical
+from supernet.space import WHOLE, Body, Genes, Space, canonical
 from supernet.space.layout import layout_of
 
-__all__ = ["Body", "SpaceId", "impossible"]
+__all__ = ["Document", "SpaceId", "impossible"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class SpaceId:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Body:
+class Document:
     """The document as it is written."""
 
     created: str
@@ -59,9 +59,10 @@ class Body:
     predictor: PredictorRecord | None = None
     targets: tuple[TargetRecord, ...] = field(default_factory=tuple)
     measured: tuple[MeasuredRecord, ...] = field(default_factory=tuple)
+    body: Body = WHOLE
 
 
-def impossible(result: SearchResult, body: Body) -> Iterator[str]:
+def impossible(result: SearchResult, body: Document) -> Iterator[str]:
     """What cannot be of a result that was read, one line each."""
     wrong = next(_wrong_arrays(result.problem.space, result.genes, body), "")
     if wrong:
@@ -90,7 +91,7 @@ def impossible(result: SearchResult, body: Body) -> Iterator[str]:
         )
 
 
-def _wrong_arrays(space: Space, genes: Genes, body: Body) -> Iterator[str]:
+def _wrong_arrays(space: Space, genes: Genes, body: Document) -> Iterator[str]:
     """What makes the rest meaningless."""
     count, names = len(genes), [axis.name for axis in body.axes]
     if len({*names}) < len(names) or not any(axis.objective for axis in body.axes):

@@ -10,7 +10,7 @@ from supernet.errors import ConfigError
 from supernet.files import nearest
 from supernet.search.ladder import Rung, check_ladder
 from supernet.search.objective import Cost, Objective, Values
-from supernet.space import Domain, Genes
+from supernet.space import WHOLE, Body, Domain, Genes
 
 __all__ = ["Problem"]
 
@@ -31,6 +31,8 @@ class Problem:
     ladder: tuple[Rung, ...] = ()
     """Cheaper measurements of the first objective, the cheapest first, for algorithms that
     choose which subnets earn a whole one."""
+    body: Body = WHOLE
+    """Which operators of a subnet its costs are of."""
 
     def __post_init__(self) -> None:
         names = [objective.name for objective in self.columns]

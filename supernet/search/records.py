@@ -121,7 +121,13 @@ class TargetRecord:
 
     @classmethod
     def of(
-        cls, name: str, table: LatencyTable, operators: Sequence[Operator] = (), space: str = ""
+        cls,
+        name: str,
+        table: LatencyTable,
+        operators: Sequence[Operator] = (),
+        space: str = "",
+        *,
+        whole: bool = True,
     ) -> "TargetRecord":
         """The record of a table.
 
@@ -130,6 +136,7 @@ class TargetRecord:
             table: of the target.
             operators: to keep the times of.
             space: name of the space that they are of.
+            whole: whether they are of whole networks; else of parts, such as backbones.
         """
         held_out = table.held_out
         known = held_out.networks > 0
@@ -144,7 +151,10 @@ class TargetRecord:
             kendall=_finite(held_out.kendall) if known else None,
             measured_ms=held_out.measured_ms,
             predicted_ms=held_out.predicted_ms,
-            operators_ms={o.key: float(table.line_ms(o, space)) for o in dict.fromkeys(operators)},
+            operators_ms={
+                operator.key: float(table.line_ms(operator, space, whole=whole))
+                for operator in dict.fromkeys(operators)
+            },
         )
 
     @property

@@ -13,7 +13,7 @@ from supernet.search.objective import ROUNDING, Values
 from supernet.search.pareto import Index, pareto_front
 from supernet.search.pick import picked
 from supernet.search.problem import Problem
-from supernet.space import Genes, Space, Subnet, decode
+from supernet.space import WHOLE, Body, Genes, Space, Subnet, decode
 
 if TYPE_CHECKING:
     from supernet.report.plot import FrontPlot
@@ -78,6 +78,8 @@ class ProblemRecord:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     """Narrowed dimensions by name, with the values that were left."""
     axes: tuple[Axis, ...]
+    body: Body = WHOLE
+    """Which operators of a subnet the costs are of."""
 
     @classmethod
     def of(cls, problem: Problem) -> "ProblemRecord":
@@ -93,7 +95,8 @@ class ProblemRecord:
             )
             for o in problem.columns
         )
-        return cls(space=problem.domain.space, fixed=problem.domain.as_dict(), axes=axes)
+        domain = problem.domain
+        return cls(space=domain.space, fixed=domain.as_dict(), axes=axes, body=problem.body)
 
     def axis(self, name: str) -> Axis:
         """The figure of this name; ``latency`` is enough where there is one target.

@@ -27,12 +27,13 @@ from supernet.errors import ConfigError, FileFormatError
 from supernet.files import read_as, sha256, write_document, write_text
 from supernet.latency import LatencyTable
 from supernet.locks import new_folder
-from supernet.search._document import Body, SpaceId, impossible
+from supernet.search._document import Document, SpaceId, impossible
 from supernet.search._scored import HINT, read_scored, write_scored
 from supernet.search.objective import latency_name
 from supernet.search.records import MeasuredRecord, PredictorRecord, TargetRecord
 from supernet.search.result import ProblemRecord, SearchResult
 from supernet.space import (
+    WHOLE,
     Space,
     Subnet,
     decode,
@@ -181,11 +182,15 @@ def save_result(
 
 def _targets(result: SearchResult, tables: Mapping[str, LatencyTable]) -> tuple[TargetRecord, ...]:
     """The records of targets, with the times of all operators that the front needs."""
-    space = result.problem.space
-    used = np.unique(operator_indices(space, result.genes[result.front]))
-    known = operators_of(space)
+    space, body = result.problem.space, result.problem.body
+    used = np.unique(operator_indices(space, result.genes[result.front], body))
+    known = operators_of(space, body)
     needed = [known[index] for index in used.tolist() if index >= 0]
-    return tuple(TargetRecord.of(name, table, needed, space.name) for name, table in tables.items())
+    whole = body == WHOLE
+    return tuple(
+        TargetRecord.of(name, table, needed, space.name, whole=whole)
+        for name, table in tables.items()
+    )
 
 
 def remove_result(folder: Path) -> None:
@@ -196,7 +201,8 @@ def remove_result(folder: Path) -> None:
 
 def _front_csv(result: SearchResult) -> str:
     space, genes = result.problem.space, result.genes[result.front]
-    counts = {"macs": macs_of(space, genes), "params": params_of(space, genes)}
+    body = result.problem.body
+    counts = {"macs": macs_of(space, genes, body), "params": params_of(space, genes, body)}
     columns: dict[str, Any] = {n: values[result.front] for n, values in result.columns.items()}
     columns |= {name: values for name, values in counts.items() if name not in columns}
     subnets = decode(space, genes)
@@ -213,10 +219,10 @@ def _body(
     request: Mapping[str, Any],
     chosen: int | None,
     digest: str,
-) -> Body:
+) -> Document:
     problem = result.problem
     now = datetime.datetime.now(datetime.UTC)
-    return Body(
+    return Document(
         created=f"{now:%Y-%m-%d %H:%M:%S}",
         supernet=__version__,
         space=SpaceId.of(problem.space),
@@ -229,6 +235,7 @@ def _body(
         chosen=result.best() if chosen is None else int(chosen),
         seconds=result.seconds,
         bound=result.bound,
+        body=problem.body,
     )
 
 
@@ -249,7 +256,7 @@ def load_result(folder: Path) -> SavedResult:
             f"{folder}: no result of a search (no {_RESULT} in it)",
             hint="list them with `supernet results`",
         )
-    body = _with_targets(read_as(Body, path, _KIND, _VERSION))
+    body = _with_targets(read_as(Document, path, _KIND, _VERSION))
     space = _read_space(folder / _SPACE, body.space)
     genes, columns = read_scored(
         folder / _SCORED,
@@ -258,7 +265,7 @@ def load_result(folder: Path) -> SavedResult:
         [axis.name for axis in body.axes],
     )
     result = SearchResult(
-        problem=ProblemRecord(space=space, fixed=body.fixed, axes=body.axes),
+        problem=ProblemRecord(space=space, fixed=body.fixed, axes=body.axes, body=body.body),
         genes=genes,
         columns=columns,
         front=np.array(body.front, dtype=np.int64),
@@ -281,7 +288,7 @@ def load_result(folder: Path) -> SavedResult:
     )
 
 
-def _with_targets(body: Body) -> Body:
+def _with_targets(body: Document) -> Document:
     """A result whose figures say their target; those of earlier versions did not."""
     known = {latency_name(target.name): target.name for target in body.targets}
     axes = [replace(axis, target=axis.target or known.get(axis.name, "")) for axis in body.axes]

@@ -157,6 +157,7 @@ def problem_of(  # noqa: PLR0913  # all that a user may say of a problem
         others=tuple(cost for name, cost in costs.items() if name not in axes),
         limits=named,
         ladder=tuple(ladder),
+        body=body,
     )
 
 

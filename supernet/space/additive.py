@@ -308,24 +308,25 @@ def _index_of(
     return strides, (np.cumsum(sizes) - sizes).astype(np.float32)
 
 
-def operator_indices(space: Space, genes: Genes) -> npt.NDArray[np.int32]:
+def operator_indices(space: Space, genes: Genes, body: Body = WHOLE) -> npt.NDArray[np.int32]:
     """Which operator of `operators_of` stands in each slot, -1 for none; ``(N, slots)``."""
+    slots = len(operator_tables(space, body).slots)
     strides, offsets = _lookup(space)
-    index = (genes.astype(np.float32) @ strides + offsets).astype(np.int32)
-    found: npt.NDArray[np.int32] = _flat_tables(space).take(index)
+    places = genes.astype(np.float32) @ strides[:, :slots] + offsets[:slots]
+    found: npt.NDArray[np.int32] = _flat_tables(space, body).take(places.astype(np.int32))
     return found
 
 
 @lru_cache(maxsize=8)
-def _flat_tables(space: Space) -> npt.NDArray[np.int32]:
-    return np.concatenate([table.ravel() for table in operator_tables(space).slots])
+def _flat_tables(space: Space, body: Body) -> npt.NDArray[np.int32]:
+    return np.concatenate([table.ravel() for table in operator_tables(space, body).slots])
 
 
-def macs_of(space: Space, genes: Genes) -> npt.NDArray[np.int64]:
+def macs_of(space: Space, genes: Genes, body: Body = WHOLE) -> npt.NDArray[np.int64]:
     """Multiply-adds of each subnet for one image, shape ``(N,)``."""
-    return OperatorSum(space, lambda operator: operator.macs)(genes).astype(np.int64)
+    return OperatorSum(space, lambda operator: operator.macs, body)(genes).astype(np.int64)
 
 
-def params_of(space: Space, genes: Genes) -> npt.NDArray[np.int64]:
+def params_of(space: Space, genes: Genes, body: Body = WHOLE) -> npt.NDArray[np.int64]:
     """Learned values of each subnet, shape ``(N,)``."""
-    return OperatorSum(space, lambda operator: operator.params)(genes).astype(np.int64)
+    return OperatorSum(space, lambda operator: operator.params, body)(genes).astype(np.int64)

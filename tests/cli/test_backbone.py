@@ -14,8 +14,17 @@ import pytest
 import torch
 
 from supernet.models import backbone_of, extract
+from supernet.report.result_view import result_view
 from supernet.runs import Run
-from supernet.space import SubnetFile, body_operators, resized, total_macs
+from supernet.search import load_result
+from supernet.space import (
+    SubnetFile,
+    body_operators,
+    operators,
+    resized,
+    total_macs,
+    total_params,
+)
 
 Command = Callable[..., Any]
 
@@ -144,6 +153,18 @@ def test_a_search_counts_what_a_backbone_runs(in_trained: Command, trained: Path
     assert file.measured["features_latency_ms"] > 0
     limit = found.json["limits"]["latency@this_machine"]
     assert file.predicted["features_latency_ms"] <= limit
+    saved = load_result(Path(found.json["files"]["subnet"]).parent)
+    prices = {target.name: target.operators_ms for target in saved.targets}
+    view = result_view(saved.result, "body", chosen=saved.chosen, prices=prices)
+    assert view.chosen is not None
+    rows = view.front[view.chosen].operators
+    assert [row.operator for row in rows] == [*body]
+    latency = saved.result.figures(saved.chosen)["latency@this_machine"]
+    assert sum(row.costs[0] for row in rows) == pytest.approx(latency, rel=0.02)
+    names, first = (saved.folder / "front.csv").read_text().splitlines()[:2]
+    params = dict(zip(names.split(","), first.split(",")))["params"]
+    space, subnet = saved.result.problem.space, saved.result.subnet(saved.result.front[0])
+    assert int(params) == total_params(body_operators(subnet, operators(space, subnet), (2,)))
     picked = in_trained("results", "show", "body", "--pick", "1", "-o", trained / "picked.json")
     assert picked.code == 0, picked.stderr
     told = SubnetFile.load(trained / "picked.json").predicted

@@ -310,7 +310,7 @@ def second_may_be_measured(factory: Any, budget: Budget, given: Problem) -> None
         asked.extend(row.tobytes() for row in genes)
         return given.objectives[1](genes) / 1e3
 
-    first = replace(given.objectives[0], measured=True)
+    first = Accuracy(function=given.objectives[0], measured=True)
     second = Accuracy(function=slow, name="energy", unit="mJ", maximise=False, measured=True)
     found = run_search(
         Problem(domain=given.domain, objectives=(first, second)), factory=factory, budget=budget
