@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from supernet.cli.main import main
+from supernet.runs import Run, find_run
 
 SPACE = """
 format: supernet.space
@@ -103,9 +104,9 @@ def pictures(tiny_yaml: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A working directory in which a tiny supernet was trained and searched; to be read only."""
-    folder = tmp_path_factory.mktemp("trained")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working directory in which a tiny supernet was trained, no more; to be read only."""
+    folder = tmp_path_factory.mktemp("untouched")
     (folder / "tiny.yaml").write_text(SPACE)
     (folder / "recipe.yaml").write_text(RECIPE)
     with pytest.MonkeyPatch.context() as patch:
@@ -113,6 +114,25 @@ def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("SUPERNET_HOME", str(folder / "home"))
         train = run_command("train", "--space", "tiny.yaml", "--recipe", "recipe.yaml")
         assert train.code == 0, train.stderr
+    return folder
+
+
+@pytest.fixture
+def run(supernet: Command, tiny_yaml: Path, untouched: Path) -> Run:
+    """A tiny supernet of a test's own, which was trained and not searched."""
+    del supernet  # it is there that the run is the newest
+    shutil.copytree(untouched, tiny_yaml, copy_function=shutil.copy2, dirs_exist_ok=True)
+    return Run(find_run(None).folder.resolve())
+
+
+@pytest.fixture(scope="session")
+def trained_once(untouched: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working directory in which a tiny supernet was trained and searched; to be read only."""
+    folder = tmp_path_factory.mktemp("trained")
+    shutil.copytree(untouched, folder, copy_function=shutil.copy2, dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("SUPERNET_HOME", str(folder / "home"))
         search = run_command("search", "--pairs", 12, "--budget", 2000, "--confirm", 0)
         assert search.code == 0, search.stderr
     return folder

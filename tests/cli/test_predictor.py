@@ -16,7 +16,7 @@ from supernet.cli.predictor.collect import command
 from supernet.errors import ConfigError, FileFormatError
 from supernet.evaluate import Evidence
 from supernet.predict.files import read_genes, read_pairs
-from supernet.runs import Run, find_run
+from supernet.runs import Run
 from supernet.space import Genes, Space, largest, macs_of, subnet_keys, unique
 from supernet.workflow.collect import check_predictor, collect_pairs, write_pairs
 from supernet.workflow.engines import EngineRequest
@@ -24,14 +24,6 @@ from supernet.workflow.engines import EngineRequest
 Command = Callable[..., Any]
 
 pytestmark = pytest.mark.cli
-
-
-@pytest.fixture
-def run(tiny_yaml: Path, supernet: Command) -> Run:
-    """A tiny supernet that was trained and not searched."""
-    trained = supernet("train", "--space", "tiny.yaml", "--recipe", "recipe.yaml")
-    assert trained.code == 0, trained.stderr
-    return Run(find_run(None).folder.resolve())
 
 
 def test_the_options_are_these() -> None:

@@ -26,14 +26,6 @@ Command = Callable[..., Any]
 pytestmark = pytest.mark.cli
 
 
-@pytest.fixture
-def run(tiny_yaml: Path, supernet: Command) -> Run:
-    """A tiny supernet that was trained and not searched."""
-    trained = supernet("train", "--space", "tiny.yaml", "--recipe", "recipe.yaml")
-    assert trained.code == 0, trained.stderr
-    return find_run(None)
-
-
 def test_the_options_are_these() -> None:
     names = [option for p in command.params if isinstance(p, Option) for option in p.opts]
     assert sorted(names) == [
