@@ -28,13 +28,14 @@ from typing import Any
 import numpy as np
 import torch
 from records import add_hardware, write_result
+from supernet.export import Source
 from supernet.export.bundle import SharedWeights
 from supernet.export.direct import direct_onnx
 from supernet.export.factors import factors_of
 from supernet.export.handover import write_adaptive_script, write_predict_script
 
 from supernet.models import Supernet, extract
-from supernet.space import decode, load_space, macs_of, operators, sample
+from supernet.space import decode, load_space, macs_of, sample
 
 SIZES = ("256x256", "1920x1080")  # of frames
 LEVELS = {"fast": (0.1, 160), "balanced": (0.5, 192), "accurate": (0.9, 224)}
@@ -142,7 +143,10 @@ def write_bundle(name: str, folder: Path) -> dict[str, Any]:
         gene = genes[order[int(share * len(order))]][None]
         subnet = replace(decode(space, gene)[0], resolution=resolution)
         network = extract(supernet, subnet).eval()
-        models[level] = direct_onnx(network, operators(space, subnet))
+        source = Source(
+            network=network, in_channels=space.in_channels, resolution=subnet.resolution
+        )
+        models[level] = direct_onnx(source)
         factors[level] = factors_of(network)
         facts = {"classes": list(range(1000)), "mean": [0.5], "std": [0.25], "frame": 1.0}
         for key, value in {**facts, "pixels": False, "output": "logits"}.items():

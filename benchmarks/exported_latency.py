@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from records import add_hardware, require_one_thread, summary, write_result
+from supernet.export import Source
 from supernet.export.direct import direct_onnx
 from supernet.export.formats.onnx import open_onnx
 from supernet.export.int8.graphs import prepared
@@ -24,7 +25,7 @@ from supernet.export.int8.ranges import images_of, measured_ranges
 from supernet.cli.output import progress_bar
 from supernet.latency import Loadable, Protocol, measure_drift_corrected, this_machine
 from supernet.models import Supernet, extract
-from supernet.space import Precision, Space, Subnet, decode, load_space, operators, sample
+from supernet.space import Precision, Space, Subnet, decode, load_space, sample
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
 
@@ -33,7 +34,9 @@ def exported(supernet: Supernet, subnet: Subnet, precision: Precision) -> bytes:
     """The file of a subnet."""
     space = supernet.space
     network = extract(supernet, subnet).eval()
-    model = direct_onnx(network, operators(space, subnet))
+    model = direct_onnx(
+        Source(network=network, in_channels=space.in_channels, resolution=subnet.resolution)
+    )
     if precision == "int8":
         images = torch.randn(4, space.in_channels, subnet.resolution, subnet.resolution)
         model = prepared(model)

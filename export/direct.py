@@ -1,52 +1,111 @@
-"""ONNX graphs of plain networks in milliseconds, without torch's exporter.
+"""ONNX graphs of networks that are made of our operators, in milliseconds.
 
-Nodes and weights are those that the exporter writes after folding batch norm (a test compares
-their kinds and bits), by the code that builds the graphs which are timed. Files that are shipped
-come from the exporter; this is for measuring many networks in ONNX Runtime.
+Nodes and weights are those that torch's exporter writes after folding batch norm (a test compares
+their kinds and bits), by the code that builds the graphs which are timed: what a latency table
+has measured is what is shipped. Networks of others go through that exporter
+(`supernet.export.traced`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 import onnx
+from onnx import helper, numpy_helper
+from supernet.export.contract import Source
 from supernet.export.factors import factors_of, lone_norms
+from supernet.export.pixels import Deployed
 from torch import nn
 
 from supernet.latency import build_onnx
 from supernet.models import Network, Scale
-from supernet.space import Operator
 
-__all__ = ["direct_onnx"]
+__all__ = ["direct_onnx", "drawn"]
 
-_EPS = 1e-5
+_EPS = 1e-5  # what ONNX usually has
+_NORM = "weight", "bias", "running_mean", "running_var"
 
 
-def direct_onnx(network: Network, operators: Sequence[Operator]) -> onnx.ModelProto:
-    """The graph of a network in fp32, with its weights, input ``x``, batch 1.
+def drawn(source: Source) -> bool:
+    """Whether a network is made of our operators, for images of this size, and gives logits."""
+    network, _ = _parts(source)
+    if not isinstance(network, Network) or source.outputs or source.multiple:
+        return False
+    first = network.operators[0]
+    return (first.in_channels, first.height, first.width) == source.shape
+
+
+def direct_onnx(source: Source) -> onnx.ModelProto:
+    """The graph of a network in fp32, its weights named as torch names them.
 
     Args:
-        network: in eval mode, its batch norms not folded.
-        operators: that it is made of.
+        source: one that is `drawn`, in eval mode, its batch norms not folded.
     """
-    return onnx.load_from_string(build_onnx(operators, weights=_weights(network)))
+    network, around = _parts(source)
+    assert isinstance(network, Network)
+    data = build_onnx(network.operators, weights=_weights(source.network))
+    model = onnx.load_from_string(data)
+    graph, output = model.graph, source.preprocessing.get("output", "logits")
+    first, last = graph.input[0].name, graph.output[0].name
+    names = {first: "images", last: output}
+    before, after = [], []
+    if around is not None and around.pixels:
+        graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.UINT8
+        names[first] = "normalised"
+        before = _normalised(graph, around)
+    if around is not None and around.probabilities:
+        names[last] = "classified"
+        after = [helper.make_node("Softmax", ["classified"], [output], axis=1)]
+    nodes = [*before, *(_renamed(node, names) for node in graph.node), *after]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    graph.input[0].name, graph.output[0].name = "images", output
+    if source.dynamic_batch:
+        for value in (graph.input[0], graph.output[0]):
+            value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    if source.opset:
+        model.opset_import[0].version = source.opset
+    return onnx.shape_inference.infer_shapes(model)
 
 
-def _weights(network: Network) -> Iterator[npt.NDArray[np.float32]]:
+def _parts(source: Source) -> tuple[nn.Module, Deployed | None]:
+    """The network itself, and what is around it."""
+    whole = source.network
+    return (whole.network, whole) if isinstance(whole, Deployed) else (whole, None)
+
+
+def _normalised(graph: onnx.GraphProto, around: Deployed) -> list[onnx.NodeProto]:
+    """From pixels to what the network reads."""
+    for name, values in (("scale", around.scale), ("shift", around.shift)):
+        graph.initializer.append(numpy_helper.from_array(values.cpu().numpy(), name))
+    return [
+        helper.make_node("Cast", ["images"], ["pixels"], to=onnx.TensorProto.FLOAT),
+        helper.make_node("Mul", ["pixels", "scale"], ["scaled"]),
+        helper.make_node("Add", ["scaled", "shift"], ["normalised"]),
+    ]
+
+
+def _renamed(node: onnx.NodeProto, names: dict[str, str]) -> onnx.NodeProto:
+    for own in (node.input, node.output):
+        own[:] = [names.get(name, name) for name in own]
+    return node
+
+
+def _weights(network: nn.Module) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
+    """The values of all layers, in the order in which they compute."""
     layers, alone = iter(factors_of(network)), lone_norms(network)
-    for module in network.modules():
+    for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             layer = next(layers)
-            yield layer.product
+            yield f"{name}.weight", layer.product
             if layer.bias is not None:
-                yield layer.bias
+                yield f"{name}.bias", layer.bias
         elif isinstance(module, Scale):
-            yield module.weight.detach().numpy().reshape(-1, 1, 1)
+            yield f"{name}.weight", module.weight.detach().cpu().numpy().reshape(-1, 1, 1)
         elif module in alone:
             assert isinstance(module, nn.BatchNorm2d)
-            assert module.running_mean is not None
-            assert module.running_var is not None
-            # the node adds the eps that ONNX usually has
-            variance = module.running_var + (module.eps - _EPS)
-            for values in (module.weight, module.bias, module.running_mean, variance):
-                yield values.detach().numpy()
+            for own in _NORM:
+                values = getattr(module, own).detach().cpu().numpy()
+                if own == "running_var":  # the node adds the eps that it usually has
+                    values = values + np.float32(module.eps - _EPS)
+                yield f"{name}.{own}", values

@@ -33,7 +33,7 @@ class Deployed(nn.Module):
         self.network = network
         self.scale: Tensor
         self.shift: Tensor
-        self._pixels, self._probabilities = pixels, probabilities
+        self.pixels, self.probabilities = pixels, probabilities
         scale = 1 / (255 * np.array(std))
         shift = -np.array(mean) / np.array(std)
         for name, values in (("scale", scale), ("shift", shift)):
@@ -42,9 +42,9 @@ class Deployed(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """``(N, C, H, W)`` to ``(N, classes)``."""
-        x = images.float() * self.scale + self.shift if self._pixels else images
+        x = images.float() * self.scale + self.shift if self.pixels else images
         out: Tensor = self.network(x)
-        return out.softmax(dim=1) if self._probabilities else out
+        return out.softmax(dim=1) if self.probabilities else out
 
 
 def pixels_of(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:

@@ -1,12 +1,8 @@
 """ONNX files, run in ONNX Runtime."""
 
-import contextlib
-import copy
 import json
-import logging
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +12,6 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
-import torch
 from google.protobuf.message import DecodeError
 from supernet.export.contract import (
     Exporter,
@@ -28,12 +23,12 @@ from supernet.export.contract import (
     Source,
     Written,
 )
-from supernet.export.factors import lone_norms
+from supernet.export.direct import direct_onnx, drawn
 from supernet.export.onnx_versions import lowest_of, lowest_runtime, to_oldest_ir
-from supernet.export.sources import varying_sizes
+from supernet.export.traced import traced_onnx
 from torch import nn
 
-from supernet.errors import ConfigError, ExportError, FileFormatError
+from supernet.errors import ConfigError, FileFormatError
 from supernet.files import atomic_path
 from supernet.latency.kit.graph import OPSET
 from supernet.progress import Progress, silent
@@ -128,43 +123,9 @@ def to_onnx(
 
 def onnx_model(source: Source) -> onnx.ModelProto:
     """The graph of a network in fp32, without metadata."""
-    plain = copy.deepcopy(source.network).cpu().to(memory_format=torch.contiguous_format).eval()
-    # the exporter takes a batch of 1 for a constant even where it is declared to vary
-    shape = (2 if source.dynamic_batch else 1, *source.shape)
-    images = torch.zeros(shape, dtype=torch.uint8 if source.pixels else torch.float32)
     opset = _checked_opset(source.opset or OPSET)
-    try:
-        with _quiet():
-            program = torch.onnx.export(
-                plain,
-                (images,),
-                input_names=["images"],
-                output_names=list(source.outputs) or [source.preprocessing.get("output", "logits")],
-                opset_version=opset,
-                dynamic_shapes=varying_sizes(source),
-                dynamo=True,
-                external_data=False,
-                verbose=False,
-            )
-    except Exception as error:  # of any kind: the exporter's own, and those of what it calls
-        last = str(error).strip().splitlines()[-1:] or [type(error).__name__]
-        raise ExportError(
-            f"ONNX opset {opset}: torch's exporter failed: {last[0][:300]}"
-        ) from error
-    assert program is not None
-    model = program.model_proto
-    found = _opset(model)
-    if found != opset:
-        raise ExportError(
-            f"opset: torch's exporter wrote {found} where {opset} was asked for",
-            hint=f"operators of this network cannot be written in {opset}",
-        )
-    left = sum(node.op_type == "BatchNormalization" for node in model.graph.node)
-    left -= len(lone_norms(plain))
-    if left > 0:
-        raise ExportError(f"torch's exporter left {left} batch norms in the graph")
-    _strip(model)
-    return model
+    own = replace(source, opset=opset)
+    return direct_onnx(own) if drawn(own) else traced_onnx(own)
 
 
 def _checked_opset(opset: int) -> int:
@@ -184,31 +145,6 @@ def _checked_opset(opset: int) -> int:
 
 def _opset(model: onnx.ModelProto) -> int:
     return int(next(item.version for item in model.opset_import if not item.domain))
-
-
-def _strip(model: onnx.ModelProto) -> None:
-    """Take out where each node came from: paths of this machine, a tenth of a small file."""
-    graph = model.graph
-    values = (*graph.value_info, *graph.input, *graph.output)
-    for part in (model, graph, *graph.node, *graph.initializer, *values):
-        part.ClearField("metadata_props")
-        part.ClearField("doc_string")
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the exporter's remarks on its own inner workings."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "torch.export")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels):
-            logger.setLevel(level)
 
 
 def open_onnx(model: Path | bytes, threads: int = 1) -> OpenedModel:

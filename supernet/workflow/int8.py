@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from supernet.evaluate import Evaluator, Score, Split
+from supernet.export import Source
 from supernet.export.direct import direct_onnx
 from supernet.export.formats.onnx import open_onnx
 from supernet.export.int8.choosing import divergence
@@ -11,7 +12,7 @@ from supernet.export.int8.graphs import prepared
 from supernet.export.int8.quantised import quantised
 from supernet.export.int8.ranges import images_of, measured_ranges
 from supernet.metrics import percent_true
-from supernet.space import Subnet, operators
+from supernet.space import Subnet
 
 __all__ = ["int8_score"]
 
@@ -39,7 +40,9 @@ def int8_score(
         calibration_images: for the batch norm statistics, at most; 0 for all of the evaluator.
     """
     network = evaluator.network(subnet, calibration_images=calibration_images).cpu()
-    model = prepared(direct_onnx(network, operators(evaluator.supernet.space, subnet)))
+    channels = evaluator.supernet.space.in_channels
+    source = Source(network=network, in_channels=channels, resolution=subnet.resolution)
+    model = prepared(direct_onnx(source))
     batches = evaluator.views("calibration", subnet.resolution, _CALIBRATION)
     calibration = images_of(batches, _CALIBRATION)
     ranges = measured_ranges(model, calibration, "minmax")

@@ -19,6 +19,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from supernet.export import Source
 from supernet.export.direct import direct_onnx
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -55,9 +56,11 @@ for subnet, macs, params in zip(
     for precision in ("fp32", "int8"):
         model = onnx.load_from_string(build_onnx(found, precision=precision))
         onnx.checker.check_model(model, full_check=True)
-    direct = direct_onnx(network, found).SerializeToString()
+    channels = supernet.space.in_channels
+    source = Source(network=network, in_channels=channels, resolution=subnet.resolution)
+    direct = direct_onnx(source).SerializeToString()
     session = onnxruntime.InferenceSession(direct, providers=["CPUExecutionProvider"])
-    (logits,) = session.run(None, {"x": image[:1].numpy()})
+    (logits,) = session.run(None, {"images": image[:1].numpy()})
     with torch.no_grad():
         torch.testing.assert_close(
             torch.from_numpy(logits), network(image[:1]), atol=1e-4, rtol=1e-4

@@ -8,13 +8,14 @@ import pytest
 import torch
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from onnxruntime import InferenceSession
+from supernet.export import Source
 from supernet.export.bundle import SharedWeights
 from supernet.export.direct import direct_onnx
 from supernet.export.factors import Factors, factors_of
 from supernet.export.formats.onnx import Onnx, open_onnx
 
 from supernet.models import Supernet, extract
-from supernet.space import Space, decode, largest, load_space, operators, sample, smallest
+from supernet.space import Space, decode, largest, load_space, sample, smallest
 from tests.export.test_direct import shaken
 
 
@@ -29,7 +30,10 @@ def networks(
         models, factors = [], []
         for subnet in decode(space, genes):
             network = shaken(extract(supernet, subnet))
-            models.append(direct_onnx(network, operators(space, subnet)))
+            source = Source(
+                network=network, in_channels=space.in_channels, resolution=subnet.resolution
+            )
+            models.append(direct_onnx(source))
             factors.append(factors_of(network))
     return models, factors
 

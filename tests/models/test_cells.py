@@ -8,6 +8,7 @@ import onnx
 import pytest
 import timm
 import torch
+from supernet.export import Source
 from supernet.export.direct import direct_onnx
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -91,11 +92,15 @@ def test_30_files_compute_what_torch_does_on_photographed_clothes(name: str) -> 
     for subnet in decode(space, sample(space, 30, np.random.default_rng(8))):
         network = extract(supernet, subnet)
         recalibrate(network, [images])
-        model = direct_onnx(network.eval(), operators(space, subnet))
+        model = direct_onnx(
+            Source(
+                network=network.eval(), in_channels=space.in_channels, resolution=subnet.resolution
+            )
+        )
         session = onnxruntime.InferenceSession(model.SerializeToString(), options)
         with torch.no_grad():
             expected = network(images)
-        rows = [session.run(None, {"x": one[None].numpy()})[0][0] for one in images]
+        rows = [session.run(None, {"images": one[None].numpy()})[0][0] for one in images]
         found = torch.from_numpy(np.stack(rows))
         near = 1e-4 * expected.abs().max()
         assert (found - expected).abs().max() <= near
@@ -139,10 +144,12 @@ def test_graphs_in_onnx_compute_the_same(name: str) -> None:
     image = torch.randn(1, 3, *space.resolutions * 2)
     for subnet in decode(space, sample(space, 3, np.random.default_rng(1))):
         network = extract(supernet, subnet)
-        model = direct_onnx(network, operators(space, subnet))
+        model = direct_onnx(
+            Source(network=network, in_channels=space.in_channels, resolution=subnet.resolution)
+        )
         onnx.checker.check_model(model, full_check=True)
         session = onnxruntime.InferenceSession(model.SerializeToString())
-        (found,) = session.run(None, {"x": image.numpy()})
+        (found,) = session.run(None, {"images": image.numpy()})
         torch.testing.assert_close(torch.from_numpy(found), network(image), atol=1e-4, rtol=1e-4)
 
 

@@ -25,8 +25,8 @@ class _Builder:
     """Collects nodes and weights; every method appends one operator of ONNX.
 
     Args:
-        given: weights and biases in the order in which they are asked for; random ones
-            where there are none.
+        given: names and values of weights and biases in the order in which they are asked
+            for; random ones where there are none.
     """
 
     def __init__(self, given: Iterator[Any] | None = None) -> None:
@@ -47,9 +47,10 @@ class _Builder:
 
     def weight(self, *shape: int) -> str:
         if self._given is not None:
-            values = next(self._given)
-            assert values.shape == shape, f"expected a weight {shape}, got {values.shape}"
-            return self.constant(values)
+            name, values = next(self._given)
+            assert values.shape == shape, f"{name}: expected {shape}, got {values.shape}"
+            self.weights[name] = values
+            return str(name)
         fan_in = int(np.prod(shape[1:])) or 1
         values = self._rng.standard_normal(shape, dtype=np.float32)
         return self.constant(values * np.float32(fan_in**-0.5))
@@ -232,8 +233,8 @@ def build_onnx(
         batch: images at once.
         precision: ``fp32``, or ``int8``: in QDQ form, unsigned activations and signed
             weights, one scale an output channel.
-        weights: of each convolution and linear layer in order, each followed by its bias
-            where it has one; random ones when not given.
+        weights: name and values for each convolution and linear layer in order, followed by
+            those of its bias where it has one; random ones when not given.
     """
     first = operators[0]
     shape = [batch, first.in_channels]
