@@ -259,7 +259,7 @@ def _parse_yaml(text: str) -> Any:
     return copy.deepcopy(_parsed_yaml(text))
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=128)
 def _parsed_yaml(text: str) -> Any:
     """What a text says; a run's files are asked for many times, and parsing takes 0.1 s."""
     from ruamel.yaml import YAML

@@ -12,6 +12,7 @@ cross-validation over blocks (all sizes of a block left out at once).
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from supernet.blocks import KINDS, Part, parts_of
 from supernet.space import Operator
@@ -180,8 +181,12 @@ def _shortcut(counter: _Counter, o: Operator) -> None:
 
 def _taps(part: Part, size: int, side: int) -> int:
     """Rows (or columns, side 1) of the window that lie inside the image, over all positions."""
-    kernel, stride, before = part.kernels[side], part.strides[side], part.pads[side]
-    outputs, step = (size - 1) // stride + 1, part.dilation
+    return _inside(part.kernels[side], part.strides[side], part.pads[side], part.dilation, size)
+
+
+@lru_cache(maxsize=4096)  # a space has thousands of operators, and few of these
+def _inside(kernel: int, stride: int, before: int, step: int, size: int) -> int:
+    outputs = (size - 1) // stride + 1
     starts = range(-before, outputs * stride - before, stride)
     ends = (min(kernel, -((start - size) // step)) for start in starts)
     return sum(end - max(0, -(start // step)) for start, end in zip(starts, ends))

@@ -60,7 +60,7 @@ def operator_tables(space: Space, body: Body = WHOLE) -> OperatorTables:
     return _part_of(space, body) if body.features else _whole(space)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def _part_of(space: Space, body: Body) -> OperatorTables:
     """What a backbone runs, at the size of its images.
 
@@ -82,7 +82,7 @@ def _part_of(space: Space, body: Body) -> OperatorTables:
     return OperatorTables(tuple(known), tuple(tables))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def _whole(space: Space) -> OperatorTables:
     layout = layout_of(space)
     known: dict[Operator, int] = {}
@@ -281,7 +281,7 @@ class OperatorMax(_OperatorValues):
         return np.maximum(first, second)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def _lookup(space: Space) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """What makes genes indices into the tables of all slots, one after the other.
 
@@ -317,7 +317,7 @@ def operator_indices(space: Space, genes: Genes, body: Body = WHOLE) -> npt.NDAr
     return found
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def _flat_tables(space: Space, body: Body) -> npt.NDArray[np.int32]:
     return np.concatenate([table.ravel() for table in operator_tables(space, body).slots])
 

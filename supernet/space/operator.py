@@ -41,6 +41,8 @@ OPERATOR_KINDS: tuple[OperatorKind, ...] = (
 """The kinds of block, and what else there is."""
 
 _MAX_SIZE = 1 << 16
+_MOST_SHAPES = 4096
+_UNFIT: dict[tuple[Any, ...], Sequence[str]] = {}  # an operator is made in many sizes
 _KEYS: dict[Shortcut, str] = {
     "none": "",
     "identity": "shortcut",
@@ -136,7 +138,7 @@ class Operator:
         else:
             known = ", ".join(OPERATOR_KINDS)
             problems.append(f"op: must be one of {known}; found {self.op!r}")
-        problems = problems or self._unfit_parts()
+        problems = problems or list(self._unfit_parts())
         if problems:
             raise ConfigError(problems)
 
@@ -191,10 +193,19 @@ class Operator:
             return [f"kernel: {self.kernel} has no effect on op {op!r} with reduction 1; give 1"]
         return []
 
-    def _unfit_parts(self) -> list[str]:
-        """What its parts cannot do."""
-        if self.op not in KINDS:
-            return []
+    def _unfit_parts(self) -> Sequence[str]:
+        """What its parts cannot do, which no number of channels or pixels changes."""
+        kind = KINDS.get(self.op)
+        if kind is None:
+            return ()
+        shape = kind, self.kernel, self.start, self.stride, self.reduction, self.padding
+        if shape not in _UNFIT:
+            if len(_UNFIT) == _MOST_SHAPES:
+                _UNFIT.clear()
+            _UNFIT[shape] = self._found_unfit()
+        return _UNFIT[shape]
+
+    def _found_unfit(self) -> list[str]:
         problems, parts = [], parts_of(self)
         read = {part.name: part for part in parts}
         last, down, across = parts[-1], 1, 1

@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,18 @@ def _found(*targets: str, **limits: float) -> Any:
     return run_search(problem, budget=Budget(scored=800))
 
 
-ONE = _found("mobile_cpu", mobile_cpu=40.0)
-TWO = _found("mobile_cpu", "x86_server_cpu", x86_server_cpu=6.0)
+@cache
+def one() -> Any:
+    """The result of a search for a phone."""
+    return _found("mobile_cpu", mobile_cpu=40.0)
+
+
+@cache
+def two() -> Any:
+    """The result of a search for two devices."""
+    return _found("mobile_cpu", "x86_server_cpu", x86_server_cpu=6.0)
+
+
 MEASURED = np.linspace(70, 75, 12)
 PREDICTOR = PredictorRecord.of("ridge", Validation(measured=MEASURED, predicted=MEASURED[::-1]))
 
@@ -78,12 +89,19 @@ def _save(parent: Path, name: str, result: Any, *targets: str) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two results; to be read only."""
+    folder = tmp_path_factory.mktemp("saved")
+    _save(folder, "phone", one(), "mobile_cpu")
+    _save(folder, "both", two(), "mobile_cpu", "x86_server_cpu")
+    return folder
+
+
 @pytest.fixture
-def searches(supernet: Command, tmp_path: Path) -> Path:
+def searches(supernet: Command, tmp_path: Path, saved: Path) -> Path:
     """Two results below ``searches/`` of the working directory."""
-    _save(tmp_path / "searches", "phone", ONE, "mobile_cpu")
-    _save(tmp_path / "searches", "both", TWO, "mobile_cpu", "x86_server_cpu")
-    return tmp_path / "searches"
+    return shutil.copytree(saved, tmp_path / "searches", copy_function=shutil.copy2)
 
 
 @pytest.fixture
@@ -100,7 +118,7 @@ def run(supernet: Command, tmp_path: Path) -> Run:
     weights.parent.mkdir(parents=True)
     weights.write_bytes(b"weights")
     space = made.space()
-    found = replace(ONE, problem=replace(ONE.problem, space=space))
+    found = replace(one(), problem=replace(one().problem, space=space))
     _save(made.searches, "phone", found, "mobile_cpu")
     return made
 
@@ -111,7 +129,7 @@ def test_results_are_listed_the_newest_first(supernet: Command, searches: Path) 
     assert listed[0]["targets"] == ["mobile_cpu", "x86_server_cpu"]
     assert listed[1]["limits"] == {"latency@mobile_cpu": 40.0}
     assert listed[1]["scored"] == 800
-    assert listed[1]["chosen"]["top1"] == ONE.columns["top1"][ONE.best()]
+    assert listed[1]["chosen"]["top1"] == one().columns["top1"][one().best()]
     text = supernet("results").stdout
     assert re.search(r"both.*\n(.*\n)*.*phone", text)
 
@@ -135,7 +153,7 @@ def test_a_result_is_shown_with_its_choice(supernet: Command, searches: Path) ->
     text = supernet("results", "show", "phone").stdout
     assert "phone: no. " in text
     assert "the chosen one" in text
-    assert str(ONE.subnet()) in " ".join(text.split())
+    assert str(one().subnet()) in " ".join(text.split())
     assert "RMSE" in text
     assert "<= 40 ms" in text
 
@@ -144,12 +162,12 @@ def test_a_result_is_shown_with_its_choice(supernet: Command, searches: Path) ->
 def test_any_point_of_a_front_becomes_a_file(pick: str, supernet: Command, searches: Path) -> None:
     found = supernet("results", "show", "phone", "--pick", pick, "-o", "picked.json", "--json")
     file = SubnetFile.load(Path("picked.json"))
-    index = ONE.pick(pick)
-    assert file.subnet == ONE.subnet(index)
+    index = one().pick(pick)
+    assert file.subnet == one().subnet(index)
     assert found.json["picked"]["key"] == file.subnet.key
     assert file.predicted["target"] == "mobile_cpu"
-    assert file.predicted["latency_ms"] == ONE.columns["latency@mobile_cpu"][index]
-    assert file.predicted["top1"] == ONE.columns["top1"][index]
+    assert file.predicted["latency_ms"] == one().columns["latency@mobile_cpu"][index]
+    assert file.predicted["top1"] == one().columns["top1"][index]
     assert file.checkpoint is None
 
 
@@ -164,9 +182,9 @@ def test_a_point_of_a_run_knows_its_weights(supernet: Command, run: Run) -> None
 
 def test_the_front_is_listed_with_all_figures(supernet: Command, searches: Path) -> None:
     points = supernet("results", "show", "both", "--front", "--json").json["points"]
-    assert [point["number"] for point in points] == [*range(1, len(TWO.front) + 1)]
+    assert [point["number"] for point in points] == [*range(1, len(two().front) + 1)]
     assert {"top1", "latency@mobile_cpu", "latency@x86_server_cpu", "macs"} <= {*points[0]}
-    assert f"{len(TWO.front)}" in supernet("results", "show", "both", "--front").stdout
+    assert f"{len(two().front)}" in supernet("results", "show", "both", "--front").stdout
 
 
 @pytest.mark.parametrize(
