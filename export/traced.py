@@ -10,6 +10,7 @@ import onnx
 import torch
 from supernet.export.contract import Source
 from supernet.export.factors import lone_norms
+from supernet.export.names import shorten
 from supernet.export.sources import varying_sizes
 
 from supernet.errors import ExportError
@@ -69,6 +70,7 @@ def _strip(model: onnx.ModelProto) -> None:
     for part in (model, graph, *graph.node, *graph.initializer, *values):
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
+    shorten(graph)
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ from supernet.export.contract import (
     Written,
 )
 from supernet.export.direct import direct_onnx, drawn
+from supernet.export.names import shorten
 from supernet.export.onnx_versions import lowest_of, lowest_runtime, to_oldest_ir
 from supernet.export.traced import traced_onnx
 from torch import nn
@@ -60,6 +61,7 @@ class Onnx(Exporter):
             from supernet.export.int8.quantising import quantise
 
             model, written = quantise(model, source, progress)
+            shorten(model.graph, weights=True)
         to_oldest_ir(model)
         runtime = {"opset": _opset(model), "lowest_onnxruntime": lowest_runtime(model)}
         written = replace(written, facts={**written.facts, **runtime})

@@ -17,7 +17,7 @@ from supernet.export.registry import FORMATS
 
 from supernet.errors import MissingPackageError
 from supernet.runs import Run
-from supernet.space import SubnetFile, decode, smallest
+from supernet.space import Precision, SubnetFile, decode, file_bytes, smallest
 
 Command = Callable[..., Any]
 
@@ -26,6 +26,18 @@ pytestmark = pytest.mark.cli
 
 def run_of(trained: Path) -> Path:
     return next((trained / "runs").iterdir())
+
+
+def test_files_are_hardly_larger_than_a_search_says(exported: Any) -> None:
+    folder, _ = exported
+    listed = SubnetFile.load(folder / "subnet.json").operators
+    sizes: tuple[tuple[str, Precision], ...] = (("model", "fp32"), ("model_int8", "int8"))
+    for name, precision in sizes:
+        model = onnx.load(folder / f"{name}.onnx")
+        del model.metadata_props[:]
+        said = sum(file_bytes(operator, precision) for operator in listed)
+        around = 1500  # from pixels and to probabilities
+        assert len(model.SerializeToString()) <= said + around
 
 
 def test_the_folder_answers_to_a_stranger(exported: Any):
