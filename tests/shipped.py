@@ -12,14 +12,14 @@ ALWAYS = (
     "demo",
     "demo_cells",
     "efficientnet_lite0",
-    "mnasnet",
     "mobilenet_v3",
-    "mobilenet_v4",
+    "mobilenet_v4_medium",
     "mobilenet_v4_hybrid",
     "nasnet_mobile",
     "resnet50d",
 )
-"""Every kind of operator, shortcut, gate and padding of a shipped space is in one of them."""
+"""Every kind of operator, shortcut, gate and padding of a shipped space is in one of them, or in
+`mixed_space`. Those with the most operators are left out: mnasnet has 9,690."""
 
 
 def shipped(*names: str) -> list[object]:
