@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 import onnx
+import torch
 from onnx import helper, numpy_helper
 from supernet.export.contract import Source
 from supernet.export.factors import factors_of, lone_norms
@@ -18,7 +19,7 @@ from supernet.export.pixels import Deployed
 from torch import nn
 
 from supernet.latency import build_onnx
-from supernet.models import Network, Scale
+from supernet.models import Network, Scale, Unfilled
 
 __all__ = ["direct_onnx", "drawn"]
 
@@ -27,19 +28,29 @@ _NORM = "weight", "bias", "running_mean", "running_var"
 
 
 def drawn(source: Source) -> bool:
-    """Whether a network is made of our operators, for images of this size, and gives logits."""
+    """Whether a network is just what its operators say, for images of this size, and gives logits.
+
+    One with another activation, another head or a hook is a network of somebody else.
+    """
     network, _ = _parts(source)
-    if not isinstance(network, Network) or source.outputs or source.multiple:
+    listed = getattr(network, "operators", None)  # of a network that was pickled before
+    if type(network) is not Network or not listed or source.outputs or source.multiple:
         return False
-    first = network.operators[0]
-    return (first.in_channels, first.height, first.width) == source.shape
+    first = listed[0]
+    if (first.in_channels, first.height, first.width) != source.shape:
+        return False
+    if any(p.dtype != torch.float32 for p in network.parameters()):
+        return False
+    with Unfilled():
+        meant = Network(listed)
+    return [*_shape(network)] == [*_shape(meant)]
 
 
 def direct_onnx(source: Source) -> onnx.ModelProto:
     """The graph of a network in fp32, its weights named as torch names them.
 
     Args:
-        source: one that is `drawn`, in eval mode, its batch norms not folded.
+        source: one that is `drawn`.
     """
     network, around = _parts(source)
     assert isinstance(network, Network)
@@ -66,6 +77,16 @@ def direct_onnx(source: Source) -> onnx.ModelProto:
     if source.opset:
         model.opset_import[0].version = source.opset
     return onnx.shape_inference.infer_shapes(model)
+
+
+def _shape(network: nn.Module) -> Iterator[tuple[str, type[nn.Module], str, bool]]:
+    """Names, kinds and settings of its modules, and whether they have hooks."""
+    for name, module in network.named_modules():
+        told = module.extra_repr()
+        if isinstance(module, nn.BatchNorm2d):  # any eps will do, and in eval mode any momentum
+            told = f"{module.num_features} {module.affine} {module.track_running_stats}"
+        hooks = (*module._forward_hooks, *module._forward_pre_hooks)  # nowhere else
+        yield name, type(module), told, bool(hooks)
 
 
 def _parts(source: Source) -> tuple[nn.Module, Deployed | None]:

@@ -12,14 +12,17 @@ __all__ = ["Child"]
 
 _END_S = 5.0  # for one that was told to end
 _TEMPLATE = sys.platform == "linux"  # elsewhere what was loaded may not stand being copied
-_LOADED = "torch", "torchvision"  # by the template: seconds of each process that starts anew
+_SAFE_PATH = "PYTHONSAFEPATH"
+_STARTING = threading.Lock()
+_LOADED = ("torch",)  # by the template: seconds of each process that starts anew
 
 
 class Child:
     """A process with a pipe to it. It ends with this one, also where this one is killed.
 
     On Linux it is a copy of a process that has loaded PyTorch and done nothing else (the start
-    method ``forkserver``): that takes milliseconds, and copies share what was loaded.
+    method ``forkserver``): that takes milliseconds, and copies share what was loaded. They have
+    this process's environment, but for what libraries read of it while they are loaded.
 
     Args:
         work: called there with `told`, and its end of the pipe last; must be picklable. Ctrl-C
@@ -33,6 +36,7 @@ class Child:
         context: Any = multiprocessing.get_context("forkserver" if copied else "spawn")
         if copied:
             context.set_forkserver_preload([*_LOADED, work.__module__])
+            _start_template()
         self.pipe, theirs = context.Pipe()
         arguments = (dict(os.environ), work, *told, theirs)
         self._process = context.Process(target=_begin, args=arguments, daemon=True)
@@ -62,6 +66,24 @@ class Child:
             self._process.kill()
             self._process.join()
         self._process.close()
+
+
+def _start_template() -> None:
+    """Start the process that others are copies of, if it does not run.
+
+    Modules are not looked for in the working directory, where a user may have a ``random.py``.
+    """
+    from multiprocessing import forkserver  # not everywhere
+
+    with _STARTING:
+        before = os.environ.get(_SAFE_PATH)
+        os.environ[_SAFE_PATH] = "1"
+        try:
+            forkserver.ensure_running()
+        finally:
+            del os.environ[_SAFE_PATH]
+            if before is not None:
+                os.environ[_SAFE_PATH] = before
 
 
 def _begin(environment: Mapping[str, str], work: Callable[..., None], *told: Any) -> None:

@@ -42,6 +42,7 @@ _ELSEWHERE = (
     "choose a folder that you may write to: runs go where --run says, tables and decoded images "
     "where SUPERNET_HOME says"
 )
+_MAX_KEPT_TEXT = 2**20
 _AS_THEY_ARE = frozenset((str, bool, int, float))
 _MAX_DOCUMENT_BYTES = 256 * 2**20
 
@@ -256,6 +257,8 @@ def _parse_json(text: str) -> Any:
 
 
 def _parse_yaml(text: str) -> Any:
+    if len(text) > _MAX_KEPT_TEXT:
+        return _parsed_yaml.__wrapped__(text)
     return copy.deepcopy(_parsed_yaml(text))
 
 

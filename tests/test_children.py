@@ -22,6 +22,20 @@ torch._C._cuda_getDeviceCount = refuse
 import torchvision, supernet.evaluate.engines, supernet.tune.executors
 """
 
+ASK = """
+import os, sys
+from supernet.children import Child
+
+def tell(pipe):
+    import torch
+    pipe.send((hasattr(torch, "nn"), os.environ.get("PYTHONSAFEPATH")))
+
+if __name__ == "__main__":
+    child = Child(tell)
+    print(*child.pipe.recv())
+    child.end()
+"""
+
 
 def tell(pipe: Any) -> None:
     pipe.send((os.environ.get("SUPERNET_TEST"), str(Path.cwd()), "torch" in sys.modules))
@@ -51,6 +65,19 @@ def test_a_new_one_has_loaded_nothing() -> None:
     assert not told(anew=True)[2]
     if sys.platform == "linux":
         assert told(anew=False)[2]
+
+
+def test_modules_are_not_taken_from_the_working_directory(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise ValueError('not the one that was meant')")
+    (tmp_path / "queue.py").write_text("raise ValueError('not the one that was meant')")
+    (tmp_path / "ask.py").write_text(ASK)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-P", "ask.py"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["True", "None"]
 
 
 def test_what_copies_have_loaded_asks_for_no_cuda() -> None:

@@ -131,7 +131,7 @@ def onnx_model(source: Source) -> onnx.ModelProto:
 
 
 def _checked_opset(opset: int) -> int:
-    """`opset`, unless torch writes none so old, or the installed package knows none so new.
+    """`opset`, unless we write none so old, or the installed package knows none so new.
 
     Raises:
         ConfigError: names those that can be asked for.

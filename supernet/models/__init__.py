@@ -1,5 +1,6 @@
 """The supernet, and the plain networks extracted from it."""
 
+from supernet.models._unfilled import Unfilled
 from supernet.models.backbone import Backbone, FeatureInfo, backbone_of
 from supernet.models.joints import Add, Pool, WindowPool
 from supernet.models.network import (
@@ -40,6 +41,7 @@ __all__ = [
     "SqueezeExcite",
     "Supernet",
     "Taken",
+    "Unfilled",
     "WindowPool",
     "backbone_of",
     "extract",

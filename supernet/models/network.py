@@ -285,7 +285,7 @@ class Network(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.operators = operators
+        self.operators = operators if isinstance(operators, Wired) else tuple(operators)
         self.layers = layers_of(operators, momentum=momentum, eps=eps)
         self.dropout = dropout
         self.steps: Steps = held_places(operators.reads) if isinstance(operators, Wired) else ()

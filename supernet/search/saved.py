@@ -168,7 +168,10 @@ def save_result(
         write_text(folder / _FRONT, _front_csv(result))
         body = _body(result, request, chosen, sha256(folder / _SCORED))
         body = replace(body, predictor=predictor, targets=targets, measured=tuple(measured))
-        write_document(folder / _RESULT, _KIND, _VERSION, asdict(body))
+        document = asdict(body)
+        if body.body == WHOLE:  # as results were before there was another
+            del document["body"]
+        write_document(folder / _RESULT, _KIND, _VERSION, document)
     except (TypeError, ValueError) as error:
         remove_result(folder)
         if isinstance(error, ConfigError | FileFormatError):

@@ -11,6 +11,7 @@ convention of Once-for-All and timm, and of torch's own counter).
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from operator import attrgetter
 from typing import Any, Literal, TypeAlias
 
 from supernet.blocks import KINDS, parts_of
@@ -124,11 +125,13 @@ class Operator:
     """Stride of the convolutions that make fewer pixels to attend to; 1 for none."""
 
     def __post_init__(self) -> None:
-        problems = [
-            f"{name}: must be from 0 to {_MAX_SIZE}, found {getattr(self, name)}"
-            for name in _SIZES
-            if not 0 <= getattr(self, name) <= _MAX_SIZE
-        ]
+        problems, sizes = [], _sizes_of(self)
+        if min(sizes) < 0 or max(sizes) > _MAX_SIZE:
+            problems = [
+                f"{name}: must be from 0 to {_MAX_SIZE}, found {size}"
+                for name, size in zip(_SIZES, sizes)
+                if not 0 <= size <= _MAX_SIZE
+            ]
         if not problems and min(self.in_channels, self.out_channels, self.stride) < 1:
             problems.append("in_channels, out_channels and stride must be at least 1")
         if not problems and (not self._kernels_fit() or self.height < 1 or self.width < 1):
@@ -357,6 +360,7 @@ _LATER = {
     "reduction": 1,
 }
 _SIZES = tuple(field.name for field in fields(Operator) if field.type is int)
+_sizes_of = attrgetter(*_SIZES)
 
 
 def total_macs(operators: Sequence[Operator]) -> int:

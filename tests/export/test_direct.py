@@ -1,6 +1,7 @@
 """Graphs made without torch's exporter compute what torch does, in every shipped space."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -100,6 +101,85 @@ def test_weights_have_the_names_of_torch(demo_space: Space) -> None:
     named = {name for name, _ in network.named_parameters()}
     held = {tensor.name for tensor in direct_onnx(source_of(network)).graph.initializer}
     assert named & held == {n for n in named if "norm" not in n}
+
+
+class Own(Network):
+    """Computes something else."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 2 * super().forward(x)
+
+
+def other_act(network: Network) -> Network:
+    network.layers[0].act = nn.GELU()
+    return network
+
+
+def other_head(network: Network) -> Network:
+    last = network.operators[-1]
+    network.layers[-1] = nn.Linear(last.in_channels, 7)
+    return network
+
+
+def more_behind_it(network: Network) -> Network:
+    network.layers[-1] = nn.Sequential(network.layers[-1], nn.ReLU())
+    return network
+
+
+def other_class(network: Network) -> Network:
+    own = Own(network.operators)
+    own.load_state_dict(network.state_dict())
+    return own.eval()
+
+
+def hooked(network: Network) -> Network:
+    network.layers[0].register_forward_hook(lambda module, given, out: out + 1)
+    return network
+
+
+@pytest.mark.parametrize(
+    "change", [other_act, other_head, more_behind_it, other_class, hooked], ids=lambda f: f.__name__
+)
+def test_a_changed_network_is_not_what_its_operators_say(
+    change: Callable[[Network], Network], tiny_space: Space, rng: np.random.Generator
+) -> None:
+    subnet = decode(tiny_space, smallest(tiny_space))[0]
+    network = shaken(extract(Supernet(tiny_space), subnet))
+    source = source_of(network)
+    assert drawn(source)
+    changed = replace(source, network=change(network))
+    assert not drawn(changed)
+    x = torch.randn(1, *source.shape)
+    with torch.no_grad():
+        expected = changed.network(x).numpy()
+    logits = open_onnx(onnx_model(changed).SerializeToString()).logits([x])
+    np.testing.assert_allclose(logits, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_other_numbers_and_networks_of_older_versions_are_not_drawn(demo_space: Space) -> None:
+    network = extract(Supernet(demo_space), decode(demo_space, smallest(demo_space))[0])
+    assert drawn(source_of(network))
+    source = source_of(network)
+    assert not drawn(replace(source, network=network.double()))
+    network.float()
+    assert drawn(source)
+    del network.operators
+    assert not drawn(source)
+
+
+def test_short_names_meet_no_others() -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.v0 = nn.Parameter(torch.ones(1))
+            self.w1 = nn.Parameter(2 * torch.ones(1))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return ((x + self.v0).relu() * self.w1).mean((2, 3))
+
+    model = onnx_model(Source(network=Named(), in_channels=3, resolution=8))
+    onnx.checker.check_model(model, full_check=True)
+    assert {"v0", "w1"} <= {tensor.name for tensor in model.graph.initializer}
 
 
 def test_what_it_cannot_draw_goes_through_torchs_exporter(demo_space: Space) -> None:

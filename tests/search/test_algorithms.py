@@ -99,7 +99,7 @@ def limited(problem: Make, everything: Genes, seed: int, share: float, **options
     return problem(seed, limits={"macs": limit}, **options), best
 
 
-@pytest.mark.parametrize("seed", [0, 1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2))])
 @pytest.mark.parametrize("share", [0.05, 0.5])
 def test_finds_the_optimum_of_an_enumerated_space(
     info: AlgorithmInfo, make: Make, everything: Genes, seed: int, share: float

@@ -356,8 +356,8 @@ if __name__ == "__main__":
 @pytest.mark.parametrize(
     ("number", "count"),
     [
-        (signal.SIGINT, 2),
         (signal.SIGKILL, 2),
+        pytest.param(signal.SIGINT, 2, marks=pytest.mark.slow),
         pytest.param(signal.SIGKILL, 1, marks=pytest.mark.slow),
     ],
 )

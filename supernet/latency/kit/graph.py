@@ -248,6 +248,7 @@ def build_onnx(
         if len(inputs) < _inputs(operator):  # by itself
             inputs *= _inputs(operator)
         outputs.append(builder.add(inputs, operator, before=before, after=after))
+    assert weights is None or next(weights, None) is None, "more weights than operators have"
     output_shape = (batch, *_output_size(operators[-1]))
     graph = Graph(builder.nodes, builder.weights, tuple(shape), outputs[-1], output_shape)
     return serialise(quantised(graph) if precision == "int8" else graph, OPSET)

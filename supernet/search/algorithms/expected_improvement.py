@@ -99,9 +99,9 @@ class ExpectedImprovement:
         genes = self._archive.genes[known]
         model = self._model(self._objective, known)
         self._turn += 1
-        costs = [self._cost(own) for own in self._problem.objectives[1:]]
-        if self._problem.limits and self._turn % 2:
-            costs = []
+        best_alone = self._problem.limits and self._turn % 2
+        others = () if best_alone else self._problem.objectives[1:]
+        costs = [self._cost(own) for own in others]
         improvement = _Improvement(costs, model, genes, self._start.rng)
         if self._domain.combinations <= _ALL:
             pool = self._open(self._domain.everything())
@@ -136,7 +136,7 @@ class ExpectedImprovement:
         return self._open(self._domain.neighbours(genes))
 
     def _cost(self, objective: Objective) -> Callable[[Genes], Values]:
-        """A figure to be minimised that needs no measurement."""
+        """A figure, or what a model says of one that takes a measurement: less is better."""
         sign = -1.0 if objective.maximise else 1.0
         if not objective.measured:
             return lambda genes: sign * objective(genes)
@@ -167,8 +167,9 @@ class ExpectedImprovement:
 class _Improvement:
     """The expected improvement of a front, or of the best where there is but one objective.
 
-    With costs that are known it is a mean over points of the room below their references: at
-    each the improvement of the best subnet that is no more expensive. Many points share it.
+    With costs, known ones or a model's, it is a mean over points of the room below their
+    references: at each the improvement of the best subnet that is no more expensive. Many
+    points share it.
     """
 
     def __init__(

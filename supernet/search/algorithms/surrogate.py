@@ -29,7 +29,7 @@ _ON_FRONT = 0.25  # share of the candidates along the front where limits say wha
 
 
 class Surrogate:
-    """Measures what a model of the first objective promises most.
+    """Measures what models of the measured figures promise most.
 
     Under limits most candidates are the best within them; else all lie along the front.
 
