@@ -107,7 +107,16 @@ def test_a_moved_supernet_computes_what_it_did(accelerator: Accelerator, tiny_sp
 # -- training -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", list_recipes())
+LONG = ("progressive_shrinking",)  # many phases, each a kind of phase that another recipe has
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in LONG else [])
+        for name in list_recipes()
+    ],
+)
 def test_steps_of_every_recipe_wait_for_nothing(
     tmp_path: Path, accelerator: Accelerator, space: Space, dataset: Dataset, name: str
 ) -> None:
