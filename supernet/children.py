@@ -32,11 +32,8 @@ class Child:
     """
 
     def __init__(self, work: Callable[..., None], *told: Any, anew: bool = False) -> None:
-        copied = _TEMPLATE and not anew
+        copied = _TEMPLATE and not anew and _start_template(work.__module__)
         context: Any = multiprocessing.get_context("forkserver" if copied else "spawn")
-        if copied:
-            context.set_forkserver_preload([*_LOADED, work.__module__])
-            _start_template()
         self.pipe, theirs = context.Pipe()
         arguments = (dict(os.environ), work, *told, theirs)
         self._process = context.Process(target=_begin, args=arguments, daemon=True)
@@ -68,22 +65,27 @@ class Child:
         self._process.close()
 
 
-def _start_template() -> None:
-    """Start the process that others are copies of, if it does not run.
+def _start_template(module: str) -> bool:
+    """Start the process that others are copies of, if it does not run; whether it could be.
 
     Modules are not looked for in the working directory, where a user may have a ``random.py``.
+    It is reached by a socket in the folder of temporary files, whose path must not be long.
     """
     from multiprocessing import forkserver  # not everywhere
 
     with _STARTING:
+        forkserver.set_forkserver_preload([*_LOADED, module])
         before = os.environ.get(_SAFE_PATH)
         os.environ[_SAFE_PATH] = "1"
         try:
             forkserver.ensure_running()
+        except OSError:
+            return False
         finally:
             del os.environ[_SAFE_PATH]
             if before is not None:
                 os.environ[_SAFE_PATH] = before
+    return True
 
 
 def _begin(environment: Mapping[str, str], work: Callable[..., None], *told: Any) -> None:

@@ -70,14 +70,29 @@ def test_a_new_one_has_loaded_nothing() -> None:
 def test_modules_are_not_taken_from_the_working_directory(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise ValueError('not the one that was meant')")
     (tmp_path / "queue.py").write_text("raise ValueError('not the one that was meant')")
-    (tmp_path / "ask.py").write_text(ASK)
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    command = [sys.executable, "-P", "ask.py"]
+    assert asked(tmp_path) == ["True", "None"]
+
+
+def asked(folder: Path, **environment: str) -> list[str]:
+    """What a copy says that a script in a folder starts."""
+    (folder / "ask.py").write_text(ASK)
+    root = str(Path(__file__).parents[1])
     done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-P", "ask.py"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": root, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["True", "None"]
+    return done.stdout.split()
+
+
+def test_a_folder_of_temporary_files_with_a_long_path_will_do(tmp_path: Path) -> None:
+    deep = tmp_path / ("deep" * 30)
+    deep.mkdir()
+    assert asked(tmp_path, TMPDIR=str(deep)) == ["True", "None"]
 
 
 def test_what_copies_have_loaded_asks_for_no_cuda() -> None:
