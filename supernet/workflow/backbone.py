@@ -24,7 +24,7 @@ from supernet.workflow.backbone_request import (
     BackboneRequest,
     map_exporters,
 )
-from supernet.workflow.export_folder import check_folder, staged, written_files
+from supernet.workflow.export_folder import check_folder, onnx_files, staged, written_files
 from supernet.workflow.exported import ExportRequest
 from supernet.workflow.finetune import finetuned_file
 
@@ -71,13 +71,15 @@ def export_backbone(
         file, run = SubnetFile.load(better), Run(better.parent)
         check_operators(run.space(), file)
     job = BackboneJob(run.evaluator(data=request.data, progress=progress), file, wanted, request)
-    with staged(folder, _earlier(folder)) as stage:
+    told = _told(file, job, wanted, run.checkpoint(folder))
+    kept, stale = _earlier(folder, told)
+    with staged(folder, stale) as stage:
         written = job.all_written(stage, exporters, progress)
-        files = written.files
         table = table_for(found, run)  # a finetuned one tells no predictions
         price = None
         if not written.interrupted:
-            price = _timed(stage, files, table, job, found, run, progress)
+            price = _timed(stage, written.files, table, job, found, run, progress)
+        files = {**kept, **written.files}
         card = BackboneCard(
             subnet=file.subnet,
             operators=job.operators,
@@ -87,8 +89,8 @@ def export_backbone(
             files=files,
             price=price.as_dict() if price else None,
         )
-        job.hand_over(stage, card)
-        body = _document(file, job, card, run.checkpoint(folder))
+        job.hand_over(stage, card, onnx_files(stage, folder, files))
+        body = {**told, **_document(job, card)}
         write_document(stage / BACKBONE_FILE, "backbone", _VERSION, body)
     if written.interrupted:
         raise KeyboardInterrupt
@@ -125,18 +127,24 @@ def _timed(
     return replace(price, measured_ms=onnx_ms[0])
 
 
-def _document(
-    file: SubnetFile, job: BackboneJob, card: BackboneCard, checkpoint: dict[str, str]
+def _told(
+    file: SubnetFile, job: BackboneJob, wanted: BackboneRequest, checkpoint: dict[str, str]
 ) -> dict[str, Any]:
-    """``backbone.json``."""
+    """What ``backbone.json`` says of a backbone, whatever files there are of it."""
     return {
         "space": {"name": file.subnet.space, "hash": file.subnet.space_hash},
         "subnet": str(file.subnet),
         "key": file.subnet.key,
         "checkpoint": checkpoint,
         "size": list(job.size),
-        "any_size": card.any_size,
+        "any_size": wanted.any_size,
         "features": job.maps,
+    }
+
+
+def _document(job: BackboneJob, card: BackboneCard) -> dict[str, Any]:
+    """The rest of it."""
+    return {
         "macs": total_macs(job.operators),
         "params": total_params(job.operators),
         "latency": card.price,
@@ -145,10 +153,15 @@ def _document(
     }
 
 
-def _earlier(folder: Path) -> tuple[Path, ...]:
-    """Files of an earlier backbone, which a new one replaces."""
+def _earlier(folder: Path, told: dict[str, Any]) -> tuple[dict[str, Any], tuple[Path, ...]]:
+    """Facts of files of the same backbone, by name, which stay; and what a new export replaces."""
     try:
-        names = list(json.loads((folder / BACKBONE_FILE).read_text(encoding="utf-8"))["files"])
+        known = json.loads((folder / BACKBONE_FILE).read_text(encoding="utf-8"))
+        files: dict[str, Any] = dict(known["files"])
     except (OSError, ValueError, KeyError, TypeError):
-        return ()
-    return written_files(folder, [name for name in names if isinstance(name, str)])
+        return {}, ()
+    same = json.loads(json.dumps(told))
+    if {key: known.get(key) for key in same} == same:
+        kept = {name: facts for name, facts in files.items() if (folder / name).is_file()}
+        return kept, written_files(folder, ())
+    return {}, written_files(folder, files)

@@ -173,9 +173,8 @@ class BackboneJob:
             return [pixels_of(batch, views.mean, views.std) for batch in scaled]
         return scaled
 
-    def hand_over(self, folder: Path, card: BackboneCard) -> None:
+    def hand_over(self, folder: Path, card: BackboneCard, models: list[Path]) -> None:
         """What makes the folder one for strangers: a script with samples, the card."""
-        models = [folder / name for name in card.files if name.endswith(".onnx")]
         if models:
             write_predict_script(folder)
             test, classes = self._dataset.test, self._dataset.classes

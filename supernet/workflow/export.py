@@ -10,7 +10,13 @@ from supernet.latency import LatencyTable
 from supernet.progress import Progress, silent
 from supernet.runs import Run, find_run
 from supernet.space import Space, SubnetFile, check_operators
-from supernet.workflow.export_folder import SUBNET_FILE, Earlier, check_folder, staged
+from supernet.workflow.export_folder import (
+    SUBNET_FILE,
+    Earlier,
+    check_folder,
+    onnx_files,
+    staged,
+)
 from supernet.workflow.export_job import Job
 from supernet.workflow.export_latency import (
     LatencyCheck,
@@ -106,7 +112,8 @@ def export_subnet(
         latency = _checked(files, file, table)
         measured = _measured(file, files, earlier.kept)
         replace(measured, checkpoint=checkpoint).save(stage / SUBNET_FILE)
-        job.hand_over(stage, files, measured, latency)
+        models = onnx_files(stage, folder, measured.measured["files"])
+        job.hand_over(stage, models, measured, latency)
     if written.interrupted:
         raise KeyboardInterrupt
     return ExportOutcome(

@@ -21,6 +21,7 @@ __all__ = [
     "Written",
     "check_folder",
     "files_in",
+    "onnx_files",
     "staged",
     "write_each",
     "written_files",
@@ -139,6 +140,15 @@ def _made_beside(folder: Path) -> Iterator[Path]:
         yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def onnx_files(stage: Path, folder: Path, names: Iterable[str]) -> list[Path]:
+    """ONNX files of an export: the new ones in its stage, the others in the folder."""
+    found = []
+    for name in names:
+        if name.endswith(".onnx"):
+            found.append(stage / name if (stage / name).exists() else folder / name)
+    return found
 
 
 def written_files(folder: Path, names: Iterable[str]) -> tuple[Path, ...]:

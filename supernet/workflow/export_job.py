@@ -148,12 +148,12 @@ class Job:
     def hand_over(
         self,
         folder: Path,
-        files: list[ExportedFile],
+        models: list[Path],
         measured: SubnetFile,
         latency: LatencyCheck | None,
     ) -> None:
         """What makes the folder one for strangers: labels, a script, samples, the model card."""
-        self.add_aids(folder, [made.path for made in files if made.format == "onnx"])
+        self.add_aids(folder, models)
         card = Card(
             file=measured,
             network=self.plain,

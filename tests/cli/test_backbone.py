@@ -1,6 +1,7 @@
 """Backbones of subnets, exported and searched for."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -99,6 +100,25 @@ def test_the_folder_says_what_it_is(backbone: Any) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count(": ok") == 2
+
+
+def test_formats_of_one_backbone_lie_together(
+    backbone: Any, in_trained: Command, tmp_path: Path
+) -> None:
+    folder = tmp_path / "net"
+    shutil.copytree(backbone[0], folder)
+    first = json.loads((folder / "backbone.json").read_text())
+    asked = ("export", "--torch-export", "--any-size", "-o", folder, "--features")
+    found = in_trained(*asked, "2,4")
+    assert found.code == 0, found.stderr
+    told = json.loads((folder / "backbone.json").read_text())
+    assert {*told["files"]} == {"backbone.onnx", "backbone.pt2"}
+    assert told["files"]["backbone.onnx"] == first["files"]["backbone.onnx"]
+    assert "backbone.onnx" in (folder / "README.md").read_text()
+    other = in_trained(*asked, "4")  # other maps: another backbone
+    assert other.code == 0, other.stderr
+    assert {*json.loads((folder / "backbone.json").read_text())["files"]} == {"backbone.pt2"}
+    assert not (folder / "backbone.onnx").exists()
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,21 @@ def run_of(trained: Path) -> Path:
     return next((trained / "runs").iterdir())
 
 
+def test_a_later_format_leaves_the_samples_of_an_earlier_one(
+    in_trained: Command, tmp_path: Path
+) -> None:
+    folder = tmp_path / "net"
+    for formats in (["--onnx"], ["--pytorch"], ["--onnx", "--int8"]):
+        found = in_trained("export", *formats, "-o", folder)
+        assert found.code == 0, found.stderr
+        expected = json.loads((folder / "samples" / "expected.json").read_text())
+        assert {*expected} == {path.name for path in folder.glob("*.onnx")}
+        for images in expected.values():
+            assert len(images) == 2
+            assert all((folder / "samples" / name).is_file() for name in images)
+    assert {*expected} == {"model.onnx", "model_int8.onnx"}
+
+
 def test_files_are_hardly_larger_than_a_search_says(exported: Any) -> None:
     folder, _ = exported
     listed = SubnetFile.load(folder / "subnet.json").operators
