@@ -76,9 +76,8 @@ def export_backbone(
     with staged(folder, stale) as stage:
         written = job.all_written(stage, exporters, progress)
         table = table_for(found, run)  # a finetuned one tells no predictions
-        price = None
-        if not written.interrupted:
-            price = _timed(stage, written.files, table, job, found, run, progress)
+        timed = stage, written.files, table, job, found, run, progress
+        price = None if written.interrupted else _timed(*timed)
         files = {**kept, **written.files}
         card = BackboneCard(
             subnet=file.subnet,
