@@ -96,7 +96,7 @@ class Measurements:
         return np.array([known[key] for key in keys])
 
     def summary(self) -> dict[str, Any]:
-        """How the lower rungs order what was measured whole."""
+        """How the lower rungs order what was measured whole so far."""
         whole = self.known[-1]
         genes = np.stack([np.frombuffer(key, dtype=np.int8) for key in whole])
         top1 = np.array([*whole.values()])
@@ -210,13 +210,15 @@ def main() -> None:
         path = result_path(name, options.hardware)
         rows = json.loads(path.read_text())["rows"] if path.is_file() else {}
         for climber in options.algorithms:
-            rows[climber] = compared(measurements, climber, PAIRS[climber], options.seeds)
+            rows[climber] = {
+                **compared(measurements, climber, PAIRS[climber], options.seeds),
+                **measurements.summary(),
+            }
             print(climber, json.dumps(rows[climber]), flush=True)
             body = {
                 "space": options.space,
                 "fixed": FIX if options.space == "part" else {},
                 "limits": dict(problem.limits),
-                **measurements.summary(),
                 "rows": rows,
             }
             path = write_result(name, options.hardware, ("optuna", "torch"), body)
