@@ -73,16 +73,7 @@ class Measurements:
     def of(cls, run: Run, engine: Engine, problem: Problem) -> "Measurements":
         """None known yet."""
         steps = [Step.of(text) for text in LADDER]
-        rungs = tuple(
-            Accuracies(
-                run,
-                engine,
-                images=step.images,
-                calibration_images=step.calibration_images,
-                finetune_epochs=step.epochs,
-            )
-            for step in steps
-        )
+        rungs = tuple(step.accuracies(run, engine) for step in steps)
         return cls(problem, rungs, tuple(step.passes(run) for step in steps))
 
     def top1(self, rung: int, genes: Genes) -> Values:
@@ -204,8 +195,10 @@ def main() -> None:
     try:
         measurements = Measurements.of(run, engine, problem)
         if options.space == "part":
-            for rung in range(len(LADDER)):
-                measurements.top1(rung, unique(problem.domain.everything()))
+            genes = unique(problem.domain.everything())
+            for rung, text in enumerate(LADDER):
+                print(f"{len(genes)} subnets at rung {text}", flush=True)
+                measurements.top1(rung, genes)
         name = "fidelity" if options.space == "part" else "fidelity_whole"
         path = result_path(name, options.hardware)
         rows = json.loads(path.read_text())["rows"] if path.is_file() else {}

@@ -62,26 +62,26 @@ class Document:
     body: Body = WHOLE
 
 
-def impossible(result: SearchResult, body: Document) -> Iterator[str]:
+def impossible(result: SearchResult, document: Document) -> Iterator[str]:
     """What cannot be of a result that was read, one line each."""
-    wrong = next(_wrong_arrays(result.problem.space, result.genes, body), "")
+    wrong = next(_wrong_arrays(result.problem.space, result.genes, document), "")
     if wrong:
         yield wrong
         return
-    for axis in body.axes:
+    for axis in document.axes:
         if axis.limit is not None and not (math.isfinite(axis.limit) and axis.limit > 0):
             yield f"axes: limit of {axis.name} must be above 0 and finite, found {axis.limit}"
         if axis.objective and not np.isfinite(result.columns[axis.name][result.front]).all():
             yield f"front: a subnet has no {axis.name}"
-    if not set(body.front) <= set(result.within_limits.tolist()):
+    if not set(document.front) <= set(result.within_limits.tolist()):
         yield "front: a subnet breaks a limit"
-    targets = {axis.target for axis in body.axes}
+    targets = {axis.target for axis in document.axes}
     yield from (
         f"targets: no figure is of {target.name[:60]!r}"
-        for target in body.targets
+        for target in document.targets
         if target.name not in targets
     )
-    for one in body.measured:
+    for one in document.measured:
         if not 0 <= one.index < len(result):
             yield f"measured: expected an index from 0 and below {len(result)}, found {one.index}"
         yield from (
@@ -91,17 +91,19 @@ def impossible(result: SearchResult, body: Document) -> Iterator[str]:
         )
 
 
-def _wrong_arrays(space: Space, genes: Genes, body: Document) -> Iterator[str]:
+def _wrong_arrays(space: Space, genes: Genes, document: Document) -> Iterator[str]:
     """What makes the rest meaningless."""
-    count, names = len(genes), [axis.name for axis in body.axes]
-    if len({*names}) < len(names) or not any(axis.objective for axis in body.axes):
+    count, names = len(genes), [axis.name for axis in document.axes]
+    if len({*names}) < len(names) or not any(axis.objective for axis in document.axes):
         yield "axes: expected different names and at least one objective"
     outside = (genes < 0) | (genes >= layout_of(space).num_choices)
     if outside.any():
         yield f"scored subnet {int(outside.any(axis=1).argmax())}: genes that are no choices"
     elif (canonical(space, genes) != genes).any():
         yield "scored subnets: genes without effect must be 0"
-    if not body.front or not all(0 <= index < count for index in (*body.front, body.chosen)):
+    if not document.front or not all(
+        0 <= index < count for index in (*document.front, document.chosen)
+    ):
         yield f"front, chosen: expected at least one index, all from 0 and below {count}"
-    if len({*body.front}) < len(body.front):
+    if len({*document.front}) < len(document.front):
         yield "front: the same subnet twice"

@@ -166,12 +166,12 @@ def save_result(
         write_scored(folder / _SCORED, result.genes, result.columns)
         save_space(result.problem.space, folder / _SPACE)
         write_text(folder / _FRONT, _front_csv(result))
-        body = _body(result, request, chosen, sha256(folder / _SCORED))
-        body = replace(body, predictor=predictor, targets=targets, measured=tuple(measured))
-        document = asdict(body)
-        if body.body == WHOLE:  # as results were before there was another
-            del document["body"]
-        write_document(folder / _RESULT, _KIND, _VERSION, document)
+        document = _document(result, request, chosen, sha256(folder / _SCORED))
+        document = replace(document, predictor=predictor, targets=targets, measured=tuple(measured))
+        written = asdict(document)
+        if document.body == WHOLE:  # as results were before there was another
+            del written["body"]
+        write_document(folder / _RESULT, _KIND, _VERSION, written)
     except (TypeError, ValueError) as error:
         remove_result(folder)
         if isinstance(error, ConfigError | FileFormatError):
@@ -217,7 +217,7 @@ def _front_csv(result: SearchResult) -> str:
     return text.getvalue()
 
 
-def _body(
+def _document(
     result: SearchResult,
     request: Mapping[str, Any],
     chosen: int | None,
@@ -259,43 +259,45 @@ def load_result(folder: Path) -> SavedResult:
             f"{folder}: no result of a search (no {_RESULT} in it)",
             hint="list them with `supernet results`",
         )
-    body = _with_targets(read_as(Document, path, _KIND, _VERSION))
-    space = _read_space(folder / _SPACE, body.space)
+    document = _with_targets(read_as(Document, path, _KIND, _VERSION))
+    space = _read_space(folder / _SPACE, document.space)
     genes, columns = read_scored(
         folder / _SCORED,
-        body.scored_sha256,
-        (body.scored, len(layout_of(space).genes)),
-        [axis.name for axis in body.axes],
+        document.scored_sha256,
+        (document.scored, len(layout_of(space).genes)),
+        [axis.name for axis in document.axes],
     )
     result = SearchResult(
-        problem=ProblemRecord(space=space, fixed=body.fixed, axes=body.axes, body=body.body),
+        problem=ProblemRecord(
+            space=space, fixed=document.fixed, axes=document.axes, body=document.body
+        ),
         genes=genes,
         columns=columns,
-        front=np.array(body.front, dtype=np.int64),
-        seconds=body.seconds,
+        front=np.array(document.front, dtype=np.int64),
+        seconds=document.seconds,
         complete=not (folder / REQUEST).exists(),
-        bound=body.bound,
+        bound=document.bound,
     )
-    wrong = next(impossible(result, body), "")
+    wrong = next(impossible(result, document), "")
     if wrong:
         raise FileFormatError(f"{path}: {wrong}; was it edited?", hint=HINT)
     return SavedResult(
         folder=folder,
         result=result,
-        request=body.request,
-        chosen=body.chosen,
-        predictor=body.predictor,
-        targets=body.targets,
-        measured=body.measured,
-        created=body.created,
+        request=document.request,
+        chosen=document.chosen,
+        predictor=document.predictor,
+        targets=document.targets,
+        measured=document.measured,
+        created=document.created,
     )
 
 
-def _with_targets(body: Document) -> Document:
+def _with_targets(document: Document) -> Document:
     """A result whose figures say their target; those of earlier versions did not."""
-    known = {latency_name(target.name): target.name for target in body.targets}
-    axes = [replace(axis, target=axis.target or known.get(axis.name, "")) for axis in body.axes]
-    return replace(body, axes=tuple(axes))
+    known = {latency_name(target.name): target.name for target in document.targets}
+    axes = [replace(axis, target=axis.target or known.get(axis.name, "")) for axis in document.axes]
+    return replace(document, axes=tuple(axes))
 
 
 def _read_space(path: Path, known: SpaceId) -> Space:

@@ -24,7 +24,13 @@ from supernet.workflow.backbone_request import (
     BackboneRequest,
     map_exporters,
 )
-from supernet.workflow.export_folder import check_folder, onnx_files, staged, written_files
+from supernet.workflow.export_folder import (
+    Written,
+    check_folder,
+    onnx_files,
+    staged,
+    written_files,
+)
 from supernet.workflow.exported import ExportRequest
 from supernet.workflow.finetune import finetuned_file
 
@@ -76,8 +82,7 @@ def export_backbone(
     with staged(folder, stale) as stage:
         written = job.all_written(stage, exporters, progress)
         table = table_for(found, run)  # a finetuned one tells no predictions
-        timed = stage, written.files, table, job, found, run, progress
-        price = None if written.interrupted else _timed(*timed)
+        price = _timed(stage, written, table, job, found, run, progress)
         files = {**kept, **written.files}
         card = BackboneCard(
             subnet=file.subnet,
@@ -108,14 +113,20 @@ def export_backbone(
 
 def _timed(
     stage: Path,
-    files: dict[str, dict[str, Any]],
+    written: Written[Any],
     table: LatencyTable | None,
     job: BackboneJob,
     file: SubnetFile,
     run: Run,
     progress: Progress,
 ) -> BackbonePrice | None:
-    """Put latencies of the files into their facts; the prediction beside the ONNX file's."""
+    """Put latencies of the files into their facts; the prediction beside the ONNX file's.
+
+    Nothing of an export that was interrupted: it ends at once.
+    """
+    if written.interrupted:
+        return None
+    files = written.files
     here = table if table is not None and backend_of(table) is not None else None
     for path, ms in measured_files([stage / name for name in files], here, run, progress).items():
         files[path.name]["latency_ms"] = ms

@@ -68,6 +68,17 @@ class Step:
         """For batch norm statistics, at most: no more than are looked at."""
         return min(self.images or CALIBRATION_IMAGES, CALIBRATION_IMAGES)
 
+    def accuracies(self, run: Run, engine: Engine, precision: Precision = "fp32") -> Accuracies:
+        """What measures at this rung."""
+        return Accuracies(
+            run,
+            engine,
+            images=self.images,
+            calibration_images=self.calibration_images,
+            finetune_epochs=self.epochs,
+            precision=precision,
+        )
+
     def passes(self, run: Run) -> float:
         """Images that go through a network, those of training three times."""
         config = run.config()
@@ -143,7 +154,7 @@ def measured_problem(
     engine = _opened(run, request)
     try:
         *lower, whole = steps
-        accuracies = partial(_accuracies, run, engine, request.precision)
+        accuracies = partial(Step.accuracies, run=run, engine=engine, precision=request.precision)
         passes = whole.passes(run)
         yield replace(
             problem,
@@ -177,14 +188,3 @@ def _rung(
         return Rung(name=name, function=predictor.mean, share=0.0, measured=False)
     share = step.passes(run) / whole
     return Rung(name=name, function=accuracies(step).top1, share=share)
-
-
-def _accuracies(run: Run, engine: Engine, precision: Precision, step: Step) -> Accuracies:
-    return Accuracies(
-        run,
-        engine,
-        images=step.images,
-        calibration_images=step.calibration_images,
-        finetune_epochs=step.epochs,
-        precision=precision,
-    )

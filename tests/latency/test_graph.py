@@ -401,7 +401,7 @@ OTHERS = ("mixed smallest", "mixed largest", "padded largest")
 def test_a_whole_network_has_the_nodes_of_its_export(
     tiny_space: Space, mixed_space: Space, attending_space: Space, case: str
 ) -> None:
-    """Only so is a sum of timed operators comparable to what others ship."""
+    """What is timed, and shipped, is what torch's exporter writes."""
     name, end = case.split()
     space = {
         "tiny": tiny_space,
