@@ -25,7 +25,7 @@ from supernet.search import (
     corners,
     run_search,
 )
-from supernet.space import Genes, Space
+from supernet.space import Domain, Genes, Space
 
 Make = Callable[..., Problem]
 Values = npt.NDArray[np.float64]
@@ -138,6 +138,20 @@ def test_the_best_were_measured_whole(info: AlgorithmInfo, problem: Make) -> Non
 def test_the_smallest_budget_has_an_answer(info: AlgorithmInfo, problem: Make) -> None:
     result = run_search(climbed(problem()), factory=info.factory, budget=Budget(scored=2))
     assert np.isfinite(result.columns["top1"][result.best()])
+
+
+def test_of_few_subnets_the_best_is_measured_whole(info: AlgorithmInfo, problem: Make) -> None:
+    fixed = {"resolution": [24], "stage1.width": [16], "stage2.kernel": [3], "expand": [3.0]}
+    domain = Domain.of(problem().domain.space, fixed)
+    assert domain.count == 24
+    three = Rung(name="top1@2", function=noisy(problem().objectives[0], 0.1), share=0.5)
+    asked = climbed(problem(), domain=domain)
+    asked = replace(asked, ladder=(*asked.ladder, three))
+    result = run_search(asked, factory=info.factory, budget=Budget(scored=90))
+    every = asked.objectives[0](domain.everything())
+    assert result.columns["top1"][result.best()] == every.max()
+    if info.name == "asha":  # no bracket of new ones that waits for room
+        assert np.isfinite(result.columns["top1"]).sum() == 24
 
 
 @pytest.mark.parametrize("workers", [1, 3])

@@ -35,17 +35,19 @@ class Climbing:
         self._known: list[dict[bytes, tuple[float, ...]]] = [{} for _ in self._names]
         self._costs, self._left = self._problem.costs(), float(start.budget)
         self._first = start.genes
-        self._asked_whole = False
+        self._asked: list[set[bytes]] = [set() for _ in self._names]
+        self._all_begun = False
 
     def ask(self, count: int) -> Candidates:
         """Subnets and their rungs, as many as asked for unless results are waited for."""
         steps: list[Step] = []
         while len(steps) < count:
-            step = self._last_resort() or self._next()
+            step = self._last_resort() or self._next() or self._anyway()
             if step is None:
                 break
-            self._left -= float(self._costs[step[1]])
-            self._asked_whole |= step[1] == self._whole
+            genes, rung = step
+            self._left -= float(self._costs[rung])
+            self._asked[rung].add(genes.tobytes())
             steps.append(step)
         if not steps:
             return Candidates(self._start.genes[:0])
@@ -67,11 +69,19 @@ class Climbing:
         raise NotImplementedError
 
     def _new(self) -> Genes:
-        """A subnet to begin with: the given ones, then random ones of all sizes, (1, G)."""
-        if not len(self._first):
-            self._first = self._start.spread(_AT_ONCE)
-        first, self._first = self._first[:1], self._first[1:]
-        return first
+        """A subnet to begin with: the given ones, then random ones of all sizes, (1, G).
+
+        None, ``(0, G)``, where no other is found.
+        """
+        first = self._not_begun(self._first)
+        if not len(first):
+            first = self._not_begun(self._start.spread(_AT_ONCE))
+        self._first, self._all_begun = first[1:], not len(first)
+        return first[:1]
+
+    def _not_begun(self, genes: Genes) -> Genes:
+        begun = set().union(*self._asked)
+        return genes[[row.tobytes() not in begun for row in genes]]
 
     def _ranked(self, rung: int, keys: list[bytes] | None = None) -> list[bytes]:
         """Those that are known at a rung, or some of them, the best first."""
@@ -81,6 +91,14 @@ class Climbing:
             return []
         losses = np.array([known[key] for key in some])
         return [some[i] for i in _order(losses).tolist()]
+
+    def _anyway(self) -> Step | None:
+        """The best that may still climb, where there is no other subnet to begin with."""
+        for rung in reversed(range(self._whole if self._all_begun else 0)):
+            for key in self._ranked(rung):
+                if key not in self._asked[rung + 1]:
+                    return self._row(key), rung + 1
+        return None
 
     def _row(self, key: bytes) -> Genes:
         genes = self._start.genes
@@ -98,7 +116,7 @@ class Climbing:
 
     def _last_resort(self) -> Step | None:
         """The best of the highest rung, when the budget has room for it alone."""
-        if self._asked_whole or not self._whole or self._left - self._costs[-2] >= 1:
+        if self._asked[-1] or not self._whole or self._left - self._costs[-2] >= 1:
             return None
         for rung in reversed(range(self._whole)):
             best = self._ranked(rung)
