@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from supernet.predict._minimise import minimise
+from supernet.predict._triangular import inverse_of_lower
 from supernet.predict.contract import Values
 
 __all__ = ["Kernel", "Split", "distances", "matern"]
@@ -129,12 +130,13 @@ class Kernel:
         kernel = split.signal * near + (self._linear * split.linear) @ self._linear.T
         kernel[np.diag_indices(len(kernel))] += split.noise
         try:
-            diagonal = np.diag(np.linalg.cholesky(kernel))
+            cholesky = np.linalg.cholesky(kernel)
         except np.linalg.LinAlgError:
             return -np.inf, np.zeros_like(parameters)
-        inverse = np.linalg.inv(kernel)
+        lower = inverse_of_lower(cholesky)
+        inverse = lower.T @ lower
         weights = inverse @ target
-        value = -0.5 * float(target @ weights) - float(np.log(diagonal).sum())
+        value = -0.5 * float(target @ weights) - float(np.log(np.diag(cholesky)).sum())
         slope = 0.5 * (np.outer(weights, weights) - inverse)  # of the value by the kernel
         gradient = np.empty_like(parameters)
         by_distance = slope * (-5 / 6 * split.signal) * (1 + root) * decay

@@ -8,7 +8,6 @@ them maximise the marginal likelihood under a prior, which is weak from 70 pairs
 """
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from supernet.errors import ConfigError
 from supernet.predict._features import Standardised
 from supernet.predict._likelihood import Kernel, distances, matern
 from supernet.predict._terms import Tables, design, single_terms
+from supernet.predict._triangular import inverse_of_lower, norms
 from supernet.predict.contract import AccuracyPairs, Additive, Values
 from supernet.space import Genes
 
@@ -57,8 +57,8 @@ class GaussianProcess:
             )
         self._parameters = parameters
         self._split = self._kernel.split(parameters)
-        self._cholesky = np.linalg.cholesky(self._kernel.matrix(parameters))
-        self._weights = np.linalg.solve(self._cholesky.T, np.linalg.solve(self._cholesky, normal))
+        self._inverse = inverse_of_lower(np.linalg.cholesky(self._kernel.matrix(parameters)))
+        self._weights = self._inverse.T @ (self._inverse @ normal)
         self._lengths = np.sqrt(self._split.relevance)
         self._places = self._features * self._lengths
         self._near: npt.NDArray[np.float32] = self._places.astype(np.float32)
@@ -91,26 +91,25 @@ class GaussianProcess:
             genes: shape ``(N, G)``.
             noise: that of the measurement counts, too.
         """
-        found = np.empty(len(genes))
+        return self.moments(genes, noise=noise)[1]
+
+    def moments(self, genes: Genes, *, noise: bool = True) -> tuple[Values, Values]:
+        """What `mean` and `std` say, in less time than both take; each of shape ``(N,)``."""
+        mean, std = self._offset + self._tables(genes), np.empty(len(genes))
         for start in range(0, len(genes), _CHUNK):
-            rows = genes[start : start + _CHUNK]
-            linear = design(self._terms, rows) - self._centre
-            own = self._standardised(rows) * self._lengths
+            part = slice(start, start + _CHUNK)
+            linear = design(self._terms, genes[part]) - self._centre
+            own = self._standardised(genes[part]) * self._lengths
             kernel = matern(distances(own, self._places))
             kernel *= self._split.signal
+            mean[part] += self._scale * (kernel @ self._weights)
             weighted = linear * self._split.linear
             kernel += weighted @ self._linear.T
             prior = self._split.signal + (weighted * linear).sum(1)
-            told = self._inverse @ kernel.T
-            known = np.einsum("ij,ij->j", told, told)
-            variance = np.maximum(prior - known, 1e-12) + (self._split.noise if noise else 0)
-            found[start : start + _CHUNK] = self._scale * np.sqrt(variance)
-        return found
-
-    @cached_property
-    def _inverse(self) -> Values:
-        """Of the Cholesky factor, for standard deviations."""
-        return np.linalg.inv(self._cholesky)
+            variance = np.maximum(prior - norms(self._inverse, kernel.T), 1e-12)
+            variance += self._split.noise if noise else 0.0
+            std[part] = self._scale * np.sqrt(variance)
+        return mean, std
 
     def additive(self) -> Additive:
         """The linear part; the other is within its norm, and between its weights' sums.

@@ -195,9 +195,9 @@ class _Improvement:
 
     def __call__(self, genes: Genes) -> Values:
         """Of each, shape ``(N,)``."""
-        mean, std = self._model.mean(genes), _TRUST * self._model.std(genes, noise=False)
+        mean, std = self._model.moments(genes, noise=False)
         within = (self._costs_of(genes)[:, None] <= self._points).all(axis=2)
-        gains = expected_improvement(mean[:, None], std[:, None], self._best)
+        gains = expected_improvement(mean[:, None], _TRUST * std[:, None], self._best)
         found: Values = (gains * (within @ self._shares)).sum(axis=1)
         return found
 
