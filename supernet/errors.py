@@ -19,6 +19,7 @@ __all__ = [
     "StorageError",
     "SupernetError",
     "TrainingError",
+    "UnfinishedError",
 ]
 
 
@@ -70,6 +71,10 @@ class InfeasibleError(SupernetError, ValueError):
     """No subnet meets the limits; the message names the closest one."""
 
     exit_code = 4
+
+
+class UnfinishedError(SupernetError, RuntimeError):
+    """A search whose time was up before it had an answer; it can be gone on with."""
 
 
 class StorageError(SupernetError, OSError):

@@ -23,6 +23,7 @@ from supernet.space import Genes
 __all__ = ["drive_measured"]
 
 _AHEAD = 2  # candidates on their way for each worker
+_FRUITLESS = 10_000  # candidates in a row that break limits, after which a search ends
 _ROUNDING = 1e-9  # of costs that are added up
 
 
@@ -108,7 +109,8 @@ class _Measuring:
         self._asked: deque[_One] = deque()
         self._waiting: deque[_Waiting] = deque()
         self._measured: set[tuple[int, int]] = set()
-        self._spent, self._nothing_new = 0.0, 0
+        self._spent, self._nothing_new, self._fruitless = 0.0, 0, 0
+        self._new = True  # whether anything was that the last ask gave
 
     def run(self, clock: Clock, progress: Progress) -> bool:
         """Until the budget is spent or the algorithm has nothing to ask; else False."""
@@ -125,13 +127,16 @@ class _Measuring:
 
     def _left(self) -> bool:
         """Whether there is still something to spend."""
-        return self._spent < self._most - _ROUNDING and self._nothing_new < self._idle
+        fruitful = self._nothing_new < self._idle and self._fruitless < _FRUITLESS
+        return self._spent < self._most - _ROUNDING and fruitful
 
     def _send(self) -> bool:
         """Begin with the next candidate; whether there was one."""
         if not self._left():
             return False
         if not self._asked:
+            self._nothing_new = 0 if self._new else self._nothing_new + 1
+            self._new = False
             self._asked.extend(_ones(self._algorithm.ask(1), len(self._costs) - 1))
         if not self._asked or not self._affordable(self._asked[0]):
             return False
@@ -139,11 +144,13 @@ class _Measuring:
         index = self._admitted(one.genes)
         tried = int(index[0]), one.rung
         known = tried in self._measured
-        self._nothing_new = self._nothing_new + 1 if known else 0
-        if known:
+        self._new |= not known
+        self._measured.add(tried)
+        breaks = not one.beyond and bool(self._archive.violation[index[0]] > 0)
+        self._fruitless = self._fruitless + 1 if breaks else 0
+        if known or breaks:  # neither costs a measurement
             self._waiting.append(_Waiting(index, dict))
             return True
-        self._measured.add(tried)
         self._spent += float(self._costs[one.rung])
         columns = dict(self._archive.at(index).columns)
         self._waiting.append(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from supernet.errors import ConfigError, InfeasibleError, MissingPackageError
+from supernet.errors import ConfigError, InfeasibleError, MissingPackageError, UnfinishedError
 from supernet.search.contract import Evaluated
 from supernet.search.objective import ROUNDING, Values
 from supernet.search.pareto import Index, pareto_front
@@ -146,11 +146,17 @@ class SearchResult:
 
         Raises:
             InfeasibleError: nothing that was scored meets the limits.
+            UnfinishedError: nothing was measured whole when the time was up.
         """
         feasible = np.flatnonzero(scored.violation <= 0)
         losses = problem.losses(scored.columns)
         front = feasible[pareto_front(losses[feasible])]
         if not len(front):
+            if len(feasible) and not known.get("complete", True):
+                raise UnfinishedError(
+                    f"the time was up before any of {len(feasible)} subnets was measured whole",
+                    hint="go on with --resume and more time",
+                )
             if len(feasible):
                 raise InfeasibleError(
                     f"none of {len(feasible)} subnets within the limits could be measured",

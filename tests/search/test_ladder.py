@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 import supernet
-from supernet.errors import ConfigError
+from supernet.errors import ConfigError, UnfinishedError
 from supernet.search import (
     ALGORITHMS,
     Accuracy,
@@ -24,6 +24,7 @@ from supernet.search import (
     climbs_of,
     corners,
     run_search,
+    search_folder,
 )
 from supernet.space import Domain, Genes, Space
 
@@ -135,8 +136,41 @@ def test_the_best_were_measured_whole(info: AlgorithmInfo, problem: Make) -> Non
     assert np.isfinite(result.columns["top1"][result.best()])
 
 
-def test_the_smallest_budget_has_an_answer(info: AlgorithmInfo, problem: Make) -> None:
-    result = run_search(climbed(problem()), factory=info.factory, budget=Budget(scored=2))
+@pytest.mark.parametrize(
+    ("budget", "workers"), [(1, 1), (2, 1), (1, 3), (2, 2), (3, 4), (3, 8), (5, 8)]
+)
+def test_the_smallest_budget_has_an_answer(
+    info: AlgorithmInfo, problem: Make, budget: int, workers: int
+) -> None:
+    asked = climbed(problem())
+    most = Budget(scored=budget)
+    result = run_search(asked, factory=info.factory, budget=most, workers=workers)
+    assert np.isfinite(result.columns["top1"][result.best()])
+    assert spent(result) <= budget + 1e-9
+
+
+def test_a_search_whose_time_was_up_too_early_can_be_gone_on_with(
+    problem: Make, tmp_path: Path
+) -> None:
+    asked, asha = climbed(problem()), ALGORITHMS["asha"].factory
+
+    def slow(rung: Rung) -> Rung:
+        def function(genes: Genes) -> Values:
+            time.sleep(0.02)
+            return rung(genes)
+
+        return replace(rung, function=function)
+
+    asked = replace(asked, ladder=tuple(slow(rung) for rung in asked.ladder))
+    with pytest.raises(UnfinishedError, match="time was up") as error:
+        run_search(asked, factory=asha, budget=Budget(scored=40, seconds=0.001))
+    assert "--resume" in error.value.hint
+    with pytest.raises(UnfinishedError), search_folder(tmp_path, "short", asked, {}) as folder:
+        own = folder.journaled(asked)
+        run_search(own, factory=asha, budget=Budget(scored=40, seconds=0.001))
+    with search_folder(tmp_path, "short", asked, {}, resume=True) as folder:
+        own = folder.journaled(asked)
+        result = run_search(own, factory=asha, budget=Budget(scored=40), again=folder.scored)
     assert np.isfinite(result.columns["top1"][result.best()])
 
 

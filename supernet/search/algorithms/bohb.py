@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from supernet.search.algorithms.climbing import REDUCTION
+from supernet.search.algorithms.climbing import REDUCTION, Reserve
 from supernet.search.algorithms.optuna_parameters import Parameters
 from supernet.search.algorithms.optuna_study import opened_study
 from supernet.search.contract import Candidates, Evaluated, Start
@@ -52,20 +52,53 @@ class BOHB:
             reduction_factor=reduction,
         )
         self._study: Study = opened_study(self._problem, [first], sampler, pruner=pruner)
-        self._first = start.genes
+        self._first, self._reserve = start.genes, Reserve(start)
         self._trials: dict[bytes, tuple[Trial, int]] = {}
         self._climbing: list[bytes] = []
 
     def ask(self, count: int) -> Candidates:
         """Those that climb, then what the sampler suggests, at the lowest rung."""
         rows: list[Genes] = []
-        while self._climbing and len(rows) < count:
-            key = self._climbing.pop(0)
-            row: Genes = np.frombuffer(key, dtype=self._first.dtype).reshape(1, -1)
+        rungs: list[int] = []
+        while len(rows) < min(count, _AT_ONCE):
+            row = self._last_resort() if self._reserve.needed else self._next()
+            if not len(row):
+                break
+            rungs.append(self._trials[row.tobytes()][1])
+            self._reserve.take(row, rungs[-1])
             rows.append(row)
-        rows += [self._suggestion() for _ in range(min(count, _AT_ONCE) - len(rows))]
-        rungs = [self._trials[row.tobytes()][1] for row in rows]
-        return Candidates(np.concatenate(rows), np.array(rungs))
+        return Candidates(np.concatenate([self._first[:0], *rows]), np.array(rungs, dtype=int))
+
+    def _next(self) -> Genes:
+        """One that climbs, else a new one, shape ``(1, G)``."""
+        if not self._climbing:
+            return self._suggestion()
+        row: Genes = np.frombuffer(self._climbing.pop(0), dtype=self._first.dtype).reshape(1, -1)
+        return row
+
+    def _last_resort(self) -> Genes:
+        """The best so far, to be measured whole; none while results are on their way."""
+        if len(self._trials) > len(self._climbing):
+            return self._first[:0]
+        genes = self._best()
+        key = genes.tobytes()
+        if key in self._climbing:
+            self._climbing.remove(key)
+        elif key not in self._trials:
+            self._asked(genes)
+        self._trials[key] = self._trials[key][0], len(self._names) - 1
+        return genes
+
+    def _best(self) -> Genes:
+        """Of those at the highest rung; a new one where nothing was measured; ``(1, G)``."""
+        archive = self._start.archive
+        for name in reversed(self._names[:-1]):
+            values = archive.columns[name]
+            known = np.flatnonzero(np.isfinite(values))
+            if len(known):
+                order = np.lexsort((-values[known], archive.violation[known]))
+                return archive.genes[known[order[:1]]]
+        return self._suggestion()
 
     def tell(self, evaluated: Evaluated) -> None:
         """Report each rung to its trial, which then ends or climbs."""

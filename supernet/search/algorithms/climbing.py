@@ -7,7 +7,7 @@ from supernet.search.objective import Values
 from supernet.search.pareto import crowding, fronts
 from supernet.space import Genes
 
-__all__ = ["REDUCTION", "Climbing", "Step"]
+__all__ = ["REDUCTION", "Climbing", "Reserve", "Step"]
 
 _AT_ONCE = 32  # subnets that are drawn together
 
@@ -18,10 +18,33 @@ Step = tuple[Genes, int]
 """A subnet, shape ``(1, G)``, and the rung that it is to be measured at."""
 
 
+class Reserve:
+    """What is left of a budget, of which one whole measurement is kept until it is asked for.
+
+    Args:
+        start: of the search.
+    """
+
+    def __init__(self, start: Start) -> None:
+        self._problem, self._costs = start.problem, start.problem.costs()
+        self._left, self._asked = float(start.budget), len(self._costs) == 1
+
+    @property
+    def needed(self) -> bool:
+        """Whether there is room for nothing but the first whole measurement."""
+        return bool(not self._asked and self._left - self._costs[-2] < 1)
+
+    def take(self, genes: Genes, rung: int) -> None:
+        """Take off what a subnet ``(1, G)`` costs: nothing where it breaks a limit."""
+        self._asked |= rung == len(self._costs) - 1
+        if self._problem.allows(genes)[0]:
+            self._left -= float(self._costs[rung])
+
+
 class Climbing:
     """Keeps what is known at each rung; `_next` decides who climbs.
 
-    The last part of the budget is for a whole measurement of the best, if there was none.
+    One whole measurement of the budget is kept for the best, until there was one.
 
     Args:
         start: of the search.
@@ -33,21 +56,24 @@ class Climbing:
         self._names.append(self._problem.objectives[0].name)
         self._whole = len(self._names) - 1
         self._known: list[dict[bytes, tuple[float, ...]]] = [{} for _ in self._names]
-        self._costs, self._left = self._problem.costs(), float(start.budget)
+        self._reserve = Reserve(start)
         self._first = start.genes
         self._asked: list[set[bytes]] = [set() for _ in self._names]
         self._all_begun = False
+        self._away: set[bytes] = set()
 
     def ask(self, count: int) -> Candidates:
         """Subnets and their rungs, as many as asked for unless results are waited for."""
         steps: list[Step] = []
         while len(steps) < count:
-            step = self._last_resort() or self._next() or self._anyway()
+            needed = self._reserve.needed
+            step = self._last_resort() if needed else self._next() or self._anyway()
             if step is None:
                 break
             genes, rung = step
-            self._left -= float(self._costs[rung])
+            self._reserve.take(genes, rung)
             self._asked[rung].add(genes.tobytes())
+            self._away.add(genes.tobytes())
             steps.append(step)
         if not steps:
             return Candidates(self._start.genes[:0])
@@ -56,8 +82,9 @@ class Climbing:
         )
 
     def tell(self, evaluated: Evaluated) -> None:
-        """Note the figures at each rung."""
+        """Note the figures at each rung, and who is back, failed ones as well."""
         keys = [row.tobytes() for row in evaluated.genes]
+        self._away.difference_update(keys)
         for rung, name in enumerate(self._names):
             losses = self._losses(evaluated, name)
             for key, loss in zip(keys, losses.tolist()):
@@ -115,14 +142,15 @@ class Climbing:
         return np.column_stack([np.zeros(len(losses)), losses])
 
     def _last_resort(self) -> Step | None:
-        """The best of the highest rung, when the budget has room for it alone."""
-        if self._asked[-1] or not self._whole or self._left - self._costs[-2] >= 1:
+        """The best of the highest rung, else a new one; None while results are on their way."""
+        if self._away:
             return None
         for rung in reversed(range(self._whole)):
             best = self._ranked(rung)
             if best:
                 return self._row(best[0]), self._whole
-        return None
+        new = self._new()
+        return (new, self._whole) if len(new) else None
 
 
 def _order(losses: Values) -> np.ndarray:

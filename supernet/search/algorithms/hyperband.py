@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import cycle
 
 from supernet.search.algorithms.climbing import REDUCTION, Climbing, Step
-from supernet.search.contract import Evaluated, Start
+from supernet.search.contract import Start
 
 __all__ = ["Hyperband"]
 
@@ -29,12 +29,6 @@ class Hyperband(Climbing):
         self._members: list[bytes] = []
         self._new_ones = 0
         self._queue: list[bytes] = []
-        self._away: set[bytes] = set()
-
-    def tell(self, evaluated: Evaluated) -> None:
-        """Note the figures, and who is back, failed ones as well."""
-        super().tell(evaluated)
-        self._away -= {row.tobytes() for row in evaluated.genes}
 
     def _next(self) -> Step | None:
         if not self._new_ones and not self._queue:
@@ -49,7 +43,6 @@ class Hyperband(Climbing):
             self._members.append(genes[0].tobytes())
         else:
             genes = self._row(self._queue.pop(0))
-        self._away.add(genes[0].tobytes())
         return genes, self._rung
 
     def _climb(self) -> None:

@@ -84,7 +84,7 @@ class Surrogate:
     def _next(self, count: int) -> Genes:
         if not self._begun:
             self._begun = True
-            spread = self._start.problem.domain.sample_spread(self._pairs, self._start.rng)
+            spread = self._start.spread(self._pairs)
             return unique(np.concatenate([self._start.genes, spread]))
         known = np.flatnonzero(self._known())
         if not self._left or len(self._archive) >= self._start.problem.domain.count:
