@@ -183,7 +183,7 @@ def counted(supernet: Supernet, subnet: Subnet) -> int:
     images = random_images(supernet, subnet, 1)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(images)
-    return counter.get_total_flops()
+    return int(counter.get_total_flops())
 
 
 def random_images(supernet: Supernet, subnet: Subnet, count: int) -> Tensor:

@@ -187,11 +187,13 @@ def show(
 def _print(saved: "SavedResult", index: int) -> None:
     result = saved.result
     figures, point = result.figures(index), _point(saved, index)
+    searched = {name: figures[name] for name in result.problem.measures if name in figures}
     own = next((one.figures for one in saved.measured if one.index == index), {})
+    own = {**own, **searched}
     rows = [
         [
             axis.name,
-            _value(axis, figures[axis.name]),
+            "" if axis.name in searched else _value(axis, figures[axis.name]),
             *[_value(axis, own[axis.name]) if axis.name in own else ""] * bool(own),
             axis.bound_text,
         ]

@@ -1,6 +1,9 @@
 """Inverses of triangular matrices, by blocks: NumPy has only those of full ones."""
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from supernet.predict.contract import Values
 
@@ -10,7 +13,7 @@ _BLOCK = 64  # up to which a full inverse is as fast
 _ROWS = 128  # multiplied at once, where all behind them are zeros
 
 
-def inverse_of_lower(matrix: Values) -> Values:
+def inverse_of_lower(matrix: npt.NDArray[np.floating[Any]]) -> Values:
     """Of a lower triangular matrix, shape ``(N, N)``: a sixth of the work of a full inverse."""
     count = len(matrix)
     if count <= _BLOCK:

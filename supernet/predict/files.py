@@ -42,7 +42,7 @@ def read_pairs(path: Path, space: Space) -> AccuracyPairs:
     top1 = _numbers(path, "top1", columns["top1"])
     if top1.ndim != 1 or not 0 < len(top1) <= _MOST_PAIRS:
         raise FileFormatError(f"{path}: top1: expected 1 to {_MOST_PAIRS} values in a row")
-    _check_percent(path, top1)
+    _check_percent(path, top1, mixed=GENES in columns)
     loss = _numbers(path, "loss", columns["loss"]) if "loss" in columns else None
     genes = _genes(path, space, columns, len(top1))
     try:
@@ -85,8 +85,14 @@ def write_predictions(path: Path, source: Path, predicted: Predicted) -> None:
     write_text(path, text.getvalue())
 
 
-def _check_percent(path: Path, top1: Values) -> None:
-    """Refuse what is not a percentage, naming the first row."""
+def _check_percent(path: Path, top1: Values, *, mixed: bool) -> None:
+    """Refuse what is not a percentage, naming the first row.
+
+    Args:
+        path: of the file.
+        top1: its values.
+        mixed: whether some may be at most 1: in files of ours these are no shares.
+    """
 
     def refuse(wrong: npt.NDArray[np.bool_], rule: str, hint: str = "") -> None:
         if wrong.any():
@@ -105,7 +111,7 @@ def _check_percent(path: Path, top1: Values) -> None:
             f"{path}: top1: all values are at most 1; give percent, not shares",
             hint="multiply them by 100",
         )
-    refuse(small, "must be a percentage, but shares of 1 and percentages are mixed")
+    refuse(small & (not mixed), "must be a percentage, but shares of 1 and percentages are mixed")
 
 
 def _count(path: Path, space: Space, columns: Mapping[str, Any]) -> int:

@@ -60,6 +60,7 @@ class Document:
     targets: tuple[TargetRecord, ...] = field(default_factory=tuple)
     measured: tuple[MeasuredRecord, ...] = field(default_factory=tuple)
     body: Body = WHOLE
+    measures: tuple[str, ...] = ()
 
 
 def impossible(result: SearchResult, document: Document) -> Iterator[str]:

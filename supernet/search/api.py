@@ -21,11 +21,11 @@ from supernet.search.limits import check_limits
 from supernet.search.objective import Accuracy, Values, latency_name
 from supernet.search.problem import Problem
 from supernet.search.records import PredictorRecord
-from supernet.search.registry import default_budget, factory_of, suited
+from supernet.search.registry import check_ladder_given, default_budget, factory_of, suited
 from supernet.search.result import SearchResult
 from supernet.search.setup import check_asked, problem_of, tables_of, target_of
 from supernet.search.unfinished import search_folder
-from supernet.space import Body, Genes, Space, Subnet, encode
+from supernet.space import Body, Domain, Genes, Space, Subnet, encode
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -132,13 +132,16 @@ def search(  # noqa: PLR0913  # the options of a user
     problem = problem_of(space, tables, top1, limits=allowed, ladder=ladder, **wanted)
     bound, good = proven(problem, chosen, thorough=certify) if chosen else (None, None)
     chosen_one = algorithm or suited(problem)
+    if isinstance(chosen_one, str):
+        check_ladder_given(chosen_one, climbs=bool(ladder))
+    given = _given(problem.domain, start)
     most = budget or default_budget(chosen_one, problem)
     search_for = partial(
         run_search,
         factory=factory_of(chosen_one, StudyPlace.of(storage)),
         budget=Budget(scored=most, seconds=seconds),
         start=good,
-        given=encode(space, start) if start else None,
+        given=given,
         seed=seed,
         workers=workers,
         progress=progress,
@@ -149,10 +152,11 @@ def search(  # noqa: PLR0913  # the options of a user
         return search_for(problem).bounded(bound)
     check_limits(problem)
     request = {
-        "algorithm": chosen_one if isinstance(chosen_one, str) else type(chosen_one).__name__,
+        "algorithm": _named(chosen_one),
+        **({"ladder": [[rung.name, rung.share] for rung in ladder]} if ladder else {}),
         "budget": most,
         "start": [str(subnet) for subnet in start],
-        "at_once": workers if problem.measures else 1,
+        "measuring_workers": workers if problem.measures else 1,
         "certify": certify,
         "seed": seed,
         **_asked(problem, list(tables), objectives, body),
@@ -162,6 +166,33 @@ def search(  # noqa: PLR0913  # the options of a user
         result = search_for(own.journaled(problem), again=own.scored).bounded(bound)
         own.save(result, request=request, predictor=record, tables=tables)
     return result
+
+
+def _named(algorithm: "str | Factory | BaseSampler") -> str:
+    """An algorithm in words that tell it from others; settings that are objects are left out."""
+    if isinstance(algorithm, str):
+        return algorithm
+    if isinstance(algorithm, partial):
+        plain = (*algorithm.args, *sorted(algorithm.keywords.items()))
+        told = [repr(one) for one in plain if "object at 0x" not in repr(one)]
+        return f"{_named(algorithm.func)}({', '.join(told)})"
+    kind: Any = algorithm if hasattr(algorithm, "__qualname__") else type(algorithm)
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _given(domain: Domain, start: Sequence[Subnet]) -> Genes | None:
+    """The subnets to begin with, ``(N, G)``.
+
+    Raises:
+        ConfigError: one was narrowed away.
+    """
+    if not start:
+        return None
+    genes = encode(domain.space, start)
+    outside = ~domain.contains(genes)
+    if outside.any():
+        raise ConfigError(f"start: outside what fix has left: {start[int(outside.argmax())]}")
+    return genes
 
 
 def _allowed(
@@ -271,6 +302,11 @@ def _predictor(
     if isinstance(predictor, Path | str):
         return load_predictor(Path(predictor), space)
     if predictor is not None:
+        if predictor.space.hash != space.hash:
+            raise ConfigError(
+                f"predictor: is of space {predictor.space.name!r} ({predictor.space.hash}), the "
+                f"search is of {space.name!r} ({space.hash})"
+            )
         return predictor
     if isinstance(space_or_run, Run):
         return load_predictor(space_or_run.known_predictor(), space)

@@ -69,6 +69,8 @@ def run_search(  # noqa: PLR0913  # what a search is made of
         InfeasibleError: nothing meets the limits; names the nearest subnet and the limit
             that is tight.
     """
+    if workers < 1:
+        raise ConfigError(f"workers: must be 1 or more, found {workers}")
     budget = budget or Budget()
     chosen = factory or algorithm(suited(problem)).factory
 
@@ -112,7 +114,7 @@ def searched(
     keep_freed_memory()
     check_limits(problem)
     named = problem.domain.canonical(corners(problem)[:0] if given is None else given)
-    first = [corners(problem), named, *([] if start is None else [problem.domain.canonical(start)])]
+    first = [named, corners(problem), *([] if start is None else [problem.domain.canonical(start)])]
     archive = Archive(problem)
     start_with = Start(
         problem=problem,

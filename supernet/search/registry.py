@@ -24,6 +24,7 @@ from supernet.search.algorithms.reinforce import Reinforce
 from supernet.search.algorithms.surrogate import Surrogate
 from supernet.search.contract import Factory
 from supernet.search.problem import Problem
+from supernet.studies import need_optuna
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -35,6 +36,7 @@ __all__ = [
     "AlgorithmInfo",
     "algorithm",
     "check_budget",
+    "check_ladder_given",
     "default_budget",
     "factory_of",
     "suited",
@@ -62,6 +64,8 @@ class AlgorithmInfo:
     """Whether it measures subnets that break a limit, too."""
     whole: bool = False
     """Whether it asks for every subnet, or for none."""
+    of_optuna: bool = False
+    """Whether it needs the package optuna."""
     budget: int = 60_000
     """Subnets that it is made for: some take longer to think with each."""
 
@@ -128,6 +132,7 @@ _KNOWN = (
         name="bohb",
         factory=BOHB,
         climbs=True,
+        of_optuna=True,
         budget=2_000,
         about="Optuna's TPE with its Hyperband, on a ladder (extra: optuna)",
     ),
@@ -140,6 +145,7 @@ _OF_OPTUNA = tuple(
         name=f"optuna:{name}",
         factory=partial(OptunaSampler, sampler=name),
         whole=name == "grid",
+        of_optuna=True,
         budget=2_000,
         about=f"{kind} of Optuna (extra: optuna)",
     )
@@ -155,6 +161,23 @@ def suited(problem: Problem) -> str:
     if problem.ladder:
         return "asha"
     return "ei" if problem.measures else DEFAULT
+
+
+def check_ladder_given(name: str, *, climbs: bool) -> None:
+    """Refuse an algorithm that climbs where there is nothing to climb.
+
+    Args:
+        name: of an algorithm.
+        climbs: whether there is a ladder.
+
+    Raises:
+        ConfigError: it would ask for random subnets only.
+    """
+    if algorithm(name).climbs and not climbs:
+        raise ConfigError(
+            f"algorithm: {name} climbs a ladder of measurements, and there is none",
+            hint="add --measure or --ladder; in Python, ladder=",
+        )
 
 
 def default_budget(algorithm_: object, problem: Problem) -> int:
@@ -186,9 +209,13 @@ def factory_of(
 
     Raises:
         ConfigError: an unknown name; a storage for an algorithm that has no study.
+        MissingPackageError: Optuna is not installed, and it is Optuna's.
     """
     if isinstance(algorithm_, str):
-        factory = algorithm(algorithm_).factory
+        info = algorithm(algorithm_)
+        if info.of_optuna:
+            need_optuna(f"algorithm {info.name}")
+        factory = info.factory
     elif callable(algorithm_):
         factory = algorithm_
     else:

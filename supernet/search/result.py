@@ -80,6 +80,8 @@ class ProblemRecord:
     axes: tuple[Axis, ...]
     body: Body = WHOLE
     """Which operators of a subnet the costs are of."""
+    measures: tuple[str, ...] = ()
+    """Names of the figures that were measured, also at the rungs of a ladder."""
 
     @classmethod
     def of(cls, problem: Problem) -> "ProblemRecord":
@@ -96,7 +98,14 @@ class ProblemRecord:
             for o in problem.columns
         )
         domain = problem.domain
-        return cls(space=domain.space, fixed=domain.as_dict(), axes=axes, body=problem.body)
+        measures = tuple(o.name for o in problem.columns if o.measured)
+        return cls(
+            space=domain.space,
+            fixed=domain.as_dict(),
+            axes=axes,
+            body=problem.body,
+            measures=measures,
+        )
 
     def axis(self, name: str) -> Axis:
         """The figure of this name; ``latency`` is enough where there is one target.

@@ -169,8 +169,9 @@ def save_result(
         document = _document(result, request, chosen, sha256(folder / _SCORED))
         document = replace(document, predictor=predictor, targets=targets, measured=tuple(measured))
         written = asdict(document)
-        if document.body == WHOLE:  # as results were before there was another
-            del written["body"]
+        for name, usual in (("body", WHOLE), ("measures", ())):
+            if getattr(document, name) == usual:  # as results were before there was another
+                del written[name]
         write_document(folder / _RESULT, _KIND, _VERSION, written)
     except (TypeError, ValueError) as error:
         remove_result(folder)
@@ -239,6 +240,7 @@ def _document(
         seconds=result.seconds,
         bound=result.bound,
         body=problem.body,
+        measures=problem.measures,
     )
 
 
@@ -269,7 +271,11 @@ def load_result(folder: Path) -> SavedResult:
     )
     result = SearchResult(
         problem=ProblemRecord(
-            space=space, fixed=document.fixed, axes=document.axes, body=document.body
+            space=space,
+            fixed=document.fixed,
+            axes=document.axes,
+            body=document.body,
+            measures=document.measures,
         ),
         genes=genes,
         columns=columns,

@@ -68,7 +68,8 @@ class Outcome:
     """How a training ended."""
 
     number: int
-    state: State
+    state: State | Literal["stopped"]
+    """``stopped`` where the study itself was: such a trial is tried again, as a lost one is."""
     value: float = math.nan
     """Of the last epoch."""
     reason: str = ""

@@ -1,14 +1,18 @@
 """What a study is of: what must be the same for going on with it, and what differs."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from supernet.errors import ConfigError
+from supernet.files import read_document, write_document
 from supernet.tune.keys import plain
 from supernet.tune.load import study_document
 from supernet.tune.plan import Plan
 
-__all__ = ["identity_of", "identity_problems"]
+__all__ = ["claim_folder", "identity_of", "identity_problems"]
 
+_FILE, _KIND, _VERSION = "identity.json", "study_identity", 1
 _MOST = 6  # differences that are told
 
 
@@ -31,6 +35,34 @@ def identity_of(
         del part["name"], part["about"]
     found = {"study": document, **base, "data": data, "images": images, "seed": seed}
     return found | ({"fingerprint": fingerprint} if fingerprint else {})
+
+
+def claim_folder(folder: Path, study: str, mark: str, identity: Mapping[str, Any]) -> None:
+    """Note which study a folder is of, or refuse one of another: its trainings are gone on with.
+
+    Args:
+        folder: of the study.
+        study: its name.
+        mark: that it alone has, wherever its storage is reached from.
+        identity: as `identity_of`.
+
+    Raises:
+        ConfigError: another study lies there.
+        FileFormatError: the file that says which was damaged.
+    """
+    path = folder / _FILE
+    now = {"name": study, "mark": mark, "identity": dict(identity)}
+    if not path.is_file():
+        write_document(path, _KIND, _VERSION, now)
+        return
+    known = read_document(path, _KIND, _VERSION)
+    if known.get("mark") != mark:
+        known["mark"] = mark
+        different = identity_problems(known, now) or ["the same one, kept in another storage"]
+        raise ConfigError(
+            [f"{folder} holds another study: {line}" for line in different],
+            hint="go on with that one as it was begun, or give another --folder",
+        )
 
 
 def identity_problems(known: Any, now: Any) -> list[str]:

@@ -99,11 +99,11 @@ class _Loop:
         self._show(records)
 
     def lose_running(self) -> None:
-        """Mark what runs as lost."""
+        """Mark what runs as stopped: it will be tried again, however often that happens."""
         for number in [*self._running]:
             del self._running[number]
             self._proposer.tell(
-                Outcome(number=number, state="lost", reason="the study was stopped")
+                Outcome(number=number, state="stopped", reason="the study was stopped")
             )
 
     def _show(self, records: Sequence[TrialRecord] | None = None) -> None:

@@ -4,6 +4,7 @@ import importlib
 import os
 import socket
 import time
+import uuid
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,9 @@ PRUNERS = ("none", "median", "asha", "hyperband")
 _PACKAGES = {"gp": ("scipy",), "cmaes": ("cmaes",)}  # beside torch
 _IDENTITY, _OWNER, _BEAT = "supernet:study", "supernet:owner", "supernet:beat"
 _BASELINE, _LOST_AS, _REPEAT = "baseline", "lost_as", "repeat"
+_MARK = "mark"
+_AGAIN, _KILLS = "again", "kills"  # of a trial that was lost: which one, and how often killed
+_MOST_KILLS = 2
 _REASON, _SECONDS = "reason", "seconds"
 _BEAT_S, _STALE_S = 30.0, 600.0
 _REPEATS = 16  # proposals in a row that are known already
@@ -97,6 +101,8 @@ class OptunaProposer:
             begun = self._study.get_trials(deepcopy=False)
             self._study.sampler = self._sampler(sampler, seed + len(begun))
             self._claim(identity, begun)
+            self.mark = self._marked()
+            """Of this study alone."""
             for trial in begun:
                 if trial.state == self._states.RUNNING and _is_dead(trial):
                     self._lose(trial.number)
@@ -169,6 +175,11 @@ class OptunaProposer:
                 hint="go on with what it was begun with, or give the study another name",
             )
 
+    def _marked(self) -> str:
+        if _MARK not in self._study.user_attrs:
+            self._study.set_user_attr(_MARK, uuid.uuid4().hex)
+        return str(self._study.user_attrs[_MARK])
+
     # ---------------------------------------------------------------- Proposer
 
     def count(self) -> int:
@@ -216,14 +227,14 @@ class OptunaProposer:
             return bool(trial.user_attrs.get(_BASELINE)) or not poor
 
     def tell(self, outcome: Outcome) -> None:
-        """As `Proposer.tell`; a lost trial is tried once more."""
+        """As `Proposer.tell`; a killed trial is tried once more, a stopped one always."""
         with self._storage.errors():
             trial = self._running.pop(outcome.number)
             trial.set_user_attr(_SECONDS, round(outcome.seconds, 3))
             if outcome.reason:
                 trial.set_user_attr(_REASON, outcome.reason)
-            if outcome.state == "lost":
-                self._lose(outcome.number)
+            if outcome.state in ("lost", "stopped"):
+                self._lose(outcome.number, killed=outcome.state == "lost")
             elif outcome.state == "complete":
                 self._study.tell(trial, outcome.value)
             else:
@@ -292,13 +303,15 @@ class OptunaProposer:
         alike = (t for t in trials if t.state in whole and t.params == values)
         return next((t for t in alike if t.number != number), None)
 
-    def _lose(self, number: int) -> None:
-        """Fail a trial whose process is no more, and queue it again, unless it is the second."""
+    def _lose(self, number: int, *, killed: bool = True) -> None:
+        """Fail a trial whose process is no more, and queue it again, unless it was killed twice."""
         trials = self._study.get_trials(deepcopy=False)
-        trial = trials[number]
-        if _LOST_AS not in trial.user_attrs and number not in _tried_again(trials):
-            kept = {key: trial.user_attrs[key] for key in (_BASELINE,) if key in trial.user_attrs}
-            self._study.enqueue_trial(dict(trial.params), user_attrs={**kept, _LOST_AS: number})
+        own = trials[number].user_attrs
+        kills = int(own.get(_KILLS, _LOST_AS in own)) + killed
+        if kills < _MOST_KILLS and number not in _tried_again(trials):
+            kept = {key: own[key] for key in (_BASELINE,) if key in own}
+            kept |= {_LOST_AS: own.get(_LOST_AS, number), _AGAIN: number, _KILLS: kills}
+            self._study.enqueue_trial(dict(trials[number].params), user_attrs=kept)
         self._study.tell(number, state=self._states.FAIL)
 
 
@@ -318,7 +331,8 @@ def _suggested(trial: "OptunaTrial", name: str, parameter: Parameter) -> Value:
 
 def _tried_again(trials: "Sequence[FrozenTrial]") -> dict[int, int]:
     """Of lost trials the number of the next try."""
-    return {int(t.user_attrs[_LOST_AS]): t.number for t in trials if _LOST_AS in t.user_attrs}
+    own = ((t.user_attrs, t.number) for t in trials if _LOST_AS in t.user_attrs)
+    return {int(attrs.get(_AGAIN, attrs[_LOST_AS])): number for attrs, number in own}
 
 
 def _is_repeat(trial: "FrozenTrial") -> bool:

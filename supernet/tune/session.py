@@ -14,7 +14,7 @@ from supernet.tune.check import check_plan
 from supernet.tune.confirm import confirm_best
 from supernet.tune.contract import Executor, Train
 from supernet.tune.executors import InProcess, Workers
-from supernet.tune.identity import identity_of
+from supernet.tune.identity import claim_folder, identity_of
 from supernet.tune.load import save_study
 from supernet.tune.loop import run_trials
 from supernet.tune.memory import check_memory, measured_need
@@ -88,21 +88,23 @@ class Session:
         return alone(self.folder / LOCK, waiting=lambda: self.progress(0, 1, told))
 
     def _proposer(self, remarks: list[str]) -> OptunaProposer:
+        identity = identity_of(
+            self.plan,
+            data=self.data,
+            images=self.images,
+            fingerprint=self.fingerprint,
+            seed=self.seed,
+        )
         proposer = OptunaProposer(
             self.plan,
             Storage(self._storage),
-            identity_of(
-                self.plan,
-                data=self.data,
-                images=self.images,
-                fingerprint=self.fingerprint,
-                seed=self.seed,
-            ),
+            identity,
             sampler=self.sampler,
             pruner=self.pruner,
             grace_epochs=self.grace_epochs,
             seed=self.seed,
         )
+        claim_folder(self.folder, self.plan.study.name, proposer.mark, identity)
         values, reasons = self.plan.baseline()
         if values is not None:
             proposer.enqueue_baseline(values)

@@ -32,7 +32,7 @@ from supernet.workflow.export_latency import (
     table_of_prediction,
 )
 from supernet.workflow.exported import ExportedFile, ExportRequest
-from supernet.workflow.results import find_result, predicted_of, result_places
+from supernet.workflow.results import figures_of, find_result, result_places
 
 __all__ = ["BUNDLE_FILE", "BundleOutcome", "Level", "export_bundle", "find_levels"]
 
@@ -96,13 +96,13 @@ def find_levels(what: str, run_folder: Path | None) -> tuple[list[Level], Run]:
         )
     space, result = saved.result.problem.space, saved.result
     chosen = _spread(saved)
-    return [
-        Level(
-            name=name,
-            file=SubnetFile.of(space, result.subnet(index), predicted=predicted_of(saved, index)),
-        )
-        for name, index in chosen.items()
-    ], found
+    levels = []
+    for name, index in chosen.items():
+        predicted, measured = figures_of(saved, index)
+        subnet = result.subnet(index)
+        file = SubnetFile.of(space, subnet, predicted=predicted, measured=measured)
+        levels.append(Level(name=name, file=file))
+    return levels, found
 
 
 def _files(what: str, run_folder: Path | None) -> tuple[list[Level], Run]:

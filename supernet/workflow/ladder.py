@@ -96,7 +96,7 @@ def ladder_of(request: SearchRequest, run: Run) -> tuple[Step, ...]:
     """The rungs of a search that measures, the whole measurement last.
 
     Where none are written, an algorithm that climbs has a ninth, a third and all of the
-    hold-out images, any other measures on all of them.
+    hold-out images, any other measures on all of them; of so many as the request names.
 
     Raises:
         ConfigError: a rung that is none, or costs no more than the one before; several for an
@@ -107,8 +107,9 @@ def ladder_of(request: SearchRequest, run: Run) -> tuple[Step, ...]:
         steps = tuple(map(Step.of, request.ladder))
     elif climbs:
         holdout = run.config().holdout_images or len(run.dataset().holdout)
-        parts = [str(-(-holdout // part)) for part in _DEFAULT[:-1]]
-        steps = tuple(map(Step.of, (*parts, _ALL)))
+        most = min(request.images or holdout, holdout)
+        parts = [str(-(-most // part)) for part in _DEFAULT[:-1]]
+        steps = tuple(map(Step.of, (*parts, _ALL if most == holdout else str(most))))
     else:
         steps = (Step.of(str(request.images) if request.images else _ALL),)
     if steps[-1].predicts:

@@ -72,7 +72,7 @@ class SearchRequest:
     precision: Precision = "fp32"
     """Of the networks: ``int8`` for latencies and accuracies of quantised files."""
     images: int = 0
-    """Hold-out images of each measurement; 0 for all."""
+    """Hold-out images of each measurement that is no rung of `ladder`; 0 for all."""
     workers: int = 1
     """Measurements of accuracies at the same time."""
     engine: str = DEFAULT_ENGINE
@@ -107,15 +107,7 @@ class SearchRequest:
         if not 0 <= self.limit_share <= 1:
             problems.append(f"limit_share: must be from 0 to 1, found {self.limit_share}")
         problems += self._wrong_for_int8() if self.precision == "int8" else []
-        if self.measures and self.certify:
-            problems.append("certify: of a measured accuracy nothing can be proven")
-        if self.measures and self.predictor and PREDICTOR not in self.ladder:
-            problems.append(
-                "predictor: what is measured is not asked of it; leave out --measure, or make it "
-                "the first rung: --ladder predictor,500,all"
-                if not self.ladder
-                else "predictor: no rung of the ladder is the predictor"
-            )
+        problems += self._wrong_for_measuring() if self.measures else []
         if self.engine == RAY_TUNE:
             problems += self._wrong_for_tune()
         if self.name and not self.name.replace("_", "").replace("-", "").isalnum():
@@ -143,6 +135,24 @@ class SearchRequest:
             engine="ray" if self.engine == RAY_TUNE else self.engine,
             ray_address=self.ray_address,
         )
+
+    def _wrong_for_measuring(self) -> list[str]:
+        found = []
+        if self.certify:
+            found.append("certify: of a measured accuracy nothing can be proven")
+        if self.predictor and PREDICTOR not in self.ladder:
+            found.append(
+                "predictor: what is measured is not asked of it; leave out --measure, or make it "
+                "the first rung: --ladder predictor,500,all"
+                if not self.ladder
+                else "predictor: no rung of the ladder is the predictor"
+            )
+        if self.images and self.ladder and PREDICTOR not in self.ladder:
+            found.append(
+                "images: each rung of the ladder names its own; leave out --images, or write "
+                f"{self.images} as the last rung"
+            )
+        return found
 
     def _wrong_for_int8(self) -> list[str]:
         found = []

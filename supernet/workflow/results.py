@@ -10,9 +10,10 @@ from supernet.files import nearest
 from supernet.runs import Run, find_run
 from supernet.search import SavedResult, load_result, result_folders
 from supernet.space import SubnetFile
+from supernet.workflow.confirm import Confirmed
 from supernet.workflow.search import SEARCHES
 
-__all__ = ["Place", "find_result", "picked_file", "predicted_of", "result_places"]
+__all__ = ["Place", "figures_of", "find_result", "picked_file", "result_places"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +82,21 @@ def find_result(name: str, places: Sequence[Place]) -> tuple[SavedResult, Run | 
     )
 
 
-def predicted_of(saved: SavedResult, index: int) -> dict[str, Any]:
-    """What is predicted of a scored subnet, as in a ``subnet.json``."""
+def figures_of(saved: SavedResult, index: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is predicted and what was measured of a scored subnet, as in a ``subnet.json``."""
     figures = saved.result.figures(index)
+    names = [name for name in saved.result.problem.measures if name in figures]
+    measured: dict[str, Any] = {name: figures.pop(name) for name in names}
     found: dict[str, Any] = {}
     if "top1" in figures:
         found["top1"] = figures.pop("top1")
-    if saved.predictor and saved.predictor.rmse is not None:
-        found["top1_rmse"] = saved.predictor.rmse
+        if saved.predictor and saved.predictor.rmse is not None:
+            found["top1_rmse"] = saved.predictor.rmse
     axes = saved.result.problem.axes
     latencies = [axis for axis in axes if axis.target and axis.name in figures]
+    features = bool(saved.request.get("features"))
     key = "latency_ms"
-    if saved.request.get("features"):  # what was searched for is the latency of the backbone
+    if features:  # what was searched for is the latency of the backbone
         key = f"features_{key}"
         found["features"] = saved.request["features"]
         found |= {"features_size": size} if (size := saved.request.get("size")) else {}
@@ -101,7 +105,12 @@ def predicted_of(saved: SavedResult, index: int) -> dict[str, Any]:
             found |= {"target": axis.target, key: figures.pop(axis.name)}
         else:
             found[f"{key}@{axis.target}"] = figures.pop(axis.name)
-    return found | figures
+    targets = [axis.target for axis in latencies]
+    for one in saved.measured:
+        if one.index == index:
+            own = Confirmed(index=index, measured=one.figures, within=one.within)
+            measured |= own.told(targets, of_features=features)
+    return found | figures, measured
 
 
 def picked_file(saved: SavedResult, index: int, path: Path, run: Run | None = None) -> SubnetFile:
@@ -116,11 +125,13 @@ def picked_file(saved: SavedResult, index: int, path: Path, run: Run | None = No
     Raises:
         StorageError: it cannot be written.
     """
+    predicted, measured = figures_of(saved, index)
     file = SubnetFile.of(
         saved.result.problem.space,
         saved.result.subnet(index),
         checkpoint=run.checkpoint(path.resolve().parent) if run else None,
-        predicted=predicted_of(saved, index),
+        predicted=predicted,
+        measured=measured,
     )
     file.save(path)
     return file

@@ -24,7 +24,6 @@ from supernet.search import (
     Problem,
     SearchFolder,
     SearchResult,
-    algorithm,
     check_limits,
     climbs_of,
     run_search,
@@ -32,8 +31,15 @@ from supernet.search import (
 )
 from supernet.search.algorithms.optuna_study import StudyPlace
 from supernet.search.api import check_provable, proven
+from supernet.search.contract import Factory
 from supernet.search.objective import Values
-from supernet.search.registry import MEASURED, check_budget, default_budget, factory_of
+from supernet.search.registry import (
+    MEASURED,
+    check_budget,
+    check_ladder_given,
+    default_budget,
+    factory_of,
+)
 from supernet.search.setup import check_asked, problem_of, tables_of
 from supernet.space import Domain, Genes, Space, SubnetFile, encode
 from supernet.studies import Storage
@@ -97,7 +103,7 @@ def search_run(
     if fingerprint:
         asked["fingerprint"] = fingerprint
     if steps:  # what is asked next depends on what is known by then
-        asked["at_once"] = request.workers
+        asked["measuring_workers"] = request.workers
     name = _name(request, tables)
     with search_folder(run.searches, name, problem, asked, resume=resume) as folder:
         predictor = known
@@ -155,15 +161,29 @@ def search_space(
 
 
 def _with_algorithm(request: SearchRequest) -> SearchRequest:
-    """`request` with the name of its algorithm: that which suits where none is named."""
+    """`request` with the name of its algorithm: that which suits where none is named.
+
+    Raises:
+        ConfigError: no such algorithm; one that cannot search so, or keep a study there.
+        MissingPackageError: it needs a package that is not there.
+        StorageError: the storage cannot be reached.
+    """
     if request.engine == RAY_TUNE:
         check_tune()
         return replace(request, algorithm=RAY_TUNE)
-    if request.algorithm:
-        return replace(request, algorithm=algorithm(request.algorithm).name)
-    if len(request.ladder) > 1:
-        return replace(request, algorithm="asha")
-    return replace(request, algorithm="ei" if request.measures else DEFAULT)
+    usual = "ei" if request.measures else DEFAULT
+    name = request.algorithm or ("asha" if len(request.ladder) > 1 else usual)
+    request = replace(request, algorithm=name)
+    check_ladder_given(name, climbs=request.measures)
+    _factory(request)
+    if request.storage:
+        Storage(request.storage).open()
+    return request
+
+
+def _factory(request: SearchRequest) -> Factory:
+    place = StudyPlace(Storage(request.storage), request.study) if request.storage else None
+    return factory_of(request.algorithm, place)
 
 
 def _name(request: SearchRequest, tables: Mapping[str, LatencyTable]) -> str:
@@ -301,10 +321,9 @@ def _found(
             address=request.ray_address,
             **common,
         )
-    place = StudyPlace(Storage(request.storage), request.study) if request.storage else None
     return run_search(
         folder.journaled(problem),
-        factory=factory_of(request.algorithm, place),
+        factory=_factory(request),
         start=start,
         given=_given(problem.domain, request.start),
         **common,

@@ -221,6 +221,16 @@ def scored(problem: Problem, genes: Genes) -> Evaluated:
     return Evaluated(genes, columns, problem.violation(columns))
 
 
+def test_what_is_given_is_scored_first(info: AlgorithmInfo, make: Make):
+    if info.name in GRIDS:
+        pytest.skip("goes through the space in its order")
+    asked = make(measured=True)
+    given = asked.domain.sample(1, np.random.default_rng(5))
+    budget = Budget(scored=1)
+    result = run_search(asked, factory=info.factory, budget=budget, given=given)
+    np.testing.assert_array_equal(result.genes, given)
+
+
 def test_told_out_of_order_twice_or_of_strangers_it_goes_on(info: AlgorithmInfo, make: Make):
     asked = make(4)
     rng = np.random.default_rng(0)

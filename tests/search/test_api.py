@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,20 @@ import supernet
 from supernet.errors import ConfigError, InfeasibleError
 from supernet.latency import load_target
 from supernet.predict import AccuracyPairs, FittedPredictor, fit_predictor
-from supernet.search import SearchResult, api
+from supernet.search import Rung, SearchResult, api
+from supernet.search.algorithms.aging import AgingEvolution
+from supernet.search.algorithms.random import Random
 from supernet.space import (
+    Genes,
     Space,
     body_operators,
+    decode,
     load_space,
     macs_of,
     operators,
     resized,
     sample,
+    smallest,
     total_macs,
 )
 
@@ -101,6 +107,66 @@ def test_wrong_wishes(demo: Space, predictor: FittedPredictor):
         supernet.search(demo, limits={"macs": float("nan")}, predictor=predictor)
     with pytest.raises(InfeasibleError, match="has macs within 10; the least is"):
         supernet.search(demo, limits={"macs": 10}, predictor=predictor)
+
+
+def test_what_a_search_cannot_begin_with(demo: Space, predictor: FittedPredictor):
+    wanted: dict[str, Any] = {"objectives": ["macs"], "budget": 300}
+    other = load_space("demo_cells")
+    with pytest.raises(ConfigError, match=r"is of space 'demo' .*, the search is of 'demo_cells'"):
+        supernet.search(other, predictor=predictor, **wanted)
+    with pytest.raises(ConfigError, match="workers: must be 1 or more, found 0"):
+        supernet.search(demo, accuracy=predictor.mean, workers=0, **wanted)
+    small = decode(demo, smallest(demo))
+    fixed = {"kernel": [5]}
+    with pytest.raises(ConfigError, match="start: outside what fix has left"):
+        supernet.search(demo, predictor=predictor, start=small, fix=fixed, **wanted)
+    with pytest.raises(ConfigError, match="asha climbs a ladder of measurements"):
+        supernet.search(demo, accuracy=predictor.mean, algorithm="asha", **wanted)
+
+
+class Sampled(Random):
+    """An algorithm of a user."""
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        ({"algorithm": Random}, {"algorithm": Sampled}, "algorithm"),
+        (
+            {"algorithm": partial(AgingEvolution, population=8)},
+            {"algorithm": partial(AgingEvolution, population=9)},
+            "algorithm",
+        ),
+        ({"ladder": (1 / 9,)}, {"ladder": (1 / 3,)}, "ladder"),
+        ({"ladder": (1 / 9,)}, {}, "algorithm"),
+        ({"workers": 1}, {"workers": 2}, "measuring_workers 1, now 2"),
+    ],
+)
+def test_another_search_is_not_gone_on_with(
+    demo: Space, predictor: FittedPredictor, tmp_path: Path, before: Any, now: Any, told: str
+):
+    def measured(given: dict[str, Any], limit: int, **more: Any) -> SearchResult:
+        left = iter(range(limit))
+
+        def accuracy(genes: Genes) -> Any:
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            return predictor.mean(genes)
+
+        rungs = [
+            Rung(name=f"top1@{share:.3f}", function=predictor.mean, share=share)
+            for share in given.get("ladder", ())
+        ]
+        options = {**given, "ladder": rungs} | more
+        return supernet.search(
+            demo, objectives=["macs"], accuracy=accuracy, folder=tmp_path / "s", budget=9, **options
+        )
+
+    with pytest.raises(KeyboardInterrupt):
+        measured(before, 1)
+    with pytest.raises(ConfigError, match=f"was asked for something else: .*{told}"):
+        measured(now, 100, resume=True)
+    assert len(measured(before, 100, resume=True)) > 2
 
 
 def test_what_cannot_be_proven_is_not_certified(demo: Space, predictor: FittedPredictor):

@@ -165,9 +165,14 @@ def test_a_search_whose_time_was_up_too_early_can_be_gone_on_with(
     with pytest.raises(UnfinishedError, match="time was up") as error:
         run_search(asked, factory=asha, budget=Budget(scored=40, seconds=0.001))
     assert "--resume" in error.value.hint
-    with pytest.raises(UnfinishedError), search_folder(tmp_path, "short", asked, {}) as folder:
-        own = folder.journaled(asked)
-        run_search(own, factory=asha, budget=Budget(scored=40, seconds=0.001))
+
+    def in_a_folder() -> None:
+        with search_folder(tmp_path, "short", asked, {}) as folder:
+            own = folder.journaled(asked)
+            run_search(own, factory=asha, budget=Budget(scored=40, seconds=0.001))
+
+    with pytest.raises(UnfinishedError):
+        in_a_folder()
     with search_folder(tmp_path, "short", asked, {}, resume=True) as folder:
         own = folder.journaled(asked)
         result = run_search(own, factory=asha, budget=Budget(scored=40), again=folder.scored)
@@ -175,7 +180,12 @@ def test_a_search_whose_time_was_up_too_early_can_be_gone_on_with(
 
 
 def test_of_few_subnets_the_best_is_measured_whole(info: AlgorithmInfo, problem: Make) -> None:
-    fixed = {"resolution": [24], "stage1.width": [16], "stage2.kernel": [3], "expand": [3.0]}
+    fixed: dict[str, list[float | str]] = {
+        "resolution": [24],
+        "stage1.width": [16],
+        "stage2.kernel": [3],
+        "expand": [3.0],
+    }
     domain = Domain.of(problem().domain.space, fixed)
     assert domain.count == 24
     three = Rung(name="top1@2", function=noisy(problem().objectives[0], 0.1), share=0.5)

@@ -2,6 +2,7 @@
 
 import doctest
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -13,6 +14,7 @@ from supernet.errors import ConfigError
 from supernet.memory import free_mib
 from supernet.tune import Confirmed, Plan, Study, StudyResult, TrialRecord, api, load_result
 from supernet.tune.contract import Outcome
+from supernet.tune.identity import claim_folder
 from supernet.tune.memory import check_memory
 from supernet.tune.page import compared, write_page
 from supernet.tune.result import save_result
@@ -92,6 +94,19 @@ def test_that_nothing_is_better_is_said(result: StudyResult):
     poor = replace(result, trials=(result.trials[0], trial(1, 79.0)))
     assert compared(poor) == ["no trial is better than the recipe as it is: 80.00 %"]
     assert compared(replace(result, trials=result.trials[2:])) == ["no trial ended well"]
+
+
+def test_a_folder_is_of_one_study(tmp_path: Path):
+    claim_folder(tmp_path, "one", "a", {"seed": 0, "values": (1, 2)})
+    claim_folder(tmp_path, "one", "a", {"seed": 0, "values": (1, 2)})
+    for name, seed, told in (
+        ("two", 0, "name was 'one', is 'two'"),
+        ("one", 0, "the same one, kept in another storage"),
+        ("one", 1, "identity.seed was 0, is 1"),
+    ):
+        with pytest.raises(ConfigError, match=re.escape(f"another study: {told}")) as error:
+            claim_folder(tmp_path, name, "b", {"seed": seed, "values": (1, 2)})
+        assert "--folder" in error.value.hint
 
 
 def test_a_result_is_kept_whole(result: StudyResult):

@@ -277,6 +277,23 @@ def test_a_full_disk_ends_the_study(plan: Plan, opened: Opened, tmp_path: Path):
     assert states(proposer.records()) == ["lost"]
 
 
+def test_a_study_that_is_stopped_again_and_again_keeps_its_baseline(
+    plan: Plan, opened: Opened, tmp_path: Path
+):
+    proposer = opened(pruner="none")
+    values, _ = plan.baseline()
+    assert values is not None
+    proposer.enqueue_baseline(values)
+    for _ in range(3):
+        with pytest.raises(StorageError, match="no space is left"):
+            run(plan, proposer, InProcess(trains.full_disk), 2, tmp_path)
+    records = run(plan, proposer, InProcess(trains.rising), 2, tmp_path)
+    assert states(records) == ["lost", "lost", "lost", "complete", "complete"]
+    assert [record.baseline for record in records] == [True] * 4 + [False]
+    assert [record.folder for record in records[:4]] == [0] * 4
+    assert [record.retried_as for record in records] == [1, 2, 3, None, None]
+
+
 # ---------------------------------------------------------------- processes
 
 

@@ -77,7 +77,8 @@ class ExpectedImprovement:
         self._domain, self._objective = start.problem.domain, start.problem.objectives[0]
         some = self._domain.sample_spread(_POOL, start.rng)
         some = self._open(some)[: max(min(first, start.budget // 2), 1)]
-        self._queue = unique(np.concatenate([start.genes, some]))
+        self._queue = np.concatenate([start.genes, some])
+        self._queue = self._queue[first_of_equals(self._queue)]
         self._fits: dict[str, tuple[Values, int]] = {}
         self._turn = 0
 

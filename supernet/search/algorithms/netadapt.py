@@ -7,7 +7,7 @@ import numpy as np
 from supernet.search.contract import Candidates, Evaluated, Start
 from supernet.search.objective import Cost, Values, macs
 from supernet.search.problem import Problem
-from supernet.space import Genes, unique
+from supernet.space import Genes, first_of_equals, unique
 
 __all__ = ["NetAdapt"]
 
@@ -39,7 +39,8 @@ class NetAdapt:
         genes = max(1, len(self._domain.free))
         self._steps = steps or int(np.clip(start.budget // (2 * genes), 2, _STEPS))
         self._current = self._begin
-        self._queue = unique(np.concatenate([self._begin, start.genes]))
+        rows = np.concatenate([self._begin, start.genes])
+        self._queue = rows[first_of_equals(rows)]
         self._proposals: Genes = start.genes[:0]
         self._away: set[bytes] = set()
 

@@ -81,7 +81,7 @@ class OptunaSampler:
         self._first: Genes = start.genes
         self._trials: dict[bytes, Trial] = {}
         self._told: set[bytes] = set()
-        self._seen = 0
+        self._seen: set[int] = set()
 
     def ask(self, count: int) -> Candidates:
         """The subnets to begin with, then what the sampler suggests."""
@@ -137,7 +137,8 @@ class OptunaSampler:
         """What other processes have finished since the last time, shape ``(N, G)``."""
         states = self._optuna.trial.TrialState
         trials = self._study.get_trials(deepcopy=False, states=(states.COMPLETE,))
-        fresh, self._seen = trials[self._seen :], len(trials)
+        fresh = [trial for trial in trials if trial.number not in self._seen]
+        self._seen |= {trial.number for trial in fresh}  # they end in any order
         rows = [self._parameters.row(trial.params) for trial in fresh]
         new = [row for row in rows if row.tobytes() not in self._told]
         self._told |= {row.tobytes() for row in new}  # the study knows them

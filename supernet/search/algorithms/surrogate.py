@@ -16,7 +16,7 @@ from supernet.search.loop import drive
 from supernet.search.objective import Accuracy, Objective, Values
 from supernet.search.pareto import Index, along_fronts
 from supernet.search.problem import Problem
-from supernet.space import Genes, Space, one_hot, unique
+from supernet.space import Genes, Space, first_of_equals, one_hot, unique
 
 __all__ = ["Fit", "Surrogate"]
 
@@ -85,7 +85,8 @@ class Surrogate:
         if not self._begun:
             self._begun = True
             spread = self._start.spread(self._pairs)
-            return unique(np.concatenate([self._start.genes, spread]))
+            rows = np.concatenate([self._start.genes, spread])
+            return rows[first_of_equals(rows)]
         known = np.flatnonzero(self._known())
         if not self._left or len(self._archive) >= self._start.problem.domain.count:
             return self._start.genes[:0]
