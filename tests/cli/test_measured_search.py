@@ -16,6 +16,7 @@ import pytest
 from supernet.evaluate import Evidence
 from supernet.runs import find_run
 from supernet.search import load_result
+from supernet.space import SubnetFile
 
 Command = Callable[..., Any]
 
@@ -52,6 +53,13 @@ def test_every_accuracy_is_measured_and_kept(in_trained: Command) -> None:
     assert sorted(pairs.top1) == sorted(columns(found)["top1"])
     assert "measured, by ei" in found.stdout
     assert "* an accuracy that was measured" in in_trained("results").stdout
+    shown = in_trained("results", "show", "costs", "--pick", "best", "-o", "measured.json")
+    assert shown.code == 0, shown.stderr
+    assert "measured" in shown.stdout
+    file = SubnetFile.load(Path("measured.json"))
+    assert file.measured == {"top1": found.json["measured"]["top1"]}
+    assert "top1" not in file.predicted
+    assert file.predicted["macs"] > 0
 
 
 def test_a_ladder_measures_few_subnets_whole(in_trained: Command) -> None:
