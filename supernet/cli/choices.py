@@ -109,7 +109,8 @@ def chosen(
 ) -> tuple["Space", "Recipe"]:
     """The space and the recipe to train: as asked for, the rest chosen, and said on stderr."""
     wishes = wishes_of(data, reading=reading, **asked)
-    if wishes.space and wishes.recipe and wishes.minutes is None:
+    complete = wishes.recipe is not None and wishes.recipe.init != "required"
+    if wishes.space and wishes.recipe and complete and wishes.minutes is None:
         return wishes.space, wishes.recipe
     from supernet.workflow.plan import plan_training
 
@@ -127,6 +128,7 @@ def wishes_of(
     recipe_name: str | None,
     minutes: float | None,
     reading: "Reading",
+    seed: int = 0,
     **changes: Any,
 ) -> "Wishes":
     """What was asked for; the embedded images keep the space and the recipe made for them.
@@ -161,6 +163,7 @@ def wishes_of(
         augment=changes["augment"],
         phases=None if phases is None else _names(phases),
         minutes=minutes,
+        seed=seed,
     )
 
 

@@ -23,8 +23,6 @@ _PACKAGES = ("torch", "torchvision", "numpy", "onnx", "onnxscript", "onnxruntime
 @options.common
 def command(as_json: bool) -> None:
     """Check that everything that is needed is here and works."""
-    from supernet.latency import describe_device
-
     facts, problems = {"python": platform.python_version()}, []
     for name in _PACKAGES:
         try:
@@ -33,6 +31,8 @@ def command(as_json: bool) -> None:
         except Exception as error:  # noqa: BLE001  # a broken package may raise anything on import
             problems.append(f"{name}: {' '.join(str(error).split())[:160]}")
     if not problems:
+        from supernet.latency import describe_device
+
         facts |= describe_device()
         facts["gpu"] = _gpu()
         facts["precision: auto"] = _precision()

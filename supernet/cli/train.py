@@ -82,7 +82,7 @@ def command(
                 click.echo("nothing was left to do: the training had come to its end")
         else:
             common["reading"] = reading
-            space, recipe = choices.chosen(data, since=since, **common, **asked)
+            space, recipe = choices.chosen(data, since=since, seed=seed, **common, **asked)
             run = train_supernet(space, recipe, data, folder=run_folder, seed=seed, **common)
     if processes.is_main:
         _report(run, as_json=as_json)

@@ -258,6 +258,8 @@ def _square(step: Step, pad: Step | None) -> tuple[int, int]:
     Raises:
         ConfigError: they are not those of a convolution of ours.
     """
+    if len(step.kernel) != 2:
+        raise unfit(step, "is a convolution whose weight is computed, as by weight_norm")
     given = step.arguments
     other = [f"{name} {given[name]}" for name in ("dilation",) if set(given[name]) != {1}]
     other += ["transposed"] * bool(given["transposed"])

@@ -50,7 +50,9 @@ def own_network(source: str) -> nn.Module:
 
 
 def own_normalisation(source: str) -> Normalisation:
-    """``MEAN`` and ``STD`` of the file, a number for each channel; empty where it has neither.
+    """``MEAN`` and ``STD`` of the file: one number, or one for each of three channels.
+
+    Empty where it has neither.
 
     Raises:
         FileFormatError: no such file, or one that does not run.
@@ -61,9 +63,9 @@ def own_normalisation(source: str) -> Normalisation:
     if "MEAN" not in names and "STD" not in names:
         return (), ()
     mean, std = (_numbers(names.get(name)) for name in ("MEAN", "STD"))
-    if not mean or len(mean) != len(std) or min(std) <= 0:
+    if len(mean) not in (1, 3) or len(mean) != len(std) or min(std) <= 0:
         raise ConfigError(
-            f"{path}: MEAN and STD must be as many numbers as the images have channels, "
+            f"{path}: MEAN and STD must have one number each, or one for each of three channels, "
             f"STD above 0; found {names.get('MEAN')!r} and {names.get('STD')!r}"
         )
     return mean, std

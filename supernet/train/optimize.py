@@ -82,13 +82,19 @@ class Optimizer:
 
     def _clip(self) -> bool:
         recipe = self._recipe
-        if recipe.clip_value:
-            nn.utils.clip_grad_value_(self._parameters, recipe.clip_value)
         skips = recipe.non_finite == "skip"
+        if recipe.clip_value:
+            if skips and not self._finite():  # clipped they would all be
+                return False
+            nn.utils.clip_grad_value_(self._parameters, recipe.clip_value)
         if not recipe.clip_norm and not skips:
             return True
         norm = nn.utils.clip_grad_norm_(self._parameters, recipe.clip_norm or torch.inf)
         return not skips or bool(torch.isfinite(norm))
+
+    def _finite(self) -> bool:
+        gradients = [p.grad for p in self._parameters if p.grad is not None]
+        return bool(torch.isfinite(nn.utils.get_total_norm(gradients)))
 
     def tensors(self) -> list[Tensor]:
         """Momenta and what else it keeps of the weights."""

@@ -1,5 +1,7 @@
 """Networks that teach subnets: the largest one of some moment, or one from elsewhere."""
 
+import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -15,6 +17,8 @@ from supernet.space import largest_subnet
 from supernet.train.recipe import RUN_TEACHER, Elastic, Phase, Recipe
 
 __all__ = ["Teachers"]
+
+_SHOWN = 5  # classes
 
 
 class Teachers:
@@ -75,8 +79,18 @@ class Teachers:
     def _open(self, source: str, device: torch.device) -> nn.Module:
         if source.startswith(RUN_TEACHER):
             run = Run(Path(source.removeprefix(RUN_TEACHER)))
+            config, space = run.config(), self._supernet.space
+            theirs, ours = (
+                tuple(unicodedata.normalize("NFC", name) for name in names)
+                for names in (config.classes, self._classes)
+            )
+            if theirs != ours or config.in_channels != space.in_channels:
+                raise ConfigError(
+                    f"teacher {source}: knows {_counted(config.classes, config.in_channels)}, the "
+                    f"data have {_counted(self._classes, space.in_channels)}",
+                    hint="a teacher must have learned the same classes, in the same order",
+                )
             largest = run.evaluator(str(device)).network(largest_subnet(run.space()))
-            config = run.config()
             return self._reading(largest, (config.mean, config.std))
         space = self._supernet.space
         network = open_network(source, num_classes=space.num_classes, classes=self._classes)
@@ -91,6 +105,8 @@ class Teachers:
     def _reading(self, network: nn.Module, own: Normalisation) -> nn.Module:
         """The teacher that reads this training's images, trained on images normalised by `own`."""
         views = self._views
+        if len(own[0]) == 1:  # one number for all channels
+            own = own[0] * len(views.mean), own[1] * len(views.mean)
         if own == (views.mean, views.std) or len(own[0]) != len(views.mean):
             return _teacher(network)
         device = next(network.parameters()).device
@@ -113,6 +129,11 @@ class _Renormalised(nn.Module):
         """``(N, C, H, W)`` to ``(N, classes)`` logits."""
         logits: Tensor = self.network(x * self.scale + self.shift)
         return logits
+
+
+def _counted(classes: Sequence[str], channels: int) -> str:
+    shown = ", ".join(map(repr, classes[:_SHOWN])) + ", ..." * (len(classes) > _SHOWN)
+    return f"{len(classes)} classes ({shown}) in images of {channels} channels"
 
 
 def _teacher(network: nn.Module) -> nn.Module:

@@ -84,6 +84,8 @@ class Wishes:
     phases: tuple[str, ...] | None = None
     minutes: float | None = None
     """That all of it takes, looking and decoding included."""
+    seed: int = 0
+    """Of the hold-out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +206,9 @@ class _Planner:
     @cached_property
     def _look(self) -> Look:
         wishes = self._wishes
-        return look_at(wishes.data, reading=wishes.reading, progress=self._progress)
+        return look_at(
+            wishes.data, seed=wishes.seed, reading=wishes.reading, progress=self._progress
+        )
 
     def plan(self) -> TrainingPlan:
         """Look, choose, time, fit."""

@@ -21,6 +21,7 @@ __all__ = [
     "SPACES",
     "absolute_sources",
     "begin_from",
+    "check_source",
     "no_weights_named",
     "normalisation_at",
     "normalised",
@@ -107,8 +108,8 @@ def normalised(dataset: Dataset, normalisation: Normalisation) -> Dataset:
     As it is where there are none, or where grey images would need three normalisations.
     """
     mean, std = normalisation
-    if dataset.in_channels == 1 and len({*zip(mean, std)}) == 1:
-        mean, std = mean[:1], std[:1]
+    if len({*zip(mean, std)}) == 1:  # one number for all channels, however it was written
+        mean, std = mean[:1] * dataset.in_channels, std[:1] * dataset.in_channels
     if len(mean) != dataset.in_channels:
         return dataset
     return replace(dataset, views=replace(dataset.views, mean=mean, std=std))
@@ -133,6 +134,25 @@ def normalisation_at(source: str) -> Normalisation:
         config = Run(folder).config()
         return config.mean, config.std
     return (), ()
+
+
+def check_source(source: str) -> None:
+    """Refuse what names no weights, before any image is decoded.
+
+    Args:
+        source: as of `start_from`; empty for none.
+
+    Raises:
+        ConfigError: no such file or folder, or weights are wanted and none were named.
+    """
+    if source == "required":
+        raise no_weights_named()
+    if source and not is_network(source) and not Path(source).exists():
+        raise ConfigError(
+            f"{source}: no such run folder or weights file",
+            hint="networks of others are named as torchvision:NAME or timm:NAME, your own as "
+            f"FILE.py:FUNCTION, those that come as packages {', '.join(PACKAGED)}",
+        )
 
 
 def no_weights_named() -> ConfigError:
@@ -162,8 +182,7 @@ def _absolute_teacher(source: str) -> str:
 
 
 def _taken(supernet: Supernet, source: str, classes: Sequence[str], progress: Progress) -> Taken:
-    if source == "required":
-        raise no_weights_named()
+    check_source(source)
     if is_network(source):
         network = open_network(source, classes=classes, progress=progress)
         try:
@@ -174,10 +193,4 @@ def _taken(supernet: Supernet, source: str, classes: Sequence[str], progress: Pr
                 raise
             raise ConfigError(error.problems, hint=f"--space {made} is made for it") from None
     path = Path(source)
-    if not path.exists():
-        raise ConfigError(
-            f"{source}: no such run folder or weights file",
-            hint="networks of others are named as torchvision:NAME or timm:NAME, your own as "
-            f"FILE.py:FUNCTION, those that come as packages {', '.join(PACKAGED)}",
-        )
     return load_shared(supernet, find_run(path).weights() if path.is_dir() else path)

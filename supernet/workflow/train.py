@@ -11,6 +11,8 @@ import torch
 
 from supernet import __version__
 from supernet.data import EMBEDDED, Dataset, absolute_source, load_dataset
+from supernet.data.load import survey_source
+from supernet.data.record import SPLITS
 from supernet.errors import ConfigError, FileFormatError
 from supernet.evaluate import Evaluator
 from supernet.files import fill
@@ -44,7 +46,13 @@ from supernet.workflow.architecture import (
 )
 from supernet.workflow.claims import claimed_run, held_run
 from supernet.workflow.report import report_run
-from supernet.workflow.start import absolute_sources, begin_from, normalisation_at, normalised
+from supernet.workflow.start import (
+    absolute_sources,
+    begin_from,
+    check_source,
+    normalisation_at,
+    normalised,
+)
 
 __all__ = [
     "EachEpoch",
@@ -107,7 +115,10 @@ def train_supernet(
         recipe = processes.broadcast(at_precision(recipe, processes.device))
         size = space.resolutions[-1]
         reading = replace(reading, whole=bool(recipe.augment and recipe.augment.whole))
+        check_source(recipe.init)
         with processes.one_a_machine_first():
+            if like is None:
+                _check_batch(data, recipe, seed, progress)
             if like is not None:
                 dataset = like.dataset(progress, resolution=size)
             else:
@@ -131,6 +142,14 @@ def train_supernet(
             created=now.isoformat(timespec="seconds"),
         )
         return _begun(run, space, recipe, config, dataset, processes, progress, each_epoch)
+
+
+def _check_batch(data: str, recipe: Recipe, seed: int, progress: Progress) -> None:
+    """Refuse a batch of more images than there are, before any is decoded."""
+    record = survey_source(data, seed=seed, progress=progress)
+    if record is not None:
+        count = int((record.splits == SPLITS.index("train")).sum())
+        steps_per_epoch(count, recipe.batch_size)
 
 
 def _begun(

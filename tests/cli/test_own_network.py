@@ -117,6 +117,30 @@ def test_the_space_is_written_and_the_next_command_told(supernet: Command, mine:
     )
 
 
+def test_one_number_normalises_all_channels(supernet: Command, pictures: str, mine: Path) -> None:
+    text = mine.read_text(encoding="utf-8")
+    mine.write_text(text.replace("(0.5, 0.4, 0.3), (0.25, 0.25, 0.2)", "(0.5,), (0.25,)"), "utf-8")
+    made = supernet("spaces", "from", "mine.py:build", "--size", 32, "-o", "space.yaml")
+    assert made.code == 0, made.stderr
+    trained = supernet(
+        *("train", "--data", pictures, "--init", "mine.py:build", "--space", "space.yaml"),
+        *("--recipe", "demo", "--epochs", 0.4, "--batch-size", 16, "--run", "mine"),
+    )
+    assert trained.code == 0, trained.stderr
+    config = Run(Path("mine")).config()
+    assert (config.mean, config.std) == ((0.5,) * 3, (0.25,) * 3)
+
+
+def test_computed_weights_are_told(supernet: Command, mine: Path) -> None:
+    text = mine.read_text(encoding="utf-8")
+    layer = "layer = nn.utils.parametrizations.weight_norm(nn.Conv2d("
+    text = text.replace("layer = nn.Conv2d(", layer).replace("bias=False)", "bias=False))")
+    mine.write_text(text, "utf-8")
+    refused = supernet("spaces", "from", "mine.py:build", "--size", 32, "-o", "space.yaml")
+    assert refused.code == 2
+    assert "is a convolution whose weight is computed, as by weight_norm" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("source", "why"),
     [

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from supernet.cli.choices import wishes_of
+from supernet.data import look_at
 from supernet.models import Supernet
+from supernet.progress import silent
 from supernet.reading import FRESH
 from supernet.space import load_space
-from supernet.train import Recipe, load_recipe
-from supernet.workflow.plan import Wishes, plan_training
+from supernet.train import Processes, Recipe, load_recipe
+from supernet.workflow.plan import Wishes, _Planner, plan_training
 from supernet.workflow.planning.timing import Speed, kind_of
 from tests.cli.conftest import Command
 
@@ -161,3 +163,30 @@ def test_what_does_not_fit_is_refused(
     refused = supernet("train", *arguments)
     assert refused.code == 2
     assert words in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--batch-size", 500), "batch_size: 500 is more than the"),
+        (("--init", "runs/frist"), "runs/frist: no such run folder or weights file"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_an_image_is_decoded(
+    supernet: Command, pictures: str, arguments: tuple[object, ...], words: str
+) -> None:
+    chosen = ("--space", "tiny.yaml", "--recipe", "demo", "--epochs", 0.5)
+    refused = supernet("train", "--data", pictures, *chosen, *arguments)
+    assert refused.code == 2
+    assert words in refused.stderr
+    assert "decoding" not in refused.stderr
+
+
+@pytest.mark.usefixtures("supernet")
+@pytest.mark.parametrize("seed", range(3))
+def test_the_batch_suits_the_images_that_the_seed_leaves(pictures: str, seed: int) -> None:
+    asked = {**NOTHING, "reading": FRESH}
+    wishes = wishes_of(pictures, seed=seed, **asked)
+    assert wishes.seed == seed
+    looked = _Planner(wishes, Processes(), silent, 0.0)._look
+    assert looked.train_images == look_at(pictures, seed=seed).train_images

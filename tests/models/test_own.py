@@ -91,6 +91,7 @@ def test_the_file_says_how_images_are_normalised(
     "lines",
     [
         "MEAN = (0.5,)",
+        "MEAN, STD = (0.5, 0.5), (0.2, 0.2)",
         "MEAN, STD = (0.5, 0.5), (0.2,)",
         "MEAN, STD = (0.5,), (0.0,)",
         "MEAN, STD = (float('nan'),), (1.0,)",
@@ -100,7 +101,7 @@ def test_the_file_says_how_images_are_normalised(
 )
 def test_numbers_that_are_none_are_refused(tmp_path: Path, lines: str) -> None:
     source = written(tmp_path, f"{lines}\n{dedent(_BUILD)}")
-    with pytest.raises(ConfigError, match="MEAN and STD must be as many numbers"):
+    with pytest.raises(ConfigError, match="MEAN and STD must have one number each"):
         normalisation_of(source)
 
 

@@ -57,6 +57,22 @@ def test_weights_change_as_by_torchs_plain_optimisers(changes: dict[str, Any]) -
         torch.testing.assert_close(ours.bias, theirs.bias, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("changes", [{}, {"clip_value": 1.0}, {"clip_norm": 1.0}], ids=str)
+def test_gradients_that_are_not_finite_are_left_out_however_they_are_clipped(
+    changes: dict[str, Any],
+) -> None:
+    network, before = networks()
+    optimizer = Optimizer(network, recipe(non_finite="skip", **changes), "cpu")
+    give_gradients(network, 2)
+    assert network.bias.grad is not None
+    network.bias.grad[0] = torch.inf
+    assert not optimizer.step(LR)
+    assert torch.equal(network.weight, before.weight)
+    give_gradients(network, 2)
+    assert optimizer.step(LR)
+    assert not torch.equal(network.weight, before.weight)
+
+
 def test_a_state_in_which_some_weights_have_no_momentum_is_gone_on_from() -> None:
     """As checkpoints had it when the update was not fused."""
     ours, theirs = networks()

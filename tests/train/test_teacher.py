@@ -1,5 +1,6 @@
 """Frozen teachers: which moment, and networks from elsewhere."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from torchvision.models import get_model
 
 from supernet.data import Dataset, ImageSet
 from supernet.errors import ConfigError
-from supernet.models import Supernet, open_network
+from supernet.models import Supernet, open_network, save_weights
+from supernet.runs import Run, RunConfig
 from supernet.space import Space
 from supernet.train import Elastic, Phase, Recipe, Trainer, list_checkpoints
 from supernet.train.teacher import Teachers
@@ -68,6 +70,31 @@ def test_a_teacher_reads_images_normalised_as_its_own(
     with torch.inference_mode():
         expected = open_network(source)((pixels - mean) / std)
         torch.testing.assert_close(teacher((pixels - 0.5) / 0.2), expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("classes", "channels", "told"),
+    [
+        ("10", 1, "knows 10 classes ('0', '1', '2', '3', '4', ...) in images of 1 channels"),
+        ("01", 3, "knows 2 classes ('0', '1') in images of 3 channels, the data have 10"),
+    ],
+)
+def test_a_run_of_other_classes_teaches_nothing(
+    tmp_path: Path, space: Space, colour: Dataset, classes: str, channels: int, told: str
+):
+    names = tuple(classes) if classes == "01" else tuple(map(str, range(10)))
+    config = RunConfig(
+        data="", classes=names, in_channels=channels, mean=(), std=(), recipe={}, images=1
+    )
+    run = Run.create(tmp_path / "run", replace(space, num_classes=len(names)), config)
+    save_weights(
+        run.checkpoints / "step-1" / "supernet.safetensors", Supernet(run.space()).state_dict()
+    )
+    recipe = taught_by(f"run:{run.folder}")
+    supernet = Supernet(replace(space, in_channels=3))
+    teachers = Teachers(supernet, recipe, tmp_path, colour)
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        teachers.get(recipe.phases[0], torch.device("cpu"))
 
 
 def test_of_imagenets_thousand_outputs_a_teacher_keeps_those_that_the_classes_name(
