@@ -182,4 +182,7 @@ def _protocol(results: Sequence[KitResult]) -> dict[str, Any]:
     protocol["seconds"] = round(sum(result.seconds for result in results), 1)
     protocol["not_at_full_speed"] = sum(result.slow for result in results)
     protocol["resolutions"] = sorted({s for result in results for s in result.plan.resolutions})
+    if len(results) == 1:
+        uses = [network.use for network in results[0].plan.networks]
+        protocol["networks"] = {use: uses.count(use) for use in (FIT, HOLD_OUT)}
     return protocol

@@ -14,9 +14,9 @@ import numpy.typing as npt
 from supernet.blocks import Wired
 from supernet.errors import ConfigError
 from supernet.latency.build import IDENTITY
-from supernet.latency.kit.plan import HOLD_OUT, Network, Plan
+from supernet.latency.kit.plan import FIT, HOLD_OUT, Network, Plan
 from supernet.latency.kit.protocol import Protocol
-from supernet.latency.kits import make_plan
+from supernet.latency.kits import FIT_NETWORKS, HOLD_OUT_NETWORKS, make_plan
 from supernet.latency.measuring import Model, backend_of, describe_device, measure
 from supernet.latency.table import LatencyTable
 from supernet.progress import Progress, silent
@@ -25,6 +25,7 @@ from supernet.space import Operator, Space
 __all__ = ["measure_drift_corrected"]
 
 _ANCHORS = 7
+_SAME = 1e-3  # relative difference of predictions of the same network
 
 Values = npt.NDArray[np.float64]
 
@@ -86,14 +87,34 @@ def _sizes(table: LatencyTable) -> list[int] | None:
     return found if told else None
 
 
+def _counts(table: LatencyTable) -> dict[str, int]:
+    """How many networks were drawn for its correction and for its error, as `make_plan` asks."""
+    usual = {FIT: FIT_NETWORKS, HOLD_OUT: HOLD_OUT_NETWORKS}
+    told = table.protocol.get("networks")
+    known = told if isinstance(told, dict) else {}
+    return {use: n if type(n := known.get(use)) is int else usual[use] for use in usual}
+
+
 def _anchors(table: LatencyTable, space: Space) -> tuple[list[list[Operator]], Values]:
-    """Networks of which the table's measurement is known, of all sizes, and their times then."""
-    plan, held_out = make_plan(space, _sizes(table)), table.held_out
+    """Networks of which the table's measurement is known, of all sizes, and their times then.
+
+    They are drawn again as they were then: that they are the same is seen by their predictions.
+    """
+    held_out, none = table.held_out, np.array([])
+    if held_out.space_hash != space.hash:
+        return [], none
+    counts = _counts(table)
+    plan = make_plan(space, _sizes(table), fit=counts[FIT], hold_out=counts[HOLD_OUT])
     specs = [network for network in plan.networks if network.use == HOLD_OUT]
     networks = [_operators(plan, network) for network in specs]
-    measured = np.array(held_out.measured_ms)
-    if held_out.space_hash != space.hash or len(networks) != len(measured):
-        return [], np.array([])
+    measured, predicted = np.array(held_out.measured_ms), np.array(held_out.predicted_ms)
+    if len(networks) != len(measured) or any(
+        operator not in table.rows for found in networks for operator in found
+    ):
+        return [], none
+    again = [float(table.operator_ms(found, space.name).sum()) for found in networks]
+    if not np.allclose(again, predicted, rtol=_SAME):
+        return [], none
     order = np.argsort(measured)
     chosen = order[np.linspace(0, len(order) - 1, _ANCHORS).round().astype(int)]
     return [networks[index] for index in chosen], measured[chosen]

@@ -61,8 +61,25 @@ def test_networks_of_a_table_have_the_sizes_that_it_measured(tiny_space: Space):
     assert drift._sizes(table) == [32, 40]
     assert drift._sizes(replace(table, protocol={})) is None
     full = make_plan(tiny_space, [32, 40])
-    held_out = replace(table.held_out, measured_ms=(1.0,) * 20, predicted_ms=(1.0,) * 20)
-    anchors, _ = drift._anchors(replace(table, held_out=held_out), tiny_space)
+    anchors, _ = drift._anchors(table, tiny_space)
     assert sum(network.use == HOLD_OUT for network in full.networks) == 20
     assert {found[0].height for found in anchors} <= {32, 40}
     assert len(anchors) == 7
+
+
+@pytest.mark.parametrize(("fit", "hold_out"), [(4, 8), (16, 20), (12, 20)])
+def test_networks_of_a_table_are_those_that_it_measured(tiny_space: Space, fit: int, hold_out: int):
+    """However many were drawn; and none are taken where they cannot be drawn again."""
+    plan = make_plan(tiny_space, fit=fit, hold_out=hold_out)
+    result = measure_here(plan, protocol=QUICK)
+    table = table_of([result], "here")
+    anchors, then_ms = drift._anchors(table, tiny_space)
+    assert len(anchors) == 7
+    times = [(found, timing.ms) for found, timing in result.network_timings(HOLD_OUT)]
+    assert all(
+        any(ms == then and list(own) == list(found) for found, ms in times)
+        for own, then in zip(anchors, then_ms)
+    )
+    protocol = {key: value for key, value in table.protocol.items() if key != "networks"}
+    older = drift._anchors(replace(table, protocol=protocol), tiny_space)[0]
+    assert len(older) == (7 if (fit, hold_out) == (12, 20) else 0)
