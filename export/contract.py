@@ -132,6 +132,13 @@ class InputSpec:
             sizes = [sizes[2], sizes[0], sizes[1]]
         return sizes[0], sizes[1], sizes[2]
 
+    def sized(self, image: tuple[int, int, int]) -> list[int]:
+        """The shape with channels, rows and columns of `image` where they may vary, batch 1."""
+        channels, rows, columns = image
+        last = self.layout == "NHWC"
+        usual = (1, rows, columns, channels) if last else (1, channels, rows, columns)
+        return [size or other for size, other in zip(self.shape, usual)]
+
     def arrange(self, images: Images) -> Images:
         """``(N, C, H, W)`` in the order and kind of numbers that the file reads."""
         ordered = images.transpose(0, 2, 3, 1) if self.layout == "NHWC" else images
@@ -173,13 +180,14 @@ class OpenedModel:
                 rows.append(self.call(part)[: step - short])
         return np.concatenate(rows)
 
-    def runner(self) -> Callable[[], None]:
+    def runner(self, image: tuple[int, int, int] | None = None) -> Callable[[], None]:
         """Runs one batch of random images, to be timed.
 
-        Sizes that may vary are 1, rows and columns those of `preprocessing`.
+        Args:
+            image: channels, rows, columns where these may vary; when not given the rows and
+                columns of `preprocessing`, else 1. A batch that may vary is of one image.
         """
-        usual = dict(zip((2, 3), self.preprocessing.get("size", ())))
-        shape = [size or usual.get(axis, 1) for axis, size in enumerate(self.input.shape)]
+        shape = self.input.sized(image or (1, *self._told_size()))
         values = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
         images = (64 * values + 128).clip(0, 255) if self.input.dtype == "uint8" else values
         images = np.ascontiguousarray(images, dtype=self.input.dtype)
@@ -191,6 +199,13 @@ class OpenedModel:
             self.call(images)
 
         return run
+
+    def _told_size(self) -> tuple[int, int]:
+        """Rows and columns as our files tell them; 1 where others mean something else by it."""
+        told = self.preprocessing.get("size")
+        if not isinstance(told, list) or [type(one) for one in told] != [int, int]:
+            return 1, 1
+        return max(1, told[0]), max(1, told[1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,7 +69,7 @@ def command(
     with progress_bar() as progress:
         found = evaluate_files(files, request, progress)
     print_table(
-        f"{found[0].images} test images, one thread, batch 1",
+        f"{found[0].images} test images, one thread, one image at a time",
         [[name, *_row(row)] for name, row in zip(_names([row.path for row in found]), found)],
         ["file", "top-1", "latency", "size", "peak memory", "MACs", "thop", "runtime"],
     )
@@ -90,7 +90,7 @@ def _names(paths: Sequence[Path]) -> list[str]:
 def _row(row: "Evaluated") -> list[str]:
     return [
         f"{row.top1:.2f} %",
-        f"{row.latency_ms:.4f} ms",
+        f"{row.latency_ms:.4f} ms" + f" for {row.batch}" * (row.batch > 1),
         f"{row.size_bytes / 1e6:.2f} MB",
         f"{row.memory_bytes / 1e6:.1f} MB" if row.memory_bytes is not None else "",
         f"{row.macs / 1e6:.2f} M" if row.macs is not None else "",

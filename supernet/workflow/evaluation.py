@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
@@ -32,6 +32,9 @@ from supernet.workflow.peak_memory import peak_memory
 
 __all__ = ["EvaluateRequest", "Evaluated", "evaluate_files", "found_files"]
 
+Image: TypeAlias = tuple[int, int, int]
+"""Channels, rows, columns."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluateRequest:
@@ -48,6 +51,13 @@ class EvaluateRequest:
     resolution: int = 0
     """For files whose input size varies."""
 
+    def __post_init__(self) -> None:
+        for name, least in (("mean", None), ("std", 0.0)):
+            for value in getattr(self, name):
+                if not math.isfinite(value) or (least is not None and value <= least):
+                    above = " above 0" if least is not None else ""
+                    raise ConfigError(f"{name}: must be finite numbers{above}, found {value:g}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluated:
@@ -59,7 +69,9 @@ class Evaluated:
     """Percent of the test images."""
     images: int
     latency_ms: float
-    """One thread, batch 1."""
+    """One thread, `batch` images."""
+    batch: int = 1
+    """Images at once, of a file that takes no fewer."""
     size_bytes: int
     memory_bytes: int | None
     """Peak, as `supernet.workflow.peak_memory`; of a subnet its live tensors and weights."""
@@ -114,9 +126,10 @@ def evaluate_files(
         if not made.runs_here:
             raise ConfigError(f"{path}: {made.title} does not run on this machine")
         made.check()
-    ms = file_latencies(networks, None, None, progress) if networks else {}
     found = []
     images = _Images(request, progress)
+    sizes = {path: _tried(path, images) for path in networks}
+    ms = file_latencies(networks, None, None, progress, images=sizes) if networks else {}
     # opened after the timing: some runtimes have one pool of threads for all their files
     opened = {path: exporter_of(path).open(path, threads=0) for path in networks}
     for path, model in opened.items():  # one that does not fit is told before any is evaluated
@@ -126,7 +139,8 @@ def evaluate_files(
         if path.suffix == ".json":
             found.append(_subnet(path, request, progress))
         else:
-            found.append(replace(_file(path, opened[path], images), latency_ms=ms[path]))
+            row = _file(path, opened[path], images, sizes[path])
+            found.append(replace(row, latency_ms=ms[path]))
     return found
 
 
@@ -159,7 +173,30 @@ class _Images:
         return self._known[key]
 
 
-def _file(path: Path, model: OpenedModel, images: _Images) -> Evaluated:
+def _tried(path: Path, images: _Images) -> Image:
+    """Channels, rows, columns of the images that a file is fed, on which it was run once.
+
+    Raises:
+        ConfigError: its size varies and none was given, or it does not suit the images.
+        FileFormatError: it does not run.
+    """
+    model = exporter_of(path).open(path)
+    size = _resolution(path, model, images.request)
+    channels = model.input.image[0]
+    if channels is None:
+        channels = images.dataset(size, model.preprocessing).in_channels
+    image = channels, size, size
+    try:
+        model.runner(image)()
+    except Exception as error:  # of any kind: each runtime has its own
+        told = " ".join(str(error).split())[-300:] or type(error).__name__
+        raise FileFormatError(
+            f"{path}: does not run on an image of {channels} x {size} x {size}: {told}"
+        ) from error
+    return image
+
+
+def _file(path: Path, model: OpenedModel, images: _Images, image: Image) -> Evaluated:
     resolution, hits, count = _hits(path, model, images, images.request.images)
     return Evaluated(
         path=path,
@@ -167,9 +204,10 @@ def _file(path: Path, model: OpenedModel, images: _Images) -> Evaluated:
         top1=100 * hits / count,
         images=count,
         latency_ms=0.0,
+        batch=model.input.batch or 1,
         size_bytes=_size(path),
-        memory_bytes=peak_memory(path),
-        macs=_macs(path),
+        memory_bytes=peak_memory(path, image),
+        macs=_macs(path, model.input.sized(image)),
         resolution=resolution,
     )
 
@@ -220,7 +258,7 @@ def _size(path: Path) -> int:
     return sum(part.stat().st_size for part in exporter_of(path).parts(path))
 
 
-def _macs(path: Path) -> int | None:
+def _macs(path: Path, shape: Sequence[int]) -> int | None:
     if path.suffix != ".onnx":
         return None
     import onnx
@@ -228,7 +266,7 @@ def _macs(path: Path) -> int | None:
     from supernet.export.counting import onnx_macs
 
     try:
-        return onnx_macs(onnx.load(path))
+        return onnx_macs(onnx.load(path), shape)
     except FileFormatError:  # a graph whose shapes depend on its input
         return None
 

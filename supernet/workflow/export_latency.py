@@ -88,6 +88,8 @@ def file_latencies(
     table: LatencyTable | None,
     space: Space | None,
     progress: Progress = silent,
+    *,
+    images: Mapping[Path, tuple[int, int, int]] | None = None,
 ) -> dict[Path, float]:
     """Milliseconds of files on one thread of this machine, batch 1.
 
@@ -99,8 +101,10 @@ def file_latencies(
         table: of this machine, or none.
         space: of the networks by which the table was checked.
         progress: told about every visit.
+        images: channels, rows, columns of files where these may vary.
     """
-    protocol, models = Protocol(rounds=20), [_loadable(path) for path in paths]
+    protocol, sizes = Protocol(rounds=20), images or {}
+    models = [_loadable(path, sizes.get(path)) for path in paths]
     if table is not None and space is not None and table.threads == 1:
         ms = measure_drift_corrected(table, space, models, protocol, progress=progress).tolist()
     else:
@@ -130,9 +134,9 @@ def check_latency(
     )
 
 
-def _loadable(path: Path) -> Loadable:
-    return Loadable(load=partial(_runner, path), size=path.stat().st_size)
+def _loadable(path: Path, image: tuple[int, int, int] | None) -> Loadable:
+    return Loadable(load=partial(_runner, path, image), size=path.stat().st_size)
 
 
-def _runner(path: Path) -> Any:
-    return exporter_of(path).open(path).runner()
+def _runner(path: Path, image: tuple[int, int, int] | None) -> Any:
+    return exporter_of(path).open(path).runner(image)

@@ -16,15 +16,16 @@ _RUNS = 3
 _TIMEOUT_S = 120.0
 
 
-def peak_memory(path: Path) -> int | None:
+def peak_memory(path: Path, image: tuple[int, int, int] | None = None) -> int | None:
     """Bytes that opening a file and running it on one thread add to a process, at most at once.
 
     The runtime itself is loaded before. None where the process ends without an answer.
 
     Args:
         path: of a file whose format runs here.
+        image: channels, rows, columns where these may vary.
     """
-    child = Child(_measured, path, anew=True)
+    child = Child(_measured, (path, image), anew=True)
     try:
         if not child.pipe.poll(_TIMEOUT_S):
             return None
@@ -36,14 +37,15 @@ def peak_memory(path: Path) -> int | None:
     return int(found) if found is not None else None
 
 
-def _measured(path: Path, pipe: Any) -> None:
+def _measured(asked: tuple[Path, tuple[int, int, int] | None], pipe: Any) -> None:
+    path, image = asked
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, sys.stderr.fileno() if sys.stderr else 2)
     try:
         made = exporter_of(path)
         before = _resident()
         _forget_peak()
-        run = made.open(path).runner()
+        run = made.open(path).runner(image)
         for _ in range(_RUNS):
             run()
         pipe.send(max(0, _peak() - before))

@@ -232,6 +232,80 @@ def test_a_file_that_does_not_fit_is_one_line(
     assert text in line
 
 
+def convolution(path: Path, size: int | None, *, batch: int | None = 1, flat: int = 0) -> Path:
+    """A file with one convolution; of varying size where none is given."""
+    weights = np.random.default_rng(0).normal(size=(64, 1, 5, 5)).astype(np.float32)
+    last = np.ones((64, 10), np.float32)
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["y"], pads=[2, 2, 2, 2]),
+        helper.make_node("GlobalAveragePool", ["y"], ["z"]),
+        helper.make_node("Flatten", ["z"], ["f"]),
+        helper.make_node("MatMul", ["f", "l"], ["logits"]),
+    ]
+    held = [numpy_helper.from_array(weights, "w"), numpy_helper.from_array(last, "l")]
+    if flat:  # it does for images of one size only
+        held.append(numpy_helper.from_array(np.array([-1, 1, flat, flat]), "shape"))
+        nodes[0].input[0] = "shaped"
+        nodes.insert(0, helper.make_node("Reshape", ["x", "shape"], ["shaped"]))
+    rows = "rows" if size is None else size
+    graph = helper.make_graph(
+        nodes,
+        "one",
+        [helper.make_tensor_value_info("x", 1, [batch or "n", 1, rows, size or "columns"])],
+        [helper.make_tensor_value_info("logits", 1, [batch or "n", 10])],
+        held,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.save(model, path)
+    return path
+
+
+def test_a_file_of_varying_size_is_measured_at_the_size_that_is_given(
+    in_trained: Command, tmp_path: Path
+):
+    files = [
+        convolution(tmp_path / "fixed.onnx", 32),
+        convolution(tmp_path / "varying.onnx", None),
+        convolution(tmp_path / "any.onnx", None, batch=None),
+        convolution(tmp_path / "eight.onnx", 32, batch=8),
+    ]
+    found = in_trained("eval", *files, "--images", "40", "--resolution", "32", "--json")
+    assert found.code == 0, found.stderr
+    fixed, varying, batches, eight = found.json["files"]
+    macs = 64 * 25 * 32 * 32 + 640
+    assert [row["macs"] for row in found.json["files"]] == [macs] * 4
+    assert fixed["top1"] == varying["top1"] == batches["top1"] == eight["top1"]
+    for row in (varying, batches):
+        assert 0.2 < row["latency_ms"] / fixed["latency_ms"] < 5
+    assert [row["batch"] for row in found.json["files"]] == [1, 1, 1, 8]
+    assert "for 8" in found.stdout
+
+
+def test_a_file_that_does_not_run_at_the_size_is_one_line(in_trained: Command, tmp_path: Path):
+    path = convolution(tmp_path / "flat.onnx", None, flat=28)
+    assert in_trained("eval", path, "--images", "40", "--resolution", "28").code == 0
+    found = in_trained("eval", path, "--images", "40", "--resolution", "30")
+    assert found.code == 2
+    assert "flat.onnx: does not run on an image of 1 x 30 x 30: " in found.stderr
+    assert "should not happen" not in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (("--std", "0"), "std: must be finite numbers above 0, found 0"),
+        (("--std=-1",), "std: must be finite numbers above 0, found -1"),
+        (("--mean", "nan"), "mean: must be finite numbers, found nan"),
+    ],
+)
+def test_numbers_that_normalise_nothing_are_refused(
+    in_trained: Command, tmp_path: Path, options: tuple[str, ...], text: str
+):
+    found = in_trained("eval", foreign(tmp_path / "theirs.onnx"), *options)
+    assert found.code == 2
+    assert text in found.stderr
+
+
 def test_multiply_adds_of_a_graph_whose_batch_varies(tmp_path: Path):
     model = onnx.load(foreign(tmp_path / "a.onnx"))
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "n"
@@ -293,7 +367,7 @@ def test_another_subnet_replaces_the_files_and_the_same_one_keeps_them(
 @pytest.mark.parametrize(
     ("key", "text"),
     [("mean", "0.5"), ("mean", "null"), ("mean", '["a"]'), ("std", "[0]"), ("frame", "yes"),
-     ("pixels", '"no"')],
+     ("pixels", '"no"'), ("size", '"28"'), ("size", '["a", "b"]'), ("size", "28")],
 )  # fmt: skip
 def test_words_that_others_use_otherwise_mean_nothing(
     in_trained: Command, tmp_path: Path, key: str, text: str
