@@ -148,6 +148,7 @@ def _told(
         "checkpoint": checkpoint,
         "size": list(job.size),
         "any_size": wanted.any_size,
+        "pixels": job.preprocessing["pixels"],
         "features": job.maps,
     }
 
@@ -168,6 +169,7 @@ def _earlier(folder: Path, told: dict[str, Any]) -> tuple[dict[str, Any], tuple[
     try:
         known = json.loads((folder / BACKBONE_FILE).read_text(encoding="utf-8"))
         files: dict[str, Any] = dict(known["files"])
+        known = {"pixels": False, **known}  # as those are that do not tell
     except (OSError, ValueError, KeyError, TypeError):
         return {}, ()
     same = json.loads(json.dumps(told))

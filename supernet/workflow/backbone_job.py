@@ -155,7 +155,7 @@ class BackboneJob:
             why = refused(checks)
             if why:
                 raise ExportError(
-                    f"{path.name}: not right in {opened.runtime}: {why}; nothing was written",
+                    f"{path.name}: not right in {opened.runtime}: {why}; it is not kept",
                     hint="please report it with the subnet.json",
                 )
             found = found or checks

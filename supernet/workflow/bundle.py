@@ -24,7 +24,7 @@ from supernet.runs import Run, find_run
 from supernet.search import SavedResult, SearchResult
 from supernet.space import SubnetFile, check_operators, total_macs
 from supernet.workflow.export import find_subnet
-from supernet.workflow.export_folder import check_folder, staged, written_files
+from supernet.workflow.export_folder import SUBNET_FILE, check_folder, staged, written_files
 from supernet.workflow.export_job import Job
 from supernet.workflow.export_latency import (
     checked_space,
@@ -96,11 +96,14 @@ def find_levels(what: str, run_folder: Path | None) -> tuple[list[Level], Run]:
         )
     space, result = saved.result.problem.space, saved.result
     chosen = _spread(saved)
+    own = saved.folder / SUBNET_FILE
+    checkpoint = SubnetFile.load(own).checkpoint if own.is_file() else None  # then the newest
     levels = []
     for name, index in chosen.items():
         predicted, measured = figures_of(saved, index)
         subnet = result.subnet(index)
-        file = SubnetFile.of(space, subnet, predicted=predicted, measured=measured)
+        known = {"predicted": predicted, "measured": measured, "checkpoint": checkpoint}
+        file = SubnetFile.of(space, subnet, **known)
         levels.append(Level(name=name, file=file))
     return levels, found
 

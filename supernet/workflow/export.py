@@ -53,11 +53,18 @@ def find_subnet(path: Path, run: Path | None) -> tuple[Path, Run]:
             )
         return found[-1], where
     if run is None:
-        weights = (SubnetFile.load(path).checkpoint or {}).get("path")
-        for place in (path.resolve(), *([(path.parent / weights).resolve()] if weights else [])):
-            for parent in place.parents:
-                if (parent / "config.yaml").is_file() and (parent / "space.yaml").is_file():
-                    return path, Run(parent)
+        file = SubnetFile.load(path)
+        weights = (file.checkpoint or {}).get("path")
+        places = [path.resolve(), *([(path.parent / weights).resolve()] if weights else [])]
+        runs = [
+            Run(parent)
+            for place in places
+            for parent in place.parents
+            if (parent / "config.yaml").is_file() and (parent / "space.yaml").is_file()
+        ]  # a finetuned subnet's own run lies in that of the supernet
+        same = [one for one in runs if one.space().hash == file.subnet.space_hash]
+        if runs:
+            return path, (same or runs)[0]
     return path, find_run(run)
 
 
@@ -102,7 +109,7 @@ def export_subnet(
     progress(0, 1, "statistics of the subnet")
     job = Job(evaluator, file, request)
     checkpoint = run.checkpoint(folder)
-    earlier = Earlier.of(folder, file, checkpoint["sha256"])
+    earlier = Earlier.of(folder, file, checkpoint["sha256"], request.ends)
     with staged(folder, earlier.stale) as stage:
         written = job.all_written(stage, wanted, progress)
         table = table_of_prediction(file)

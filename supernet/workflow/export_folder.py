@@ -29,6 +29,8 @@ __all__ = [
 
 SUBNET_FILE = "subnet.json"
 
+_USUAL_ENDS = {"pixels": False, "output": "logits"}  # of files whose facts do not tell
+
 Facts = TypeVar("Facts")
 
 
@@ -45,7 +47,7 @@ class Written(Generic[Facts]):
 
 
 def write_each(folder: Path, wanted: Mapping[str, Callable[[], Facts]]) -> Written[Facts]:
-    """Write one file after the other; of those that fail nothing stays.
+    """Write one file after the other; of those that fail nothing stays, and the others follow.
 
     An interrupt ends it once there is a file to keep: raise it again when that is done.
 
@@ -54,24 +56,30 @@ def write_each(folder: Path, wanted: Mapping[str, Callable[[], Facts]]) -> Writt
         wanted: what writes each, by name.
 
     Raises:
-        ExportError: the first one could not be written.
-        KeyboardInterrupt: while the first one was written.
+        ExportError: none could be written; that of the first.
+        KeyboardInterrupt: before there was a file.
     """
     files: dict[str, Facts] = {}
-    failed: dict[str, str] = {}
+    failed: dict[str, ExportError] = {}
+    interrupted = False
     for name, write in wanted.items():
         before = set(folder.rglob("*"))
         try:
             files[name] = write()
         except (ExportError, KeyboardInterrupt) as error:
-            if not files:
-                raise
             for part in sorted(set(folder.rglob("*")) - before, reverse=True):
                 part.rmdir() if part.is_dir() else part.unlink()
-            if isinstance(error, KeyboardInterrupt):
-                return Written(files=files, failed=failed, interrupted=True)
-            failed[name] = str(error)
-    return Written(files=files, failed=failed)
+            if not isinstance(error, KeyboardInterrupt):
+                failed[name] = error
+                continue
+            if not files:
+                raise
+            interrupted = True
+            break
+    if not files:
+        raise next(iter(failed.values()))
+    told = {name: str(error) for name, error in failed.items()}
+    return Written(files=files, failed=told, interrupted=interrupted)
 
 
 def files_in(folder: Path) -> set[Path]:
@@ -195,11 +203,18 @@ class Earlier:
     kept: Mapping[str, Any]
     """Facts of each file of the same network, by name, as in ``subnet.json``."""
     stale: tuple[Path, ...] = ()
-    """Files of another network, which a new export replaces."""
+    """Files of another network, or that read or give something else; a new export replaces them."""
 
     @classmethod
-    def of(cls, folder: Path, file: SubnetFile, weights: str) -> "Earlier":
-        """That in `folder`, before a subnet with these weights (SHA-256) is exported there."""
+    def of(cls, folder: Path, file: SubnetFile, weights: str, ends: Mapping[str, Any]) -> "Earlier":
+        """That in `folder`, before a subnet is exported there.
+
+        Args:
+            folder: of the export.
+            file: of the subnet.
+            weights: their SHA-256.
+            ends: what the new files read and give (`ExportRequest.ends`).
+        """
         try:
             earlier = SubnetFile.load(folder / SUBNET_FILE)
         except (FileFormatError, ConfigError):
@@ -207,6 +222,11 @@ class Earlier:
         files: dict[str, Any] = dict(earlier.measured.get("files", {}))
         known = (earlier.checkpoint or {}).get("sha256")
         if earlier.subnet == file.subnet and known == weights:
-            kept = {name: files[name] for name in files if (folder / name).exists()}
-            return cls(kept=kept, stale=written_files(folder, ()))
+            alike = {
+                name: facts
+                for name, facts in files.items()
+                if {key: facts.get(key, usual) for key, usual in _USUAL_ENDS.items()} == ends
+            }
+            kept = {name: facts for name, facts in alike.items() if (folder / name).exists()}
+            return cls(kept=kept, stale=written_files(folder, files.keys() - alike.keys()))
         return cls(kept={}, stale=written_files(folder, files))

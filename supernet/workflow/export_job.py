@@ -72,7 +72,7 @@ class Job:
         """Every file that could be written, and why the others could not.
 
         Raises:
-            ExportError: the first one could not, or a disk is full.
+            ExportError: none could.
         """
         return write_each(
             folder,
@@ -113,7 +113,7 @@ class Job:
             precision=precision,
             size_bytes=size,
             notes=written.notes,
-            facts=written.facts,
+            facts={**written.facts, **self._request.ends},
         )
         if not made.runs_here:
             note = f"{path.name} was converted, and not run"
@@ -128,7 +128,7 @@ class Job:
         why = found.refused(made.tolerance) if precision == "fp32" else ""
         if why:
             raise ExportError(
-                f"{path.name}: not right in {opened.runtime}: {why}; nothing was written",
+                f"{path.name}: not right in {opened.runtime}: {why}; it is not kept",
                 hint="please report it with the subnet.json",
             )
         return replace(

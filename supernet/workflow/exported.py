@@ -37,6 +37,12 @@ class ExportRequest:
     finetuned: bool = True
     """Take finetuned weights, where the subnet was finetuned from the run's newest ones."""
 
+    @property
+    def ends(self) -> dict[str, Any]:
+        """What files read and give: those of one folder are alike in that."""
+        output = "probabilities" if self.probabilities else "logits"
+        return {"pixels": self.pixels, "output": output}
+
     def exporters(self) -> list[tuple[Exporter, Precision]]:
         """What is written, one file each.
 

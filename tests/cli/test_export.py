@@ -341,12 +341,24 @@ def test_opsets_that_can_be_written_are_named(in_trained: Command, tmp_path: Pat
 
 
 @pytest.mark.slow
+def test_files_that_read_something_else_are_replaced(in_trained: Command, tmp_path: Path):
+    folder = tmp_path / "net"
+    assert in_trained("export", "--onnx", "-o", folder).code == 0
+    assert "float, normalised" in (folder / "README.md").read_text()
+    found = in_trained("export", "--pytorch", "--pixels", "--probabilities", "-o", folder)
+    assert found.code == 0, found.stderr
+    assert "uint8 from 0 to 255" in (folder / "README.md").read_text()
+    assert not (folder / "model.onnx").exists()
+    assert [*SubnetFile.load(folder / "subnet.json").measured["files"]] == ["model.safetensors"]
+
+
+@pytest.mark.slow
 def test_another_subnet_replaces_the_files_and_the_same_one_keeps_them(
     in_trained: Command, trained: Path, tmp_path: Path, exported: Any
 ):
-    folder = tmp_path / "net"
+    folder, onnx_again = tmp_path / "net", ("export", "--onnx", "--pixels", "--probabilities")
     shutil.copytree(exported[0], folder)
-    assert in_trained("export", "--onnx", "-o", folder).code == 0
+    assert in_trained(*onnx_again, "-o", folder).code == 0
     file = SubnetFile.load(folder / "subnet.json")
     assert set(file.measured["files"]) == {"model.onnx", "model_int8.onnx"}
     assert "`model_int8.onnx`" in (folder / "README.md").read_text()
@@ -356,7 +368,7 @@ def test_another_subnet_replaces_the_files_and_the_same_one_keeps_them(
     document["measured"]["files"]["model.mlpackage"] = {}
     (tmp_path / "other" / "subnet.json").write_text(json.dumps(document))
     (tmp_path / "other" / "model.mlpackage").mkdir()
-    assert in_trained("export", "--onnx", "-o", tmp_path / "other").code == 0
+    assert in_trained(*onnx_again, "-o", tmp_path / "other").code == 0
     assert not (tmp_path / "other" / "model_int8.onnx").exists()
     assert not (tmp_path / "other" / "model.mlpackage").exists()
     file = SubnetFile.load(tmp_path / "other" / "subnet.json")
@@ -412,10 +424,14 @@ def test_a_finetuned_subnet_is_what_is_exported(in_trained: Command, trained: Pa
     file = SubnetFile.load(trained / own)
     assert file.operators == before.operators
     assert file.measured["holdout_top1"] == found.json["after"]
-    exported = in_trained("export", "--onnx", "-o", tmp_path / "net", "--json")
+    folder = next((trained / "runs").iterdir()) / "export" / "net"
+    exported = in_trained("export", "--onnx", "-o", folder, "--json")
     assert exported.code == 0, exported.stderr
     assert "with its finetuned weights" in exported.stderr
-    assert "Finetuned after it was taken" in (tmp_path / "net" / "README.md").read_text()
+    assert "Finetuned after it was taken" in (folder / "README.md").read_text()
+    again = in_trained("eval", folder / "subnet.json", "--images", "50")  # its run is within ours
+    assert again.code == 0, again.stderr
+    shutil.rmtree(folder.parent)
     plain = in_trained("export", "--onnx", "--not-finetuned", "-o", tmp_path / "plain", "--json")
     assert plain.json["files"]["model.onnx"]["torch_top1"] != exported.json["torch_top1"]
     start = next((trained / own).parent.glob("start-*.safetensors"))
