@@ -98,12 +98,13 @@ def test_eval_counts_what_networks_share(
 
 
 def test_a_front_is_enough(in_trained: Command, tmp_path: Path):
-    """Of a search: the chosen subnet and two faster ones, or a line that says there are none."""
+    """Of a search: the chosen subnet and faster ones: one between the ends, where there is one."""
     found = in_trained("export", "--bundle", "front", "-o", tmp_path / "net", "--json")
     assert found.code == 0, found.stderr
     levels = {level["name"]: level for level in found.json["levels"]}
-    assert set(levels) == {"fast", "balanced", "accurate"}
-    predicted = [levels[name]["predicted_ms"] for name in ("fast", "balanced", "accurate")]
+    names = [name for name in ("fast", "balanced", "accurate") if name in levels]
+    assert {"fast", "accurate"} <= {*names} == {*levels}
+    predicted = [levels[name]["predicted_ms"] for name in names]
     assert predicted == sorted(predicted)
     assert {level["predicted_for"] for level in levels.values()} == {"this_machine"}
     assert (tmp_path / "net" / "fast.json").is_file()

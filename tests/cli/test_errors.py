@@ -47,7 +47,11 @@ def _one_line(stderr: str) -> str:
             "give --init efficientnet_lite0, torchvision:NAME",
         ),
         (["train", "--batch-size", "20000"], 2, "batch_size: 20000 is more than the 10000"),
-        (["train", "--batch-size", "20000", "--init", "no.pth"], 2, "give a smaller --batch-size"),
+        (
+            ["train", "--batch-size", "20000", "--init", "torchvision:resnet18"],
+            2,
+            "give a smaller --batch-size",
+        ),
         (["train", "--phases", "depht"], 2, "no phase 'depht'; did you mean 'depth'?"),
         (
             ["train", *LATER],
