@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from supernet.data import pictures
+from supernet.errors import FileFormatError
 from supernet.files import write_text
 
 __all__ = [
@@ -66,6 +67,9 @@ def write_samples(
         models: ONNX files in it.
         pixels: of the images, ``(N, H, W, C)``.
         labels: their classes, for the names of the files.
+
+    Raises:
+        FileFormatError: a file does not run: one of an earlier export that was damaged since.
     """
     where = folder / _SAMPLES
     where.mkdir(parents=True, exist_ok=True)
@@ -78,11 +82,17 @@ def write_samples(
     script = _predict_script()
     expected: dict[str, Mapping[str, Any]] = {}
     for model in models:
-        classifier = script.Classifier(model)
-        expected[model.name] = {
-            path.name: [round(float(x), 6) for x in classifier.outputs(Image.open(path))]
-            for path in files
-        }
+        try:
+            classifier = script.Classifier(model)
+            expected[model.name] = {
+                path.name: [round(float(x), 6) for x in classifier.outputs(Image.open(path))]
+                for path in files
+            }
+        except Exception as error:  # the runtime has kinds of its own
+            told = " ".join(str(error).split())[:200]
+            raise FileFormatError(
+                f"{model}: does not run: {told}", hint="remove it, or export it again"
+            ) from error
     path = where / _EXPECTED
     write_text(path, json.dumps(expected, indent=1) + "\n")
     return path
