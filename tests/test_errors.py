@@ -18,6 +18,7 @@ from supernet.errors import ConfigError, SupernetError
         ("MissingPackageError", ImportError, 3),
         ("StorageError", OSError, 1),
         ("TrainingError", RuntimeError, 1),
+        ("UnfinishedError", RuntimeError, 1),
     ],
 )
 def test_each_error_is_also_a_builtin_kind(
@@ -32,7 +33,7 @@ def test_each_error_is_also_a_builtin_kind(
 
 
 def test_every_public_error_is_tested_above() -> None:
-    assert len(errors.__all__) == 9 + 1  # and the root
+    assert len(errors.__all__) == 10 + 1  # and the root
 
 
 def test_config_error_keeps_all_problems() -> None:

@@ -57,7 +57,7 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> Planned:
                 took_s=1.0,
             )
 
-        monkeypatch.setattr("supernet.workflow.plan.look_at", lambda data, reading, progress: look)
+        monkeypatch.setattr("supernet.workflow.plan.look_at", lambda data, **how: look)
         monkeypatch.setattr("supernet.workflow.plan.time_steps", timed)
         return plan_training(Wishes(data="photos", **wishes))
 
