@@ -344,13 +344,16 @@ def broken(network: Network) -> Any:
 
 def test_the_fewest_layers_that_lose_little_stay_in_float(network: Network):
     own = broken(network)
-    made, written = quantise(
-        onnx_model(Source(network=own, in_channels=3, resolution=SIZE)), source(own, most_lost=2.0)
-    )
+    plain = onnx_model(Source(network=own, in_channels=3, resolution=SIZE))
+    _, whole = quantise(plain, source(own, most_lost=50.0))
+    lost = 100.0 - whole.facts["holdout_top1"]  # how much depends on how the processor rounds
+    assert whole.facts["in_float"] == []
+    assert lost >= 0.5
+    made, written = quantise(plain, source(own, most_lost=lost / 2))
     kept = written.facts["in_float"]
     assert 1 <= len(kept) <= 3
     assert "layers.1.expand.conv" in kept
-    assert written.facts["holdout_top1"] >= 98.0
+    assert written.facts["holdout_top1"] >= 100.0 - lost / 2
     assert float_islands(made)["Conv"] >= 1
     assert "stay in float" in written.notes[1]
     assert "layers.1.expand.conv" in written.notes[1]
