@@ -3,7 +3,7 @@
     python benchmarks/each_space.py --spaces mobilenet_v4 mobilenet_v4_hybrid nasnet_cifar
 
 All by the command line, as a user has it, on some of the embedded images written as PNG files,
-at `--sizes` (cells: their own): `latency table` and its error on held-out networks; `train` by
+at `--sizes` (cells: their own): `latency measure` and its error on held-out networks; `train` by
 the recipe `sandwich`, twice: once to its end, once killed by SIGKILL when its first epoch is
 kept, then resumed: are both the same, bit for bit? `search` within a limit between the smallest
 and the largest subnet, its finalists measured. Then, in the trained supernet, random subnets

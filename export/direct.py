@@ -85,10 +85,7 @@ def _shape(network: nn.Module) -> Iterator[tuple[str, type[nn.Module], str, bool
         told = module.extra_repr()
         if isinstance(module, nn.BatchNorm2d):  # any eps will do, and in eval mode any momentum
             told = f"{module.num_features} {module.affine} {module.track_running_stats}"
-        hooks = (
-            *module._forward_hooks,
-            *module._forward_pre_hooks,
-        )  # told nowhere else
+        hooks = [*module._forward_hooks, *module._forward_pre_hooks]  # told nowhere else
         yield name, type(module), told, bool(hooks)
 
 

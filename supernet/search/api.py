@@ -128,13 +128,13 @@ def search(  # noqa: PLR0913  # the options of a user
     wanted: dict[str, Any] = {"objectives": objectives, "fix": fix, "body": body}
     allowed = _allowed(targets, limits or {})
     check_asked(space, list(targets), limits=allowed, **wanted)
+    if isinstance(algorithm, str) and algorithm:
+        check_ladder_given(algorithm, climbs=bool(ladder))
+    given = _given(Domain.of(space, fix), start)
     tables = tables_of(space, list(targets), resume=resume, progress=progress)
     problem = problem_of(space, tables, top1, limits=allowed, ladder=ladder, **wanted)
     bound, good = proven(problem, chosen, thorough=certify) if chosen else (None, None)
     chosen_one = algorithm or suited(problem)
-    if isinstance(chosen_one, str):
-        check_ladder_given(chosen_one, climbs=bool(ladder))
-    given = _given(problem.domain, start)
     most = budget or default_budget(chosen_one, problem)
     search_for = partial(
         run_search,

@@ -117,11 +117,10 @@ def train_supernet(
         reading = replace(reading, whole=bool(recipe.augment and recipe.augment.whole))
         check_source(recipe.init)
         with processes.one_a_machine_first():
-            if like is None:
-                _check_batch(data, recipe, seed, progress)
             if like is not None:
                 dataset = like.dataset(progress, resolution=size)
             else:
+                _check_batch(data, recipe, seed, progress)
                 dataset = load_dataset(
                     data, resolution=size, seed=seed, reading=reading, progress=progress
                 )
