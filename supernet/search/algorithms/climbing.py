@@ -59,6 +59,7 @@ class Climbing:
         self._reserve = Reserve(start)
         self._first = start.genes
         self._asked: list[set[bytes]] = [set() for _ in self._names]
+        self._begun: set[bytes] = set()
         self._all_begun = False
         self._away: set[bytes] = set()
 
@@ -72,8 +73,8 @@ class Climbing:
                 break
             genes, rung = step
             self._reserve.take(genes, rung)
-            self._asked[rung].add(genes.tobytes())
-            self._away.add(genes.tobytes())
+            for noted in (self._asked[rung], self._begun, self._away):
+                noted.add(genes.tobytes())
             steps.append(step)
         if not steps:
             return Candidates(self._start.genes[:0])
@@ -107,8 +108,7 @@ class Climbing:
         return first[:1]
 
     def _not_begun(self, genes: Genes) -> Genes:
-        begun = set().union(*self._asked)
-        return genes[[row.tobytes() not in begun for row in genes]]
+        return genes[[row.tobytes() not in self._begun for row in genes]]
 
     def _ranked(self, rung: int, keys: list[bytes] | None = None) -> list[bytes]:
         """Those that are known at a rung, or some of them, the best first."""
