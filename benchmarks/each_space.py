@@ -11,7 +11,8 @@ extracted and active, as in evaluation and as in training (batch norm of the bat
 difference, as a share of the largest logit where that is above 1; their multiply-adds, and what
 torch's own counter says of some.
 
-Rows are kept in `--work`: the same command goes on. Writes
+Rows are kept in `--work`: the same command goes on. Tables come first: leave the machine quiet.
+Writes
 `benchmarks/results/each_space_<hardware>_<date>.json`.
 """
 
@@ -209,14 +210,13 @@ def main() -> None:
     settings = {key: getattr(given, key) for key in SETTINGS}
     rows = Rows(given.work, settings)
     images = written_images(given.work / "images", given.images)
-    for name in given.spaces:
-        walk = Walk(name, given, images)
-        for part in ("table", "trained", "searched", "extracted"):
+    walks = {name: Walk(name, given, images) for name in given.spaces}
+    for part in ("table", "trained", "searched", "extracted"):  # tables first: while it is quiet
+        for name, walk in walks.items():
             rows.get(f"{name} {part}", getattr(walk, part))
-        body = {"settings": rows.settings, "rows": rows.rows}
-        print(
-            write_result("each_space", given.hardware, ("torch", "onnxruntime"), body), flush=True
-        )
+            body = {"settings": rows.settings, "rows": rows.rows}
+            written = write_result("each_space", given.hardware, ("torch", "onnxruntime"), body)
+            print(written, flush=True)
 
 
 if __name__ == "__main__":

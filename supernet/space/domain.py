@@ -144,6 +144,7 @@ class Domain:
 
         Uniform genes give subnets of middle size almost always. Here each subnet draws a
         level from 0 to 1 first, and its genes then lie around that share of their choices.
+        What the nodes of a cell read is uniform: none of it is larger than another.
         """
         levels = rng.integers(0, 257, size=(count, 1), dtype=np.uint16)  # of 256
         ranks = np.zeros((count, len(self.counts)), dtype=np.int8)
@@ -151,7 +152,15 @@ class Domain:
             columns = np.flatnonzero(self.counts == choices)
             draws = rng.integers(0, 256, (choices - 1, count, len(columns)), dtype=np.uint8)
             ranks[:, columns] = (draws < levels).sum(axis=0, dtype=np.int8)
+        ranks[:, self._inputs] = _uniform(count, self.counts[self._inputs], rng)
         return self.canonical(self._from_ranks(ranks))
+
+    @cached_property
+    def _inputs(self) -> npt.NDArray[np.int64]:
+        """Columns of what the nodes of cells read."""
+        cells = layout_of(self.space).cells.values()
+        nodes = [node.inputs.column for own in cells for node in own.nodes]
+        return np.array([column for column in nodes if column >= 0], dtype=np.int64)
 
     def mutate(self, genes: Genes, probability: float, rng: np.random.Generator) -> Genes:
         """Each gene replaced by a different allowed choice with `probability`."""

@@ -8,9 +8,10 @@ import pytest
 from supernet.blocks import Wired
 from supernet.errors import FileFormatError
 from supernet.latency.kit.plan import Plan
+from supernet.latency.kit.spec import Spec
 from supernet.latency.kits import make_plan
 from supernet.predict._features import describe
-from supernet.space import decode, operators, sample, slot_operators
+from supernet.space import Operator, decode, operators, sample, slot_operators
 from supernet.space.features import places_of
 from tests.cells import SMALL
 
@@ -24,6 +25,19 @@ def test_a_plan_carries_what_operators_read() -> None:
         specs = plan.specs(network)
         assert isinstance(specs, Wired)
         assert len(specs.reads) == len(specs)
+
+
+def test_every_other_network_of_a_correction_is_random() -> None:
+    """Cells of few and of much work differ from others in more than their work."""
+    space = SMALL["demo_cells"]
+    plan = make_plan(space, fit=40, hold_out=0)
+    macs = [sum(spec.macs for spec in map(_operator, plan.specs(n))) for n in plan.networks]
+    spread, random = np.array(macs[1::2]), np.array(macs[::2])
+    assert np.ptp(spread) > 1.5 * np.ptp(random)
+
+
+def _operator(spec: Spec) -> Operator:
+    return Operator(**spec._asdict())
 
 
 def test_a_plan_that_reads_ahead_is_refused() -> None:

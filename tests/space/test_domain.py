@@ -206,6 +206,18 @@ def test_a_spread_covers_the_sizes_of_a_space(name: str, rng: np.random.Generato
     assert shares["sample_spread"] > max(0.8, shares["sample"])
 
 
+def test_a_spread_draws_what_nodes_read_alike(rng: np.random.Generator) -> None:
+    """Of cells of all sizes: no input is larger than another."""
+    domain = Domain.of(load_space("demo_cells"))
+    genes = domain.sample_spread(4000, rng)
+    read = np.array([gene.kind == "inputs" for gene in layout_of(domain.space).genes])
+    for column, choices in zip(genes.T[read], domain.counts[read]):
+        assert np.bincount(column, minlength=choices) / 4000 == pytest.approx(1 / choices, abs=0.03)
+    alike = np.corrcoef(genes.T.astype(float)) - np.eye(len(read))
+    assert np.abs(alike[read]).max() < 0.1
+    assert (alike[~read][:, ~read] + np.eye((~read).sum())).min() > 0.5  # operations
+
+
 @small_spaces
 def test_neighbours_are_exactly_the_subnets_one_choice_away(space: Space) -> None:
     for seed in range(5):
