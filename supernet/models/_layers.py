@@ -59,12 +59,17 @@ class Pair:
 
     ours: Layer
     theirs: Layer
+    bias: Tensor | None = None
+    """Of the convolution before, that ours lacks: a batch norm takes it off its mean."""
 
     def copy(self, counts: Counts) -> None:
         """Give ours the function of theirs."""
         if isinstance(self.ours, nn.BatchNorm2d):
             assert isinstance(self.theirs, nn.BatchNorm2d)
             counts.rescaled += _copy_norm(self.ours, self.theirs)
+            if self.bias is not None:
+                assert self.ours.running_mean is not None
+                self.ours.running_mean.sub_(self.bias)
             counts.tensors += 4
             return
         factors, others = _factors(self.ours), _factors(self.theirs)
@@ -148,21 +153,37 @@ def _is_layer(module: nn.Module) -> bool:
 def layer_pairs(ours: list[Place], theirs: list[Place]) -> list[Pair]:
     """Layer by layer; all but the classifiers must fit.
 
+    A bias before a batch norm changes no output, in training as in evaluation: it moves the mean.
+
     Raises:
         ConfigError: with the first place where they do not, and what would fit there.
     """
-    pairs = []
+    pairs: list[Pair] = []
     final = max(len(ours), len(theirs)) - 1
     for index, (own, other) in enumerate(itertools.zip_longest(ours, theirs)):
-        if own is None or other is None or not _fits(own.layer, other.layer, index, final):
+        bias = _without_place(pairs[-1]) if pairs else None
+        normed = own is not None and isinstance(own.layer, nn.BatchNorm2d)
+        moved = bias is None or normed
+        if (
+            own is None
+            or other is None
+            or not (moved and _fits(own.layer, other.layer, index, final))
+        ):
             there = other or "nothing more"
             here = f"{own} of the largest subnet" if own else "no further layer"
             raise ConfigError(
                 f"layer {index + 1} of the network does not fit: it has {there}, the space {here}",
                 hint=_needs(own),
             )
-        pairs.append(Pair(own.layer, other.layer))
+        pairs.append(Pair(own.layer, other.layer, bias))
     return pairs
+
+
+def _without_place(pair: Pair) -> Tensor | None:
+    """The bias of a convolution of theirs where ours has none."""
+    if not isinstance(pair.theirs, nn.Conv2d) or not isinstance(pair.ours, nn.Conv2d):
+        return None
+    return pair.theirs.bias if pair.ours.bias is None else None
 
 
 def _needs(own: Place | None) -> str:
@@ -186,13 +207,12 @@ def _fits(ours: Layer, theirs: Layer, index: int, final: int) -> bool:
 def _weights_fit(
     ours: nn.Conv2d | nn.Linear, theirs: nn.Conv2d | nn.Linear, *, first: bool, last: bool
 ) -> bool:
-    if theirs.bias is not None and ours.bias is None:
-        return False
+    unplaced = theirs.bias is not None and ours.bias is None
     if isinstance(ours, nn.Linear):
         if isinstance(theirs, nn.Conv2d) and (theirs.kernel_size != (1, 1) or theirs.groups > 1):
             return False
         outputs = last or ours.weight.shape[0] == theirs.weight.shape[0]
-        return outputs and ours.weight.shape[1] == theirs.weight.shape[1]
+        return outputs and not unplaced and ours.weight.shape[1] == theirs.weight.shape[1]
     if not isinstance(theirs, nn.Conv2d):
         return False
     same = (ours.stride, ours.groups) == (theirs.stride, theirs.groups)

@@ -160,8 +160,6 @@ class _Reader:
         if single and not self._next(*_NORMS):
             return self._dense(step, before)
         kernel, stride = _square(step, pad)
-        if len(step.weights) > 1:
-            raise unfit(step, "is a convolution with a bias")
         if not self._next(*_NORMS):
             raise unfit(step, "is a convolution without batch norm behind it")
         norm = self._step()

@@ -15,10 +15,14 @@ from supernet.blocks import KINDS, Kind, parts_of
 from supernet.errors import ConfigError
 from supernet.models._regions import line_of, unfit
 from supernet.models._tokens import Added, Conv, Dense, Excite, Pooled, Token, tokens_of
-from supernet.models.tracing import trace
+from supernet.models.tracing import Graph, trace
 from supernet.space.operator import Activation, Gate, Operator, Padding
 
 __all__ = ["Recognised", "Row", "recognise"]
+
+
+_ARITHMETIC = ("add", "sub", "mul", "div")
+_PROBABILITIES = ("_softmax", "_log_softmax", "sigmoid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ def recognise(network: nn.Module, image: Tensor) -> Recognised:
         ConfigError: it cannot be traced, or a layer is of no kind of block; names the first.
     """
     graph = trace(network, image)
+    _check_ends(graph)
     tokens = tokens_of(line_of(graph), graph.steps[0])
     asymmetric = any(conv.pads[0] != conv.pads[2] for conv in _convs(tokens))
     padding: Padding = "same" if asymmetric else "symmetric"
@@ -68,6 +73,25 @@ def recognise(network: nn.Module, image: Tensor) -> Recognised:
         rows = tuple(_Parser(tokens, padding, first).rows())
     eps = Counter(conv.eps for conv in _convs(tokens)).most_common(1)
     return Recognised(rows, eps[0][0] if eps else 1e-5)
+
+
+def _check_ends(graph: Graph) -> None:
+    """Refuse what stands around networks and is no part of a space.
+
+    Raises:
+        ConfigError: images are normalised in the network, or it gives probabilities.
+    """
+    first, last = graph.steps[1 % len(graph.steps)], graph.steps[-1]
+    if first.op.partition(".")[0] in _ARITHMETIC:
+        raise ConfigError(
+            "the network normalises its images itself, and a space reads normalised ones",
+            hint="give the layers behind that; from a file, name MEAN and STD beside the function",
+        )
+    if last.op.partition(".")[0] in _PROBABILITIES:
+        raise ConfigError(
+            f"{last.layer} makes probabilities of the network's logits, and a space gives logits",
+            hint="give the network without it",
+        )
 
 
 def _kind(row: Row) -> Kind:

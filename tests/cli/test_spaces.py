@@ -163,7 +163,7 @@ def test_a_network_becomes_a_space_that_others_read(supernet: Command, tmp_path:
 @pytest.mark.parametrize(
     ("source", "why"),
     [
-        ("torchvision:vgg11", "features.0 is a convolution with a bias"),
+        ("torchvision:vgg11", "features.0 is a convolution without batch norm"),
         ("torchvision:resnet81", "resnet"),
         ("mobilenet", "expected torchvision:NAME, timm:NAME or FILE.py:FUNCTION"),
         ("none.py:build", "no such file"),

@@ -134,7 +134,7 @@ def test_networks_of_timm(name: str, kinds: set[str]) -> None:
     ("name", "layer"),
     [
         ("shufflenet_v2_x0_5", "stage2.0 concatenates channels"),
-        ("squeezenet1_1", "features.0 is a convolution with a bias"),
+        ("squeezenet1_1", "features.0 is a convolution without batch norm"),
         ("convnext_tiny", "features.0.0 is a convolution of 4x4"),
     ],
 )
@@ -142,6 +142,50 @@ def test_networks_of_torchvision_that_are_refused(name: str, layer: str) -> None
     with pytest.raises(ConfigError) as caught:
         convert(name, build_network(f"torchvision:{name}"), size=64, check=False)
     assert layer in str(caught.value)
+
+
+def _small(*, front: nn.Module | None = None, back: nn.Module | None = None) -> nn.Module:
+    """A network whose convolutions have biases before their batch norms."""
+    layers: list[nn.Module] = [front] if front else []
+    for before, after in ((3, 16), (16, 32), (32, 32)):
+        conv = nn.Conv2d(before, after, 3, stride=2 if before < 32 else 1, padding=1)
+        layers += [conv, nn.BatchNorm2d(after), nn.ReLU()]
+    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 7)]
+    return nn.Sequential(*layers, *([back] if back else []))
+
+
+def test_a_bias_before_a_batch_norm_moves_its_mean() -> None:
+    torch.manual_seed(0)
+    network = shaken(_small())
+    made = convert("biased", network, size=64)
+    assert made.difference < 1e-5
+    supernet = Supernet(made.space)
+    load_pretrained(supernet, network)
+    supernet.activate(supernet.largest)
+    images = torch.randn(8, 3, supernet.largest.resolution, supernet.largest.resolution)
+    with torch.no_grad():
+        trained = supernet.train()(images), network.train()(images)
+        evaluated = supernet.eval()(images), network.eval()(images)  # statistics moved alike
+    torch.testing.assert_close(*trained, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(*evaluated, rtol=1e-4, atol=1e-4)
+
+
+class _Normalised(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - 0.5) / 0.25
+
+
+@pytest.mark.parametrize(
+    ("network", "why"),
+    [
+        (_small(front=_Normalised()), "the network normalises its images itself"),
+        (_small(back=nn.Softmax(1)), "12 makes probabilities of the network's logits"),
+        (_small(back=nn.LogSoftmax(1)), "makes probabilities"),
+    ],
+)
+def test_what_stands_around_a_network_is_named(network: nn.Module, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        convert("around", network, size=64)
 
 
 def test_a_file_of_your_own(tmp_path: Path) -> None:
