@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from supernet.cli import options
-from supernet.cli.output import print_json, print_table, progress_bar
+from supernet.cli.output import command_line, print_json, print_table, progress_bar
 
 
 @click.command(
@@ -80,6 +80,6 @@ def command(
             ["finetuned", f"{outcome.after:.2f} % ({gain:+.2f} points)"],
         ],
     )
-    click.echo(f"\nsubnet: {outcome.file}\nnext: supernet export {outcome.file} --onnx")
+    click.echo(f"\nsubnet: {outcome.file}\nnext: {command_line('export', outcome.file, '--onnx')}")
     if as_json:
         print_json({"before": outcome.before, "after": outcome.after, "subnet": str(outcome.file)})

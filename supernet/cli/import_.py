@@ -8,7 +8,7 @@ import click
 
 from supernet.cli import options
 from supernet.cli.latency.texts import imported_json, imported_rows
-from supernet.cli.output import print_json, print_table, progress_bar
+from supernet.cli.output import command_line, print_json, print_table, progress_bar
 from supernet.cli.outputs import check_replaced, output_option
 from supernet.errors import ConfigError
 from supernet.progress import Progress
@@ -254,9 +254,10 @@ def _print_paths(result: dict[str, Any]) -> None:
 
 def _next(result: dict[str, Any]) -> str:
     """What to do now."""
-    run = f" --run {result['run']}" if "run" in result else ""
-    target = f" --target {result['target']}" if "target" in result else ""
+    run = ["--run", result["run"]] if "run" in result else []
+    target = ["--target", result["target"]] if "target" in result else []
     if "subnet" not in result:
-        return f"next: supernet search{run}{target} --max-latency-ms LIMIT"
-    where = run or f" --run RUN  (a run of space {result['space']}, see --checkpoint)"
-    return f"next: supernet export {result['subnet']} --onnx --data IMAGES{where}"
+        return f"next: {command_line('search', *run, *target, '--max-latency-ms', 'LIMIT')}"
+    export = ["export", result["subnet"], "--onnx", "--data", "IMAGES", *(run or ["--run", "RUN"])]
+    missing = "" if run else f"  (a run of space {result['space']}, see --checkpoint)"
+    return f"next: {command_line(*export)}{missing}"

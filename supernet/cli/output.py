@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -17,7 +18,7 @@ from supernet.errors import StorageError, SupernetError
 from supernet.places import FallbackWarning, temporary_folder
 from supernet.progress import Progress
 
-__all__ = ["print_json", "print_table", "progress_bar", "run_guarded"]
+__all__ = ["command_line", "print_json", "print_table", "progress_bar", "run_guarded"]
 
 _SHORT = 24  # characters of a name that is never broken
 _WRONG_INPUT = 2  # the exit code
@@ -109,6 +110,11 @@ def _fail(message: str, hint: str, code: int, arguments: Sequence[str]) -> None:
     click.echo(f"error: {message}" + (f" ({hint})" if hint else ""), err=True)
     if "--json" in arguments:
         print_json({"error": {"code": code, "message": message, "hint": hint}})
+
+
+def command_line(*words: object) -> str:
+    """A command of ours that a shell takes as it is printed, whatever its paths hold."""
+    return shlex.join(["supernet", *map(str, words)])
 
 
 def print_json(document: Mapping[str, Any]) -> None:

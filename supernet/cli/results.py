@@ -7,7 +7,7 @@ import click
 
 from supernet.cli import options
 from supernet.cli.catalogue import CatalogueGroup
-from supernet.cli.output import print_json, print_table
+from supernet.cli.output import command_line, print_json, print_table
 from supernet.cli.outputs import output_option
 
 if TYPE_CHECKING:
@@ -181,7 +181,9 @@ def show(
     else:
         _print(saved, index)
     if output:
-        click.echo(f"subnet: {output}" + f"\nnext: supernet export {output} --onnx" * bool(run))
+        click.echo(f"subnet: {output}")
+        if run:
+            click.echo(f"next: {command_line('export', output, '--onnx')}")
 
 
 def _print(saved: "SavedResult", index: int) -> None:

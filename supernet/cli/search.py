@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from supernet.cli import options
-from supernet.cli.output import print_json, print_table, progress_bar
+from supernet.cli.output import command_line, print_json, print_table, progress_bar
 from supernet.cli.outputs import output_option
 from supernet.cli.quantities import COUNT, FILE_SIZE, FIX, LATENCY, PEAK_MEMORY, merged
 
@@ -305,7 +305,7 @@ def _print(outcome: "SearchOutcome", result: dict[str, Any], *, certify: bool) -
         click.echo("the time was up; the same command with --resume goes on")
     if outcome.run:
         options_of_body = _body(outcome, " --features ", " --size ")
-        click.echo(f"next: supernet export {outcome.file} --onnx{options_of_body}")
+        click.echo(f"next: {command_line('export', outcome.file, '--onnx')}{options_of_body}")
     _print_doubts(outcome)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from supernet.cli import options
-from supernet.cli.output import print_json
+from supernet.cli.output import command_line, print_json
 from supernet.cli.outputs import output_option
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ def from_network(source: str, output: Path, size: int | None, as_json: bool) -> 
         f"\n{subnets:.3g} subnets; the largest with the network's weights gives its outputs to "
         f"{converted.difference:.1e}\nwritten to {output}"
     )
-    click.echo(f"train:  supernet train --data FOLDER --space {output} --init {source}")
+    words = ["train", "--data", "FOLDER", "--space", output, "--init", source]
+    click.echo(f"train:  {command_line(*words)}")
 
 
 def _show(group: "Group") -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from supernet.cli import choices, options
-from supernet.cli.output import print_json, print_table, progress_bar
+from supernet.cli.output import command_line, print_json, print_table, progress_bar
 from supernet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -102,11 +102,11 @@ def _report(run: "Run", *, as_json: bool) -> None:
             f"latency on {found['target']} {found['latency_ms']:.4g} ms (limit "
             f"{found['limit_ms']:.4g}), top-1 {found['top1']:.2f} on held-out images\n"
             f"subnet: {found['file']}\nreport: {run.folder / 'report.html'}\n"
-            f"next: supernet export {found['file']} --onnx"
+            f"next: {command_line('export', found['file'], '--onnx')}"
         )
     click.echo(f"\nrun: {run.folder}")
     if not searches:
-        click.echo(f"next: supernet search --run {run.folder}")
+        click.echo(f"next: {command_line('search', '--run', run.folder)}")
     if as_json:
         print_json({"run": str(run.folder), "phases": phases, "searches": searches})
 

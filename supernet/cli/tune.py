@@ -1,13 +1,12 @@
 """`supernet tune`: find the recipe and the space of a study."""
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from supernet.cli import options
-from supernet.cli.output import print_json, print_table, progress_bar
+from supernet.cli.output import command_line, print_json, print_table, progress_bar
 
 if TYPE_CHECKING:
     from supernet.tune import StudyResult
@@ -141,7 +140,7 @@ def _report(result: "StudyResult") -> None:
     files = _files(result)
     if result.best is not None:
         words = ["--data", result.data, "--space", files["space"], "--recipe", files["recipe"]]
-        click.echo(f"\ntrain it: {shlex.join(['supernet', 'train', *words])}")
+        click.echo(f"\ntrain it: {command_line('train', *words)}")
     click.echo(f"report: {files['report']}")
 
 

@@ -1,6 +1,7 @@
 """What kits brought home: read, checked, and told what is wrong with it."""
 
 import math
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -151,7 +152,7 @@ def _interrupted(path: Path) -> FileFormatError:
     output = path.name.removesuffix(".part")
     return FileFormatError(
         f"{path}: the run was interrupted, {told}",
-        hint=f"go on on the device: python3 kit.pyz -o {output} (beside {path.name})",
+        hint=f"go on on the device: python3 kit.pyz -o {shlex.quote(output)} (beside {path.name})",
     )
 
 

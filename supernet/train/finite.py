@@ -1,6 +1,7 @@
 """Whether what a training has made is finite, asked once a checkpoint, and what if not."""
 
 import math
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -55,7 +56,7 @@ def diverged(
         good = (
             f"the last good checkpoint is that of epoch {epoch:.4g}, {made[-1]}, which "
             "search and export take; --resume would meet the same again: start from it by "
-            f"--init {folder}"
+            f"--init {shlex.quote(str(folder))}"
         )
     in_half = "" if precision == "fp32" else ", or --precision fp32"
     hint = f"{good} with a lower lr in the recipe, clip_norm, or non_finite: skip{in_half}"

@@ -1,5 +1,6 @@
 """A network of one's own file: as a start, and as a teacher."""
 
+import shlex
 from pathlib import Path
 from textwrap import dedent
 
@@ -115,6 +116,17 @@ def test_the_space_is_written_and_the_next_command_told(supernet: Command, mine:
     assert "train:  supernet train --data FOLDER --space space.yaml --init mine.py:build" in (
         made.stdout
     )
+
+
+def test_a_told_command_is_what_a_shell_takes(supernet: Command, mine: Path) -> None:
+    """Whatever the names of folders are."""
+    Path("my spaces").mkdir()
+    place = "my spaces/it's one.yaml"
+    made = supernet("spaces", "from", "mine.py:build", "--size", 32, "-o", place)
+    assert made.code == 0, made.stderr
+    told = made.stdout.splitlines()[-1].partition(":")[2]
+    words = ["--data", "FOLDER", "--space", place, "--init", "mine.py:build"]
+    assert shlex.split(told) == ["supernet", "train", *words]
 
 
 def test_one_number_normalises_all_channels(supernet: Command, pictures: str, mine: Path) -> None:

@@ -7,7 +7,7 @@ import click
 
 from supernet.cli import options
 from supernet.cli.latency.texts import device_text
-from supernet.cli.output import print_json, print_table
+from supernet.cli.output import command_line, print_json, print_table
 from supernet.cli.outputs import output_option
 from supernet.errors import ConfigError
 
@@ -73,7 +73,7 @@ def show(table: "LatencyTable", path: Path, as_json: bool) -> None:
     print_table(f"Target {table.target}", rows)
     click.echo(f"\ntable: {path}")
     target = path if path.parent.name != "latency_tables" else table.target
-    click.echo(f"next: supernet search --target {target}")
+    click.echo(f"next: {command_line('search', '--target', target)}")
     if as_json:
         print_json(
             {

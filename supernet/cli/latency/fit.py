@@ -7,7 +7,7 @@ import click
 
 from supernet.cli import options
 from supernet.cli.latency.texts import held_out_text
-from supernet.cli.output import print_json, print_table, progress_bar
+from supernet.cli.output import command_line, print_json, print_table, progress_bar
 from supernet.cli.outputs import output_option
 from supernet.errors import ConfigError
 
@@ -98,7 +98,7 @@ def command(
             )
     table.save(output)
     _print(table, found, each="each predicted from the others" if known else "held out")
-    click.echo(f"\ntable: {output}\nnext: supernet search --target {output}")
+    click.echo(f"\ntable: {output}\nnext: {command_line('search', '--target', output)}")
     if as_json:
         print_json(_result(table, found, output))
 

@@ -4,7 +4,7 @@ import click
 
 from supernet.cli import options
 from supernet.cli.latency.texts import imported_json, imported_rows
-from supernet.cli.output import print_json, print_table, progress_bar
+from supernet.cli.output import command_line, print_json, print_table, progress_bar
 from supernet.errors import ConfigError
 
 
@@ -31,6 +31,6 @@ def ofa(sources: tuple[str, ...], more: tuple[str, ...], name: str | None, as_js
     with progress_bar() as progress:
         table, path = import_latency_table([*sources, *more], name=name, progress=progress)
     print_table("Imported", imported_rows(table))
-    click.echo(f"\ntable: {path}\nnext: supernet search --target {table.target}")
+    click.echo(f"\ntable: {path}\nnext: {command_line('search', '--target', table.target)}")
     if as_json:
         print_json(imported_json(table) | {"table": str(path)})
