@@ -2,8 +2,10 @@ r"""Does the supernet rank its subnets as they rank after training alone?
 
     python benchmarks/ranking.py --data FOLDER --minutes 5
     python benchmarks/ranking.py --data fashion_mnist --minutes 2
+    python benchmarks/ranking.py --data FOLDER --at 0.5    # beyond size: all of one latency
 
-Subnets whose predicted latencies on this machine lie evenly between the fastest and the slowest:
+Subnets whose predicted latencies on this machine lie evenly between the fastest and the slowest, or
+with `--at` the first drawn ones within 2 % of that share of the slowest:
 accuracy of each with the supernet's weights, recalibrated, beside the accuracy after training
 alone from random weights in as many steps, by the same recipe in one phase. Kendall tau of the two,
 with a bootstrapped interval over the subnets; beside it that of ranking by multiply-adds alone.
@@ -41,6 +43,7 @@ from supernet.workflow.train import resume_training, seeded_supernet, train_supe
 
 DRAWN = 1000
 RESAMPLED = 2000
+ALIKE = 0.02  # relative difference of latencies
 
 Values = npt.NDArray[np.float64]
 
@@ -91,12 +94,17 @@ class Ranking:
         return scaled(load_recipe(self.given.recipe), epochs)
 
     def chosen(self) -> Row:
-        """Subnets spread over latencies."""
+        """Subnets spread over latencies, or of one."""
         space = self.space()
         with progress_bar() as progress:
             predictor = this_machine(space, progress=progress).predictor(space)
         genes = random_pairs(space, DRAWN, self.given.seed)
-        some = spread(predictor.ms(genes), self.given.subnets)
+        ms = predictor.ms(genes)
+        if self.given.at is None:
+            some = spread(ms, self.given.subnets)
+        else:
+            near = np.abs(ms / (self.given.at * ms.max()) - 1) <= ALIKE
+            some = np.flatnonzero(near)[: self.given.subnets]
         return {"genes": genes[some].tolist(), "predicted_ms": predictor.ms(genes[some]).tolist()}
 
     def trained(self) -> Row:
@@ -198,6 +206,7 @@ def main() -> None:
     parser.add_argument("--recipe", default="demo")
     parser.add_argument("--minutes", type=float, default=5.0, help="of the supernet's training")
     parser.add_argument("--subnets", type=int, default=12)
+    parser.add_argument("--at", type=float, default=None, help="share of the slowest's latency")
     parser.add_argument("--rounds", type=int, default=4, help="in which steps are timed")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=None, help="folder that keeps rows and runs")
