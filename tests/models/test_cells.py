@@ -58,11 +58,14 @@ def test_extracted_is_active(name: str) -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", SMALL)
 def test_200_extracted_subnets_are_the_active_ones(name: str) -> None:
-    """Both take the same statistics in, so that they agree in eval mode afterwards, too."""
+    """Both take the same statistics in, so that they agree in eval mode afterwards, too.
+
+    In double precision: how sums are rounded depends on the processor.
+    """
     space = SMALL[name]
     torch.manual_seed(0)
-    supernet = Supernet(space)
-    image = torch.randn(2, 3, *space.resolutions * 2)
+    supernet = Supernet(space).double()
+    image = torch.randn(2, 3, *space.resolutions * 2, dtype=torch.float64)
     kept = {name: value.clone() for name, value in supernet.named_buffers()}
     with torch.no_grad():
         for subnet in decode(space, sample(space, 200, np.random.default_rng(7))):
@@ -70,7 +73,7 @@ def test_200_extracted_subnets_are_the_active_ones(name: str) -> None:
             network = extract(supernet, subnet)
             for training in (True, False):
                 active, found = supernet.train(training)(image), network.train(training)(image)
-                torch.testing.assert_close(found, active, atol=1e-5, rtol=1e-5)
+                torch.testing.assert_close(found, active, atol=1e-9, rtol=1e-9)
             for buffer, value in supernet.named_buffers():
                 value.copy_(kept[buffer])
 
