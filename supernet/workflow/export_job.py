@@ -121,7 +121,8 @@ class Job:
         progress(0, 1, f"checking {path.name} against torch")
         try:
             opened = made.open(path, threads=0 if made.name == "onnx" else 1)
-            found = verify(opened, self._network, self.sample("test", made.name != "onnx"))
+            sample = self.sample("test", made.name != "onnx")
+            found = verify(opened, self._network, sample, precision=precision)
         except Exception as error:  # runtimes raise anything, for an operator that they lack
             last = " ".join(str(error).split())[-300:]
             raise ExportError(f"{path.name}: {made.title} does not run it: {last}") from error

@@ -1,9 +1,14 @@
 """When a file is said to compute what torch computes."""
 
+from types import SimpleNamespace
+from typing import cast
+
 import numpy as np
 import pytest
-from supernet.export import Sample
-from supernet.export.verification import Verification, compared
+import torch
+from supernet.export import OpenedModel, Sample
+from supernet.export.verification import Verification, compared, verify
+from torch import Tensor, nn
 
 LABELS = np.array([0, 1, 2, 0])
 
@@ -39,3 +44,26 @@ def test_accuracies_are_of_each() -> None:
     found = np.eye(3)[[0, 1, 2, 1]]
     made = against(expected, found)
     assert (made.images, made.top1, made.torch_top1, made.agreement) == (4, 75.0, 75.0, 50.0)
+
+
+class _Chaotic(nn.Module):
+    """Single precision loses much of it: a large summand comes and goes."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, 1, 2, 2)`` to three of its values."""
+        return (x.flatten(1)[:, :3] + 4096) - 4096
+
+
+@pytest.mark.parametrize(("off", "right"), [(5e-4, True), (5e-3, False)])
+def test_what_torch_rounds_itself_is_no_fault_of_a_file(off: float, right: bool) -> None:
+    torch.manual_seed(0)
+    images = torch.rand(4, 1, 2, 2)
+    network = _Chaotic()
+    exact = network(images.double()).numpy()
+
+    model = cast(OpenedModel, SimpleNamespace(logits=lambda _: (exact + off).astype(np.float32)))
+    sample = Sample(batches=[images], labels=LABELS)
+    found = verify(model, network, sample)
+    assert 1e-4 < found.rounding < 3e-4
+    assert (found.refused(1e-4) == "") == right
+    assert verify(model, network, sample, precision="int8").rounding == 0
