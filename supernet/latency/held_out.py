@@ -52,9 +52,9 @@ class HeldOut:
         return float((np.abs(predicted / measured - 1) <= relative).mean())
 
     def error_quantile(self, share: float) -> float:
-        """Relative error that `share` of the networks stay below."""
+        """How far `share` of the networks stay from what was predicted, as a share of that."""
         predicted, measured = self._arrays
-        return float(np.quantile(np.abs(predicted / measured - 1), share))
+        return float(np.quantile(np.abs(measured / predicted - 1), share))
 
     @property
     def _arrays(self) -> tuple[Values, Values]:

@@ -74,7 +74,7 @@ def with_interval(
         basis = "operators"
     return Prediction(
         ms=ms,
-        low_ms=ms * (1 - relative),
+        low_ms=ms * np.maximum(0.0, 1 - relative),
         high_ms=ms * (1 + relative),
         basis=basis,
         measured=counts[0],

@@ -135,7 +135,7 @@ def search(  # noqa: PLR0913  # the options of a user
     problem = problem_of(space, tables, top1, limits=allowed, ladder=ladder, **wanted)
     bound, good = proven(problem, chosen, thorough=certify) if chosen else (None, None)
     chosen_one = algorithm or suited(problem)
-    most = budget or default_budget(chosen_one, problem)
+    most = default_budget(chosen_one, problem) if budget is None else budget
     search_for = partial(
         run_search,
         factory=factory_of(chosen_one, StudyPlace.of(storage)),
@@ -202,6 +202,9 @@ def _allowed(
     if not isinstance(targets, Mapping):
         return dict(limits)
     found = {latency_name(target_of(name)): ms for name, ms in targets.items() if ms is not None}
+    twice = sorted(found.keys() & limits.keys())
+    if twice:
+        raise ConfigError(f"{twice[0]} is limited twice, in targets and in limits")
     return {**limits, **found}
 
 
@@ -223,9 +226,10 @@ def _asked(
 
 
 def _guarded(accuracy: Callable[[Genes], Values], genes: Genes) -> Values:
-    """What a function of the user measures; NaN where it raises."""
+    """What a function of the user measures; NaN where it raises, or gives what is not finite."""
     try:
-        return accuracy(genes)
+        found: Values = np.asarray(accuracy(genes), dtype=np.float64)
+        return np.where(np.isfinite(found), found, np.nan)
     except SupernetError:
         raise
     except Exception as error:  # noqa: BLE001  # whatever it is, the others may be measured

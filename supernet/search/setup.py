@@ -182,7 +182,13 @@ def _named(limits: Mapping[str, float], targets: Sequence[str]) -> dict[str, flo
             f"a latency limit needs the name of its target; targets: {known}",
             hint="such as --max-latency-ms mobile_cpu=20",
         )
-    named[latency_name(targets[0])] = named.pop("latency")
+    full = latency_name(targets[0])
+    if full in named:
+        raise ConfigError(
+            f"latency: {named['latency']:g} and {full}: {named[full]:g} limit the same twice",
+            hint="give one of them",
+        )
+    named[full] = named.pop("latency")
     return named
 
 

@@ -109,6 +109,39 @@ def test_wrong_wishes(demo: Space, predictor: FittedPredictor):
         supernet.search(demo, limits={"macs": 10}, predictor=predictor)
 
 
+@pytest.mark.parametrize(
+    ("targets", "limits"),
+    [
+        ({"mobile_cpu": 0.3}, {"latency": 10.0}),
+        ({"mobile_cpu": 0.3}, {"latency@mobile_cpu": 10.0}),
+        (["mobile_cpu"], {"latency": 10.0, "latency@mobile_cpu": 0.3}),
+    ],
+)
+def test_one_latency_is_limited_once(
+    demo: Space, predictor: FittedPredictor, targets: Any, limits: dict[str, float]
+):
+    with pytest.raises(ConfigError, match="twice"):
+        supernet.search(demo, targets, limits=limits, predictor=predictor, budget=100)
+
+
+def test_no_budget_is_none_and_not_the_usual_one(demo: Space, predictor: FittedPredictor):
+    with pytest.raises(ConfigError, match="budget"):
+        supernet.search(demo, objectives=["macs"], predictor=predictor, budget=0)
+
+
+def test_what_is_not_finite_is_no_measurement(demo: Space):
+    """With a folder and without."""
+
+    def accuracy(genes: Genes) -> Any:
+        top1 = 40 + 10 * np.log10(macs_of(demo, genes) / 1e5)
+        return np.where(genes[:, 0] == 0, np.inf, top1)
+
+    result = supernet.search(
+        demo, objectives=["macs"], accuracy=accuracy, budget=20, algorithm="random"
+    )
+    assert result.genes[result.best()][0] != 0
+
+
 def test_what_a_search_cannot_begin_with(demo: Space, predictor: FittedPredictor):
     wanted: dict[str, Any] = {"objectives": ["macs"], "budget": 300}
     other = load_space("demo_cells")
