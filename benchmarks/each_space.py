@@ -12,8 +12,7 @@ difference, as a share of the largest logit where that is above 1; their multipl
 torch's own counter says of some.
 
 Rows are kept in `--work`: the same command goes on. Tables come first: leave the machine quiet.
-Writes
-`benchmarks/results/each_space_<hardware>_<date>.json`.
+Writes `benchmarks/results/each_space_<hardware>_<date>.json`.
 """
 
 import argparse
@@ -43,17 +42,18 @@ CLASSES = 10
 SPACES = ("mobilenet_v4", "mobilenet_v4_hybrid", "nasnet_cifar", "darts_cifar", "demo_cells")
 COUNTED = 10  # subnets, by torch
 WEIGHTS = "checkpoints/*/*.safetensors"
+PLACES = ("table", "run", "files")
 SETTINGS = ("sizes", "images", "epochs", "batch", "pairs", "subnets")
 
 
 def told(*arguments: str) -> dict[str, Any]:
-    """What a command says with ``--json``."""
+    """What a command says with ``--json``, but for where its files are."""
     command = [sys.executable, "-m", "supernet", *arguments, "--json"]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"supernet {' '.join(arguments)}\n{done.stderr[-2000:]}")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return {key: value for key, value in found.items() if key not in PLACES}
 
 
 def written_images(folder: Path, count: int) -> Path:

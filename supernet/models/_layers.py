@@ -162,13 +162,7 @@ def layer_pairs(ours: list[Place], theirs: list[Place]) -> list[Pair]:
     final = max(len(ours), len(theirs)) - 1
     for index, (own, other) in enumerate(itertools.zip_longest(ours, theirs)):
         bias = _without_place(pairs[-1]) if pairs else None
-        normed = own is not None and isinstance(own.layer, nn.BatchNorm2d)
-        moved = bias is None or normed
-        if (
-            own is None
-            or other is None
-            or not (moved and _fits(own.layer, other.layer, index, final))
-        ):
+        if own is None or other is None or not _fits(own.layer, other.layer, index, final, bias):
             there = other or "nothing more"
             here = f"{own} of the largest subnet" if own else "no further layer"
             raise ConfigError(
@@ -194,8 +188,13 @@ def _needs(own: Place | None) -> str:
     return f"{own.name} takes the same shape only"
 
 
-def _fits(ours: Layer, theirs: Layer, index: int, final: int) -> bool:
-    """Whether ours, the layer number `index` of `final` + 1, can compute what theirs does."""
+def _fits(ours: Layer, theirs: Layer, index: int, final: int, bias: Tensor | None) -> bool:
+    """Whether ours, the layer number `index` of `final` + 1, can compute what theirs does.
+
+    A batch norm alone can take off the `bias` of the layer before.
+    """
+    if bias is not None and not isinstance(ours, nn.BatchNorm2d):
+        return False
     if isinstance(ours, nn.BatchNorm2d) or isinstance(theirs, nn.BatchNorm2d):
         return _norms_fit(ours, theirs)
     if not isinstance(ours, nn.Conv2d | nn.Linear) or not isinstance(theirs, nn.Conv2d | nn.Linear):

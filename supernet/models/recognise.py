@@ -20,7 +20,6 @@ from supernet.space.operator import Activation, Gate, Operator, Padding
 
 __all__ = ["Recognised", "Row", "recognise"]
 
-
 _ARITHMETIC = ("add", "sub", "mul", "div")
 _PROBABILITIES = ("_softmax", "_log_softmax", "sigmoid")
 
@@ -81,7 +80,7 @@ def _check_ends(graph: Graph) -> None:
     Raises:
         ConfigError: images are normalised in the network, or it gives probabilities.
     """
-    first, last = graph.steps[1 % len(graph.steps)], graph.steps[-1]
+    first, last = graph.steps[:2][-1], graph.steps[-1]
     if first.op.partition(".")[0] in _ARITHMETIC:
         raise ConfigError(
             "the network normalises its images itself, and a space reads normalised ones",

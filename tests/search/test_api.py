@@ -129,15 +129,20 @@ def test_no_budget_is_none_and_not_the_usual_one(demo: Space, predictor: FittedP
         supernet.search(demo, objectives=["macs"], predictor=predictor, budget=0)
 
 
-def test_what_is_not_finite_is_no_measurement(demo: Space):
-    """With a folder and without."""
+@pytest.mark.parametrize("folder", [None, "kept"])
+def test_what_is_not_finite_is_no_measurement(demo: Space, tmp_path: Path, folder: str | None):
 
     def accuracy(genes: Genes) -> Any:
         top1 = 40 + 10 * np.log10(macs_of(demo, genes) / 1e5)
         return np.where(genes[:, 0] == 0, np.inf, top1)
 
     result = supernet.search(
-        demo, objectives=["macs"], accuracy=accuracy, budget=20, algorithm="random"
+        demo,
+        objectives=["macs"],
+        accuracy=accuracy,
+        budget=20,
+        algorithm="random",
+        folder=tmp_path / folder if folder else None,
     )
     assert result.genes[result.best()][0] != 0
 
