@@ -78,6 +78,13 @@ def _of_folders(folder: Path) -> Layout:
     found = {role: _Classes.of(place, walk) for role, place in places.items()}
     if len(found["train"].names) < 2:
         _refuse_few(folder, places["train"], found["train"].names)
+    for own in found.values():
+        if not own.names:
+            raise DataError(
+                f"{own.place}: no image lies in a class folder, so nothing says what it shows",
+                hint=f"sort its images into {own.place.name}/<class>/, or move it elsewhere: test "
+                "images are then cut from the training images",
+            )
     return _laid_out(folder, found, notes, walk.told())
 
 

@@ -34,7 +34,7 @@ def finetune_recipe(recipe: Recipe, epochs: float) -> Recipe:
     lr = _SHARE * max(phase.lr for phase in recipe.phases)
     phase = Phase(name="finetune", epochs=epochs, lr=lr, subnets=("largest",))
     name = f"{recipe.name}-finetune"
-    return replace(recipe, name=name, init="", accumulate=1, drop_path=0, ema=0, phases=(phase,))
+    return replace(recipe, name=name, init="", drop_path=0, ema=0, phases=(phase,))
 
 
 def finetune(
@@ -63,10 +63,12 @@ def finetune(
         ConfigError: fewer training images than one batch.
     """
     recipe = at_precision(recipe, device)
-    size = min(recipe.batch_size, len(dataset.train))
+    parts = min(recipe.accumulate, len(dataset.train))
+    size = min(recipe.batch_size, len(dataset.train) // parts * parts)
     batches = Batches(
         dataset,
         batch_size=size,
+        parts=parts,
         seed=seed,
         augment=recipe.augment,
         processes=Processes(device=device),
@@ -79,20 +81,21 @@ def finetune(
     total = torch.zeros((), device=device)
     try:
         for step in range(stretch.end):
-            images, labels = batches.get(step, 0, resolution)
-            with torch.autocast(kind, cast, enabled=cast != torch.float32):
-                logits = network(images)
-            loss = distillation_loss(
-                logits.float(), labels, None, weight=0, smoothing=recipe.label_smoothing
-            )
-            optimizer.backward(loss)
+            for part in range(parts):
+                images, labels = batches.get(step, part, resolution)
+                with torch.autocast(kind, cast, enabled=cast != torch.float32):
+                    logits = network(images)
+                loss = distillation_loss(
+                    logits.float(), labels, None, weight=0, smoothing=recipe.label_smoothing
+                )
+                optimizer.backward(loss / parts)
+                total += loss.detach()
             optimizer.step(stretch.lr(step))
-            total += loss.detach()
             progress(step + 1, stretch.end, "finetuning")
     finally:
         batches.close()
         network.eval()
-    parts = {"the loss is": [total], "weights are": network.parameters()}
-    found = first_not_finite(parts)  # the only time that the host waits for the device
+    checked = {"the loss is": [total], "weights are": network.parameters()}
+    found = first_not_finite(checked)  # the only time that the host waits for the device
     if found:
         raise TrainingError(f"finetuning: {found} not finite; give a lower learning rate")

@@ -8,8 +8,7 @@ from torch import Tensor
 
 __all__ = ["alpha_divergence", "distillation_loss"]
 
-_ALPHAS = -1.0, 1.0
-_LARGEST_RATIO = 5.0
+_LARGEST_RATIO = 5.0  # of q to p
 
 
 def distillation_loss(
@@ -54,9 +53,9 @@ def alpha_divergence(logits: Tensor, teacher: Tensor) -> Tensor:
 
     With alpha -1 the student is punished for classes that it believes in and the teacher
     does not, with alpha 1 (Kullback-Leibler) for those that it misses (AlphaNet,
-    arXiv:2102.07954, section 4, with its clipping of the ratios at 5). As there, the value
-    is the divergence, and the gradient is that of the clipped one by the student's log
-    probabilities alone; it can still be large, so clip gradients by value.
+    arXiv:2102.07954, section 4). As there, the ratios of alpha -1 are clipped at 5 and those
+    of alpha 1 are not; the value is the divergence, and the gradient is that by the
+    student's log probabilities alone. It can still be large, so clip gradients by value.
 
     Args:
         logits: of the student, shape ``(N, classes)``.
@@ -65,21 +64,15 @@ def alpha_divergence(logits: Tensor, teacher: Tensor) -> Tensor:
     Returns:
         The mean over the batch, a scalar.
     """
-    log_student = F.log_softmax(logits, dim=1)
-    student = log_student.detach().exp()
-    log_ratio = F.log_softmax(teacher, dim=1) - log_student.detach()
-    values, surrogates = [], []
-    for alpha in _ALPHAS:
-        powered = (alpha * log_ratio).exp().clamp(max=_LARGEST_RATIO)  # (p / q) ** alpha
-        if alpha == 1:  # the limit: p log(p / q)
-            value, weight = powered * log_ratio, powered
-        else:
-            value = (powered - 1) / (alpha * (alpha - 1))
-            weight = powered / alpha + 1 / (alpha * (alpha - 1))
-        values.append((student * value).sum(1))
-        surrogates.append(-(student * weight * log_student).sum(1))
-    first = values[0] > values[1]  # (N,)
-    value = torch.where(first, values[0], values[1])
-    surrogate = torch.where(first, surrogates[0], surrogates[1])
+    log_q, log_p = F.log_softmax(logits, dim=1), F.log_softmax(teacher, dim=1)
+    q, p = log_q.detach().exp(), log_p.exp()
+    log_ratio = log_p - log_q.detach()
+    inverse = (-log_ratio).exp().clamp(max=_LARGEST_RATIO)  # q / p
+    believed = (q * (inverse - 1)).sum(1) / 2  # the divergence of alpha -1, (N,)
+    missed = (p * log_ratio).sum(1)  # of alpha 1, (N,)
+    first = believed > missed
+    value = torch.where(first, believed, missed)
+    weight = torch.where(first[:, None], q * (0.5 - inverse), p)
+    surrogate = -(weight * log_q).sum(1)
     # the value of the divergence with the gradient of the surrogate
     return (surrogate + (value - surrogate.detach())).mean()

@@ -125,7 +125,8 @@ class Average:
 
     Args:
         module: whose weights are averaged.
-        decay: share that the average keeps at each step.
+        decay: share that the average keeps at each step; less in the first steps, so that it
+            forgets where they began.
     """
 
     def __init__(self, module: nn.Module, decay: float) -> None:
@@ -134,9 +135,10 @@ class Average:
         self._mean = [p.clone() for p in self._live]
         self._decay = decay
 
-    def update(self) -> None:
-        """Take in the weights after a step."""
-        torch._foreach_lerp_(self._mean, self._live, 1 - self._decay)
+    def update(self, steps: int) -> None:
+        """Take in the weights after a step, the first one after `steps` others."""
+        decay = min(self._decay, (1 + steps) / (10 + steps))
+        torch._foreach_lerp_(self._mean, self._live, 1 - decay)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:

@@ -11,11 +11,13 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from supernet.errors import SupernetError
+from supernet.errors import ConfigError, SupernetError
 
 __all__ = ["Processes", "joined_processes"]
 
 _PATIENCE = datetime.timedelta(hours=6)  # the first process decodes and validates alone
+
+_HINT = "start all processes by torchrun, or unset WORLD_SIZE in the environment for one process"
 
 T = TypeVar("T")
 
@@ -104,12 +106,24 @@ def joined_processes(device: str) -> Iterator[Processes]:
 
     Args:
         device: where to train; ``cuda`` becomes the GPU of this process.
+
+    Raises:
+        ConfigError: the environment says only a part of what `torchrun` sets.
     """
-    count = int(os.environ.get("WORLD_SIZE", "1"))
+    count = _number("WORLD_SIZE", "1")
     if count == 1:
         yield Processes(device=device)
         return
-    rank, local = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
+    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
+        if name not in os.environ:
+            raise ConfigError(
+                f"WORLD_SIZE={count} says several processes, {name} is not set", hint=_HINT
+            )
+    rank, local = _number("RANK"), _number("LOCAL_RANK", "0")
+    if rank >= count:
+        raise ConfigError(
+            f"RANK must be below {count}, what WORLD_SIZE says, found {rank}", hint=_HINT
+        )
     on_gpu = device.startswith("cuda")
     if on_gpu:
         device = f"cuda:{local}"
@@ -119,3 +133,12 @@ def joined_processes(device: str) -> Iterator[Processes]:
         yield Processes(rank, count, local, device)
     finally:
         dist.destroy_process_group()
+
+
+def _number(name: str, default: str = "") -> int:
+    """The whole number that the environment gives."""
+    text = os.environ.get(name, default)
+    try:
+        return int(text)
+    except ValueError:
+        raise ConfigError(f"{name} must be a whole number, found {text!r}", hint=_HINT) from None

@@ -16,9 +16,12 @@ __all__ = ["lowest_allowed", "macs_neighbours", "phase_domain", "phase_genes", "
 _POOL, _BINS = 512, 64
 
 
-def step_rng(seed: int, purpose: str, step: int) -> np.random.Generator:
-    """The generator of one step; streams of different purposes are independent."""
-    return np.random.default_rng([seed, int.from_bytes(purpose.encode(), "little"), step])
+def step_rng(seed: int, purpose: str, step: int, *within: int) -> np.random.Generator:
+    """The generator of one step, or of what `within` counts in it.
+
+    Streams of different purposes are independent.
+    """
+    return np.random.default_rng([seed, int.from_bytes(purpose.encode(), "little"), step, *within])
 
 
 def lowest_allowed(space: Space, elastic: Elastic) -> npt.NDArray[np.int64]:

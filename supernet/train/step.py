@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -76,8 +77,7 @@ class Step:
             images, labels = self._batches.get(step, part, resolution)
             if part == 0:
                 subnets = self._chosen(genes, step, images, labels)
-            last = part + 1 == parts
-            for loss in self._losses(subnets, images, labels, step, backward, last=last):
+            for loss in self._losses(subnets, images, labels, (step, part), backward):
                 total += loss
         return total / (len(subnets) * parts)
 
@@ -86,19 +86,18 @@ class Step:
         subnets: Sequence[Subnet],
         images: Tensor,
         labels: Tensor,
-        step: int,
+        moment: tuple[int, int],
         backward: Callable[[Tensor], None],
-        *,
-        last: bool,
     ) -> Iterator[Tensor]:
-        """Loss after loss, each with its gradients added."""
+        """Loss after loss, each with its gradients added; `moment` is the step and its part."""
         recipe = self._recipe
+        last = moment[1] + 1 == recipe.accumulate
         taught = self._taught(images)
         for number, subnet in enumerate(subnets, start=1):
             adds_up = last and number == len(subnets)
             with self._apart(together=adds_up):
                 self._supernet.activate(subnet)
-                with self._regularised(subnet, step), self._rounded(), self._cast():
+                with self._regularised(subnet, *moment, number), self._rounded(), self._cast():
                     logits, *nearer = (self._wrapped or self._trained)(images)
                 loss = self._loss(logits, labels, taught)
                 for own in nearer:
@@ -146,20 +145,24 @@ class Step:
         return logits.float()
 
     @contextmanager
-    def _regularised(self, subnet: Subnet, step: int) -> Iterator[None]:
-        """Dropout and drop-path, for the largest subnet alone; of cells, for all.
+    def _regularised(self, subnet: Subnet, step: int, part: int, number: int) -> Iterator[None]:
+        """Dropout and drop-path, for the largest subnet of any input size; of cells, for all.
 
-        In cells drop-path rises over the training (arXiv:1707.07012, appendix A.7).
+        In cells drop-path rises over the training (arXiv:1707.07012, appendix A.7). Each
+        process, part of a step and subnet has draws of its own.
         """
         space = self._supernet.space
         dropout, drop_path = space.head.dropout, self._recipe.drop_path
         if space.cells is not None:
             drop_path *= min(1.0, step / self._total_steps)
-        chosen = space.cells is not None or subnet == self._supernet.largest
+        largest = self._supernet.largest
+        chosen = (
+            space.cells is not None or replace(subnet, resolution=largest.resolution) == largest
+        )
         if not chosen or not (dropout or drop_path):
             yield
             return
-        rng = step_rng(self._seed, "dropout", step * self._processes.count + self._processes.rank)
+        rng = step_rng(self._seed, "dropout", step, part, number, self._processes.rank)
         on_gpu = [self._device] if self._device.type == "cuda" else []
         with torch.random.fork_rng(devices=on_gpu):
             torch.manual_seed(int(rng.integers(2**31)))

@@ -16,9 +16,15 @@ from supernet.runs import Run
 from supernet.space import largest_subnet
 from supernet.train.recipe import RUN_TEACHER, Elastic, Phase, Recipe
 
-__all__ = ["Teachers"]
+__all__ = ["Teachers", "only_largest"]
 
 _SHOWN = 5  # classes
+
+
+def only_largest(phase: Phase) -> bool:
+    """Whether a phase trains the largest subnet alone, at whatever input sizes."""
+    elastic = phase.elastic
+    return elastic == Elastic(resolution=elastic.resolution) or set(phase.subnets) == {"largest"}
 
 
 class Teachers:
@@ -35,9 +41,8 @@ class Teachers:
     def __init__(self, supernet: Supernet, recipe: Recipe, folder: Path, dataset: Dataset) -> None:
         self._supernet, self._views, self._classes = supernet, dataset.views, dataset.classes
         self.path = folder / "teacher.safetensors"
-        first = recipe.phases[0].elastic
         wanted = any(phase.distill and phase.teacher == "frozen" for phase in recipe.phases)
-        trained_first = not recipe.init or first == Elastic(resolution=first.resolution)
+        trained_first = not recipe.init or only_largest(recipe.phases[0])
         self.at_start = wanted and not trained_first
         """Whether the largest subnet is kept before the first phase."""
         self.after_first = wanted and trained_first

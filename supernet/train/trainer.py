@@ -17,7 +17,7 @@ from supernet.errors import ConfigError, TrainingError
 from supernet.evaluate import Evaluator
 from supernet.latency import LatencyPredictor
 from supernet.memory import keep_freed_memory
-from supernet.models import Network, Supernet, load_weights, save_weights, sort_channels
+from supernet.models import Supernet, load_weights, save_weights, sort_channels
 from supernet.progress import Progress, silent
 from supernet.space import decode
 from supernet.train.architecture.phase import ArchitecturePhase
@@ -33,7 +33,7 @@ from supernet.train.records import Records
 from supernet.train.sampling import phase_genes
 from supernet.train.schedule import Stretch, plan
 from supernet.train.step import Step
-from supernet.train.teacher import Teachers
+from supernet.train.teacher import Teachers, only_largest
 
 __all__ = ["Trainer"]
 
@@ -241,9 +241,7 @@ class Trainer:
             self._average.adopt()
         self._optimizer = self._new_optimizer()
         if stretch.start == 0 and self._teachers.at_start:
-            # statistics of a supernet that was trained before belong to no subnet
-            evaluator = Evaluator(self.supernet, self._dataset, device=self._processes.device)
-            self._keep_teacher(evaluator.network(self.supernet.largest))
+            self._keep_teacher(own_statistics=False)  # a supernet was trained before, maybe
         if stretch.phase.sort_channels:
             if not self.recipe.sync_norm:  # each process has seen other images
                 self._processes.copy_from_main(self._trained.buffers())
@@ -263,7 +261,7 @@ class Trainer:
         if self._optimizer.step(stretch.lr(self.step)):
             self._skipped_in_row = 0
             if self._average:
-                self._average.update()
+                self._average.update(self.step - stretch.start)
             return
         for module in self._trained.modules():
             if isinstance(module, ElasticBatchNorm):  # they have seen what made the gradients so
@@ -297,7 +295,7 @@ class Trainer:
         with self._average.in_place() if self._average else nullcontext():
             if self.step == stretch.end:
                 if stretch.start == 0 and self._teachers.after_first:
-                    self._keep_teacher()
+                    self._keep_teacher(own_statistics=self._is_own(stretch.phase))
                 if self._processes.is_main:
                     record |= self._after_phase(stretch.phase)
             if self._processes.is_main:
@@ -317,7 +315,22 @@ class Trainer:
                 )
                 save_checkpoint(self._checkpoints, state)
 
-    def _keep_teacher(self, network: Network | None = None) -> None:
+    def _is_own(self, phase: Phase) -> bool:
+        """Whether batch norm statistics after a phase are those of the largest subnet's weights."""
+        same = self.recipe.sync_norm or self._processes.count == 1
+        return same and not self._average and only_largest(phase)
+
+    def _keep_teacher(self, *, own_statistics: bool) -> None:
+        """Keep the largest subnet as it is now.
+
+        Args:
+            own_statistics: whether its batch norms keep those that training left; else they
+                are measured.
+        """
+        network = None
+        if not own_statistics:
+            evaluator = Evaluator(self.supernet, self._dataset, device=self._processes.device)
+            network = evaluator.network(self.supernet.largest)
         teacher = self._teachers.keep(network)
         if self._processes.is_main:
             save_weights(self._teachers.path, teacher.state_dict())

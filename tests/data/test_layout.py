@@ -142,6 +142,12 @@ def without(*names: str) -> Callable[[Path], None]:
     return remove
 
 
+def flatten(root: Path) -> None:
+    """The images of ``val/`` directly in it, as ImageNet and Kaggle deliver them."""
+    for number, image in enumerate(sorted((root / "val").glob("*/*"))):
+        image.rename(root / "val" / f"{number}.png")
+
+
 def bytes_folder(root: Path) -> None:
     shutil.copytree(root / "train" / "ant", root / "train" / os.fsdecode(b"caf\xe9"))
 
@@ -166,6 +172,7 @@ def bytes_folder(root: Path) -> None:
             lambda root: paint(root / "val" / "cow" / "0.png", 1),
             "insects/val: 'cow' not in train/, so nothing could learn what it is",
         ),
+        (flatten, "insects/val: no image lies in a class folder, so nothing says what it shows"),
         (bytes_folder, "its name is not UTF-8, so it can be written into no file"),
     ],
 )

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from supernet.data import load_dataset
+from supernet.evaluate import Evaluator
 from supernet.space import load_space
 from supernet.train import Trainer, joined_processes, load_recipe
 from supernet.train.batches import Batches
@@ -30,7 +31,13 @@ def double_batches() -> None:
         images, labels = get(*args)  # type: ignore[arg-type]  # as they came
         return images.double(), labels.double() if labels.is_floating_point() else labels
 
+    views = Evaluator._views
+
+    def wide_views(*args: object) -> list[torch.Tensor]:
+        return [batch.double() for batch in views(*args)]  # type: ignore[arg-type]  # as they came
+
     Batches.get = wide  # type: ignore[method-assign,assignment]  # on purpose
+    Evaluator._views = wide_views  # type: ignore[method-assign,assignment]  # likewise
     torch.Tensor.float = torch.Tensor.double  # type: ignore[method-assign]  # likewise
 
 

@@ -41,6 +41,20 @@ def test_the_alpha_divergence_and_its_gradient_are_exact_where_nothing_is_clippe
     torch.testing.assert_close(ours, theirs)
 
 
+def test_only_the_ratios_of_alpha_minus_one_are_clipped():
+    """At 5, as in AlphaNet's code; a student that misses a class is corrected in full."""
+    teacher = torch.tensor([[6.0, 0.0, 0.0, 0.0]], dtype=torch.double)
+    missing = torch.zeros(1, 4, dtype=torch.double, requires_grad=True)
+    missing.data[0, 0] = -1.0  # the teacher's class: its ratio is 8.8
+    loss = alpha_divergence(missing, teacher)
+    torch.testing.assert_close(loss, exact(missing, teacher, 1.0).mean())
+    (gradient,) = torch.autograd.grad(loss, missing)
+    torch.testing.assert_close(gradient, missing.softmax(1) - teacher.softmax(1))
+    q, p = (torch.tensor([[a, 1 - a]], dtype=torch.double) for a in (0.05, 0.005))
+    clipped = (0.05 * 5 + 0.95 * (0.95 / 0.995) - 1) / 2  # the first ratio is 10
+    torch.testing.assert_close(alpha_divergence(q.log(), p.log()), torch.tensor(clipped).double())
+
+
 def test_clipping_keeps_the_alpha_divergence_finite_for_a_sure_and_wrong_student():
     logits = torch.tensor([[9.0, 0.0], [0.0, 0.0], [200.0, 0.0]], requires_grad=True)
     teacher = torch.tensor([[0.0, 9.0], [0.0, 0.0], [0.0, 200.0]])

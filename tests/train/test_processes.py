@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from supernet.errors import ConfigError
 from supernet.latency import store_table
 from supernet.space import load_space
-from supernet.train import list_checkpoints, load_checkpoint
+from supernet.train import joined_processes, list_checkpoints, load_checkpoint
 from tests.train.toy_latency import table_of
 
 SPACE = """
@@ -197,6 +198,29 @@ def two_processes(folder: Path, *arguments: str) -> list[tuple[int, str]]:
         for process in started:
             process.kill()
     return [(process.returncode, text) for process, text in zip(started, said)]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"WORLD_SIZE": "2"}, "WORLD_SIZE=2 says several processes, RANK is not set"),
+        ({"WORLD_SIZE": "2", "RANK": "1"}, "several processes, MASTER_ADDR is not set"),
+        ({"WORLD_SIZE": "many"}, "WORLD_SIZE must be a whole number, found 'many'"),
+        (
+            {"WORLD_SIZE": "2", "RANK": "2", "MASTER_ADDR": "here", "MASTER_PORT": "1"},
+            "RANK must be below 2, what WORLD_SIZE says, found 2",
+        ),
+    ],
+)
+def test_an_environment_that_says_half_of_it_is_named(
+    monkeypatch: pytest.MonkeyPatch, said: dict[str, str], told: str
+) -> None:
+    for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=told), joined_processes("cpu"):
+        pass
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from supernet.space import Space
 from supernet.train import Elastic, Phase, Recipe, Trainer, list_checkpoints
 from supernet.train.teacher import Teachers
 
+MEAN = "layers.1.expand.norm.running_mean"
 EVERYTHING = Elastic(kernel=0, depth=0, expand=0, width=0)
 
 
@@ -153,6 +155,46 @@ def test_with_weights_to_start_from_the_frozen_teacher_is_their_largest_subnet(
             assert torch.equal(value, expected[name]), name
     resumed = Trainer(Supernet(space), dataset, recipe, folder=tmp_path)
     resumed.resume(list_checkpoints(tmp_path / "checkpoints")[-1])
+
+
+@pytest.mark.parametrize(
+    ("first", "ema", "own"),
+    [
+        (Phase(name="largest", epochs=4, lr=0.05), 0.0, True),
+        (Phase(name="largest", epochs=4, lr=0.05), 0.9, False),
+        (Phase(name="all", epochs=4, lr=0.05, elastic=EVERYTHING), 0.0, False),
+    ],
+)
+def test_the_kept_teacher_has_batch_norm_statistics_of_its_own_weights(
+    tmp_path: Path, space: Space, dataset: Dataset, first: Phase, ema: float, *, own: bool
+):
+    """Those of training are of other weights (`ema`), or of other subnets; else they stay."""
+    second = replace(taught_by("frozen", "somewhere").phases[0], name="taught")
+    recipe = Recipe(name="own", batch_size=32, phases=(first, second), ema=ema)
+    torch.manual_seed(0)
+    supernet = Supernet(space)
+    left: dict[str, torch.Tensor] = {}
+
+    def after_phase(phase: Phase) -> dict[str, Any]:
+        if phase is first:
+            left.update({k: v.clone() for k, v in supernet.state_dict().items()})
+        return {}
+
+    Trainer(supernet, dataset, recipe, folder=tmp_path, after_phase=after_phase).train()
+    from supernet.evaluate import Evaluator
+    from supernet.models import extract, load_weights
+
+    after = Supernet(space)
+    after.load_state_dict(left)
+    plain = extract(after, after.largest)
+    measured = Evaluator(after, dataset).network(after.largest)
+    kept = extract(after, after.largest)
+    load_weights(tmp_path / "checkpoints" / "teacher.safetensors", kept)
+    expected = (plain if own else measured).state_dict()
+    for name, value in kept.state_dict().items():
+        if "batches" not in name:
+            torch.testing.assert_close(value, expected[name], msg=name)
+    assert not torch.allclose(plain.state_dict()[MEAN], measured.state_dict()[MEAN], rtol=0.05)
 
 
 @pytest.mark.parametrize("init", ["", "somewhere"])

@@ -11,7 +11,7 @@ from supernet.data import Augment, Dataset
 from supernet.elastic import ElasticBatchNorm
 from supernet.errors import ConfigError, FileFormatError, StorageError, TrainingError
 from supernet.models import Supernet, load_weights, save_weights
-from supernet.space import Space
+from supernet.space import Space, Subnet
 from supernet.train import (
     Elastic,
     Recipe,
@@ -220,6 +220,45 @@ def test_drop_path_in_cells_resumes_bit_for_bit(
     assert any(not torch.equal(value, other[name]) for name, value in values.items())
 
 
+@pytest.mark.parametrize("cells", [False, True])
+def test_the_largest_subnet_is_regularised_at_every_input_size(
+    tmp_path: Path,
+    space: Space,
+    recipe: Recipe,
+    dataset: Dataset,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    cells: bool,
+):
+    """And each part of a step, and each subnet, by draws of its own."""
+    if cells:
+        space = replace(SMALL["demo_cells"], resolutions=(16, 24), in_channels=1, num_classes=10)
+    phases = (replace(recipe.phases[2], epochs=1.2, elastic=Elastic(kernel=0, operator=0)),)
+    asked = replace(recipe, phases=phases, drop_path=0.5, accumulate=2)
+    seen: list[tuple[Subnet, int]] = []
+    active: list[Subnet] = []
+    activate, regularise = Supernet.activate, Supernet.regularise
+
+    def activated(self: Supernet, subnet: Subnet) -> None:
+        active.append(subnet)
+        activate(self, subnet)
+
+    def regularised(self: Supernet, *, dropout: float = 0.0, drop_path: float = 0.0) -> None:
+        if dropout or drop_path:
+            seen.append((active[-1], torch.initial_seed()))
+        regularise(self, dropout=dropout, drop_path=drop_path)
+
+    monkeypatch.setattr(Supernet, "activate", activated)
+    monkeypatch.setattr(Supernet, "regularise", regularised)
+    supernet = _supernet(space)
+    Trainer(supernet, dataset, asked, folder=tmp_path).train()
+    largest = {replace(supernet.largest, resolution=size) for size in space.resolutions}
+    found = {subnet for subnet, _ in seen}
+    assert found > largest if cells else found == largest
+    draws = {seed for _, seed in seen}
+    assert len(draws) == len(seen) >= 5 * 2 * (3 if cells else 1)  # parts, subnets
+
+
 def test_averaged_weights_are_what_a_checkpoint_holds(
     tmp_path: Path, space: Space, recipe: Recipe, dataset: Dataset
 ):
@@ -243,8 +282,9 @@ def test_averaged_weights_are_what_a_checkpoint_holds(
     found = load_checkpoint(last)
     for name, value in dict(live.named_parameters()).items():
         mean = start[name]
-        for weights in seen:
-            mean = 0.8 * mean + 0.2 * weights[name]
+        for steps, weights in enumerate(seen):
+            keeps = min(0.8, (1 + steps) / (10 + steps))
+            mean = keeps * mean + (1 - keeps) * weights[name]
         torch.testing.assert_close(found.weights[name], mean)
         assert found.raw is not None
         assert torch.equal(found.raw[name], value)
