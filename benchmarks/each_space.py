@@ -6,8 +6,8 @@ All by the command line, as a user has it, on some of the embedded images writte
 at `--sizes` (cells: their own): `latency measure` and its error on held-out networks; `train` by
 the recipe `sandwich`, twice: once to its end, once killed by SIGKILL when its first epoch is
 kept, then resumed: are both the same, bit for bit? `search` within a limit between the smallest
-and the largest subnet, its finalists measured. Then, in the trained supernet, random subnets
-extracted and active, as in evaluation and as in training (batch norm of the batch): the largest
+and the largest subnet, its finalists measured; what is found as an ONNX file, held against torch
+on test images. Then, in the trained supernet, random subnets extracted and active, as in evaluation and as in training (batch norm of the batch): the largest
 difference, as a share of the largest logit where that is above 1; their multiply-adds, and what
 torch's own counter says of some.
 
@@ -43,6 +43,8 @@ SPACES = ("mobilenet_v4", "mobilenet_v4_hybrid", "nasnet_cifar", "darts_cifar", 
 COUNTED = 10  # subnets, by torch
 WEIGHTS = "checkpoints/*/*.safetensors"
 PLACES = ("table", "run", "files")
+PARTS = ("table", "trained", "searched", "exported", "extracted")  # tables while it is quiet
+FILE = ("images", "max_abs_diff", "largest", "agreement", "rounding")
 SETTINGS = ("sizes", "images", "epochs", "batch", "pairs", "subnets")
 
 
@@ -135,6 +137,11 @@ class Walk:
             *("--pairs", str(self._given.pairs), "--images", "200", "--name", "half"),
         )
 
+    def exported(self) -> Row:
+        """The found subnet's file against torch."""
+        found = told("export", str(self._whole / "search" / "half" / "subnet.json"), "--onnx")
+        return {key: found[key] for key in FILE}
+
     def extracted(self) -> Row:
         """Random subnets of the trained supernet."""
         return compared(Run(self._whole).supernet(), self._given.subnets)
@@ -211,7 +218,13 @@ def main() -> None:
     rows = Rows(given.work, settings)
     images = written_images(given.work / "images", given.images)
     walks = {name: Walk(name, given, images) for name in given.spaces}
-    for part in ("table", "trained", "searched", "extracted"):  # tables first: while it is quiet
+    for part in (
+        "table",
+        "trained",
+        "searched",
+        "exported",
+        "extracted",
+    ):  # tables first: while it is quiet
         for name, walk in walks.items():
             rows.get(f"{name} {part}", getattr(walk, part))
             body = {"settings": rows.settings, "rows": rows.rows}
