@@ -7,9 +7,10 @@ at `--sizes` (cells: their own): `latency measure` and its error on held-out net
 the recipe `sandwich`, twice: once to its end, once killed by SIGKILL when its first epoch is
 kept, then resumed: are both the same, bit for bit? `search` within a limit between the smallest
 and the largest subnet, its finalists measured; what is found as an ONNX file, held against torch
-on test images. Then, in the trained supernet, random subnets extracted and active, as in evaluation and as in training (batch norm of the batch): the largest
-difference, as a share of the largest logit where that is above 1; their multiply-adds, and what
-torch's own counter says of some.
+on test images. Then, in the trained supernet, random subnets extracted and active, as in
+evaluation and as in training (batch norm of the batch): the largest difference, as a share of
+the largest logit where that is above 1; their multiply-adds, and what torch's own counter says
+of some.
 
 Rows are kept in `--work`: the same command goes on. Tables come first: leave the machine quiet.
 Writes `benchmarks/results/each_space_<hardware>_<date>.json`.
