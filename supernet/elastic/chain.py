@@ -42,7 +42,11 @@ class ElasticChain(ElasticResidual):
         parts = kind.parts(operators[0])
         names = [part.name for part in parts]
         self.forms = {n: forms for n in names if (forms := [p for p in found if p.name == n])}
-        self._parts = {part.name: part for part in linked(parts, self.forms)}
+        # a form of one group does not say that others have several
+        self._parts = {
+            part.name: part._replace(group_width=_most(self.forms[part.name], "group_width"))
+            for part in linked(parts, self.forms)
+        }
         self._segments = {
             name: (widest([p.read_segments for p in own]), widest([p.segments for p in own]))
             for name, own in self.forms.items()

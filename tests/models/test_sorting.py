@@ -18,12 +18,21 @@ def blocks(supernet: Supernet) -> list[ElasticChain]:
     return [m for m in supernet.modules() if isinstance(m, ElasticChain) and "expand" in m.forms]
 
 
-@pytest.fixture(scope="module", params=["tiny", "demo", "light", "tied"])
+@pytest.fixture(scope="module", params=["tiny", "demo", "light", "tied", "grouped"])
 def space(request: pytest.FixtureRequest, tiny_space: Space, demo_space: Space) -> Space:
-    """`light`: gates without expansion, read by a linear layer; `tied`: shortcuts between."""
+    """`light`: gates without expansion, read by a linear layer; `tied`: shortcuts between.
+
+    `grouped`: bottlenecks of several groups, of which the narrowest has one.
+    """
     light = Stage(width=(8, 24), depth=(1, 2), expand=(1.0,), se=(0.5,), shortcut=("none",))
     tied = Stage(width=(8, 24), depth=(1, 2), expand=(2.0, 3.0))
+    grouped = Stage(
+        block=("bottleneck",), width=(16, 24), depth=(1, 2), expand=(0.5, 1.0), group_width=8,
+        shortcut=("project_norm",), se=(0.25,),
+    )  # fmt: skip
+    gated = replace(grouped, block=("bottleneck_se",))
     stages = {
+        "grouped": (grouped, replace(grouped, stride=2), gated),
         "light": (light, light, replace(light, stride=2)),
         "tied": (replace(tied, shortcut=("none",)), tied, replace(tied, stride=2)),
     }
