@@ -12,20 +12,12 @@ __all__ = [
     "cell_head",
     "head_slots",
     "padding_of",
-    "size_after",
+    "size_behind",
     "stem_size",
     "stem_slots",
-    "stem_strides",
 ]
 
 _STEM, _HEAD = Place("stem"), Place("head")
-
-
-def size_after(resolution: int, strides: tuple[int, ...]) -> int:
-    """Rows behind layers of these strides."""
-    for stride in strides:
-        resolution = (resolution - 1) // stride + 1
-    return resolution
 
 
 def stem_size(space: Space, resolution: int) -> int:
@@ -34,9 +26,12 @@ def stem_size(space: Space, resolution: int) -> int:
     return (resolution - (stem.kernel if stem.valid else 1)) // stem.stride + 1
 
 
-def stem_strides(space: Space) -> tuple[int, ...]:
-    """Those of the stem, in order."""
-    return (space.stem.stride, 2) if space.stem.maxpool else (space.stem.stride,)
+def size_behind(space: Space, resolution: int, strides: tuple[int, ...]) -> int:
+    """Rows behind the whole stem and layers of these strides."""
+    size = stem_size(space, resolution)
+    for stride in (*([2] if space.stem.maxpool else []), *strides):
+        size = (size - 1) // stride + 1
+    return size
 
 
 def stem_slots(
@@ -51,10 +46,10 @@ def stem_slots(
         return _stem_conv(stem, resolution, read, width, stride=stem.stride, padding=padding)
 
     def last(resolution: int, width: int, out: int) -> Operator:
-        return _stem_conv(stem, size_after(resolution, (stem.stride,)), width, out)
+        return _stem_conv(stem, stem_size(space, resolution), width, out)
 
     def pool(resolution: int, width: int) -> Operator:
-        size = size_after(resolution, (stem.stride,))
+        size = stem_size(space, resolution)
         return Operator(
             op="maxpool",
             in_channels=width,
@@ -68,7 +63,7 @@ def stem_slots(
     yield Slot("stem", _STEM, (resolution, width), first)
     for number in range(1, stem.depth[-1] + 1):
         place = Place("stem", block=number)
-        yield Slot(str(place), place, (resolution, width, depth), _stem_block(stem, number))
+        yield Slot(str(place), place, (resolution, width, depth), _stem_block(space, number))
     if stem.out:
         yield Slot("stem.out", _STEM, (resolution, width, out), last)
     if stem.maxpool:
@@ -88,11 +83,13 @@ def _stem_conv(stem: Stem, size: int, before: int, after: int, **other: Any) -> 
     )
 
 
-def _stem_block(stem: Stem, number: int) -> Callable[..., Operator | None]:
+def _stem_block(space: Space, number: int) -> Callable[..., Operator | None]:
+    stem = space.stem
+
     def make(resolution: int, width: int, depth: int) -> Operator | None:
         if number > depth:
             return None
-        size = size_after(resolution, (stem.stride,))
+        size = stem_size(space, resolution)
         shortcut: Shortcut = "identity" if stem.residual else "none"
         return _stem_conv(stem, size, width, width, shortcut=shortcut)
 
@@ -109,14 +106,14 @@ def head_slots(
 ) -> Iterator[Slot]:
     """What follows the last stage."""
     head = space.head
-    strides = (*stem_strides(space), *(stage.stride for stage in space.stages))
+    strides = tuple(stage.stride for stage in space.stages)
 
     def channels(width: int) -> int:
         """Channels that are pooled."""
         return round_channels(width * head.expand) if head.expand else head.width or width
 
     def conv(resolution: int, width: int) -> Operator:
-        size = size_after(resolution, strides)
+        size = size_behind(space, resolution, strides)
         return Operator(
             op="conv",
             in_channels=width,
@@ -127,7 +124,7 @@ def head_slots(
         )
 
     def pool(resolution: int, width: int) -> Operator:
-        size, count = size_after(resolution, strides), channels(width)
+        size, count = size_behind(space, resolution, strides), channels(width)
         return _pool(space, count, size)
 
     def mix(width: int, features: int) -> Operator:

@@ -33,10 +33,9 @@ from supernet.space.end_slots import (
     cell_head,
     head_slots,
     padding_of,
-    size_after,
+    size_behind,
     stem_size,
     stem_slots,
-    stem_strides,
 )
 from supernet.space.operator import Operator, Shortcut, round_channels
 from supernet.space.spec import Space
@@ -207,7 +206,7 @@ def _blocks(
     before: Dimension,
     stages: tuple[StageDimensions, ...],
 ) -> Iterator[Slot]:
-    strides = stem_strides(space)
+    strides: tuple[int, ...] = ()
     for s, (stage, own) in enumerate(zip(space.stages, stages), start=1):
         for b in range(stage.max_depth):
             dimensions = (
@@ -257,7 +256,7 @@ def _block(
         kind = _kind(block, expand)
         asked = heads * (key_size or width // heads) if heads else 0
         mid = asked or _middle(kind, before, width, expand, stage.group_width)
-        size = size_after(resolution, strides)
+        size = size_behind(space, resolution, strides)
         return Operator(
             op=kind.name,
             in_channels=before,

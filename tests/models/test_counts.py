@@ -44,11 +44,12 @@ def network_of(found: list[Operator]) -> nn.Module:
     return network.to_empty(device="cpu")
 
 
-@pytest.fixture(params=["tiny", "mixed", "attending", *SHIPPED])
+@pytest.fixture(params=["tiny", "mixed", "valid", "attending", *SHIPPED])
 def space(
     request: pytest.FixtureRequest, tiny_space: Space, mixed_space: Space, attending_space: Space
 ) -> Space:
     own = {"tiny": tiny_space, "mixed": mixed_space, "attending": attending_space}
+    own["valid"] = replace(mixed_space, stem=replace(mixed_space.stem, kernel=5, valid=True))
     return own[request.param] if request.param in own else load_space(request.param)
 
 

@@ -15,6 +15,7 @@ from supernet.errors import ConfigError
 from supernet.models import Network, Supernet, extract
 from supernet.space import (
     Space,
+    Stage,
     Subnet,
     decode,
     largest,
@@ -103,6 +104,26 @@ def test_the_ends_of_a_space_can_be_extracted(
     supernet.activate(subnet)
     x = images(any_space, subnet)
     assert difference(network(x), supernet(x)) <= TOLERANCE
+
+
+@pytest.mark.parametrize("end", [largest, smallest])
+def test_behind_a_stem_without_zeros_around(
+    mixed_space: Space, make_supernet: MakeSupernet, end: Callable[[Space], np.ndarray]
+) -> None:
+    """All operators say the sizes that they see: its rows and columns are fewer than halves."""
+    stem = replace(mixed_space.stem, kernel=5, valid=True)
+    pooled = Stage(width=(16,), depth=(1,), stride=2, shortcut=("project",))
+    space = replace(mixed_space, stem=stem, stages=(*mixed_space.stages, pooled))
+    supernet = make_supernet(space).eval()
+    subnet = decode(space, end(space))[0]
+    network = extract(supernet, subnet)
+    supernet.activate(subnet)
+    x = images(space, subnet)
+    with torch.no_grad():
+        assert difference(network(x), supernet(x)) <= TOLERANCE
+        for operator, layer in zip(network.operators, network.layers):
+            assert x.dim() == 2 or x.shape[2:] == (operator.height, operator.width)
+            x = layer(x)
 
 
 def test_extraction_copies_the_weights_and_leaves_the_active_subnet(
