@@ -6,6 +6,7 @@ operations make of two states. What no node reads (a loose end) is concatenated 
 """
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -53,6 +54,8 @@ LIGHT_OPERATIONS = tuple(name for name in OPERATIONS if name != "flat7")
 """All but the one whose convolutions mix all channels at each step of a window."""
 
 _MOST_NODES = 8
+_MOST_INPUTS = 1_000_000
+"""Combinations of the inputs of all nodes: tables of channels have a place for each."""
 
 
 def state_names(nodes: int) -> tuple[str, ...]:
@@ -185,7 +188,7 @@ class Cells:
         problems += _operation_problems("operations", self.operations or ("",))
         if not problems:
             for kind in CELL_KINDS:
-                problems += _cell_problems(self, kind)
+                problems += _cell_problems(self, kind) or _size_problems(self, kind)
         if problems:
             raise ConfigError(problems)
 
@@ -250,6 +253,22 @@ def _cell_problems(cells: Cells, kind: CellKind) -> list[str]:
         problems += _operation_problems(f"{where}.right", node.right)
         problems += _pair_problems(cells, f"{where}.inputs", number, node.inputs)
     return problems
+
+
+def _size_problems(cells: Cells, kind: CellKind) -> list[str]:
+    """That the channels of a cell hang on too many combinations of inputs."""
+    own = state_names(cells.nodes)[2:]
+    if set(own) <= set(cells.cell(kind).joined):  # its channels hang on none
+        return []
+    numbers = range(1, cells.nodes + 1)
+    count = math.prod(len(cells.node(kind, number).inputs) for number in numbers)
+    if count <= _MOST_INPUTS:
+        return []
+    return [
+        f"{kind}: the inputs of its {cells.nodes} nodes have {count:,} combinations, at most "
+        f"{_MOST_INPUTS:,} are possible: give fewer nodes, fewer inputs in {kind}.nodes, or join "
+        f"all nodes ({kind}.joined: [{', '.join(own)}])"
+    ]
 
 
 def _pair_problems(cells: Cells, where: str, node: int, inputs: Sequence[str]) -> list[str]:

@@ -29,7 +29,7 @@ from supernet.space import (
     total_macs,
     total_params,
 )
-from supernet.space.cells import kept_states, pair_choices
+from supernet.space.cells import Cell, Node, kept_states, pair_choices
 from supernet.space.published_cells import published_subnet
 from tests.cells import SMALL
 
@@ -162,6 +162,12 @@ def test_a_space_survives_its_file(tmp_path: Path) -> None:
             {"normal": {"nodes": [{}, {"inputs": ["prev+node9"]}, {}]}},
             "no state is called 'node9'",
         ),
+        (
+            # a node after the first has 6, 10, 15, ... pairs of what is before it
+            {"nodes": 7, "reduction": {"joined": [f"node{n}" for n in range(1, 8)]}},
+            r"normal: the inputs of its 7 nodes have 19,051,200 combinations, at most 1,000,000 "
+            r"are possible: .* \(normal.joined: \[node1, .* node7\]\)$",
+        ),
         ({"normal": {"nodes": [{}]}}, "normal.nodes: 1 are given, a cell has 3"),
         ({"reduction": {"joined": ["cur"]}}, "reduction.joined: 'cur' is none of node1"),
         ({"stem_cells": 2, "filters": 6}, "filters: must be .* a multiple of 4, found 6"),
@@ -180,6 +186,17 @@ def test_wrong_cells_are_told_in_one_line(
     write_document(tmp_path / "wrong.yaml", "space", 1, body)
     with pytest.raises(ConfigError, match=text):
         load_space(tmp_path / "wrong.yaml")
+
+
+def test_eight_nodes_are_possible_where_few_combinations_of_inputs_count() -> None:
+    nodes = tuple(f"node{n}" for n in range(1, 9))
+    last = Node(inputs=("prev+cur",))
+    narrow = Cell(nodes=(*[Node()] * 5, last, last, last))
+    cells = Cells(nodes=8, repeats=1, filters=4, normal=Cell(joined=nodes), reduction=narrow)
+    space = replace(SMALL["demo_cells"], cells=cells)
+    subnet = decode(space, sample(space, 1, np.random.default_rng(4)))[0]
+    assert len(subnet.cells[0].nodes) == 8
+    assert operators(space, subnet)[-1].op == "linear"
 
 
 def test_cells_stand_in_the_place_of_stages() -> None:
