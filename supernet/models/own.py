@@ -4,6 +4,7 @@ import functools
 import importlib.util
 import math
 import sys
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,7 +94,8 @@ def _module(path: Path) -> ModuleType:
 @functools.lru_cache(maxsize=4)
 def _run(path: Path, changed_ns: int) -> ModuleType:  # noqa: ARG001  # a changed file is run anew
     # under a name of its own: it may be called as a package is
-    spec = importlib.util.spec_from_file_location(f"supernet_own_{path.stem}", path)
+    name = f"supernet_own_{path.stem}_{zlib.crc32(bytes(path)):08x}"
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -103,15 +105,38 @@ def _run(path: Path, changed_ns: int) -> ModuleType:  # noqa: ARG001  # a change
     return module
 
 
+_beside: dict[Path, dict[str, ModuleType]] = {}
+"""Modules that files of a folder imported from it, by their names."""
+
+
 @contextmanager
 def _imports_beside(path: Path) -> Iterator[None]:
-    """Modules of the file's folder are found, as where Python runs it."""
-    folder = str(path.resolve().parent)
-    sys.path.insert(0, folder)
+    """Modules of the file's folder are found, as where Python runs it.
+
+    Those that another folder has under the same names are of files there alone.
+    """
+    folder = path.resolve().parent
+    own = _beside.setdefault(folder, {})
+    for other in _beside.values():
+        for name, module in other.items():
+            if sys.modules.get(name) is module:
+                del sys.modules[name]
+    sys.modules.update(own)
+    known = set(sys.modules)
+    sys.path.insert(0, str(folder))
     try:
         yield
     finally:
-        sys.path.remove(folder)
+        sys.path.remove(str(folder))
+        for name in sys.modules.keys() - known:
+            if _stands_in(sys.modules.get(name.partition(".")[0]), folder):
+                own[name] = sys.modules[name]
+
+
+def _stands_in(module: ModuleType | None, folder: Path) -> bool:
+    """Whether a module's file, or a package's folder, is directly in a folder."""
+    places = [*getattr(module, "__path__", [])] or [getattr(module, "__file__", None)]
+    return any(place is not None and Path(place).resolve().parent == folder for place in places)
 
 
 @contextmanager

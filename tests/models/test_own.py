@@ -53,6 +53,24 @@ def test_modules_beside_the_file_are_found(tmp_path: Path) -> None:
     assert sys.path == before
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_modules_of_one_name_in_two_folders_are_two(tmp_path: Path, late: bool) -> None:
+    line, place = "from helper_beside.widths import WIDTH", "def build():"
+    head, body = ("", f"\n    {line}") if late else (f"{line}\n", "")
+    text = f"from torch import nn\n{head}{place}{body}\n    return nn.Linear(WIDTH, 2)\n"
+    sources = []
+    for width in (3, 5, 7):
+        folder = tmp_path / str(width)
+        (folder / "helper_beside").mkdir(parents=True)
+        (folder / "helper_beside" / "__init__.py").touch()
+        (folder / "helper_beside" / "widths.py").write_text(f"WIDTH = {width}\n", encoding="utf-8")
+        sources.append(written(folder, text))
+    for source, width in [*zip(sources, (3, 5, 7)), (sources[0], 3)]:
+        network = open_network(source)
+        assert isinstance(network, nn.Linear)
+        assert network.in_features == width
+
+
 def test_the_file_may_hold_dataclasses_and_be_called_as_a_package_is(tmp_path: Path) -> None:
     text = """
         from __future__ import annotations
