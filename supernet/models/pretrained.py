@@ -7,6 +7,7 @@ norms and linear layers are taken over one by one, in the order in which they ru
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from supernet.elastic import ElasticBlock
 from supernet.errors import ConfigError, FileFormatError
 from supernet.models._layers import Counts, Place, layer_order, layer_pairs, outputs_of
 from supernet.models.network import Network
-from supernet.models.published import network_channels
+from supernet.models.published import check_weights, network_channels
 from supernet.models.recognise import recognise
 from supernet.models.supernet import Supernet, extract
 from supernet.models.weights import load_tensors
@@ -70,9 +71,11 @@ def load_pretrained(supernet: Supernet, network: nn.Module) -> Taken:
             `open_network` gives; afterwards on the supernet's device and in eval mode.
 
     Raises:
-        ConfigError: its layers are not those of the largest subnet, or it computes
-            something else with them; the supernet is left as it was.
+        ConfigError: its layers are not those of the largest subnet, it computes something else
+            with them, or its weights are not finite or not in single precision; the supernet is
+            left as it was.
     """
+    check_weights(network)
     device = next(supernet.parameters()).device
     source = network.to(device).eval()
     space, size = supernet.space, min(supernet.space.resolutions)
@@ -86,14 +89,14 @@ def load_pretrained(supernet: Supernet, network: nn.Module) -> Taken:
     counts = Counts()
     for pair in pairs if takes else pairs[:-1]:
         pair.copy(counts)
-    expected = _outcome(source, shown, last.theirs, whole=takes)
-    _check_same(_outcome(target, image, last.ours, whole=takes), expected)
+    expected = _outcome(source, shown, last.theirs)
+    _check_same(_outcome(target, image, last.ours), expected, whole=takes)
     supernet.activate(supernet.largest)
     _write(supernet, target)
     training = supernet.training
-    read = _outcome(supernet.eval(), image, supernet.active_modules[-1], whole=takes)
+    read = _outcome(supernet.eval(), image, supernet.active_modules[-1])
     supernet.train(training)
-    _check_same(read, expected)
+    _check_same(read, expected, whole=takes)
     return Taken(
         tensors=counts.tensors,
         classifier=takes,
@@ -176,29 +179,49 @@ def _image(channels: int, size: int, device: torch.device) -> Tensor:
     return torch.randn(1, channels, size, size, generator=generator).to(device)
 
 
-def _check_same(found: Tensor, expected: Tensor) -> None:
-    """Compare outputs.
+_Outcome: TypeAlias = tuple[Tensor, Tensor]
+"""What the classifier reads, ``(C,)``, and the logits."""
+
+
+def _check_same(found: _Outcome, expected: _Outcome, *, whole: bool) -> None:
+    """Compare outcomes.
+
+    Both parts of them: the logits of a new classifier may be all 0, or nothing but its bias.
+
+    Args:
+        found: of ours.
+        expected: of theirs.
+        whole: whether the logits must be the same too.
 
     Raises:
-        ConfigError: they differ, or are not finite.
+        ConfigError: they differ, or there is nothing in them to compare.
     """
-    size = float(expected.abs().max())
-    same_shape = found.shape == expected.shape
-    error = float((found - expected).abs().max()) if same_shape else math.inf
-    if not error <= _TOLERANCE * size:  # also where either is not a number
+    (features, logits), (their_features, their_logits) = found, expected
+    pairs = [(logits, their_logits)] if whole else []
+    if not whole or features.shape == their_features.shape:  # it may stand before the pooling
+        pairs.append((features, their_features))
+    if not pairs[-1][1].any():
         raise ConfigError(
-            "the network has the layers of the largest subnet, but puts them together "
-            f"differently: outputs up to {size:.3g} differ by {error:.3g}",
-            hint="its activations, padding or shortcuts are others; choose another space",
+            "the network gives 0 everywhere for a random image, so what it computes cannot be "
+            "compared with the largest subnet",
+            hint="look for a layer of it, or a batch norm, whose weights are all 0",
         )
+    for ours, theirs in pairs:
+        size = float(theirs.abs().max())
+        error = float((ours - theirs).abs().max()) if ours.shape == theirs.shape else math.inf
+        if not error <= _TOLERANCE * size:  # also where either is not a number
+            raise ConfigError(
+                "the network has the layers of the largest subnet, but puts them together "
+                f"differently: outputs up to {size:.3g} differ by {error:.3g}",
+                hint="its activations, padding or shortcuts are others; choose another space",
+            )
 
 
-def _outcome(network: nn.Module, image: Tensor, classifier: nn.Module, *, whole: bool) -> Tensor:
-    """Logits, or what the classifier reads, ``(C,)``."""
+def _outcome(network: nn.Module, image: Tensor, classifier: nn.Module) -> _Outcome:
     read: list[Tensor] = []
     hook = classifier.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
     try:
         logits: Tensor = network(image)
     finally:
         hook.remove()
-    return (logits if whole else read[0]).flatten()
+    return read[0].flatten(), logits.flatten()

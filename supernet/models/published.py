@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias
 
+import torch
 from torch import Tensor, nn
 
 from supernet.errors import ConfigError, DataError, FileFormatError, MissingPackageError
@@ -22,6 +23,7 @@ __all__ = [
     "LIBRARIES",
     "Normalisation",
     "build_network",
+    "check_weights",
     "classifier_of",
     "input_size",
     "is_published",
@@ -169,6 +171,28 @@ def network_channels(network: nn.Module) -> int:
         if isinstance(module, nn.Conv2d):
             return module.in_channels
     raise ConfigError(f"{type(network).__name__}: holds no convolution")
+
+
+def check_weights(network: nn.Module) -> None:
+    """Refuse weights that no supernet can take over; on the device ``meta`` their kind alone.
+
+    Raises:
+        ConfigError: they are not in single precision, or not all finite numbers.
+    """
+    for name, values in network.named_parameters():
+        if values.dtype != torch.float32:
+            kind = str(values.dtype).removeprefix("torch.")
+            raise ConfigError(
+                f"the network's {name} has values of {kind}, and those of a supernet are float32",
+                hint="give the network in single precision: network.float()",
+            )
+    for name, values in [*network.named_parameters(), *network.named_buffers()]:
+        if not values.is_meta and not values.isfinite().all():
+            raise ConfigError(
+                f"the network's {name} has values that are no finite numbers (NaN or infinity), "
+                "so it computes nothing",
+                hint="give weights from before its training went wrong",
+            )
 
 
 def classifier_of(network: nn.Module) -> tuple[str, nn.Linear]:

@@ -10,6 +10,7 @@ from supernet.models.imagenet import narrow_classifier
 from supernet.models.own import absolute_own, is_own, own_network, own_normalisation
 from supernet.models.published import (
     Normalisation,
+    check_weights,
     classifier_of,
     is_published,
     published_network,
@@ -46,13 +47,15 @@ def open_network(
         progress: told about a download.
 
     Raises:
-        ConfigError: not such a source, an unknown network, or other classes.
+        ConfigError: not such a source, an unknown network, other classes, or weights that are
+            not finite or not in single precision.
         MissingPackageError: timm or the package of the weights is not installed.
         DataError: the weights cannot be downloaded.
         FileFormatError: the file is damaged, of another network, or does not run.
     """
     own = is_own(source)
     network = own_network(source) if own else published_network(source, progress)
+    check_weights(network)
     _, classifier = classifier_of(network)
     narrow_classifier(classifier, classes)
     found = classifier.out_features

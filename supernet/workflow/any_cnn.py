@@ -12,7 +12,7 @@ from torch import nn
 from supernet.errors import ConfigError
 from supernet.models import Supernet, load_pretrained, network_channels
 from supernet.models.own import is_own, own_network
-from supernet.models.published import LIBRARIES, build_network, input_size
+from supernet.models.published import LIBRARIES, build_network, check_weights, input_size
 from supernet.models.recognise import Row, recognise
 from supernet.space import Space, largest_subnet, slot_operators
 from supernet.space.identify import fixed_space
@@ -54,9 +54,10 @@ def convert(source: str, network: nn.Module, *, size: int, check: bool = True) -
         check: whether to run it and the largest subnet, both with the same weights.
 
     Raises:
-        ConfigError: a layer that no kind of block has, by name, or no path that is the same
-            for all images.
+        ConfigError: a layer that no kind of block has, by name, no path that is the same for all
+            images, or weights that are not finite or not in single precision.
     """
+    check_weights(network)
     traced = -(-size // _STEP) * _STEP
     image = torch.empty(1, network_channels(network), traced, traced, device="meta")
     try:
@@ -77,7 +78,8 @@ def convert(source: str, network: nn.Module, *, size: int, check: bool = True) -
 def shaken(network: nn.Module) -> nn.Module:
     """A network whose batch norms have random weights and statistics.
 
-    Untrained ones are often 0 where a block ends: whatever it computes would look right.
+    Untrained ones are often 0 where a block ends: whatever it computes would look right. So are
+    weights of some layers, such as a new classifier, which become random too.
     """
     generator = torch.Generator().manual_seed(0)
     for module in network.modules():
@@ -87,6 +89,10 @@ def shaken(network: nn.Module) -> nn.Module:
                 if value is not None:
                     drawn = torch.rand(value.shape, generator=generator)
                     value.copy_(drawn + low)
+    for weights in network.parameters():
+        if weights.ndim > 1 and not weights.any():
+            drawn = torch.randn(weights.shape, generator=generator)
+            weights.copy_(drawn / math.sqrt(weights[0].numel()))
     return network
 
 
@@ -113,7 +119,8 @@ def _difference(space: Space, network: nn.Module) -> float:
     supernet.activate(replace(supernet.largest, resolution=size))
     expected = network.eval()(image)
     found = supernet.eval()(image)
-    return float((found - expected).abs().max() / expected.abs().max())
+    largest = expected.abs().max().clamp_min(torch.finfo(expected.dtype).tiny)
+    return float((found - expected).abs().max() / largest)
 
 
 def network_at(source: str, *, size: int | None = None) -> tuple[nn.Module, int]:

@@ -1,5 +1,8 @@
 """Networks of others become spaces whose largest subnets they are."""
 
+import json
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -170,6 +173,69 @@ def test_a_bias_before_a_batch_norm_moves_its_mean() -> None:
     torch.testing.assert_close(*evaluated, rtol=1e-4, atol=1e-4)
 
 
+def _with_new_classifier() -> nn.Module:
+    network = _small()
+    classifier = list(network.modules())[-1]
+    assert isinstance(classifier, nn.Linear)
+    nn.init.zeros_(classifier.weight)
+    nn.init.zeros_(classifier.bias)
+    return network
+
+
+def test_a_classifier_of_zeros_is_no_reason_to_compare_nothing() -> None:
+    network = _with_new_classifier()
+    made = convert("new", network, size=64)
+    assert 0 <= made.difference < 1e-5
+    assert not list(network.parameters())[-2].any()  # it is left as it was
+    supernet = Supernet(made.space)
+    assert load_pretrained(supernet, network).classifier
+    other = _with_new_classifier()
+    other[5] = nn.Hardswish()
+    with pytest.raises(ConfigError, match="puts them together differently"):
+        load_pretrained(supernet, other)
+
+
+def test_a_network_that_computes_nothing_is_told() -> None:
+    network = _small()
+    made = convert("own", network, size=64)
+    nn.init.zeros_(network[7].weight)
+    nn.init.zeros_(network[7].bias)
+    with pytest.raises(ConfigError, match="gives 0 everywhere for a random image"):
+        load_pretrained(Supernet(made.space), network)
+
+
+@pytest.mark.parametrize(
+    ("change", "why", "hint"),
+    [
+        (lambda n: n.double(), "0.weight has values of float64", r"network\.float\(\)"),
+        (lambda n: n.bfloat16(), "0.weight has values of bfloat16", r"network\.float\(\)"),
+        (
+            lambda n: n[3].weight.data[2].fill_(torch.nan),
+            "3.weight has values that are no finite numbers",
+            "before its training went wrong",
+        ),
+        (
+            lambda n: n[4].running_var.fill_(torch.inf),
+            "4.running_var has values that are no finite numbers",
+            "before its training went wrong",
+        ),
+    ],
+)
+def test_weights_that_no_supernet_has_are_named(
+    change: Callable[[nn.Module], object], why: str, hint: str
+) -> None:
+    fine, network = _small(), _small()
+    supernet = Supernet(convert("own", fine, size=64).space)
+    change(network)
+    for refuses in (
+        lambda: convert("own", network, size=64),
+        lambda: load_pretrained(supernet, network),
+    ):
+        with pytest.raises(ConfigError, match=why) as caught:
+            refuses()
+        assert re.search(hint, caught.value.hint)
+
+
 class _Normalised(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return (x - 0.5) / 0.25
@@ -186,6 +252,17 @@ class _Normalised(nn.Module):
 def test_what_stands_around_a_network_is_named(network: nn.Module, why: str) -> None:
     with pytest.raises(ConfigError, match=why):
         convert("around", network, size=64)
+
+
+def test_the_difference_that_is_told_is_a_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = _with_new_classifier(), 64
+    monkeypatch.setattr("supernet.workflow.any_cnn.network_at", lambda *_, **__: made)
+    words = ["spaces", "from", "net.py:build", "-o", str(tmp_path / "space.yaml"), "--json"]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, done.output
+    assert 0 <= json.loads(done.stdout)["difference"] < 1e-5
 
 
 def test_a_file_of_your_own(tmp_path: Path) -> None:
