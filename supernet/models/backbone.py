@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from supernet.models.network import Network, SamePad, Shortcut, layers_of
+from supernet.models.network import Network, SamePad, ShortcutPool, layers_of
 from supernet.space import (
     FeatureMap,
     Operator,
@@ -118,15 +118,13 @@ def backbone_of(
     chosen = chosen_maps(known, features)
     info = FeatureInfo(known=known, out_indices=tuple(known.index(one) for one in chosen))
     if size is None:
-        found = Backbone(list(network.layers), info)
-        _take_any_size(found)
-        return found.train(network.training)
+        return Backbone(list(network.layers), info).train(network.training)
     body = body_operators(subnet, operators, features)
     layers = layers_of(resized(body, *size), **_norms_of(network))
     for layer, weights in zip(layers, network.layers):
         layer.load_state_dict(weights.state_dict())
         for part in layer.modules():
-            if isinstance(part, SamePad):
+            if isinstance(part, SamePad | ShortcutPool):
                 part.fixed = True
     return Backbone(list(layers), info).train(network.training)
 
@@ -135,10 +133,3 @@ def _norms_of(network: Network) -> dict[str, float]:
     """Momentum and eps of its batch norms, of which all are alike."""
     norm = next(module for module in network.modules() if isinstance(module, nn.BatchNorm2d))
     return {"momentum": norm.momentum or 0.0, "eps": norm.eps}
-
-
-def _take_any_size(network: nn.Module) -> None:
-    """Let shortcuts pool what sticks out at odd sizes: at even ones nothing does."""
-    for shortcut in network.modules():
-        if isinstance(shortcut, Shortcut) and isinstance(shortcut.pool, nn.AvgPool2d):
-            shortcut.pool.ceil_mode = shortcut.pool.ceil_mode or not shortcut.pool.padding

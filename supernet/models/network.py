@@ -26,6 +26,7 @@ __all__ = [
     "SamePad",
     "Scale",
     "Shortcut",
+    "ShortcutPool",
     "SqueezeExcite",
     "layers_of",
 ]
@@ -111,6 +112,27 @@ class SqueezeExcite(nn.Module):
         return x * gates
 
 
+class ShortcutPool(nn.AvgPool2d):
+    """Average of windows side by side; at odd sizes the last one sticks out.
+
+    Args:
+        window: their rows and columns, and the steps between them.
+        odd: whether it sticks out at the operator's own size.
+    """
+
+    def __init__(self, window: int, *, odd: bool) -> None:
+        super().__init__(window, ceil_mode=odd)
+        self.window, self.fixed = window, False
+        """Whether that is meant at any size, so that no size is a part of a trace."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` to ``(N, C, H / window, W / window)``, rounded up."""
+        traced: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]  # untyped in torch
+        own = traced or self.fixed
+        odd = self.ceil_mode if own else any(size % self.window for size in x.shape[2:])
+        return F.avg_pool2d(x, self.window, ceil_mode=odd)
+
+
 class Shortcut(nn.Module):
     """A shortcut that changes the input: average pooling, 1x1 convolution, batch norm."""
 
@@ -123,7 +145,7 @@ class Shortcut(nn.Module):
         elif window:
             # only odd sizes have a last window that sticks out
             odd = operator.height % stride > 0 or operator.width % stride > 0
-            self.pool = nn.AvgPool2d(window, ceil_mode=odd)
+            self.pool = ShortcutPool(window, odd=odd)
         self.conv = self.norm = None
         if operator.shortcut_convolves:
             sizes = operator.in_channels, operator.out_channels, 1

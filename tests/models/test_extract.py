@@ -106,6 +106,35 @@ def test_the_ends_of_a_space_can_be_extracted(
     assert difference(network(x), supernet(x)) <= TOLERANCE
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_images_may_have_other_sizes_than_the_subnet(
+    any_space: Space, make_supernet: MakeSupernet, training: bool
+) -> None:
+    """Whether rows and columns are odd or even somewhere is then another matter."""
+    supernet = make_supernet(any_space).train(training).double()
+    for subnet in decode(any_space, sample(any_space, 3, np.random.default_rng(2))):
+        network = extract(supernet, subnet)
+        supernet.activate(subnet)
+        for size in [(33, 47), (48, 48), (50, 64), (subnet.resolution + 1, subnet.resolution - 3)]:
+            x = torch.randn(2, any_space.in_channels, *size).double()
+            with torch.no_grad():
+                found, expected = network(x), supernet(x)
+            assert difference(found, expected) <= 1e-10, size
+
+
+def test_so_they_may_where_shortcuts_pool(make_supernet: MakeSupernet) -> None:
+    supernet = make_supernet(load_space("resnet50d")).eval()
+    small = decode(supernet.space, smallest(supernet.space))[0]
+    for resolution in (128, 144):
+        subnet = replace(small, resolution=resolution)
+        network = extract(supernet, subnet)
+        supernet.activate(subnet)
+        for size in (48, 64, 80, 161):
+            x = torch.randn(1, 3, size, size)
+            with torch.no_grad():
+                assert difference(network(x), supernet(x)) <= TOLERANCE, size
+
+
 @pytest.mark.parametrize("end", [largest, smallest])
 def test_behind_a_stem_without_zeros_around(
     mixed_space: Space, make_supernet: MakeSupernet, end: Callable[[Space], np.ndarray]
