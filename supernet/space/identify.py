@@ -17,6 +17,7 @@ from supernet.space.subnet import Block, StageChoice, Subnet
 __all__ = ["find_subnet", "fixed_space", "only_operators"]
 
 _Values = dict[str, Any]
+_DOCUMENTED = "docs/any_cnn.md lists what converts, docs/space.md what a space has"
 
 
 def find_subnet(space: Space, operators: Sequence[Operator]) -> Subnet | None:
@@ -122,7 +123,9 @@ def _subnet(space: Space, layout: Layout, values: _Values) -> Subnet:
     )
 
 
-def fixed_space(name: str, operators: Sequence[Operator], *, bn_eps: float = 1e-5) -> Space:
+def fixed_space(
+    name: str, operators: Sequence[Operator], *, bn_eps: float = 1e-5, layers: Sequence[str] = ()
+) -> Space:
     """A space whose only subnet is the network of these operators.
 
     Every block is a stage of its own, so that a plain network's weights fit as they are.
@@ -131,9 +134,11 @@ def fixed_space(name: str, operators: Sequence[Operator], *, bn_eps: float = 1e-
         name: of the space.
         operators: of a whole network: stem, blocks, head.
         bn_eps: of its batch norm.
+        layers: for messages, what each operator is in the network that it comes from.
 
     Raises:
-        ConfigError: the operators do not follow each other as in any space.
+        ConfigError: the operators do not follow each other as in any space; names the first
+            that does not.
     """
     kinds = [operator.op for operator in operators]
     if "pool" not in kinds or kinds[0] != "conv":
@@ -148,6 +153,7 @@ def fixed_space(name: str, operators: Sequence[Operator], *, bn_eps: float = 1e-
     out = [blocks.pop(0)] if blocks[1:] and _is_conv(blocks[0], stem.kernel, stem.act) else []
     pool = [blocks.pop(0)] if blocks and blocks[0].op == "maxpool" else []
     last = [blocks.pop()] if blocks and _is_conv(blocks[-1], 1, blocks[-1].act) else []
+    first = 1 + len(residual) + len(out) + len(pool)
     space = Space(
         name=name,
         about="one network",
@@ -162,29 +168,55 @@ def fixed_space(name: str, operators: Sequence[Operator], *, bn_eps: float = 1e-
             maxpool=bool(pool),
             residual=not residual or residual[0].shortcut == "identity",
         ),
-        stages=tuple(_stage(operator) for operator in blocks),
-        head=_head(last, head[1:-1]),
+        stages=tuple(_stages(blocks, layers[first:])),
+        head=_head(last, head[1:-1], layers[1 - len(head) : -1]),
         bn_eps=bn_eps,
         padding="same" if any(o.padding == "same" for o in operators) else "symmetric",
         in_channels=stem.in_channels,
         num_classes=operators[-1].out_channels,
     )
-    _check_follow(only_operators(space), operators)
+    _check_follow(only_operators(space), operators, layers)
     return space
 
 
-def _check_follow(made: Sequence[Operator], operators: Sequence[Operator]) -> None:
-    for own, operator in itertools.zip_longest(made, operators):
+def _check_follow(
+    made: Sequence[Operator], operators: Sequence[Operator], layers: Sequence[str]
+) -> None:
+    for number, (own, operator) in enumerate(itertools.zip_longest(made, operators)):
         if own != operator:
+            layer = layers[number] if number < len(layers) else "there"
             raise ConfigError(
-                "its operators do not follow each other as in any space: there is "
-                f"{operator.key if operator else 'no more'!r} where a space has "
-                f"{own.key if own else 'no more'!r}"
+                "its operators do not follow each other as in any space: "
+                f"{layer} is {operator.key if operator else 'no more'!r} where a space has "
+                f"{own.key if own else 'no more'!r}",
+                hint=_way_out(own, operator),
             )
 
 
-def _head(last: Sequence[Operator], mixing: Sequence[Operator]) -> Head:
+def _way_out(own: Operator | None, operator: Operator | None) -> str:
+    """How a network gets the operator that a space has in the place of its own."""
+    if own is None or operator is None:
+        return _DOCUMENTED
+    if replace(own, bias=operator.bias) == operator:
+        return "the classifier of a space has a bias: give that of the network one, of zeros"
+    if own.mid_channels != operator.mid_channels:
+        wide = operator.mid_channels // operator.groups if operator.groups > 1 else 8
+        return (
+            f"channels inside a block are multiples of {wide} in a space, and here they are "
+            f"{operator.mid_channels}: make them {own.mid_channels}; with weights of 0 for the new "
+            "ones the network computes the same"
+        )
+    return _DOCUMENTED
+
+
+def _head(last: Sequence[Operator], mixing: Sequence[Operator], layers: Sequence[str]) -> Head:
     """With the convolution before the pooling and the layers between it and the classifier."""
+    if len(mixing) > 1:
+        where = f"{layers[1]}: " if layers else ""
+        raise ConfigError(
+            f"{where}between pooling and classifier a space has one layer, here are {len(mixing)}",
+            hint=_DOCUMENTED,
+        )
     return Head(
         width=last[0].out_channels if last else 0,
         features=tuple(operator.out_channels for operator in mixing),
@@ -214,6 +246,17 @@ def _extends_stem(operator: Operator, stem: Operator) -> bool:
 def _deepens_stem(operator: Operator, stem: Operator) -> bool:
     same = operator.in_channels == operator.out_channels == stem.out_channels
     return same and _is_conv(operator, stem.kernel, stem.act)
+
+
+def _stages(blocks: Sequence[Operator], layers: Sequence[str]) -> Iterator[Stage]:
+    """A stage for each block; what no stage has is told with the layer that it stands for."""
+    for number, operator in enumerate(blocks):
+        try:
+            yield _stage(operator)
+        except ConfigError as error:
+            where = f"{layers[number]}: " if layers else ""
+            told = [f"{where}{problem}" for problem in error.problems]
+            raise ConfigError(told, hint=_DOCUMENTED) from None
 
 
 def _stage(operator: Operator) -> Stage:

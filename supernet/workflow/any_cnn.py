@@ -68,7 +68,8 @@ def convert(source: str, network: nn.Module, *, size: int, check: bool = True) -
         raise ConfigError(f"{source}: the network cannot be copied: {reason}") from None
     found = recognise(shapes, image)
     named = re.sub(r"[^A-Za-z0-9_.-]+", "_", re.split(r"[:/]", source)[-1])
-    fixed = fixed_space(named, found.operators, bn_eps=found.bn_eps)
+    layers = [row.layers for row in found.rows]
+    fixed = fixed_space(named, found.operators, bn_eps=found.bn_eps, layers=layers)
     space, freedoms = widened(fixed, resolution=size)
     difference = math.nan if tested is None else _difference(space, tested)
     return Converted(space, _groups(space, found.rows, freedoms), difference)

@@ -96,6 +96,40 @@ def test_what_does_not_fit_is_named(odd: str, problem: str) -> None:
     assert ("mobilenet_v4_hybrid" in caught.value.hint) == (odd == "attention")
 
 
+def _ended(*layers: nn.Module, bias: bool = True) -> nn.Module:
+    ends = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 7, bias=bias)]
+    return nn.Sequential(_conv(3, 32, 3, 2), nn.ReLU(), *layers, *ends)
+
+
+_MIDDLE = [_conv(32, 36, 1), nn.ReLU(), _conv(36, 36, 3, 2, 36), nn.ReLU(), _conv(36, 32, 1)]
+
+
+@pytest.mark.parametrize(
+    ("network", "problem", "way_out"),
+    [
+        (
+            _ended(*_MIDDLE),
+            r"2.0 .. 6.0 is 'mbconv 32-36-32 .*' where a space has 'mbconv 32-40-32 ",
+            "multiples of 8 in a space, and here they are 36: make them 40",
+        ),
+        (
+            _ended(_conv(32, 32, 3, 2), nn.ReLU(), bias=False),
+            r"6 is 'linear 32-7 .*' where a space has 'linear 32-7 .* bias ",
+            "has a bias: give that of the network one, of zeros",
+        ),
+        (
+            _ended(_conv(32, 32, 3, 2), nn.ReLU(), nn.MaxPool2d(3, 2, 1), _conv(32, 32, 3, 2)),
+            r"4: 'maxpool 32-32 .*' cannot stand between blocks",
+            "docs/any_cnn.md lists what converts",
+        ),
+    ],
+)
+def test_a_block_that_no_space_has_is_named(network: nn.Module, problem: str, way_out: str) -> None:
+    with pytest.raises(ConfigError, match=problem) as caught:
+        convert("own", network, size=64, check=False)
+    assert way_out in caught.value.hint
+
+
 @pytest.mark.parametrize(
     "name",
     [
