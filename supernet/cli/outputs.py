@@ -21,16 +21,20 @@ _DOCUMENT = re.compile(
 )
 
 
-def output_option(help_text: str, *kinds: str, **settings: Any) -> Callable[..., Any]:
+def output_option(
+    help_text: str, *kinds: str, suffixes: Sequence[str] = (), **settings: Any
+) -> Callable[..., Any]:
     """``-o FILE``, refused where a file of another kind is there.
 
     Args:
         help_text: of the option.
         kinds: what the file may hold: kinds of our documents (``subnet`` for
             ``supernet.subnet``), ``kit``, ``arrays`` or ``predictions``.
+        suffixes: how its name must end, where other commands know it by that; any when empty.
         settings: of the click option.
     """
-    return click.option("-o", "--output", cls=Once, type=_Output(kinds), help=help_text, **settings)
+    kind = _Output(kinds, tuple(suffixes))
+    return click.option("-o", "--output", cls=Once, type=kind, help=help_text, **settings)
 
 
 def check_replaced(path: Path, kinds: Sequence[str]) -> None:
@@ -59,14 +63,20 @@ def check_replaced(path: Path, kinds: Sequence[str]) -> None:
 class _Output(click.Path):
     """A path whose file may be replaced."""
 
-    def __init__(self, kinds: tuple[str, ...]) -> None:
+    def __init__(self, kinds: tuple[str, ...], suffixes: tuple[str, ...]) -> None:
         super().__init__(path_type=Path, dir_okay=False)
-        self._kinds = kinds
+        self._kinds, self._suffixes = kinds, suffixes
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path; nothing is written yet."""
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         check_replaced(path, self._kinds)
+        if self._suffixes and path.suffix not in self._suffixes:
+            raise ConfigError(
+                f"output: {str(path)[:200]} must end in {' or '.join(self._suffixes)}: by that "
+                "other commands tell a file from a name",
+                hint=f"give {str(path.with_suffix(self._suffixes[0]))[:200]}",
+            )
         return path
 
 

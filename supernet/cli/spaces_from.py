@@ -24,6 +24,7 @@ __all__ = ["from_network"]
 @output_option(
     "YAML file to write.",
     "space",
+    suffixes=(".yaml", ".yml"),
     required=True,
 )
 @click.option(

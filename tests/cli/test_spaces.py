@@ -160,6 +160,17 @@ def test_a_network_becomes_a_space_that_others_read(supernet: Command, tmp_path:
     assert "made from one network" in supernet("spaces", "show", place).stdout
 
 
+@pytest.mark.parametrize("name", ["space.json", "space.txt", "space", "space.YAML"])
+def test_a_name_by_which_no_command_reads_a_space_is_refused_first(
+    supernet: Command, tmp_path: Path, name: str
+):
+    place = tmp_path / name
+    failed = supernet("spaces", "from", "no source", "-o", place)  # which is not looked at yet
+    assert (failed.code, place.exists()) == (2, False)
+    assert f"{name} must end in .yaml or .yml" in failed.stderr
+    assert f"give {tmp_path / 'space.yaml'}" in failed.stderr
+
+
 @pytest.mark.parametrize(
     ("source", "why"),
     [
