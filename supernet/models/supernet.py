@@ -67,6 +67,16 @@ class Supernet(nn.Module):
         self.dropout = 0.0
         self.activate(self.largest)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "layout"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Of a copy: the layout follows from the space, and holds functions."""
+        super().__setstate__(state)
+        self.layout = layout_of(self.space)
+        for place, slot in zip(self.places, self.layout.slots):
+            place.slot = slot
+
     def activate(self, subnet: Subnet) -> None:
         """Make `subnet` the one that `forward` computes.
 
@@ -174,6 +184,9 @@ class _Place:
         for name, own in by_name.items():
             if name not in shared:
                 shared[name] = _elastic(space, self._hull(list(own)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "slot"}
 
     def _hull(self, own: Sequence[Operator]) -> Sequence[Operator]:
         """Operators of a module, and one that reads all that any of them reads."""

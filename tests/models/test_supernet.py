@@ -1,5 +1,7 @@
 """The supernet: activation, and where gradients go."""
 
+import copy
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,7 +11,7 @@ import torch
 
 from supernet.elastic import ElasticChain, ElasticConv
 from supernet.errors import ConfigError
-from supernet.models import Supernet
+from supernet.models import Supernet, extract
 from supernet.space import (
     Block,
     Space,
@@ -20,6 +22,7 @@ from supernet.space import (
     sample,
     smallest,
 )
+from tests.cells import SMALL
 
 MakeSupernet = Callable[[Space], Supernet]
 
@@ -49,6 +52,47 @@ def test_classes_and_channels_may_be_those_of_the_data_set(tiny_space: Space) ->
     assert supernet(torch.randn(2, 1, 16, 16)).shape == (2, 7)
     assert supernet.space.hash == tiny_space.hash
     supernet.activate(largest_subnet(tiny_space))  # the data set is no part of a subnet
+
+
+def _pickled(supernet: Supernet) -> Supernet:
+    found = pickle.loads(pickle.dumps(supernet))  # of our own
+    assert isinstance(found, Supernet)
+    return found
+
+
+@pytest.fixture(params=["tiny", "mixed", "attending", "nasnet_mobile"])
+def copied_space(
+    request: pytest.FixtureRequest, tiny_space: Space, mixed_space: Space, attending_space: Space
+) -> Space:
+    own = {space.name: space for space in (tiny_space, mixed_space, attending_space)}
+    return own[request.param] if request.param in own else SMALL[request.param]
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, _pickled])
+def test_a_copy_computes_the_same_on_its_own(
+    copied_space: Space, make_supernet: MakeSupernet, copied: Callable[[Supernet], Supernet]
+) -> None:
+    supernet = make_supernet(copied_space).eval()
+    subnets = decode(copied_space, sample(copied_space, 5, np.random.default_rng(0)))
+    for subnet in subnets[:3]:
+        supernet.activate(subnet)
+    other = copied(supernet)
+    assert other.subnet == supernet.subnet
+    assert other.layout is supernet.layout
+    before = {name: value.clone() for name, value in supernet.state_dict().items()}
+    for subnet in (supernet.subnet, *subnets, other.largest):
+        supernet.activate(subnet)
+        x = torch.randn(2, copied_space.in_channels, subnet.resolution, subnet.resolution)
+        with torch.no_grad():
+            expected = supernet(x)
+            if subnet != other.subnet:
+                assert not torch.equal(other(x), expected)  # it has a form of its own
+                other.activate(subnet)
+            assert torch.equal(other(x), expected)
+            assert torch.equal(extract(other, subnet)(x), extract(supernet, subnet)(x))
+    for value in other.parameters():
+        value.data.fill_(7.0)
+    assert all(torch.equal(value, before[name]) for name, value in supernet.state_dict().items())
 
 
 def test_a_subnet_of_another_space_is_refused_and_nothing_changes(
