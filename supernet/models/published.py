@@ -179,14 +179,15 @@ def check_weights(network: nn.Module) -> None:
     Raises:
         ConfigError: they are not in single precision, or not all finite numbers.
     """
-    for name, values in network.named_parameters():
+    parameters = dict[str, Tensor](network.named_parameters())
+    for name, values in parameters.items():
         if values.dtype != torch.float32:
             kind = str(values.dtype).removeprefix("torch.")
             raise ConfigError(
                 f"the network's {name} has values of {kind}, and those of a supernet are float32",
                 hint="give the network in single precision: network.float()",
             )
-    for name, values in [*network.named_parameters(), *network.named_buffers()]:
+    for name, values in [*parameters.items(), *network.named_buffers()]:
         if not values.is_meta and not values.isfinite().all():
             raise ConfigError(
                 f"the network's {name} has values that are no finite numbers (NaN or infinity), "

@@ -72,7 +72,7 @@ class Supernet(nn.Module):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Of a copy: the layout follows from the space, and holds functions."""
-        super().__setstate__(state)
+        super().__setstate__(state)  # type: ignore[no-untyped-call]  # untyped in torch
         self.layout = layout_of(self.space)
         for place, slot in zip(self.places, self.layout.slots):
             place.slot = slot

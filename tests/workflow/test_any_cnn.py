@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -181,7 +182,7 @@ def test_networks_of_torchvision_that_are_refused(name: str, layer: str) -> None
     assert layer in str(caught.value)
 
 
-def _small(*, front: nn.Module | None = None, back: nn.Module | None = None) -> nn.Module:
+def _small(*, front: nn.Module | None = None, back: nn.Module | None = None) -> nn.Sequential:
     """A network whose convolutions have biases before their batch norms."""
     layers: list[nn.Module] = [front] if front else []
     for before, after in ((3, 16), (16, 32), (32, 32)):
@@ -207,7 +208,7 @@ def test_a_bias_before_a_batch_norm_moves_its_mean() -> None:
     torch.testing.assert_close(*evaluated, rtol=1e-4, atol=1e-4)
 
 
-def _with_new_classifier() -> nn.Module:
+def _with_new_classifier() -> nn.Sequential:
     network = _small()
     classifier = list(network.modules())[-1]
     assert isinstance(classifier, nn.Linear)
@@ -232,8 +233,10 @@ def test_a_classifier_of_zeros_is_no_reason_to_compare_nothing() -> None:
 def test_a_network_that_computes_nothing_is_told() -> None:
     network = _small()
     made = convert("own", network, size=64)
-    nn.init.zeros_(network[7].weight)
-    nn.init.zeros_(network[7].bias)
+    norm = network[7]
+    assert isinstance(norm, nn.BatchNorm2d)
+    nn.init.zeros_(norm.weight)
+    nn.init.zeros_(norm.bias)
     with pytest.raises(ConfigError, match="gives 0 everywhere for a random image"):
         load_pretrained(Supernet(made.space), network)
 
@@ -256,7 +259,7 @@ def test_a_network_that_computes_nothing_is_told() -> None:
     ],
 )
 def test_weights_that_no_supernet_has_are_named(
-    change: Callable[[nn.Module], object], why: str, hint: str
+    change: Callable[[Any], object], why: str, hint: str
 ) -> None:
     fine, network = _small(), _small()
     supernet = Supernet(convert("own", fine, size=64).space)
