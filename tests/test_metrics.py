@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -35,6 +36,37 @@ def tau_b(a: list[float], b: list[float]) -> float:
 def test_kendall_equals_its_definition_with_ties(pairs: list[tuple[float, float]]) -> None:
     a, b = map(list, zip(*pairs))
     assert kendall_tau(np.array(a), np.array(b)) == pytest.approx(tau_b(a, b))
+
+
+@pytest.mark.parametrize("different", [2, 7, 40, 10**6])
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 64, 257])
+def test_kendall_of_many_values_equals_the_count_of_all_pairs(count: int, different: int) -> None:
+    rng = np.random.default_rng(count)
+    a, b = rng.integers(0, different, (2, count)) / 7.0
+    assert kendall_tau(a, b) == pytest.approx(tau_b(a.tolist(), b.tolist()), abs=1e-12)
+    assert kendall_tau(a, b + a) == pytest.approx(tau_b(a.tolist(), (b + a).tolist()), abs=1e-12)
+
+
+def test_kendall_of_so_many_values_that_pairs_do_not_fit_into_memory() -> None:
+    rng = np.random.default_rng(0)
+    a = rng.integers(0, 5000, 50_000).astype(np.float64)
+    tracemalloc.start()
+    try:
+        found = kendall_tau(a, a + rng.uniform(0, 0.9, len(a)))
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    pairs, counts = 50_000 * 49_999 / 2, np.unique(a, return_counts=True)[1]
+    tied = float((counts * (counts - 1) / 2).sum())  # in the first alone
+    assert found == pytest.approx(math.sqrt((pairs - tied) / pairs), abs=1e-12)
+    assert most < 20e6  # bytes; a pair each would take 10 GB
+
+
+def test_kendall_of_what_is_not_known_is_not_known() -> None:
+    assert math.isnan(kendall_tau(np.array([1.0, np.nan, 3.0]), np.arange(3.0)))
+    assert kendall_tau(np.array([1.0, np.inf, 3.0, -np.inf]), np.arange(4.0)) == pytest.approx(
+        -1 / 3
+    )
 
 
 def test_kendall_of_known_orders() -> None:
