@@ -258,6 +258,10 @@ class _Body:
     corrections: dict[str, Correction] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not (0 < len(self.target) <= 100 and self.target.isprintable()):
+            raise ConfigError(
+                f"target: must be 1 to 100 printed characters, found {self.target[:60]!r}"
+            )
         if self.threads < 1 or self.batch < 1:
             raise ConfigError(f"threads, batch: at least 1, found {self.threads}, {self.batch}")
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["picked"]
 
-_BOUND = re.compile(r"\s*([^<>=,\s]+)\s*(<=|>=)\s*([^<>=,]+?)\s*")
+_NAME, _NUMBER = r"[^<>=,\s]+", r"[^<>=,]+?"
 _HINT = "such as 3, best, 'latency<=12' or 'latency<=12, macs<=300M'"
 
 
@@ -26,11 +27,33 @@ def picked(result: "SearchResult", text: str) -> int:
         return result.best()
     if re.fullmatch(r"[+-]?\d+", words):
         return _number(result, int(words[:20]))
-    bounds = [_BOUND.fullmatch(part) for part in words.split(",")]
-    if not all(bounds):
-        raise ConfigError(f"cannot pick {text[:60]!r}: neither a number nor limits", hint=_HINT)
-    limits = [(result.problem.axis(b[1]), b[2], b[3]) for b in bounds if b]
+    limits = [(result.problem.axis(n), s, value) for n, s, value in _limits(result, words)]
     return _best_within(result, [(axis, s, _value(text, axis, n)) for axis, s, n in limits])
+
+
+def _limits(result: "SearchResult", words: str) -> Iterator[tuple[str, str, str]]:
+    """Names, signs and numbers of limits.
+
+    Targets have any name, so the figures of the result are looked for first, the longest name
+    before others: ``latency@my phone<=12``.
+    """
+    names = {axis.name for axis in result.problem.axes}
+    names |= {name.partition("@")[0] for name in names}
+    known = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    limit = re.compile(rf"\s*({known}|{_NAME})\s*(<=|>=)\s*({_NUMBER})\s*(?:,(?=.)|$)", re.DOTALL)
+    place = 0
+    while place < len(words) or not words:
+        found = limit.match(words, place)
+        if not found:
+            raise ConfigError(
+                f"cannot pick {words[:60]!r}: neither a number nor limits", hint=_hint(names)
+            )
+        yield found[1], found[2], found[3]
+        place = found.end()
+
+
+def _hint(names: set[str]) -> str:
+    return f"{_HINT}; this result has {', '.join(sorted(names))}"
 
 
 def _number(result: "SearchResult", number: int) -> int:

@@ -183,6 +183,15 @@ def test_impossible_times_are_refused(tiny_space: Space, value: float) -> None:
         Row(operator=operator, ms=0.0, spread_ms=value)
 
 
+@pytest.mark.parametrize("target", ["", "a\0b", "a\nb", "n" * 101])
+def test_a_name_that_no_result_can_hold_is_refused(
+    tmp_path: Path, table: LatencyTable, target: str
+) -> None:
+    replace(table, target=target).save(tmp_path / "table.json")
+    with pytest.raises(ConfigError, match="target: must be 1 to 100 printed characters, found"):
+        LatencyTable.load(tmp_path / "table.json")
+
+
 # ------------------------------------------------------------------ correction
 
 

@@ -412,6 +412,34 @@ def test_a_pick_that_names_nothing_says_why(text: str, message: str) -> None:
         RESULT.pick(text)
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        "my phone",
+        " lead ",
+        "x<=5",
+        "x>=1, macs<=2",
+        "a,b",
+        "a=b",
+        "手机 1",
+        "best",
+        "3",
+        "@",
+        "%(\\",
+    ],
+)
+def test_a_pick_names_any_target(target: str) -> None:
+    name, other, values = f"latency@{target}", "latency@x", RESULT.columns["latency@mobile_cpu"]
+    first, second, *others = RESULT.problem.axes
+    axes = (first, replace(second, name=name, target=target), *others)
+    axes += (replace(second, name=other, target="x", objective=False),)
+    columns = {**RESULT.columns, name: values, other: 2 * values}
+    result = replace(RESULT, problem=replace(RESULT.problem, axes=axes), columns=columns)
+    assert result.pick(f"{name}<=7ms") == RESULT.pick("latency<=7")
+    assert result.pick(f"macs<=1G,{name} <= 7, params>=1") == RESULT.pick("latency<=7")
+    assert result.pick(f"{other}<=16, {name}<=20") == RESULT.pick("latency<=8")
+
+
 def test_a_data_frame_without_pandas_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
