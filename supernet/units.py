@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 
-__all__ = ["BYTES", "COUNTS", "units_of", "with_unit"]
+__all__ = ["BYTES", "COUNTS", "in_words", "units_of", "with_unit"]
 
 _NUMBER = re.compile(r"\s*([+-]?[0-9.]+(?:e[+-]?[0-9]+)?)\s*([a-z%/]*)\s*", re.IGNORECASE)
 
@@ -40,3 +40,18 @@ def with_unit(text: str, units: Units) -> float | None:
         return float(found[1]) * factor
     except ValueError:
         return math.nan
+
+
+def in_words(value: float, unit: str) -> str:
+    """A value with its unit, such as ``12.3 ms``, ``1,234 ms``, ``300 M`` or ``4.2 MB``.
+
+    Counts and bytes get a prefix where they are large; other units are written as they are.
+    """
+    if unit == "%":
+        return f"{value:.2f} %"
+    if unit in ("", "bytes"):
+        for size, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+            if abs(value) >= 0.99995 * size:  # else 999,999 would read "1000 k"
+                return f"{value / size:.4g} {prefix}{'B' if unit else ''}"
+    text = f"{value:,.0f}" if 1e3 <= abs(value) < 1e15 else f"{value:.4g}"
+    return f"{text} {unit}".rstrip()

@@ -82,7 +82,9 @@ def _row(saved: "SavedResult") -> list[str]:
     figures = result.figures(saved.chosen)
     limits = [f"{axis.short_name} {axis.bound_text}" for axis in axes if axis.limit is not None]
     latencies = [
-        f"{figures[axis.name]:.4g}" for axis in axes if axis.target and axis.name in figures
+        _value(axis, figures[axis.name]).removesuffix(f" {axis.unit}")
+        for axis in axes
+        if axis.target and axis.name in figures
     ]
     first = figures.get(axes[0].name)
     mark = "*" if _is_measured(saved) else ""

@@ -371,9 +371,8 @@ def _interval(predicted: Any, suffix: str) -> str:
 
 
 def _figure(axis: Any, value: float) -> str:
-    text = f"{value:.2f}" if axis.name == "top1" else f"{value:,.4g}"
-    if axis.unit == "" or abs(value) >= 1e5:
-        text = f"{value:,.0f}" if abs(value) >= 1e3 else text
+    text = f"{value:.2f}" if axis.name == "top1" else f"{value:.4g}"
+    text = f"{value:,.0f}" if abs(value) >= 1e3 else text
     return text + (f" {axis.unit}" if axis.unit else "")
 
 

@@ -14,6 +14,7 @@ from supernet.search.pareto import Index, pareto_front
 from supernet.search.pick import picked
 from supernet.search.problem import Problem
 from supernet.space import WHOLE, Body, Genes, Space, Subnet, decode
+from supernet.units import in_words
 
 if TYPE_CHECKING:
     from supernet.report.plot import FrontPlot
@@ -50,24 +51,14 @@ class Axis:
 
     def text(self, value: float) -> str:
         """A value in words, such as ``latency@note10 12.3 ms``."""
-        return f"{self.name} {_number(self.unit, value)}"
+        return f"{self.name} {in_words(value, self.unit)}"
 
     @property
     def bound_text(self) -> str:
         """The limit in words, such as ``<= 12 ms``; empty where there is none."""
         if self.limit is None:
             return ""
-        return f"{'>=' if self.maximise else '<='} {_number(self.unit, self.limit)}"
-
-
-def _number(unit: str, value: float) -> str:
-    """A value with its unit; large counts with a prefix."""
-    if unit == "%":
-        return f"{value:.2f} %"
-    for size, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
-            return f"{value / size:.4g} {prefix}{'B' if unit == 'bytes' else unit}"
-    return f"{value:.4g} {unit}".rstrip()
+        return f"{'>=' if self.maximise else '<='} {in_words(self.limit, self.unit)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
