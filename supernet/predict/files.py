@@ -26,11 +26,16 @@ __all__ = ["read_genes", "read_pairs", "write_predictions"]
 
 _MOST_PAIRS = 50_000
 GENES = "genes"
+_UNIT, _UNITS = "top1_unit", ("percent", "share")
+_UNIT_HINT = f"say which in {_UNIT}, an array or a column: percent, or share (of 1)"
+_MIXED = "must be a percentage, but shares of 1 and percentages are mixed"
 _BLOCK_CHOICES = ("ks", "e", "d")
 
 
 def read_pairs(path: Path, space: Space) -> AccuracyPairs:
     """Subnets and their accuracies: columns of the subnets, ``top1`` (percent), ``loss``.
+
+    ``top1_unit`` may say ``percent`` or ``share``, where values of at most 1 would be unclear.
 
     Raises:
         FileFormatError: not such a file, or a column is missing.
@@ -39,10 +44,7 @@ def read_pairs(path: Path, space: Space) -> AccuracyPairs:
     columns = read_columns(path)
     if "top1" not in columns:
         raise FileFormatError(f"{path}: no column 'top1'; {nearest('top1', columns)}")
-    top1 = _numbers(path, "top1", columns["top1"])
-    if top1.ndim != 1 or not 0 < len(top1) <= _MOST_PAIRS:
-        raise FileFormatError(f"{path}: top1: expected 1 to {_MOST_PAIRS} values in a row")
-    _check_percent(path, top1, mixed=GENES in columns)
+    top1 = _percent(path, columns)
     loss = _numbers(path, "loss", columns["loss"]) if "loss" in columns else None
     genes = _genes(path, space, columns, len(top1))
     try:
@@ -85,33 +87,54 @@ def write_predictions(path: Path, source: Path, predicted: Predicted) -> None:
     write_text(path, text.getvalue())
 
 
-def _check_percent(path: Path, top1: Values, *, mixed: bool) -> None:
-    """Refuse what is not a percentage, naming the first row.
+def _percent(path: Path, columns: Mapping[str, Any]) -> Values:
+    """The accuracies in percent, naming the first row that cannot be one.
 
-    Args:
-        path: of the file.
-        top1: its values.
-        mixed: whether some may be at most 1: in files of ours these are no shares.
+    A file that says its unit, and one of `supernet predictor collect`, is believed: networks of
+    many classes that have learned little do have less than 1 percent. Of others, what looks like
+    shares is refused, as either could be meant.
     """
+    top1 = _numbers(path, "top1", columns["top1"])
+    if top1.ndim != 1 or not 0 < len(top1) <= _MOST_PAIRS:
+        raise FileFormatError(f"{path}: top1: expected 1 to {_MOST_PAIRS} values in a row")
 
-    def refuse(wrong: npt.NDArray[np.bool_], rule: str, hint: str = "") -> None:
+    def refuse(wrong: npt.NDArray[np.bool_], rule: str) -> None:
         if wrong.any():
             row = int(wrong.argmax())
             raise ConfigError(
                 f"{path}: top1[{row}]: {rule}, found {top1[row]:g} "
                 f"(as in {int(wrong.sum())} of {len(top1)} rows)",
-                hint=hint,
+                hint=_UNIT_HINT if rule == _MIXED else "",
             )
 
+    unit = _unit(path, columns)
     refuse(np.isnan(top1), "must be a number")
+    if unit == "share":
+        refuse(~((top1 >= 0) & (top1 <= 1)), f"must be from 0 to 1, as {_UNIT} is share")
+        return 100 * top1
     refuse(~((top1 >= 0) & (top1 <= 100)), "must be from 0 to 100 percent")
-    small = top1 <= 1
-    if small.all():
+    small = (top1 > 0) & (top1 <= 1)
+    if unit or not small.any():
+        return top1
+    if top1.max() <= 1:
         raise ConfigError(
-            f"{path}: top1: all values are at most 1; give percent, not shares",
-            hint="multiply them by 100",
+            f"{path}: top1: all values are at most 1; give percent, not shares", hint=_UNIT_HINT
         )
-    refuse(small & (not mixed), "must be a percentage, but shares of 1 and percentages are mixed")
+    refuse(small, _MIXED)
+    return top1
+
+
+def _unit(path: Path, columns: Mapping[str, Any]) -> str:
+    """The unit of the accuracies, empty where the file does not say it."""
+    if _UNIT not in columns:
+        return "percent" if {GENES, "space"} <= columns.keys() else ""
+    found = sorted({str(value).strip() for value in np.atleast_1d(columns[_UNIT]).ravel()})
+    if len(found) != 1 or found[0] not in _UNITS:
+        raise ConfigError(
+            f"{path}: {_UNIT}: must be one of {', '.join(_UNITS)} in all rows, found "
+            f"{', '.join(found)[:60] or 'nothing'!r}"
+        )
+    return found[0]
 
 
 def _count(path: Path, space: Space, columns: Mapping[str, Any]) -> int:

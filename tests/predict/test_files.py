@@ -108,6 +108,12 @@ def changed(name: str, row: Any, value: float) -> Callable[[Arrays], None]:
         (changed("top1", 3, 101), r"top1\[3\]: must be from 0 to 100 percent, found 101"),
         (changed("top1", 3, 0.71), r"top1\[3\]: .* shares of 1 and percentages are mixed"),
         (changed("top1", slice(None), 0.71), "at most 1; give percent, not shares"),
+        (lambda a: a.update(top1_unit="ppm"), "top1_unit: must be one of percent, share .*'ppm'"),
+        (
+            lambda a: a.update(top1_unit=np.array([])),
+            "top1_unit: must be one of .* found 'nothing'",
+        ),
+        (lambda a: a.update(top1_unit="share"), r"top1\[0\]: must be from 0 to 1, as top1_unit is"),
     ],
 )
 def test_what_is_wrong_is_named(
@@ -117,6 +123,37 @@ def test_what_is_wrong_is_named(
     with pytest.raises((ConfigError, FileFormatError), match=text) as caught:
         read_pairs(write(arrays), ACCEL)
     assert "pairs.npz" in str(caught.value)
+
+
+@pytest.mark.parametrize("values", [np.linspace(0, 1, 20), np.linspace(0.5, 40, 20)])
+def test_accuracies_of_at_most_1_percent_are_taken_from_a_file_that_says_so(
+    arrays: Arrays, write: Write, values: Any
+) -> None:
+    arrays["top1"] = values
+    with pytest.raises(ConfigError, match="shares") as caught:
+        read_pairs(write(arrays), ACCEL)
+    assert caught.value.hint.startswith("say which in top1_unit")
+    pairs = read_pairs(write(arrays | {"top1_unit": np.array("percent")}), ACCEL)
+    np.testing.assert_array_equal(pairs.top1, values)
+    by_row = {"top1_unit": np.full(20, "share")}
+    shares = read_pairs(write(arrays | by_row | {"top1": values / 100}), ACCEL)
+    np.testing.assert_allclose(shares.top1, values)
+
+
+@pytest.mark.parametrize("values", [np.linspace(0, 1, 20), np.linspace(0.5, 40, 20)])
+def test_collected_accuracies_are_percent_whatever_they_are(
+    arrays: Arrays, write: Write, values: Any
+) -> None:
+    collected = {"genes": read_pairs(write(arrays), ACCEL).genes, "top1": values}
+    pairs = read_pairs(write(collected | {"space": np.array(ACCEL.hash)}), ACCEL)
+    np.testing.assert_array_equal(pairs.top1, values)
+    with pytest.raises(ConfigError, match="shares"):
+        read_pairs(write(collected), ACCEL)
+
+
+def test_an_accuracy_of_0_is_one_in_any_unit(arrays: Arrays, write: Write) -> None:
+    arrays["top1"][3] = 0
+    assert read_pairs(write(arrays), ACCEL).top1[3] == 0
 
 
 def test_block_arrays_need_the_input_size_where_there_is_a_choice(write: Write) -> None:
