@@ -62,7 +62,7 @@ class ModelError:
     networks_mape: float = 0.0
     """Mean absolute error of their sums, all sizes of a block left out together."""
     networks_p90: float = 0.0
-    """Nine in ten of these sums are less wrong than this."""
+    """Nine in ten of these sums stay within this of what was predicted, as a share of that."""
     unseen_p90: float = 0.0
     """The same, blocks of the same channels left out together: a space of other widths."""
 

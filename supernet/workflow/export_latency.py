@@ -128,7 +128,7 @@ def check_latency(
         target=table.target,
         precision=precision,
         predicted_ms=predicted,
-        low_ms=None if error is None else predicted * (1 - error),
+        low_ms=None if error is None else predicted * max(0.0, 1 - error),
         high_ms=None if error is None else predicted * (1 + error),
         measured_ms=measured[precision],
     )
