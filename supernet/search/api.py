@@ -21,7 +21,13 @@ from supernet.search.limits import check_limits
 from supernet.search.objective import Accuracy, Values, latency_name
 from supernet.search.problem import Problem
 from supernet.search.records import PredictorRecord
-from supernet.search.registry import check_ladder_given, default_budget, factory_of, suited
+from supernet.search.registry import (
+    check_budget,
+    check_ladder_given,
+    default_budget,
+    factory_of,
+    usual,
+)
 from supernet.search.result import SearchResult
 from supernet.search.setup import check_asked, problem_of, tables_of, target_of
 from supernet.search.unfinished import search_folder
@@ -121,6 +127,8 @@ def search(  # noqa: PLR0913  # the options of a user
         >>> result.figures(result.best())["params"] <= 290_000
         True
     """
+    if resume and folder is None:
+        raise ConfigError("resume: needs the folder of the search that was stopped")
     space = space_or_run.space() if isinstance(space_or_run, Run) else space_or_run
     chosen, top1 = _accuracy(space_or_run, space, predictor, accuracy, certify=certify)
     record = PredictorRecord.of_predictor(chosen) if chosen else None
@@ -128,18 +136,20 @@ def search(  # noqa: PLR0913  # the options of a user
     wanted: dict[str, Any] = {"objectives": objectives, "fix": fix, "body": body}
     allowed = _allowed(targets, limits or {})
     check_asked(space, list(targets), limits=allowed, **wanted)
-    if isinstance(algorithm, str) and algorithm:
-        check_ladder_given(algorithm, climbs=bool(ladder))
-    given = _given(Domain.of(space, fix), start)
+    chosen_one = algorithm or usual(measures=top1.measured, climbs=bool(ladder))
+    if isinstance(chosen_one, str):
+        check_ladder_given(chosen_one, climbs=bool(ladder))
+    factory, domain = factory_of(chosen_one, StudyPlace.of(storage)), Domain.of(space, fix)
+    most = default_budget(chosen_one, measures=top1.measured) if budget is None else budget
+    check_budget(chosen_one, domain, most)
+    given, ending = _given(domain, start), Budget(scored=most, seconds=seconds)
     tables = tables_of(space, list(targets), resume=resume, progress=progress)
     problem = problem_of(space, tables, top1, limits=allowed, ladder=ladder, **wanted)
     bound, good = proven(problem, chosen, thorough=certify) if chosen else (None, None)
-    chosen_one = algorithm or suited(problem)
-    most = default_budget(chosen_one, problem) if budget is None else budget
     search_for = partial(
         run_search,
-        factory=factory_of(chosen_one, StudyPlace.of(storage)),
-        budget=Budget(scored=most, seconds=seconds),
+        factory=factory,
+        budget=ending,
         start=good,
         given=given,
         seed=seed,
@@ -147,13 +157,10 @@ def search(  # noqa: PLR0913  # the options of a user
         progress=progress,
     )
     if folder is None:
-        if resume:
-            raise ConfigError("resume: needs the folder of the search that was stopped")
         return search_for(problem).bounded(bound)
     check_limits(problem)
     request = {
         "algorithm": _named(chosen_one),
-        **({"ladder": [[rung.name, rung.share] for rung in ladder]} if ladder else {}),
         "budget": most,
         "start": [str(subnet) for subnet in start],
         "measuring_workers": workers if problem.measures else 1,
@@ -161,8 +168,9 @@ def search(  # noqa: PLR0913  # the options of a user
         "seed": seed,
         **_asked(problem, list(tables), objectives, body),
     }
-    path = Path(folder)
-    with search_folder(path.parent, path.name, problem, request, resume=resume) as own:
+    with search_folder(
+        Path(folder).parent, Path(folder).name, problem, request, resume=resume
+    ) as own:
         result = search_for(own.journaled(problem), again=own.scored).bounded(bound)
         own.save(result, request=request, predictor=record, tables=tables)
     return result
@@ -215,7 +223,9 @@ def _asked(
     body: Body,
 ) -> dict[str, Any]:
     """What of a request makes its problem, as plain values."""
+    ladder = [[rung.name, rung.share] for rung in problem.ladder]
     return {
+        **({"ladder": ladder} if ladder else {}),
         "targets": list(targets),
         "objectives": list(objectives),
         "limits": dict(problem.limits),

@@ -17,13 +17,14 @@ from supernet.search.algorithms.hyperband import Hyperband
 from supernet.search.algorithms.memetic import Memetic
 from supernet.search.algorithms.netadapt import NetAdapt
 from supernet.search.algorithms.nsga2 import NSGA2
-from supernet.search.algorithms.optuna import SAMPLERS, OptunaSampler
+from supernet.search.algorithms.optuna import SAMPLERS, OptunaSampler, check_points
 from supernet.search.algorithms.optuna_study import StudyPlace
 from supernet.search.algorithms.random import Random
 from supernet.search.algorithms.reinforce import Reinforce
 from supernet.search.algorithms.surrogate import Surrogate
 from supernet.search.contract import Factory
 from supernet.search.problem import Problem
+from supernet.space import Domain
 from supernet.studies import need_optuna
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ __all__ = [
     "default_budget",
     "factory_of",
     "suited",
+    "usual",
 ]
 
 DEFAULT = "memetic"
@@ -157,10 +159,20 @@ ALGORITHMS: Mapping[str, AlgorithmInfo] = {info.name: info for info in (*_KNOWN,
 
 
 def suited(problem: Problem) -> str:
-    """The name of the default for a problem: few measurements need a model, many figures none."""
-    if problem.ladder:
+    """The name of the default for a problem."""
+    return usual(measures=problem.measures, climbs=bool(problem.ladder))
+
+
+def usual(*, measures: bool, climbs: bool) -> str:
+    """The name of the default: few measurements need a model, many figures none.
+
+    Args:
+        measures: whether accuracies are measured.
+        climbs: whether at the rungs of a ladder.
+    """
+    if climbs:
         return "asha"
-    return "ei" if problem.measures else DEFAULT
+    return "ei" if measures else DEFAULT
 
 
 def check_ladder_given(name: str, *, climbs: bool) -> None:
@@ -180,22 +192,35 @@ def check_ladder_given(name: str, *, climbs: bool) -> None:
         )
 
 
-def default_budget(algorithm_: object, problem: Problem) -> int:
-    """Subnets that are scored where nobody says how many: fewer where it takes long."""
-    if problem.measures:
+def default_budget(algorithm_: object, *, measures: bool) -> int:
+    """Subnets that are scored where nobody says how many: fewer where it takes long.
+
+    Args:
+        algorithm_: its name, or what makes it.
+        measures: whether accuracies are measured.
+    """
+    if measures:
         return MEASURED
     known = ALGORITHMS.get(algorithm_) if isinstance(algorithm_, str) else None
     return known.budget if known else _UNKNOWN
 
 
-def check_budget(name: str, problem: Problem, budget: int) -> None:
-    """Refuse a budget that an algorithm could do nothing with.
+def check_budget(algorithm_: object, domain: Domain, budget: int) -> None:
+    """Refuse a budget that an algorithm could do nothing with, before anything is measured.
+
+    Args:
+        algorithm_: its name, or what makes it.
+        domain: to choose from.
+        budget: subnets scored, at most.
 
     Raises:
         ConfigError: it asks for every subnet, and there are more.
     """
-    if name in ALGORITHMS and ALGORITHMS[name].whole:
-        check_whole(name, problem.domain, budget)
+    for info in ALGORITHMS.values():
+        if info.whole and algorithm_ in (info.name, info.factory):
+            check_whole(info.name, domain, budget)
+            if info.of_optuna:
+                check_points(domain)
 
 
 def factory_of(

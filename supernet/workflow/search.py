@@ -10,14 +10,13 @@ import numpy as np
 
 from supernet.errors import ConfigError
 from supernet.files import sha256
-from supernet.latency import LatencyTable
+from supernet.latency import LatencyTable, load_target
 from supernet.latency.targets import HERE
 from supernet.predict import AccuracyPredictor, load_predictor
 from supernet.progress import Progress, silent
 from supernet.run_images import tell_changes
 from supernet.runs import Run
 from supernet.search import (
-    DEFAULT,
     Accuracy,
     Budget,
     PredictorRecord,
@@ -34,11 +33,11 @@ from supernet.search.api import check_provable, proven
 from supernet.search.contract import Factory
 from supernet.search.objective import Values
 from supernet.search.registry import (
-    MEASURED,
     check_budget,
     check_ladder_given,
     default_budget,
     factory_of,
+    usual,
 )
 from supernet.search.setup import check_asked, problem_of, tables_of
 from supernet.space import Domain, Genes, Space, SubnetFile, encode
@@ -97,7 +96,6 @@ def search_run(
     tables = _tables(space, request, resume, progress)
     problem = _problem(space, request, tables, known)
     check_limits(problem)
-    check_budget(request.algorithm, problem, _budget(request, problem))
     asked = {**request.as_dict(), "weights": sha256(run.weights())}
     fingerprint = run.condition("holdout").fingerprint
     if fingerprint:
@@ -171,8 +169,8 @@ def _with_algorithm(request: SearchRequest) -> SearchRequest:
     if request.engine == RAY_TUNE:
         check_tune()
         return replace(request, algorithm=RAY_TUNE)
-    usual = "ei" if request.measures else DEFAULT
-    name = request.algorithm or ("asha" if len(request.ladder) > 1 else usual)
+    climbs = len(request.ladder) > 1
+    name = request.algorithm or usual(measures=request.measures, climbs=climbs)
     request = replace(request, algorithm=name)
     check_ladder_given(name, climbs=request.measures)
     _factory(request)
@@ -219,16 +217,17 @@ def _tables(
         fix=request.fix,
         body=request.body,
     )
-    _given(Domain.of(space, request.fix), request.start)
-    tables = tables_of(space, names, fresh=request.fresh_table, resume=resume, progress=progress)
-    other = [name for name, table in tables.items() if table.precision != request.precision]
-    if other and request.precision == "int8":
-        raise ConfigError(
-            f"precision: {other[0]} was measured in {tables[other[0]].precision}, the search is "
-            "for int8",
-            hint=f"take {here}, or measure one: supernet latency measure --precision int8",
-        )
-    return tables
+    domain = Domain.of(space, request.fix)
+    _given(domain, request.start)
+    check_budget(request.algorithm, domain, _budget(request))
+    for name in names if request.precision == "int8" else ():
+        precision = HERE[name] if name in HERE else load_target(name).precision
+        if precision != "int8":
+            raise ConfigError(
+                f"precision: {name} was measured in {precision}, the search is for int8",
+                hint=f"take {here}, or measure one: supernet latency measure --precision int8",
+            )
+    return tables_of(space, names, fresh=request.fresh_table, resume=resume, progress=progress)
 
 
 def _problem(
@@ -305,7 +304,7 @@ def _found(
     progress: Progress,
 ) -> SearchResult:
     """What the search itself finds, by an algorithm here or by Ray Tune."""
-    budget = Budget(scored=_budget(request, problem), seconds=request.seconds)
+    budget = Budget(scored=_budget(request), seconds=request.seconds)
     common: dict[str, Any] = {
         "budget": budget,
         "seed": request.seed,
@@ -330,10 +329,9 @@ def _found(
     )
 
 
-def _budget(request: SearchRequest, problem: Problem) -> int:
+def _budget(request: SearchRequest) -> int:
     """Subnets scored, at most."""
-    usual = MEASURED if request.measures else default_budget(request.algorithm, problem)
-    return request.budget or usual
+    return request.budget or default_budget(request.algorithm, measures=request.measures)
 
 
 def _with_pairs(

@@ -63,6 +63,10 @@ def search(supernet: Command, predictor: Path) -> Command:
         (["--objective", "power"], "unknown cost 'power'"),
         (["--max-macs", "1k"], "has macs within 1000; the least is"),
         (["--start", "nothere.json"], "nothere.json"),
+        (["--algorithm", "grid"], "subnets, the budget is 1,500"),
+        (["--algorithm", "optuna:grid"], "subnets, the budget is 1,500"),
+        (["--algorithm", "optuna:grid", "--budget", 10**12], "points, and holds 100,000 at most"),
+        (["--algorithm", "asha"], "asha climbs a ladder"),
     ],
 )
 def test_what_is_wrong_is_said_before_this_machine_is_measured(

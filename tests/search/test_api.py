@@ -15,6 +15,7 @@ from supernet.latency import load_target
 from supernet.predict import AccuracyPairs, FittedPredictor, fit_predictor
 from supernet.search import Rung, SearchResult, api
 from supernet.search.algorithms.aging import AgingEvolution
+from supernet.search.algorithms.grid import Grid
 from supernet.search.algorithms.random import Random
 from supernet.space import (
     Genes,
@@ -160,6 +161,35 @@ def test_what_a_search_cannot_begin_with(demo: Space, predictor: FittedPredictor
         supernet.search(demo, predictor=predictor, start=small, fix=fixed, **wanted)
     with pytest.raises(ConfigError, match="asha climbs a ladder of measurements"):
         supernet.search(demo, accuracy=predictor.mean, algorithm="asha", **wanted)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"algorithm": "grid"}, r"^grid: the space has .* subnets, the budget is 1,500"),
+        ({"algorithm": Grid}, r"^grid: the space has .* subnets, the budget is 1,500"),
+        (
+            {"algorithm": "memetic", "storage": "sqlite:///a.db"},
+            "^storage: only samplers of Optuna",
+        ),
+        ({"budget": 0}, "budget"),
+        ({"resume": True}, "^resume: needs the folder"),
+    ],
+)
+def test_what_is_wrong_is_said_before_this_machine_is_measured(
+    demo: Space,
+    predictor: FittedPredictor,
+    monkeypatch: pytest.MonkeyPatch,
+    wrong: dict[str, Any],
+    text: str,
+):
+    def measured(*_: object, **__: object) -> None:
+        raise AssertionError("measured first")
+
+    monkeypatch.setattr("supernet.search.setup.this_machine", measured)
+    monkeypatch.setattr("supernet.search.setup.is_measured", lambda *_: True)
+    with pytest.raises(ConfigError, match=text):
+        supernet.search(demo, ["this_machine"], predictor=predictor, **{"budget": 1500, **wrong})
 
 
 class Sampled(Random):

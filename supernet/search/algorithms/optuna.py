@@ -1,6 +1,5 @@
 """Samplers of Optuna, through its own ask and tell (extra: optuna)."""
 
-import math
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -14,14 +13,14 @@ from supernet.search.algorithms.grid import check_whole
 from supernet.search.algorithms.optuna_parameters import Parameters
 from supernet.search.algorithms.optuna_study import StudyPlace, opened_study
 from supernet.search.contract import Candidates, Evaluated, Start
-from supernet.space import Genes
+from supernet.space import Domain, Genes
 from supernet.studies import need_optuna
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
     from optuna.samplers import BaseSampler
 
-__all__ = ["SAMPLERS", "OptunaSampler"]
+__all__ = ["SAMPLERS", "OptunaSampler", "check_points"]
 
 _AT_ONCE = 16  # subnets asked for at a time, at most
 _TRIES = 8  # trials for each subnet that is asked for, before a random one is taken
@@ -38,6 +37,20 @@ SAMPLERS = {
 """Classes of Optuna by the names that they are asked for by."""
 _FLAT = ("gp", "cmaes", "grid")  # take numbers that are always there
 _ALONE = ("cmaes",)  # take one objective
+
+
+def check_points(domain: Domain) -> None:
+    """Refuse a grid that the sampler cannot hold.
+
+    Raises:
+        ConfigError: it has too many points.
+    """
+    if domain.combinations > _POINTS:
+        raise ConfigError(
+            f"optuna:grid: its grid has {domain.combinations:,} points, and holds {_POINTS:,} at "
+            "most",
+            hint="narrow the space with --fix, or take the algorithm grid",
+        )
 
 
 class OptunaSampler:
@@ -123,15 +136,9 @@ class OptunaSampler:
             return sampler()
 
     def _grid(self) -> dict[str, list[int]]:
-        space = self._parameters.space()
-        points = math.prod(len(values) for values in space.values())
         check_whole("optuna:grid", self._domain, self._start.budget)
-        if points > _POINTS:
-            raise ConfigError(
-                f"optuna:grid: its grid has {points:,} points, and holds {_POINTS:,} at most",
-                hint="narrow the space with --fix, or take the algorithm grid",
-            )
-        return space
+        check_points(self._domain)
+        return self._parameters.space()
 
     def _of_others(self) -> Genes:
         """What other processes have finished since the last time, shape ``(N, G)``."""
