@@ -24,6 +24,7 @@ LEVELS = (
     ("elastic",),
     ("space",),
     (
+        "arguments",
         "blocks",
         "children",
         "errors",

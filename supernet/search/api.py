@@ -2,23 +2,26 @@
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from supernet.arguments import checked
 from supernet.errors import ConfigError, SupernetError
 from supernet.predict import AccuracyPredictor, load_predictor
 from supernet.progress import Progress, silent
 from supernet.runs import Run
 from supernet.search.algorithms.optuna_study import StudyPlace
+from supernet.search.arguments import RULES
 from supernet.search.bound import QUICK, THOROUGH, accuracy_bound
 from supernet.search.contract import Factory
 from supernet.search.driver import Budget, run_search
 from supernet.search.ladder import Rung
 from supernet.search.limits import check_limits
-from supernet.search.objective import Accuracy, Values, latency_name
+from supernet.search.objective import Accuracy, Values, checked_values, latency_name
 from supernet.search.problem import Problem
 from supernet.search.records import PredictorRecord
 from supernet.search.registry import (
@@ -72,7 +75,8 @@ def search(  # noqa: PLR0913  # the options of a user
         predictor: of the accuracy, or its file; that of the run when not given.
         accuracy: measures, in place of a predictor: percent of a population ``(N, G)``, shape
             ``(N,)``, NaN where it failed. Asked once for each subnet within all other limits,
-            one at a time. An exception of it is a failed measurement, with a warning.
+            one at a time. An exception of it is a failed measurement, with a warning; what is
+            of another shape, or no numbers, ends the search.
         objectives: more costs that shape the front, such as ``macs``.
         limits: the most that is allowed of costs, such as ``{"params": 5e6}``.
         fix: allowed values by dimension, such as ``{"resolution": [192, 224]}``.
@@ -90,6 +94,7 @@ def search(  # noqa: PLR0913  # the options of a user
         workers: threads that call `accuracy` at the same time, one subnet each.
         budget: subnets to score, at most; of a ladder, whole measurements or as much work. When
             not given 200 where the accuracy is measured, else what the algorithm is made for.
+            Whole numbers may be floats, such as ``3e3``, here and elsewhere.
         seconds: wall time of the search, at most.
         certify: prove thoroughly how good an answer can be at best, up to a minute; refused
             where nothing can be proven.
@@ -105,8 +110,8 @@ def search(  # noqa: PLR0913  # the options of a user
 
     Raises:
         InfeasibleError: nothing meets the limits; names the nearest subnet.
-        ConfigError: an unknown target, cost or dimension, or no predictor; nothing to go on
-            with.
+        ConfigError: an argument of another type, or one that breaks a rule; an unknown target,
+            cost or dimension, or no predictor; nothing to go on with.
 
     Example:
         >>> import numpy as np
@@ -127,24 +132,50 @@ def search(  # noqa: PLR0913  # the options of a user
         >>> result.figures(result.best())["params"] <= 290_000
         True
     """
+    return _searched(**checked(locals(), RULES))
+
+
+def _searched(  # noqa: PLR0913  # as `search`
+    *,
+    space_or_run: Space | Run,
+    targets: Mapping[str, float | None] | Sequence[str],
+    predictor: AccuracyPredictor | Path | str | None,
+    accuracy: Callable[[Genes], Values] | None,
+    objectives: Sequence[str],
+    limits: Mapping[str, float] | None,
+    fix: Mapping[str, Sequence[Any]] | None,
+    features: tuple[int, ...],
+    size: tuple[int, int] | None,
+    algorithm: "str | Factory | BaseSampler",
+    ladder: Sequence[Rung],
+    start: Sequence[Subnet],
+    storage: StudyPlace | str | None,
+    workers: int,
+    budget: int | None,
+    seconds: float,
+    certify: bool,
+    seed: int,
+    folder: Path | str | None,
+    resume: bool,
+    progress: Progress,
+) -> SearchResult:
+    """As `search`, which has checked the types."""
     if resume and folder is None:
         raise ConfigError("resume: needs the folder of the search that was stopped")
     space = space_or_run.space() if isinstance(space_or_run, Run) else space_or_run
     chosen, top1 = _accuracy(space_or_run, space, predictor, accuracy, certify=certify)
     record = PredictorRecord.of_predictor(chosen) if chosen else None
-    body = Body(features=tuple(features), size=size)
+    body = Body(features=features, size=size)
     wanted: dict[str, Any] = {"objectives": objectives, "fix": fix, "body": body}
     allowed = _allowed(targets, limits or {})
     check_asked(space, list(targets), limits=allowed, **wanted)
-    chosen_one = algorithm or usual(measures=top1.measured, climbs=bool(ladder))
-    if isinstance(chosen_one, str):
-        check_ladder_given(chosen_one, climbs=bool(ladder))
-    factory, domain = factory_of(chosen_one, StudyPlace.of(storage)), Domain.of(space, fix)
-    most = default_budget(chosen_one, measures=top1.measured) if budget is None else budget
-    check_budget(chosen_one, domain, most)
+    domain = Domain.of(space, fix)
+    chosen_one, most = _suited(algorithm, domain, budget, top1, climbs=bool(ladder))
+    factory = factory_of(chosen_one, StudyPlace.of(storage))
     given, ending = _given(domain, start), Budget(scored=most, seconds=seconds)
     tables = tables_of(space, list(targets), resume=resume, progress=progress)
-    problem = problem_of(space, tables, top1, limits=allowed, ladder=ladder, **wanted)
+    rungs = [_guarded_rung(rung) for rung in ladder]
+    problem = problem_of(space, tables, top1, limits=allowed, ladder=rungs, **wanted)
     bound, good = proven(problem, chosen, thorough=certify) if chosen else (None, None)
     search_for = partial(
         run_search,
@@ -174,6 +205,27 @@ def search(  # noqa: PLR0913  # the options of a user
         result = search_for(own.journaled(problem), again=own.scored).bounded(bound)
         own.save(result, request=request, predictor=record, tables=tables)
     return result
+
+
+def _suited(
+    algorithm: "str | Factory | BaseSampler",
+    domain: Domain,
+    budget: int | None,
+    top1: Accuracy,
+    *,
+    climbs: bool,
+) -> "tuple[str | Factory | BaseSampler, int]":
+    """The algorithm and the budget, also where none is given.
+
+    Raises:
+        ConfigError: the one can do nothing with the other, or has no ladder to climb.
+    """
+    chosen = algorithm or usual(measures=top1.measured, climbs=climbs)
+    if isinstance(chosen, str):
+        check_ladder_given(chosen, climbs=climbs)
+    most = default_budget(chosen, measures=top1.measured) if budget is None else budget
+    check_budget(chosen, domain, most)
+    return chosen, most
 
 
 def _named(algorithm: "str | Factory | BaseSampler") -> str:
@@ -235,11 +287,10 @@ def _asked(
     }
 
 
-def _guarded(accuracy: Callable[[Genes], Values], genes: Genes) -> Values:
+def _guarded(accuracy: Callable[[Genes], Values], name: str, genes: Genes) -> Values:
     """What a function of the user measures; NaN where it raises, or gives what is not finite."""
     try:
-        found: Values = np.asarray(accuracy(genes), dtype=np.float64)
-        return np.where(np.isfinite(found), found, np.nan)
+        given = accuracy(genes)
     except SupernetError:
         raise
     except Exception as error:  # noqa: BLE001  # whatever it is, the others may be measured
@@ -250,6 +301,15 @@ def _guarded(accuracy: Callable[[Genes], Values], genes: Genes) -> Values:
             stacklevel=2,
         )
         return np.full(len(genes), np.nan)
+    found = checked_values(name, given, len(genes))
+    return np.where(np.isfinite(found), found, np.nan)
+
+
+def _guarded_rung(rung: Rung) -> Rung:
+    """A rung that may fail as `accuracy` may, where it is measured."""
+    if not rung.measured:
+        return rung
+    return replace(rung, function=partial(_guarded, rung.function, rung.name))
 
 
 def _accuracy(
@@ -268,7 +328,7 @@ def _accuracy(
         raise ConfigError("accuracy, predictor: expected one of them, found both")
     if certify:
         raise ConfigError("certify: of a measured accuracy nothing can be proven")
-    return None, Accuracy(function=partial(_guarded, accuracy), measured=True)
+    return None, Accuracy(function=partial(_guarded, accuracy, "accuracy"), measured=True)
 
 
 def proven(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from supernet.arguments import checked, number, whole
 from supernet.errors import ConfigError
 from supernet.memory import keep_freed_memory
 from supernet.progress import Progress, silent
@@ -32,6 +33,8 @@ class Budget:
     """Wall time. A search that ends by it is not the same twice."""
 
     def __post_init__(self) -> None:
+        given = {"scored": self.scored, "seconds": self.seconds}
+        checked(given, {"scored": whole(-1), "seconds": number()})
         if self.scored < 1 or not self.seconds > 0:
             raise ConfigError(
                 "a budget needs at least 1 scored subnet and more than 0 seconds, found "
@@ -69,8 +72,7 @@ def run_search(  # noqa: PLR0913  # what a search is made of
         InfeasibleError: nothing meets the limits; names the nearest subnet and the limit
             that is tight.
     """
-    if workers < 1:
-        raise ConfigError(f"workers: must be 1 or more, found {workers}")
+    checked({"seed": seed, "workers": workers}, {"seed": whole(0, np.inf), "workers": whole(1)})
     budget = budget or Budget()
     chosen = factory or algorithm(suited(problem)).factory
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from supernet.errors import ConfigError, FileFormatError
+from supernet.errors import FileFormatError
 from supernet.files import append_line, storage_error
-from supernet.search.objective import Objective, Values
+from supernet.search.objective import Objective, Values, checked_values
 from supernet.search.problem import Problem
 from supernet.space import Genes
 
@@ -68,7 +68,9 @@ class Journal:
         new = np.array([i for i, row in enumerate(rows) if row not in known], dtype=np.int64)
         for start in range(0, len(new), _AT_ONCE):
             some = genes[new[start : start + _AT_ONCE]]
-            self._append(objective.name, some, _checked(objective, some))
+            self._append(
+                objective.name, some, checked_values(objective.name, objective(some), len(some))
+            )
         return np.array([known[row] for row in rows], dtype=np.float64)
 
     def _append(self, name: str, genes: Genes, values: Values) -> None:
@@ -146,18 +148,3 @@ def _opened(before: str, line: bytes) -> tuple[str, str]:
     if digest != _sealed(before, text):
         raise ValueError(digest)
     return text, digest
-
-
-def _checked(objective: Objective, genes: Genes) -> Values:
-    """Measured values, one a subnet.
-
-    Raises:
-        ConfigError: another number of them.
-    """
-    values = np.asarray(objective(genes), dtype=np.float64)
-    if values.shape != (len(genes),):
-        raise ConfigError(
-            f"{objective.name}: expected one value for each of {len(genes)} subnets, found an "
-            f"array of shape {values.shape}"
-        )
-    return values

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
+from supernet.arguments import called, checked, number, text
 from supernet.errors import ConfigError
-from supernet.search.objective import Values
+from supernet.search.objective import Values, checked_values
 from supernet.space import Genes
 
 __all__ = ["Rung", "check_ladder"]
@@ -31,6 +32,8 @@ class Rung:
     maximise: bool = True
 
     def __post_init__(self) -> None:
+        given = {"name": self.name, "function": self.function, "share": self.share}
+        checked(given, {"name": text, "function": called, "share": number()})
         if not 0 <= self.share < 1:
             raise ConfigError(
                 f"rung {self.name}: must take a share of a whole measurement from 0 to below 1, "
@@ -44,7 +47,7 @@ class Rung:
 
     def __call__(self, genes: Genes) -> Values:
         """Percent, shape ``(N,)``."""
-        return self.function(genes)
+        return checked_values(self.name, self.function(genes), len(genes))
 
 
 def check_ladder(ladder: tuple[Rung, ...]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from supernet.arguments import told
 from supernet.errors import ConfigError
 from supernet.files import nearest
 from supernet.latency import LatencyPredictor
@@ -35,6 +36,7 @@ __all__ = [
     "Cost",
     "Objective",
     "Values",
+    "checked_values",
     "cost_of",
     "file_size",
     "latency",
@@ -94,7 +96,33 @@ class Accuracy:
 
     def __call__(self, genes: Genes) -> Values:
         """Percent, shape ``(N,)``."""
-        return self.function(genes)
+        return checked_values(self.name, self.function(genes), len(genes))
+
+
+def checked_values(name: str, given: object, count: int) -> Values:
+    """What a function of the user gave for a population, as numbers.
+
+    Args:
+        name: of the function, for the message.
+        given: what it gave.
+        count: of subnets.
+
+    Raises:
+        ConfigError: no numbers, or not one for each subnet.
+    """
+    try:
+        found: Values = np.asarray(given).astype(np.float64, casting="same_kind", copy=False)
+    except (OverflowError, RuntimeError, TypeError, ValueError):  # also of tensors with gradients
+        raise ConfigError(
+            f"{name}: must give numbers as NumPy has them, found {told(given)}"
+        ) from None
+    if found.shape != (count,):
+        raise ConfigError(
+            f"{name}: must give one number for each of {count} subnets, shape ({count},), "
+            f"found {told(given)} of shape {found.shape}",
+            hint="genes are (N, G): one row for each subnet",
+        )
+    return found
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -256,7 +284,7 @@ def cost_of(name: str, space: Space, latencies: Collection[str] = (), body: Body
     """
     if name not in COSTS:
         raise ConfigError(
-            f"unknown cost {name[:60]!r}; {nearest(name, [*COSTS, *latencies])}",
+            f"unknown cost {name[:60]!r}; {nearest(name, {*COSTS, *latencies})}",
             hint="a latency needs its target: --target NAME",
         )
     return COSTS[name](space, body)

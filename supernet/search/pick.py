@@ -20,8 +20,9 @@ _NAME, _NUMBER = r"[^<>=,\s]+", r"[^<>=,]+?"
 _HINT = "such as 3, best, 'latency<=12' or 'latency<=12, macs<=300M'"
 
 
-def picked(result: "SearchResult", text: str) -> int:
+def picked(result: "SearchResult", text: str | int) -> int:
     """As `SearchResult.pick`."""
+    text = str(text)
     words = text.strip()
     if words == "best":
         return result.best()

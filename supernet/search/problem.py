@@ -45,8 +45,13 @@ class Problem:
         for name, limit in self.limits.items():
             if name not in names:
                 problems.append(f"limits: unknown objective {name[:60]!r}; {nearest(name, names)}")
-            elif not (np.isfinite(limit) and limit > 0):
-                problems.append(f"limits: {name}: must be above 0 and finite, found {limit}")
+                continue
+            try:
+                usable = 0 < limit < np.inf
+            except TypeError:
+                usable = False
+            if not usable:
+                problems.append(f"limits: {name}: must be above 0 and finite, found {limit!r}")
         if problems:
             raise ConfigError(problems)
 

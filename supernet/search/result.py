@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from supernet.arguments import checked, whole
 from supernet.errors import ConfigError, InfeasibleError, MissingPackageError, UnfinishedError
 from supernet.search.contract import Evaluated
 from supernet.search.objective import ROUNDING, Values
@@ -291,11 +292,11 @@ class SearchResult:
                 kept &= np.isnan(values) | ~axis.breaks(values)
         return np.flatnonzero(kept)
 
-    def pick(self, text: str) -> int:
+    def pick(self, text: str | int) -> int:
         """Index of the scored subnet that a few characters name.
 
         Args:
-            text: ``"3"`` for the third of the front, the cheapest being the first;
+            text: ``"3"`` or ``3`` for the third of the front, the cheapest being the first;
                 ``"best"``; ``"latency<=12"`` or ``"latency<=12, macs<=300M"`` for the
                 best in the first objective among those within all limits and these.
 
@@ -317,10 +318,24 @@ class SearchResult:
 
     def subnet(self, index: int | None = None) -> Subnet:
         """A scored subnet as a value; the best when no index is given."""
-        chosen = self.best() if index is None else index
+        chosen = self.best() if index is None else self._known(index)
         return decode(self.problem.space, self.genes[[chosen]])[0]
 
     def figures(self, index: int) -> dict[str, float]:
         """The figures of a scored subnet, those that are known."""
-        found = {name: float(values[index]) for name, values in self.columns.items()}
+        known = self._known(index)
+        found = {name: float(values[known]) for name, values in self.columns.items()}
         return {name: value for name, value in found.items() if np.isfinite(value)}
+
+    def _known(self, index: int) -> int:
+        """An index of a scored subnet.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        found: int = checked({"index": index}, {"index": whole(0)})["index"]
+        if found >= len(self):
+            raise ConfigError(
+                f"index: must be below {len(self)}, the subnets scored, found {found}"
+            )
+        return found

@@ -1,9 +1,11 @@
 """`supernet.tune(...)`: a study from Python, in a folder of its own."""
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
+from supernet.arguments import Rule, called, checked, kind, number, optional, path, text, whole
 from supernet.data import EMBEDDED, absolute_source, load_dataset
-from supernet.errors import ConfigError
 from supernet.progress import Progress, silent
 from supernet.space import Space, load_space
 from supernet.studies import need_optuna
@@ -16,12 +18,33 @@ from supernet.tune.session import Session
 from supernet.tune.spec import Study
 from supernet.workflow.train import check_device
 
-__all__ = ["STUDIES", "tune"]
+__all__ = ["RULES", "STUDIES", "tune"]
 
 STUDIES = Path("studies")
 """Where studies are made, below the working directory."""
 
 _GRACE = 9  # the epochs before which no trial is given up, as a part of all
+
+
+RULES: Mapping[str, Rule] = {
+    "study": kind(Study, Path, str),
+    "data": path,
+    "space": kind(Space, Path, str),
+    "recipe": kind(Recipe, Path, str),
+    "epochs": optional(number(above=0)),
+    "trials": whole(1),
+    "sampler": text,
+    "pruner": text,
+    "grace_epochs": optional(whole(1)),
+    "workers": whole(1),
+    "storage": optional(text),
+    "folder": optional(kind(os.PathLike, str)),
+    "confirm": whole(0),
+    "seed": whole(0),
+    "device": text,
+    "progress": called,
+}
+"""What each argument of `tune` must be."""
 
 
 def tune(  # noqa: PLR0913  # the options of a user
@@ -74,8 +97,8 @@ def tune(  # noqa: PLR0913  # the options of a user
         folder has ``best/recipe.yaml``, ``best/space.yaml`` and ``report.html``.
 
     Raises:
-        ConfigError: a study with values that no training takes, a storage of another study,
-            more workers than fit into memory.
+        ConfigError: an argument of another type, or one that breaks a rule; a study with values
+            that no training takes, a storage of another study, more workers than fit into memory.
         MissingPackageError: Optuna, or what a sampler needs, is not installed.
         StorageError: the storage is locked or gone, or the disk is full.
         TrainingError: all trials failed.
@@ -102,12 +125,34 @@ def tune(  # noqa: PLR0913  # the options of a user
         >>> result.best.value >= result.baseline.value
         True
     """
+    return _tuned(**checked(locals(), RULES))
+
+
+def _tuned(  # noqa: PLR0913  # as `tune`
+    *,
+    study: Study | Path | str,
+    data: str,
+    space: Space | Path | str,
+    recipe: Recipe | Path | str,
+    epochs: float | None,
+    trials: int,
+    sampler: str,
+    pruner: str,
+    grace_epochs: int | None,
+    workers: int,
+    storage: str | None,
+    folder: Path | str | None,
+    confirm: int,
+    seed: int,
+    device: str,
+    progress: Progress,
+) -> StudyResult:
+    """As `tune`, which has checked the types."""
     need_optuna("supernet tune")
     asked = study if isinstance(study, Study) else load_study(study)
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     space = space if isinstance(space, Space) else load_space(space)
     check_names(sampler, pruner)
-    _check_numbers(trials=trials, workers=workers, confirm=confirm, grace_epochs=grace_epochs)
     check_device(device)
     plan = Plan(asked, scaled(recipe, epochs) if epochs is not None else recipe, space)
     dataset = load_dataset(data, resolution=space.resolutions[-1], seed=seed, progress=progress)
@@ -128,16 +173,3 @@ def tune(  # noqa: PLR0913  # the options of a user
         progress=progress,
     )
     return session.run(trials, confirm)
-
-
-def _check_numbers(*, grace_epochs: int | None, **numbers: int) -> None:
-    lowest = {"trials": 1, "workers": 1, "confirm": 0}
-    problems = [
-        f"{name}: must be {lowest[name]} or more, found {number}"
-        for name, number in numbers.items()
-        if number < lowest[name]
-    ]
-    if grace_epochs is not None and grace_epochs < 1:
-        problems.append(f"grace_epochs: must be 1 or more, found {grace_epochs}")
-    if problems:
-        raise ConfigError(problems)

@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,21 @@ import supernet
 from supernet.errors import ConfigError, InfeasibleError
 from supernet.latency import load_target
 from supernet.predict import AccuracyPairs, FittedPredictor, fit_predictor
-from supernet.search import Rung, SearchResult, api
+from supernet.search import (
+    Accuracy,
+    Budget,
+    Problem,
+    Rung,
+    SearchResult,
+    api,
+    macs,
+    run_search,
+)
 from supernet.search.algorithms.aging import AgingEvolution
 from supernet.search.algorithms.grid import Grid
 from supernet.search.algorithms.random import Random
 from supernet.space import (
+    Domain,
     Genes,
     Space,
     body_operators,
@@ -130,6 +141,141 @@ def test_no_budget_is_none_and_not_the_usual_one(demo: Space, predictor: FittedP
         supernet.search(demo, objectives=["macs"], predictor=predictor, budget=0)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"budget": 2.5}, "budget: must be a whole number, found 2.5"),
+        ({"seed": -1}, "seed: must be 0 or more, found -1"),
+        ({"workers": "2"}, "workers: must be a whole number, found '2'"),
+        ({"seconds": float("nan")}, "seconds: must be above 0, found nan"),
+        ({"fix": {"kernel": 3}}, "fix: kernel: must be a list, found 3"),
+        ({"fix": {"kernel": [[3]]}}, r"fix: kernel: \[0\]: must be a number, found \[3\]"),
+        ({"limits": {"params": "5M"}}, "limits: params: must be a number, found '5M'"),
+        ({"limits": ["params"]}, "limits: must be a dictionary"),
+        ({"limits": {"params": 10**400}}, "limits: params: must be below 1e308"),
+        ({"objectives": "macs"}, "objectives: must be a list, found 'macs'"),
+        ({"targets": "mobile_cpu"}, "targets: must be a list, found 'mobile_cpu'"),
+        ({"targets": {"mobile_cpu": "5ms"}}, "targets: mobile_cpu: must be a number, found '5ms'"),
+        ({"features": 8}, "features: must be a list, found 8"),
+        ({"features": [8], "size": 32}, "size: must be a list, found 32"),
+        ({"algorithm": 5}, "algorithm: must be a name, a factory or a sampler of Optuna, found 5"),
+        ({"ladder": [0.5]}, r"ladder: \[0\]: must be of type Rung, found 0.5"),
+        ({"start": "subnet.json"}, "start: must be a list, found 'subnet.json'"),
+        ({"storage": 3}, "storage: must be of type StudyPlace or str, found 3"),
+        ({"certify": "yes"}, "certify: must be True or False, found 'yes'"),
+        ({"folder": 3}, "folder: must be of type PathLike or str, found 3"),
+        ({"progress": None}, "progress: must be a function, found None"),
+        ({"predictor": np.mean}, "predictor: must be of type AccuracyPredictor or Path or str"),
+        ({"accuracy": 71.0}, "accuracy: must be a function, found 71.0"),
+        ({"space_or_run": "demo"}, "space_or_run: must be of type Space or Run, found 'demo'"),
+    ],
+)
+def test_an_argument_of_another_type_is_refused_by_name(
+    demo: Space, predictor: FittedPredictor, wrong: dict[str, Any], text: str
+):
+    given: dict[str, Any] = {
+        "space_or_run": demo,
+        "objectives": ["macs"],
+        "predictor": predictor,
+    } | wrong
+    with pytest.raises(ConfigError, match=f"^{text}"):
+        supernet.search(**given)
+
+
+def test_numbers_of_other_kinds_are_what_they_say(
+    demo: Space, predictor: FittedPredictor, tmp_path: Path
+):
+    wanted: dict[str, Any] = {"objectives": ["macs"], "predictor": predictor}
+    plain = supernet.search(demo, budget=300, seed=1, fix={"kernel": [3, 5]}, **wanted)
+    fix = {"kernel": np.array([3.0, 5.0])}
+    numbers: dict[str, Any] = {"budget": 3e2, "seed": np.int64(1), "fix": fix}
+    other = supernet.search(demo, folder=tmp_path / "kept", **numbers, **wanted)
+    assert (plain.genes == other.genes).all()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (
+            71.0,
+            r"one number for each of 1 subnets, shape \(1,\), found 71.0 \(float\) of shape \(\)",
+        ),
+        (np.zeros((1, 1)), r"of shape \(1, 1\)"),
+        (np.zeros(5), r"of shape \(5,\)"),
+        (None, "must give numbers as NumPy has them, found None"),
+        (["good"], r"must give numbers as NumPy has them, found \['good'\]"),
+        (np.array([1 + 2j]), "must give numbers as NumPy has them"),
+        ([10**400], "must give numbers as NumPy has them"),
+    ],
+)
+def test_what_is_no_accuracy_for_each_subnet_ends_the_search(
+    demo: Space, predictor: FittedPredictor, given: Any, text: str, workers: int
+):
+    wanted: dict[str, Any] = {"objectives": ["macs"], "budget": 9, "workers": workers}
+    with pytest.raises(ConfigError, match=f"^accuracy: .*{text}"):
+        supernet.search(demo, accuracy=lambda _: given, **wanted)
+    rung = Rung(name="cheap", function=lambda _: given, share=0.1)
+    with pytest.raises(ConfigError, match=f"^cheap: .*{text}"):
+        supernet.search(demo, accuracy=predictor.mean, ladder=[rung], **wanted)
+
+
+def test_a_rung_may_fail_as_the_accuracy_may(demo: Space, predictor: FittedPredictor):
+
+    def cheap(genes: Genes) -> Any:
+        if genes[0, 0] == 0:
+            raise ValueError("no such size")
+        return np.where(genes[:, 1] == 0, np.inf, predictor.mean(genes))
+
+    rung = Rung(name="cheap", function=cheap, share=0.1)
+    with pytest.warns(RuntimeWarning, match="a measurement failed.*no such size"):
+        result = supernet.search(
+            demo, objectives=["macs"], accuracy=predictor.mean, ladder=[rung], budget=9
+        )
+    failed = (result.genes[:, 0] == 0) | (result.genes[:, 1] == 0)
+    assert failed.any()
+    assert np.isnan(result.columns["cheap"][failed]).all()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"name": 3}, "name: must be a text"),
+        ({"function": 3}, "function: must be a function"),
+        ({"share": "a third"}, "share: must be a number"),
+    ],
+)
+def test_a_rung_of_other_types_is_refused(wrong: dict[str, Any], text: str):
+    given: dict[str, Any] = {"name": "cheap", "function": np.mean, "share": 0.1}
+    with pytest.raises(ConfigError, match=text):
+        Rung(**given | wrong)
+
+
+def test_a_budget_and_a_limit_of_other_types_are_refused(demo: Space, predictor: FittedPredictor):
+    with pytest.raises(ConfigError, match="scored: must be a whole number, found '5'"):
+        Budget(scored="5")  # type: ignore[arg-type]  # as users do
+    objectives = (Accuracy(function=predictor.mean), macs(demo))
+    domain = Domain.of(demo)
+    with pytest.raises(ConfigError, match="limits: macs: must be above 0 and finite, found '5M'"):
+        Problem(domain=domain, objectives=objectives, limits={"macs": "5M"})  # type: ignore[dict-item]  # as users do
+    problem = Problem(domain=domain, objectives=objectives)
+    with pytest.raises(ConfigError, match="seed: must be 0 or more, found -1"):
+        run_search(problem, seed=-1)
+
+
+def test_a_subnet_of_a_result_is_asked_for_by_an_index_that_there_is(
+    demo: Space, predictor: FittedPredictor
+):
+    result = supernet.search(demo, objectives=["macs"], predictor=predictor, budget=60)
+    assert result.pick(1) == result.pick("1") == result.front[0]
+    asks: tuple[Callable[[Any], Any], ...] = (result.subnet, result.figures)
+    for ask in asks:
+        with pytest.raises(ConfigError, match="index: must be below 60, the subnets scored"):
+            ask(60)
+        with pytest.raises(ConfigError, match="index: must be a whole number, found '1'"):
+            ask("1")
+
+
 @pytest.mark.parametrize("folder", [None, "kept"])
 def test_what_is_not_finite_is_no_measurement(demo: Space, tmp_path: Path, folder: str | None):
 
@@ -183,13 +329,15 @@ def test_what_is_wrong_is_said_before_this_machine_is_measured(
     wrong: dict[str, Any],
     text: str,
 ):
+    given: dict[str, Any] = {"budget": 1500} | wrong
+
     def measured(*_: object, **__: object) -> None:
         raise AssertionError("measured first")
 
     monkeypatch.setattr("supernet.search.setup.this_machine", measured)
     monkeypatch.setattr("supernet.search.setup.is_measured", lambda *_: True)
     with pytest.raises(ConfigError, match=text):
-        supernet.search(demo, ["this_machine"], predictor=predictor, **{"budget": 1500, **wrong})
+        supernet.search(demo, ["this_machine"], predictor=predictor, **given)
 
 
 class Sampled(Random):

@@ -294,7 +294,7 @@ def test_a_search_that_finds_nothing_leaves_nothing(folder: Path) -> None:
 
 
 def test_an_accuracy_of_another_shape_is_refused(folder: Path) -> None:
-    with pytest.raises(ConfigError, match=r"top1: expected one value for each of \d+ subnets"):
+    with pytest.raises(ConfigError, match=r"accuracy: must give one number for each of \d+"):
         search(
             measuring.SPACE,
             accuracy=lambda genes: measuring.top1(genes)[:0],

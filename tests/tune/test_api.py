@@ -5,6 +5,7 @@ import math
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -30,6 +31,26 @@ def test_numbers_that_mean_nothing_are_refused_all_at_once(study: Study):
     with pytest.raises(ConfigError) as error:
         supernet.tune(study, trials=0, workers=0, confirm=-1, grace_epochs=0)
     assert len(error.value.problems) == 4
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"trials": "20"}, "trials: must be a whole number, found '20'"),
+        ({"workers": 1.5}, "workers: must be a whole number, found 1.5"),
+        ({"seed": -1}, "seed: must be 0 or more, found -1"),
+        ({"epochs": "3"}, "epochs: must be a number, found '3'"),
+        ({"space": 3}, "space: must be of type Space or Path or str, found 3"),
+        ({"storage": 3}, "storage: must be a text, found 3"),
+        ({"folder": 3}, "folder: must be of type PathLike or str, found 3"),
+        ({"study": None}, "study: must be of type Study or Path or str, found None"),
+    ],
+)
+def test_an_argument_of_another_type_is_refused_by_name(
+    study: Study, wrong: dict[str, Any], text: str
+):
+    with pytest.raises(ConfigError, match=f"^{text}"):
+        supernet.tune(**{"study": study} | wrong)
 
 
 def trial(number: int, value: float | None, **more: object) -> TrialRecord:
