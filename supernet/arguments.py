@@ -10,6 +10,7 @@ from numbers import Integral, Real
 from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from supernet.errors import ConfigError
 
@@ -22,6 +23,7 @@ __all__ = [
     "listed",
     "mapped",
     "number",
+    "numbers",
     "optional",
     "path",
     "text",
@@ -120,6 +122,14 @@ def called(value: Any) -> Any:
     if not callable(value):
         raise ConfigError(f"must be a function, found {told(value)}")
     return value
+
+
+def numbers(value: Any) -> npt.NDArray[np.float64]:
+    """An array of numbers, or what NumPy takes for one; texts and complex numbers are none."""
+    try:
+        return np.asarray(value).astype(np.float64, casting="same_kind", copy=False)
+    except (OverflowError, RuntimeError, TypeError, ValueError):  # also of tensors with gradients
+        raise ConfigError(f"must be numbers as NumPy has them, found {told(value)}") from None
 
 
 def kind(*types: type, hint: str = "") -> Rule:

@@ -252,7 +252,7 @@ def _read_csv(path: Path) -> dict[str, Any]:
     columns: dict[str, list[Any]] = {
         name: [row[i].strip() for row in rows[1:]] for i, name in enumerate(names)
     }
-    for name in ("ks", "e", "d", "k", "l", "se"):
+    for name in ("ks", "e", "d", "k", "l", "se", "genes"):
         if name in columns:
             columns[name] = [_list(cell) for cell in columns[name]]
         else:

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from supernet.arguments import Rule, checked, kind, numbers, optional, told
 from supernet.errors import ConfigError
 from supernet.metrics import kendall_tau, root_mean_square_error
 from supernet.space import Genes, Space, canonical, unique
@@ -22,6 +23,7 @@ __all__ = [
     "Predicted",
     "Validation",
     "Values",
+    "check_genes",
 ]
 
 Values: TypeAlias = npt.NDArray[np.float64]
@@ -56,14 +58,23 @@ class AccuracyPairs:
     learn the loss, and a straight line between the two turns it into an accuracy."""
 
     def __post_init__(self) -> None:
+        rules: dict[str, Rule] = {
+            "space": kind(Space),
+            "genes": _whole_numbers,
+            "top1": numbers,
+            "loss": optional(numbers),
+        }
+        given = {name: getattr(self, name) for name in rules}
+        for name, value in checked(given, rules).items():
+            object.__setattr__(self, name, value)
         problems = self._problems()
         if problems:
             raise ConfigError(problems)
-        object.__setattr__(self, "genes", canonical(self.space, self.genes))
+        object.__setattr__(self, "genes", canonical(self.space, self.genes.astype(np.int8)))
 
     def _problems(self) -> list[str]:
         choices = layout_of(self.space).num_choices
-        count = len(self.top1)
+        count = self.top1.size
         if self.genes.shape != (count, len(choices)) or self.top1.ndim != 1:
             return [
                 f"genes: space {self.space.name!r} with {count} accuracies needs the shape "
@@ -131,6 +142,33 @@ class AccuracyPairs:
             genes=self.genes[np.sort(first)],
             top1=np.bincount(group, self.top1) / count,
             loss=loss,
+        )
+
+
+def _whole_numbers(value: object) -> npt.NDArray[Any]:
+    """Genes of any type of numbers, as whole ones."""
+    found = numbers(value)
+    if not (np.isfinite(found) & (found == np.floor(found)) & (np.abs(found) < 2**31)).all():
+        raise ConfigError(f"must be whole numbers, found {told(value)}")
+    return found.astype(np.int64)
+
+
+def check_genes(genes: Genes, width: int) -> None:
+    """Refuse what is no population.
+
+    Args:
+        genes: that are asked for.
+        width: genes of a subnet.
+
+    Raises:
+        ConfigError: another shape or type.
+    """
+    array = isinstance(genes, np.ndarray)
+    if not array or genes.dtype.kind not in "biuf" or genes.ndim != 2 or genes.shape[1] != width:
+        shape = f", shape {genes.shape}" if array else ""
+        raise ConfigError(
+            f"genes: must be a NumPy array of the shape (N, {width}), found {told(genes)}{shape}",
+            hint="supernet.space.encode makes the genes of subnets",
         )
 
 

@@ -71,6 +71,8 @@ def write_predictions(path: Path, source: Path, predicted: Predicted) -> None:
     for name, values in read_columns(source).items():
         array = np.asarray(values)
         array = array.astype(np.int8) if array.dtype == np.bool_ else array
+        if name in ("space", _UNIT) and array.ndim == 0:  # of all rows
+            array = np.full(count, array)
         if name in ("predicted", "std") or array.ndim == 0 or len(array) != count:
             continue
         if array.ndim == 1:
@@ -146,7 +148,10 @@ def _count(path: Path, space: Space, columns: Mapping[str, Any]) -> int:
             f"{', '.join(list(columns)[:20]) or 'nothing'}",
             hint="see docs/predictor.md for what such a file holds",
         )
-    return len(columns[present[0]])
+    first = np.ndim(columns[present[0]]) and len(columns[present[0]])
+    if not first:
+        raise FileFormatError(f"{path}: {present[0]}: holds no subnets")
+    return first
 
 
 def _genes(path: Path, space: Space, columns: Mapping[str, Any], count: int) -> Genes:
@@ -190,10 +195,12 @@ def _encoded(path: Path, space: Space, columns: Mapping[str, Any], count: int) -
 
 def _as_collected(path: Path, space: Space, columns: Mapping[str, Any]) -> Genes:
     """Genes themselves, shape ``(N, G)``, as `supernet predictor collect` writes them."""
-    own = str(np.asarray(columns.get("space", space.hash)))
-    if own != space.hash:
+    spaces = {str(own) for own in np.atleast_1d(columns.get("space", space.hash)).ravel()}
+    other = sorted(spaces - {space.hash})
+    if other:
         raise FileFormatError(
-            f"{path}: its genes are of the space {own[:20]}, not of {space.name!r} ({space.hash})"
+            f"{path}: its genes are of the space {other[0][:20]}, not of {space.name!r} "
+            f"({space.hash})"
         )
     genes = _numbers(path, GENES, columns[GENES])
     if genes.ndim != 2 or genes.shape[1] != len(layout_of(space).genes):

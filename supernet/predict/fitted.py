@@ -11,7 +11,14 @@ from supernet.errors import ConfigError, FileFormatError
 from supernet.files import read_as, write_document
 from supernet.predict._kinds import KINDS
 from supernet.predict._model import Model
-from supernet.predict.contract import AccuracyPairs, Additive, Predicted, Validation, Values
+from supernet.predict.contract import (
+    AccuracyPairs,
+    Additive,
+    Predicted,
+    Validation,
+    Values,
+    check_genes,
+)
 from supernet.predict.ensemble import load_ensemble
 from supernet.space import Genes, Space
 from supernet.space.layout import layout_of
@@ -43,12 +50,24 @@ class FittedPredictor:
 
     def predict(self, genes: Genes) -> Predicted:
         """Accuracies and their uncertainty of a canonical population ``(N, G)``."""
+        mean = self.mean(genes)
         std = None if self.validation is None else self.scale * self.model.std(genes)
-        return Predicted(mean=self.model.mean(genes), std=std)
+        return Predicted(mean=mean, std=std)
 
     def mean(self, genes: Genes) -> Values:
-        """Accuracies alone, in percent, shape ``(N,)``."""
-        return self.model.mean(genes)
+        """Accuracies alone, in percent, shape ``(N,)``.
+
+        Raises:
+            ConfigError: genes of another shape, or outside the choices of the space.
+        """
+        check_genes(genes, self.pairs.genes.shape[1])
+        try:
+            return self.model.mean(genes)
+        except IndexError:
+            raise ConfigError(
+                f"genes: some are no choices of space {self.space.name!r}",
+                hint="supernet.space.encode makes the genes of subnets",
+            ) from None
 
     def additive(self) -> Additive | None:
         """Its additive part, for bounds; None where it has none."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from supernet.arguments import checked, text, whole
+from supernet.arguments import kind as of_kind
 from supernet.predict._kinds import available, kind_of
 from supernet.predict._model import Model
 from supernet.predict.contract import AccuracyPairs, AccuracyPredictor, Validation, Values
@@ -52,6 +54,9 @@ def fit_predictor(
         >>> fit_predictor(pairs, "gp").validation.kendall > 0.9
         True
     """
+    rules = {"pairs": of_kind(AccuracyPairs), "kind": text, "seed": whole(0, np.inf)}
+    seed = checked({"pairs": pairs, "kind": kind, "seed": seed}, rules)["seed"]
+    folds = checked({"folds": folds}, {"folds": whole(-1)})["folds"]
     pairs = pairs.merged()
     check_count(pairs)
     with products_alone_if_busy():
@@ -123,12 +128,17 @@ def _fitted(
     return FittedPredictor(kind=kind, pairs=pairs, model=model, scale=scale, validation=checked)
 
 
-def load_predictor(path: Path, space: Space) -> AccuracyPredictor:
+def load_predictor(path: Path | str, space: Space) -> AccuracyPredictor:
     """Read a predictor of any kind, or a published ``.pth`` of Once-for-All.
 
     Raises:
         FileFormatError: not a predictor, damaged, or of another space.
     """
+    rules = {
+        "path": of_kind(Path, str),
+        "space": of_kind(Space),
+    }
+    path = Path(checked({"path": path, "space": space}, rules)["path"])
     if path.suffix in (".pth", ".pt"):
         return load_ofa(path, space)
     if _format_of(path) == "supernet.mlp_predictor":

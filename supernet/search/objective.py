@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from supernet.arguments import told
+from supernet.arguments import checked, numbers, told
 from supernet.errors import ConfigError
 from supernet.files import nearest
 from supernet.latency import LatencyPredictor
@@ -110,12 +110,7 @@ def checked_values(name: str, given: object, count: int) -> Values:
     Raises:
         ConfigError: no numbers, or not one for each subnet.
     """
-    try:
-        found: Values = np.asarray(given).astype(np.float64, casting="same_kind", copy=False)
-    except (OverflowError, RuntimeError, TypeError, ValueError):  # also of tensors with gradients
-        raise ConfigError(
-            f"{name}: must give numbers as NumPy has them, found {told(given)}"
-        ) from None
+    found: Values = checked({name: given}, {name: numbers})[name]
     if found.shape != (count,):
         raise ConfigError(
             f"{name}: must give one number for each of {count} subnets, shape ({count},), "

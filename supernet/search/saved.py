@@ -23,6 +23,8 @@ from typing import Any
 import numpy as np
 
 from supernet import __version__
+from supernet.arguments import checked
+from supernet.arguments import path as named_path
 from supernet.errors import ConfigError, FileFormatError
 from supernet.files import read_as, sha256, write_document, write_text
 from supernet.latency import LatencyTable
@@ -254,7 +256,7 @@ def load_result(folder: Path) -> SavedResult:
         FileFormatError: not a result, damaged, or edited.
         ConfigError: values that break rules; all problems at once.
     """
-    folder = Path(folder)
+    folder = Path(checked({"folder": folder}, {"folder": named_path})["folder"])
     path = folder / _RESULT
     if not path.is_file():
         raise FileFormatError(

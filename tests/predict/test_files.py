@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from supernet.errors import ConfigError, FileFormatError
-from supernet.predict import AccuracyPairs, Predicted, fit_predictor
+from supernet.predict import AccuracyPairs, Predicted, fit_predictor, load_predictor
 from supernet.predict.files import read_genes, read_pairs, write_predictions
 from supernet.space import Space, load_space, macs_of, operators_of, params_of, sample
 from supernet.space.additive import OperatorSum
@@ -149,6 +149,86 @@ def test_collected_accuracies_are_percent_whatever_they_are(
     np.testing.assert_array_equal(pairs.top1, values)
     with pytest.raises(ConfigError, match="shares"):
         read_pairs(write(collected), ACCEL)
+
+
+def test_predictions_of_collected_pairs_are_read_as_pairs_again(
+    arrays: Arrays, write: Write, tmp_path: Path
+) -> None:
+    pairs = read_pairs(write(arrays), ACCEL)
+    collected = {"genes": pairs.genes, "top1": pairs.top1 / 100, "space": np.array(ACCEL.hash)}
+    predicted = Predicted(mean=pairs.top1, std=pairs.top1)
+    write_predictions(tmp_path / "b.csv", write(collected), predicted)
+    again = read_pairs(tmp_path / "b.csv", ACCEL)
+    np.testing.assert_array_equal(again.genes, pairs.genes)
+    np.testing.assert_array_equal(again.top1, pairs.top1 / 100)
+    other = load_space("mobilenet_v3")
+    with pytest.raises(FileFormatError, match=r"its genes are of the space .*, not of 'mobilenet"):
+        read_pairs(tmp_path / "b.csv", other)
+
+
+def test_choices_that_are_no_rows_are_refused(write: Write) -> None:
+    with pytest.raises(FileFormatError, match="genes: holds no subnets"):
+        read_genes(write({"genes": np.array(3)}), ACCEL)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"space": "mnasnet_accel"}, "space: must be of type Space, found 'mnasnet_accel'"),
+        ({"genes": None}, "genes: must be numbers as NumPy has them, found None"),
+        ({"genes": np.full((20, 35), 0.5)}, "genes: must be whole numbers, found array"),
+        ({"top1": "70"}, "top1: must be numbers as NumPy has them, found '70'"),
+        ({"loss": np.full(20, 1j)}, "loss: must be numbers as NumPy has them, found array"),
+    ],
+)
+def test_pairs_of_other_types_are_refused(
+    arrays: Arrays, write: Write, wrong: Arrays, text: str
+) -> None:
+    pairs = read_pairs(write(arrays), ACCEL)
+    given: dict[str, Any] = {"space": ACCEL, "genes": pairs.genes, "top1": pairs.top1}
+    lists = {name: array.tolist() for name, array in given.items() if name != "space"}
+    assert (AccuracyPairs(**given | lists).genes == pairs.genes).all()
+    with pytest.raises(ConfigError, match=f"^{text}"):
+        AccuracyPairs(**given | wrong)
+
+
+def test_a_predictor_is_asked_for_genes_of_its_space(arrays: Arrays, write: Write) -> None:
+    predictor = fit_predictor(read_pairs(write(arrays), ACCEL), "ridge")
+    width = predictor.pairs.genes.shape[1]
+    few = np.zeros((2, 3), dtype=np.int8)
+    others: list[Any] = [few, few.tolist(), np.zeros(width, dtype=np.int8), None]
+    for wrong in others:
+        with pytest.raises(ConfigError, match=r"^genes: must be a NumPy array of the shape \(N, "):
+            predictor.mean(wrong)
+    with pytest.raises(ConfigError, match=r"^genes: some are no choices of space 'mnasnet_accel'"):
+        predictor.predict(np.full((2, width), 100, dtype=np.int8))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"pairs": {}}, "pairs: must be of type AccuracyPairs, found {}"),
+        ({"kind": None}, "kind: must be a text, found None"),
+        ({"seed": -1}, "seed: must be 0 or more, found -1"),
+        ({"folds": 2.5}, "folds: must be a whole number, found 2.5"),
+    ],
+)
+def test_a_fit_of_other_types_is_refused(
+    arrays: Arrays, write: Write, wrong: Arrays, text: str
+) -> None:
+    given: dict[str, Any] = {"pairs": read_pairs(write(arrays), ACCEL), "kind": "ridge"}
+    with pytest.raises(ConfigError, match=f"^{text}"):
+        fit_predictor(**given | wrong)
+
+
+def test_a_predictor_is_loaded_by_the_name_of_its_file(
+    arrays: Arrays, write: Write, tmp_path: Path
+) -> None:
+    fit_predictor(read_pairs(write(arrays), ACCEL), "ridge").save(tmp_path / "p.json")
+    assert load_predictor(str(tmp_path / "p.json"), ACCEL).kind == "ridge"
+    nothing: Any = None
+    with pytest.raises(ConfigError, match="path: must be of type Path or str, found None"):
+        load_predictor(nothing, ACCEL)
 
 
 def test_an_accuracy_of_0_is_one_in_any_unit(arrays: Arrays, write: Write) -> None:

@@ -203,10 +203,10 @@ def test_numbers_of_other_kinds_are_what_they_say(
         ),
         (np.zeros((1, 1)), r"of shape \(1, 1\)"),
         (np.zeros(5), r"of shape \(5,\)"),
-        (None, "must give numbers as NumPy has them, found None"),
-        (["good"], r"must give numbers as NumPy has them, found \['good'\]"),
-        (np.array([1 + 2j]), "must give numbers as NumPy has them"),
-        ([10**400], "must give numbers as NumPy has them"),
+        (None, "must be numbers as NumPy has them, found None"),
+        (["good"], r"must be numbers as NumPy has them, found \['good'\]"),
+        (np.array([1 + 2j]), "must be numbers as NumPy has them"),
+        ([10**400], "must be numbers as NumPy has them"),
     ],
 )
 def test_what_is_no_accuracy_for_each_subnet_ends_the_search(
