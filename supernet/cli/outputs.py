@@ -69,6 +69,8 @@ class _Output(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path; nothing is written yet."""
+        if not os.fspath(value):
+            self.fail("must be a file, found an empty text", param, ctx)
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         check_replaced(path, self._kinds)
         if self._suffixes and path.suffix not in self._suffixes:

@@ -32,6 +32,7 @@ FEWEST_PAIRS = 8
 """Pairs that a predictor can be fitted to."""
 LOWEST_KENDALL = 0.5
 """A rank correlation on held-out pairs below it makes a predictor poor."""
+_LARGEST_LOSS = 1e100  # its square is a number
 INTERVAL_90 = 1.6448536
 """Half the width of the 90 % interval of a normal distribution, in standard deviations."""
 
@@ -97,9 +98,11 @@ class AccuracyPairs:
             )
         if self.loss is not None and self.loss.shape != (count,):
             problems.append(f"loss: expected {count} values, found {self.loss.shape}")
-        elif self.loss is not None and not np.isfinite(self.loss).all():
+        elif self.loss is not None and not (np.abs(self.loss) < _LARGEST_LOSS).all():
+            row = int(np.argmin(np.abs(self.loss) < _LARGEST_LOSS))
             problems.append(
-                f"loss[{int(np.argmin(np.isfinite(self.loss)))}]: losses must be finite"
+                f"loss[{row}]: losses must be finite and below {_LARGEST_LOSS:g}, "
+                f"found {self.loss[row]:g}"
             )
         return problems
 

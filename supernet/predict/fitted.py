@@ -115,8 +115,13 @@ def load_fitted(path: Path, space: Space) -> FittedPredictor:
     body = read_as(_Body, path, "predictor", _VERSION)
     layout = layout_of(space)
     names = tuple(gene.name for gene in layout.genes)
-    if body.space.hash != space.hash or body.genes != names:
-        raise FileFormatError(f"{path}: of space {body.space.name!r}, not of {space.name!r}")
+    if body.space.hash != space.hash:
+        raise FileFormatError(
+            f"{path}: of space {body.space.name!r} ({body.space.hash[:20]}), not of "
+            f"{space.name!r} ({space.hash})"
+        )
+    if body.genes != names:
+        raise FileFormatError(f"{path}: genes: not the dimensions of space {space.name!r}")
     if any(len(pair.genes) != len(names) for pair in body.pairs):
         raise FileFormatError(f"{path}: every pair needs {len(names)} genes")
     choices = layout.num_choices.tolist()

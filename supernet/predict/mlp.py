@@ -233,7 +233,10 @@ class MLPPredictor:
         """
         body = read_as(_Body, path, "mlp_predictor", _VERSION)
         if body.space.hash != space.hash:
-            raise FileFormatError(f"{path}: of space {body.space.name!r}, not of {space.name!r}")
+            raise FileFormatError(
+                f"{path}: of space {body.space.name!r} ({body.space.hash[:20]}), not of "
+                f"{space.name!r} ({space.hash})"
+            )
         name = body.weights.path
         if name != Path(name).name or not name.isprintable() or name in ("", ".."):
             raise FileFormatError(f"{path}: weights.path: must be a file's name, found {name!r}")

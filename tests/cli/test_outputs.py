@@ -75,6 +75,12 @@ def test_a_name_that_no_file_can_have_is_one_line(supernet: Command) -> None:
     assert "File name too long" in found.stderr
 
 
+def test_an_empty_text_is_no_file(supernet: Command) -> None:
+    found = supernet(*SUBNET, "-o", "")
+    assert found.code == 2
+    assert "'--output': must be a file, found an empty text" in found.stderr
+
+
 def test_an_import_replaces_what_it_makes(supernet: Command, tmp_path: Path) -> None:
     subnet = tmp_path / "subnet.json"
     assert supernet(*SUBNET, "-o", subnet).code == 0

@@ -108,6 +108,14 @@ def changed(name: str, row: Any, value: float) -> Callable[[Arrays], None]:
         (changed("top1", 3, 101), r"top1\[3\]: must be from 0 to 100 percent, found 101"),
         (changed("top1", 3, 0.71), r"top1\[3\]: .* shares of 1 and percentages are mixed"),
         (changed("top1", slice(None), 0.71), "at most 1; give percent, not shares"),
+        (
+            lambda a: a.update(loss=np.full(20, -1e200)),
+            r"loss\[0\]: losses must be finite and below",
+        ),
+        (
+            lambda a: a.update(loss=np.full(20, np.nan)),
+            r"loss\[0\]: losses must be finite and below",
+        ),
         (lambda a: a.update(top1_unit="ppm"), "top1_unit: must be one of percent, share .*'ppm'"),
         (
             lambda a: a.update(top1_unit=np.array([])),

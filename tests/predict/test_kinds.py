@@ -117,7 +117,9 @@ def test_another_space_is_refused(
     fitted: FittedPredictor, demo_space: Space, tmp_path: Path
 ) -> None:
     fitted.save(tmp_path / "p.json")
-    with pytest.raises(FileFormatError, match="of space 'tiny', not of 'demo'"):
+    with pytest.raises(
+        FileFormatError, match=r"of space 'tiny' \(\w{12}\), not of 'demo' \(\w{12}\)"
+    ):
         load_predictor(tmp_path / "p.json", demo_space)
 
 

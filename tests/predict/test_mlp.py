@@ -161,7 +161,7 @@ def test_weights_of_others_stay(tiny_space: Space, tmp_path: Path) -> None:
 
 
 def test_another_space_is_refused(tiny_space: Space, demo_space: Space, tmp_path: Path) -> None:
-    with pytest.raises(FileFormatError, match=r"p\.json: of space 'tiny', not of 'demo'"):
+    with pytest.raises(FileFormatError, match=r"p\.json: of space 'tiny' \(.*\), not of 'demo'"):
         MLPPredictor.load(kept(tiny_space, tmp_path), demo_space)
 
 
