@@ -9,14 +9,13 @@ project. Any network of the space has the figures of the nearest one in the tabl
 the first of equals). Throughput is known without a measurement, as latencies are in a search of
 ours; Optuna by itself is told both as values. Hypervolume is a share of what the table's whole
 front has, above its worst accuracy and throughput. A chart is written beside the result. What more
-seeds have shown of an algorithm is kept.
+seeds have shown of an algorithm is kept, and the same command goes on with the next seed.
 """
 
 import argparse
 import contextlib
 import json
 import os
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -177,16 +176,26 @@ def _last(row: dict[str, Any]) -> float:
     return float(list(row["share"].values())[-1]["median"])
 
 
-def written(name: str, tables: Sequence[Table], most: int, hardware: str) -> tuple[Path, Any]:
+def kept_rows(hardware: str) -> dict[str, Any]:
+    """Of the newest result; another process may write it too."""
+    newest = max(RESULTS.glob(f"fronts_{hardware}_*.json"), default=None)
+    rows: dict[str, Any] = json.loads(newest.read_text())["rows"] if newest else {}
+    return rows
+
+
+def known_shares(name: str, most: int, hardware: str) -> dict[int, list[float]]:
+    """Shares of the seeds that were searched, in their order, by the number of measurements."""
+    known = kept_rows(hardware).get(name, {"share": {}})["share"]
+    return {n: list(known.get(str(n), {}).get("each", ())) for n in COUNTS if n <= most}
+
+
+def written(name: str, shares: dict[int, list[float]], hardware: str) -> tuple[Path, Any]:
     """The file with what the seeds so far have shown of an algorithm, and its row."""
-    newest = max(RESULTS.glob(f"fronts_{hardware}_*.json"), default=None)  # others write it, too
-    kept: dict[str, Any] = json.loads(newest.read_text())["rows"] if newest else {}
+    kept = kept_rows(hardware)
     row = kept.setdefault(name, {"share": {}})
-    for n in (count for count in COUNTS if count <= most):
-        known = row["share"].get(str(n), {"seeds": 0})
-        if known["seeds"] <= len(tables):
-            shares = summary([table.share(n) for table in tables])
-            row["share"][str(n)] = {**shares, "seeds": len(tables)}
+    for count, each in shares.items():
+        if row["share"].get(str(count), {"seeds": 0})["seeds"] <= len(each):
+            row["share"][str(count)] = {**summary(each), "seeds": len(each), "each": each}
     body = {"rows": {own: kept[own] for own in sorted(kept)}}
     path = write_result("fronts", hardware, ("optuna",), body)
     path.with_suffix(".svg").write_text(chart(body["rows"]))
@@ -194,7 +203,7 @@ def written(name: str, tables: Sequence[Table], most: int, hardware: str) -> tup
 
 
 def main() -> None:
-    """Search, print, write; what was measured before is kept."""
+    """Search, print, write; a seed that was searched is not searched again."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--most", type=int, default=COUNTS[-1], choices=COUNTS)
@@ -204,12 +213,19 @@ def main() -> None:
     require_one_thread()
     for name in options.algorithms:
         run = measured_by_optuna if name == OPTUNA else partial(measured, name)
-        tables: list[Table] = []
-        for seed in range(options.seeds):
-            tables.append(run(options.most, seed))
-            path, row = written(name, tables, options.most, options.hardware)
-        print(name, json.dumps(row), flush=True)
-    print(path)
+        shares = known_shares(name, options.most, options.hardware)
+        for seed in range(min(map(len, shares.values())), options.seeds):
+            table = run(options.most, seed)
+            for count, each in shares.items():
+                each[seed : seed + 1] = [table.share(count)]
+            path, _ = written(name, shares, options.hardware)
+            print(
+                name,
+                seed,
+                {count: each[seed] for count, each in shares.items()},
+                path.name,
+                flush=True,
+            )
 
 
 if __name__ == "__main__":
