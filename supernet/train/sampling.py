@@ -4,6 +4,8 @@ Every process of a distributed run, and a run that was resumed, therefore trains
 same subnets.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,7 +13,34 @@ from supernet.space import Domain, Genes, Space, canonical, macs_of
 from supernet.space.layout import Dimension, layout_of
 from supernet.train.recipe import Elastic, Phase
 
-__all__ = ["lowest_allowed", "macs_neighbours", "phase_domain", "phase_genes", "step_rng"]
+__all__ = [
+    "ELASTIC",
+    "lowest_allowed",
+    "macs_neighbours",
+    "phase_domain",
+    "phase_genes",
+    "step_rng",
+]
+
+ELASTIC: Mapping[str, str] = {
+    "resolution": "resolution",
+    "kernel": "kernel",
+    "start": "kernel",
+    "depth": "depth",
+    "expand": "expand",
+    "heads": "expand",
+    "key_size": "expand",
+    "width": "width",
+    "out": "width",
+    "features": "width",
+    "block": "operator",
+    "se": "operator",
+    "shortcut": "operator",
+    "inputs": "operator",
+    "left": "operator",
+    "right": "operator",
+}
+"""The field of `Elastic` that says how much of a kind of gene is sampled."""
 
 _POOL, _BINS = 512, 64
 
@@ -27,25 +56,8 @@ def step_rng(seed: int, purpose: str, step: int, *within: int) -> np.random.Gene
 def lowest_allowed(space: Space, elastic: Elastic) -> npt.NDArray[np.int64]:
     """Lowest choice that each gene may take in a phase, shape ``(G,)``."""
     layout = layout_of(space)
-    counts = {
-        "resolution": elastic.resolution,
-        "kernel": elastic.kernel,
-        "depth": elastic.depth,
-        "start": elastic.kernel,
-        "expand": elastic.expand,
-        "heads": elastic.expand,
-        "key_size": elastic.expand,
-        "width": elastic.width,
-        "out": elastic.width,
-        "features": elastic.width,
-        "block": elastic.operator,
-        "se": elastic.operator,
-        "shortcut": elastic.operator,
-        "inputs": elastic.operator,
-        "left": elastic.operator,
-        "right": elastic.operator,
-    }
-    allowed = np.array([counts[gene.kind] for gene in layout.genes], dtype=np.int64)
+    counts = [getattr(elastic, ELASTIC[gene.kind]) for gene in layout.genes]
+    allowed = np.array(counts, dtype=np.int64)
     return np.where(allowed == 0, 0, np.maximum(layout.num_choices - allowed, 0))
 
 

@@ -3,19 +3,19 @@
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from supernet.space import Genes
 from supernet.train.architecture.contract import Scorer
 from supernet.train.architecture.expected import ExpectedLatency
 from supernet.train.architecture.policy import Policy
 from supernet.train.architecture.reinforce import Reinforce
+from supernet.train.sampling import ELASTIC
 from supernet.train.search_phase import SearchPhase
 
 __all__ = ["TuNAS"]
 
-_WIDTHS = ("width", "out", "features", "expand")  # kinds of choices that are numbers of filters
-_OPERATORS = ("kernel", "start", "depth", "se")
+_WIDTHS = "expand", "width"  # fields of `Elastic`: choices that are numbers of filters
+_OPERATORS = "kernel", "depth"
 _FASTER = 10.0  # the controller's learning rate grows by as much until the end
 
 
@@ -42,12 +42,12 @@ class TuNAS:
         self.policy = policy
         self._latency, self._settings = latency, settings
         self._reinforce = Reinforce(policy, betas=(0.0, 0.999), keep=0.95)
-        self._groups = [self._columns(kinds) for kinds in (_WIDTHS, _OPERATORS)]
+        widths = [gene for gene in policy.genes if ELASTIC[gene.kind] in _WIDTHS]
+        operators = [
+            gene for gene in policy.genes if ELASTIC[gene.kind] in _OPERATORS or gene.kind == "se"
+        ]
+        self._groups = [np.array([g.column for g in own], int) for own in (widths, operators)]
         self._largest = np.array([left[-1] for left in policy.domain.allowed], dtype=np.int8)
-
-    def _columns(self, kinds: tuple[str, ...]) -> npt.NDArray[np.int64]:
-        genes = self.policy.genes
-        return np.array([g.column for g in genes if g.kind in kinds], dtype=np.int64)
 
     def paths(self, count: int, share: float, rng: np.random.Generator) -> Genes:
         """Subnets for the weights: from the policy, in the warm-up enlarged by chance."""
