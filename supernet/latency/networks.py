@@ -138,7 +138,7 @@ def read_columns(path: Path) -> dict[str, Any]:
     Raises:
         FileFormatError: neither of them, or damaged.
     """
-    return _read_npz(path) if path.suffix == ".npz" else _read_csv(path)
+    return _read_npz(path) if path.suffix.lower() == ".npz" else _read_csv(path)
 
 
 def _genes(path: Path, space: Space, columns: Mapping[str, Any], count: int) -> Genes:
@@ -165,8 +165,12 @@ def _genes(path: Path, space: Space, columns: Mapping[str, Any], count: int) -> 
 def _from_files(path: Path, space: Space, names: Sequence[str]) -> Genes:
     """Subnets of files whose paths are relative to the folder of the CSV."""
     folder = path.resolve().parent
+    if isinstance(names, np.ndarray) and (names.ndim != 1 or names.dtype.kind != "U"):
+        raise FileFormatError(f"{path}: subnet: expected a name of a file for each network")
     found = []
     for name in names:
+        if "\0" in name:
+            raise FileFormatError(f"{path}: {name[:80]!r} is no name of a file")
         file = (folder / name).resolve()
         if not file.is_relative_to(folder):
             raise FileFormatError(f"{path}: {name[:80]!r} is outside the folder of the file")
@@ -184,6 +188,8 @@ def _numbers(path: Path, name: str, values: Any) -> Numbers:
         raise FileFormatError(
             f"{path}: {name}: not all of it are numbers, or of one length"
         ) from None
+    if not found.ndim:
+        raise FileFormatError(f"{path}: {name}: expected a row for each network, found one value")
     return found
 
 

@@ -207,6 +207,10 @@ def at(name: str, where: Any, value: float) -> Callable[[dict[str, Any]], None]:
         (at("ms", 0, np.inf), r"ms\[0\].* found inf"),
         (put("ms", np.ones((COUNT, 2))), "expected 1 to 1000000 values in a row"),
         (put("ms", np.ones(0)), "expected 1 to 1000000 values"),
+        (put("ms", np.array(1.0)), "ms: expected a row for each network, found one value"),
+        (put("r", np.array(160)), "r: expected a row for each network, found one value"),
+        (put("subnet", np.ones(COUNT)), "subnet: expected a name of a file for each network"),
+        (put("subnet", np.array("a")), "subnet: expected a name of a file for each network"),
         (put("r", np.full(COUNT - 1, 160)), "r: 6 rows, expected 7"),
         (put("ks", np.full((COUNT, 19), 3)), r"ks: space 'mobilenet_v3' needs the shape \(7, 20\)"),
         (put("d", np.full((COUNT, 4), 2)), r"d: space .* needs the shape \(7, 5\), found \(7, 4\)"),
@@ -244,6 +248,14 @@ def test_what_is_not_there_does_not_matter(
     arrays["ks"][~there], arrays["e"][~there] = 99, -1
     np.savez(tmp_path / "n.npz", **arrays)
     np.testing.assert_array_equal(read_networks(tmp_path / "n.npz", space, "ms").genes, genes)
+
+
+def test_the_ending_of_an_archive_may_be_in_capitals(
+    tmp_path: Path, space: Space, genes: Genes, arrays: dict[str, Any]
+) -> None:
+    np.savez(tmp_path / "n.npz", **arrays)
+    path = (tmp_path / "n.npz").rename(tmp_path / "N.NPZ")
+    np.testing.assert_array_equal(read_networks(path, space, "ms").genes, genes)
 
 
 def refused(path: Path, space: Space) -> str:
@@ -316,6 +328,7 @@ def test_an_archive_that_grows_without_end_is_refused(tmp_path: Path, space: Spa
         ("a,b\n1,2\n", "no column 'ms'; known: a, b"),
         ("ms,r\nfast,3\n", "ms: not all of it are numbers"),
         ("ms,r\n1,160\n", "no ks, e, d; found ms, r"),
+        ("subnet,ms\na\0b,1\n", r"'a\x00b' is no name of a file"),
         ('ms,r\n"1,160\n', "cannot be read as CSV"),
         ("ks,e,d,r,ms\n3 3,3,2,160,1\n3,3,2,160,1\n", "ks: not all of it are numbers, or of one"),
     ],
