@@ -42,9 +42,9 @@ def read_journal(path: Path) -> Contents:
     """The whole lines of a journal.
 
     Raises:
-        FileFormatError: not a journal, or one of a newer version.
+        FileFormatError: not a journal, one of a newer version, or not to be read.
     """
-    raw = path.read_bytes()
+    raw = _bytes(path)
     lines = raw.split(b"\n")[:-1]  # what follows the last end of line is cut off
     header = _entry(lines[0]) if lines else None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
@@ -62,6 +62,17 @@ def read_journal(path: Path) -> Contents:
         found.size += len(line) + 1
     found.dropped = len(raw) - found.size
     return found
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FileFormatError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _line(entry: Any) -> bytes:
+    return json.dumps(entry).encode() + b"\n"
 
 
 def _entry(line: bytes) -> Any:
@@ -101,7 +112,7 @@ class Journal:
     def __init__(self, path: Path, header: dict[str, Any], *, fresh: bool = False) -> None:
         self.path = path
         self.contents = Contents({**header, "format": FORMAT, "version": VERSION})
-        if path.exists() and not fresh:
+        if path.exists() and not fresh and not self._is_cut():
             self.contents = read_journal(path)
             self._check(header)
         try:
@@ -113,6 +124,10 @@ class Journal:
             raise StorageError(f"cannot write {path}: {error.strerror}") from None
         if not self.contents.size:
             self._write(self.contents.header)
+
+    def _is_cut(self) -> bool:
+        """Whether no line of it is whole, as where the power went: then nothing was measured."""
+        return _line(self.contents.header).startswith(_bytes(self.path).rstrip(b"\0"))
 
     def _check(self, header: dict[str, Any]) -> None:
         found = self.contents.header
@@ -136,14 +151,18 @@ class Journal:
     def _write(self, entry: Any) -> None:
         assert self._file is not None
         try:
-            self._file.write(json.dumps(entry).encode() + b"\n")
+            self._file.write(_line(entry))
             self._file.flush()
         except OSError as error:
             raise StorageError(f"cannot write {self.path}: {error.strerror}") from None
 
     def close(self) -> None:
         """Write everything out to the disk."""
-        if self._file is not None:
-            os.fsync(self._file.fileno())
-            self._file.close()
-            self._file = None
+        file, self._file = self._file, None
+        if file is None:
+            return
+        try:
+            with file:
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise StorageError(f"cannot write {self.path}: {error.strerror}") from None

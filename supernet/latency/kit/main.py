@@ -12,7 +12,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from supernet.errors import ConfigError, FileFormatError, MissingPackageError, SupernetError
+from supernet.errors import (
+    ConfigError,
+    FileFormatError,
+    MissingPackageError,
+    StorageError,
+    SupernetError,
+)
 
 if TYPE_CHECKING:
     from supernet.latency.kit.plan import Plan
@@ -178,6 +184,11 @@ def _write(path: Path, document: dict[str, Any]) -> None:
     try:
         temporary.write_text(json.dumps(document) + "\n")
         temporary.replace(path)
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {path}: {error.strerror}",
+            hint="what was measured is kept: make room, then give the same command again",
+        ) from None
     finally:
         if temporary.exists():
             temporary.unlink()

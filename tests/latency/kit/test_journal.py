@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from supernet.errors import FileFormatError
+from supernet.errors import FileFormatError, StorageError
 from supernet.latency.kit.journal import VERSION, Journal, OtherRunError, read_journal
 from supernet.latency.kit.protocol import Visit
 
@@ -41,6 +41,40 @@ def test_cut_off_anywhere_it_keeps_the_whole_lines_before(path: Path) -> None:
         found = read_journal(path)
         assert found.size == content.rindex(b"\n", 0, end) + 1
         assert found.size + found.dropped == end
+
+
+def test_a_run_that_ended_within_the_first_line_is_begun_anew(path: Path) -> None:
+    content = path.read_bytes()
+    first = content.index(b"\n") + 1
+    for left in (b"", content[:1], content[: first - 1], content[:first], bytes(4096)):
+        path.write_bytes(left)
+        journal = Journal(path, HEADER)
+        journal.visit("o1", VISITS[0])
+        journal.close()
+        assert read_journal(path).visits == {"o1": VISITS[:1]}
+    path.write_bytes(b'{"another')
+    with pytest.raises(FileFormatError, match="not the journal of a kit"):
+        Journal(path, HEADER)
+
+
+def test_a_journal_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileFormatError, match=r"no\.part: cannot be read: No such file"):
+        read_journal(tmp_path / "no.part")
+    with pytest.raises(FileFormatError, match="cannot be read: Is a directory"):
+        Journal(tmp_path, HEADER)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a disk that is full")
+def test_a_disk_that_is_full_is_named_also_at_the_end(path: Path) -> None:
+    journal = Journal(path, HEADER)
+    journal.close()
+    with Path("/dev/full").open("wb") as full:
+        journal._file = full
+        with pytest.raises(StorageError, match=r"cannot write .*a\.part: No space left"):
+            journal.visit("o1", VISITS[0])
+        with pytest.raises(StorageError, match=r"cannot write .*a\.part"):
+            journal.close()
+    journal.close()
 
 
 @pytest.mark.parametrize(

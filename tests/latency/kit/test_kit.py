@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from supernet.errors import FileFormatError
+from supernet.errors import FileFormatError, StorageError
 from supernet.latency import make_plan, read_result, table_of, write_kit
+from supernet.latency.kit.main import _write
 from supernet.space import Head, Space, Stage, Stem
 
 FEW = Space(
@@ -219,6 +220,14 @@ def test_a_finished_result_is_not_overwritten(kit: Path) -> None:
     assert done.returncode == 2
     assert "there already" in done.stderr
     assert (kit.parent / "there.json").read_text() == "{}"
+
+
+def test_a_result_that_cannot_be_written_says_that_the_measurements_are_kept(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(StorageError, match=r"cannot write .*pi4\.json: No such file") as caught:
+        _write(tmp_path / "gone" / "pi4.json", {})
+    assert "what was measured is kept" in caught.value.hint
 
 
 def test_a_journal_is_not_continued_under_other_settings(kit: Path) -> None:
