@@ -9,7 +9,7 @@ from supernet.fetch import fetch, name_of
 from supernet.latency.fit_operators import with_work_model
 from supernet.latency.ofa import read_ofa_tables
 from supernet.latency.table import LatencyTable
-from supernet.latency.targets import HERE, load_target, own_tables
+from supernet.latency.targets import HERE, check_not_shipped, load_target, own_tables
 from supernet.progress import Progress, silent
 
 __all__ = ["import_latency_table"]
@@ -42,6 +42,7 @@ def import_latency_table(
             f"{' or '.join(HERE)}, found {name[:60]!r}",
             hint="choose another by --name",
         )
+    check_not_shipped(name)
     table = read_ofa_tables([fetch(source, progress) for source in sources], name)
     table = with_work_model(table, prior=load_target(_PRIOR).model)
     path = own_tables() / f"{name}.json"

@@ -20,6 +20,7 @@ from supernet.space import Precision, Space
 __all__ = [
     "HERE",
     "THIS_MACHINE",
+    "check_not_shipped",
     "check_own",
     "kept_rows",
     "list_targets",
@@ -75,14 +76,29 @@ def check_own(name: str) -> None:
     """Refuse what cannot be the name of a table of your own.
 
     Raises:
-        ConfigError: it is no file name, or that of a shipped target.
+        ConfigError: it is no file name, one that says where a table lies, or that of a shipped
+            target.
     """
+    if name.endswith(".json"):  # by which a target is the path of a table
+        raise ConfigError(
+            f"name: {name[:120]!r} is that of a file, not of a target",
+            hint=f"give --name {name.removesuffix('.json')[:120]}",
+        )
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,99}", name, re.ASCII):
         raise ConfigError(
             f"name: {name[:120]!r} is not made of letters, digits, '_', '-' and '.'",
             hint="give another with --name",
         )
-    if (resources.files("supernet.latency_tables") / f"{name}.json").is_file():
+    check_not_shipped(name)
+
+
+def check_not_shipped(name: str) -> None:
+    """Refuse the name of a shipped target, which a table of your own would hide.
+
+    Raises:
+        ConfigError: it is one.
+    """
+    if name in shipped_targets():
         raise ConfigError(f"name: {name!r} is a shipped target", hint="give another --name")
 
 
@@ -102,7 +118,7 @@ def store_table(table: LatencyTable, path: Path | None = None) -> Path:
 
 def is_measured(space: Space, target: str = THIS_MACHINE) -> bool:
     """Whether a target of this machine has a whole table for `space` already."""
-    return _serves(_kept(target, describe_device()), space)
+    return _serves(_kept_here(target), space)
 
 
 def this_machine(
@@ -125,7 +141,7 @@ def this_machine(
         progress: as in `build_table`.
     """
     target = next(name for name, known in HERE.items() if known == precision)
-    known = None if fresh else _kept(target, describe_device())
+    known = None if fresh else _kept_here(target)
     if known and _serves(known, space):
         return known
 
@@ -138,7 +154,7 @@ def this_machine(
 
 def _measured(space: Space, target: str, fresh: bool, progress: Progress) -> LatencyTable:
     """The table of this machine, unless another process has made it meanwhile."""
-    known = None if fresh else _kept(target, describe_device())
+    known = None if fresh else _kept_here(target)
     if known and _serves(known, space):
         return known
     journal = own_tables() / f".{target}.part"  # what an interrupted run had measured
@@ -161,15 +177,28 @@ def _serves(table: LatencyTable | None, space: Space) -> bool:
 
 def kept_rows(name: str, result: KitResult) -> LatencyTable | None:
     """An own table of this name, if it is of the device and settings of `result`."""
-    table, settings = _kept(name, result.device), result.settings
-    wanted = (settings.precision, settings.threads, settings.batch)
-    return table if table and (table.precision, table.threads, table.batch) == wanted else None
+    settings = result.settings
+    return _kept(name, result.device, (settings.precision, settings.threads, settings.batch))
 
 
-def _kept(name: str, device: Mapping[str, str]) -> LatencyTable | None:
-    """An own table, unless it is damaged or of another machine or runtime."""
+def _kept_here(target: str) -> LatencyTable | None:
+    """The table of a target of this machine, as it was measured by itself."""
+    return _kept(target, describe_device(), (HERE[target], 1, 1))
+
+
+def _kept(
+    name: str, device: Mapping[str, str], settings: tuple[str, int, int]
+) -> LatencyTable | None:
+    """An own table, unless it is damaged or of another machine, runtime or settings.
+
+    Args:
+        name: of the target.
+        device: that it must be of.
+        settings: precision, threads and batch that it must have.
+    """
     try:
         table = LatencyTable.load(own_tables() / f"{name}.json")
     except (FileFormatError, ConfigError):
         return None
-    return table if is_same_device(table.device, device) else None
+    same = (table.precision, table.threads, table.batch) == settings
+    return table if same and is_same_device(table.device, device) else None

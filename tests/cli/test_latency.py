@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from supernet.cli.main import main
-from supernet.latency import HeldOut, LatencyTable, load_target
+from supernet.latency import HeldOut, LatencyTable, load_target, own_tables
 from supernet.space import (
     Body,
     OperatorSum,
@@ -436,6 +436,19 @@ def test_both_ways_to_import_a_table_are_the_same(supernet: Command):
     assert files[0] == files[1]
     three = supernet("latency", "import", "ofa", "--latency-table", "phone.yaml", "--json")
     assert three.json["target"] == "phone"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("import", "ofa", "phone.yaml", "--name", "mobile_cpu"),
+        ("fit", "mine.csv", "--space", "mobilenet_v3", "--column", "mobile_cpu"),
+    ],
+)
+def test_no_table_of_ones_own_hides_a_shipped_target(supernet: Command, arguments: tuple[str, ...]):
+    Path("phone.yaml").write_text(TABLE)
+    assert "mobile_cpu" in one_line(supernet("latency", *arguments))
+    assert not (own_tables() / "mobile_cpu.json").exists()
 
 
 # ------------------------------------------------------------------ search

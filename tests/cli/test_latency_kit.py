@@ -103,6 +103,19 @@ def test_sizes_that_a_space_has_not_are_told(
         (("build", "a.json", "--name", "this_machine"), "'this_machine' is kept for the machine"),
         (("build", "this_machine.json"), "give another with --name"),
         (("measure", "--space", "tiny.yaml", "--precision", "int3"), "measures fp32, int8"),
+        (
+            ("measure", "--space", "tiny.yaml", "--name", "this_machine", "--precision", "int8"),
+            "leave out --name: the target is then this_machine_int8",
+        ),
+        (
+            ("measure", "--space", "tiny.yaml", "--name", "this_machine_int8", "--batch", "8"),
+            "is this machine in ONNX Runtime, int8, one thread, batch 1; asked for was onnxruntime,"
+            " fp32, 1, 8, cpu",
+        ),
+        (
+            ("measure", "--space", "tiny.yaml", "--name", "pi4.json"),
+            "'pi4.json' is that of a file, not of a target (give --name pi4)",
+        ),
         (("measure", "--space", "tiny.yaml", "--backend", "tensorrt"), "no 'tensorrt' here"),
     ],
 )

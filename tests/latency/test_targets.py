@@ -77,6 +77,19 @@ def test_a_table_of_another_machine_or_runtime_is_not_used(
     assert LatencyTable.load(kept).device[key] == table.device[key]
 
 
+@pytest.mark.parametrize(("key", "value"), [("precision", "int8"), ("threads", 2), ("batch", 8)])
+def test_a_table_of_other_settings_is_not_used(
+    tiny_space: Space, kept: Path, stopwatch: Any, key: str, value: Any
+) -> None:
+    this_machine(tiny_space)
+    edit(kept, lambda body: body.update({key: value}))
+    stopwatch.asked.clear()
+    assert not targets.is_measured(tiny_space)
+    table = this_machine(tiny_space)
+    assert len(stopwatch.asked["operators"]) == len(operators_of(tiny_space))
+    assert (table.precision, table.threads, table.batch) == ("fp32", 1, 1)
+
+
 @pytest.mark.parametrize("content", ["", "no json", "{}", "[]", '{"format": "supernet.subnet"}'])
 def test_a_damaged_table_is_measured_anew(
     tiny_space: Space, kept: Path, stopwatch: Any, content: str

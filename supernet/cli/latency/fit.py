@@ -132,10 +132,10 @@ def _print(table: "LatencyTable", found: "MeasuredNetworks", each: str) -> None:
 
 def _name(column: str) -> str:
     """The column as the name of a target."""
-    from supernet.latency.targets import HERE
+    from supernet.latency.targets import HERE, shipped_targets
 
     kept = "".join(c if c.isalnum() or c in "_-" else "-" for c in column)[:80]
-    if not kept or kept in HERE:
+    if not kept or kept in (*HERE, *shipped_targets()):
         raise ConfigError(f"--column {column[:60]!r} cannot name a target", hint="give --output")
     return kept
 

@@ -9,6 +9,10 @@ from supernet.cli.latency.build import show
 from supernet.cli.latency.texts import tell_other_sizes
 from supernet.cli.output import progress_bar
 from supernet.cli.outputs import output_option
+from supernet.errors import ConfigError
+
+_Settings = tuple[str, str, int, int, str]
+_USUAL: _Settings = ("onnxruntime", "fp32", 1, 1, "cpu")
 
 
 @click.command(
@@ -63,13 +67,10 @@ def command(
     from supernet.space import load_space
 
     settings = (backend, precision, threads, batch, provider)
-    if name is None:
-        usual = ("onnxruntime", "fp32", 1, 1, "cpu")
-        marks = ("", "", "threads", "batch", "")
-        special = [f"{m}{s}" for m, s, u in zip(marks, settings, usual) if s != u]
-        name = "_".join(["this_machine", *special])
+    name = name or _name(settings)
     if output is None:
         check_own(name)
+        _check_here(name, settings)
     space = load_space(space_name)
     plan = make_plan(space, resolutions, fit=fit_networks, hold_out=check_networks)
     tell_other_sizes(space, plan.resolutions)
@@ -89,3 +90,22 @@ def command(
         click.echo(event, err=True)
     table = table_of([result], name, known=None if output else kept_rows(name, result))
     show(table, store_table(table, output), as_json)
+
+
+def _name(settings: _Settings) -> str:
+    """This machine, with whatever is not as usual."""
+    marks = ("", "", "threads", "batch", "")
+    special = [f"{m}{s}" for m, s, u in zip(marks, settings, _USUAL) if s != u]
+    return "_".join(["this_machine", *special])
+
+
+def _check_here(name: str, settings: _Settings) -> None:
+    """Refuse other settings for a target that a search takes for what its name says."""
+    from supernet.latency.targets import HERE
+
+    if name in HERE and settings != (_USUAL[0], HERE[name], *_USUAL[2:]):
+        raise ConfigError(
+            f"name: {name!r} is this machine in ONNX Runtime, {HERE[name]}, one thread, batch 1; "
+            f"asked for was {', '.join(map(str, settings))}",
+            hint=f"leave out --name: the target is then {_name(settings)}",
+        )
