@@ -12,6 +12,7 @@ import datetime
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -240,4 +241,24 @@ def _sum(models: Sequence[OperatorModel], weights: Sequence[float]) -> OperatorM
     sources = dict.fromkeys(
         source for model in models for source in model.source.removeprefix(_MIXED).split("; ")
     )
-    return replace(models[0], coefficients=coefficients, source=_MIXED + "; ".join(sources))
+    return replace(
+        models[0],
+        coefficients=coefficients,
+        source=_MIXED + "; ".join(sources),
+        **_seen([model for model, _ in used] or models),
+    )
+
+
+def _seen(models: Sequence[OperatorModel]) -> dict[str, Any]:
+    """What any of the models was fitted to, in no order of theirs; borrowed is what none knows."""
+    kinds: dict[str, tuple[float, float]] = {}
+    for model in models:
+        for kind, (least, most) in model.kinds.items():
+            low, high = kinds.get(kind, (least, most))
+            kinds[kind] = min(low, least), max(high, most)
+    borrowed = set.intersection(*(set(model.borrowed) for model in models))
+    return {
+        "kinds": dict(sorted(kinds.items())),
+        "activations": tuple(sorted({a for model in models for a in model.activations})),
+        "borrowed": tuple(sorted(borrowed)),
+    }

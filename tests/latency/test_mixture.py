@@ -52,6 +52,37 @@ def test_the_new_table_serves_other_spaces(space: Space, known: list[LatencyTabl
     )
 
 
+def test_what_is_known_does_not_depend_on_the_order_of_the_tables(space: Space) -> None:
+    """The phone's table has no operator as small as those of the demo, the server's has."""
+    tables = [load_target("mobile_cpu"), load_target("x86_server_cpu")]
+    genes = sample(space, 10, np.random.default_rng(0))
+    ms = sum(OperatorSum(space, table.model.ms)(genes) for table in tables)
+    one, other = (
+        transfer(space, genes, ms, known=known, target="new", device={})
+        for known in (tables, tables[::-1])
+    )
+    assert one.model.kinds == other.model.kinds
+    kinds = [table.model.kinds["mbconv k3"] for table in tables]
+    assert kinds[1][0] < kinds[0][0]
+    assert one.model.kinds["mbconv k3"] == (kinds[1][0], max(kinds[0][1], kinds[1][1]))
+    demo = load_space("demo")
+    for table in (one, other):
+        assert np.isfinite(
+            table.predict_ms(demo, sample(demo, 5, np.random.default_rng(1))).low_ms
+        ).all()
+
+
+def test_work_that_one_of_the_tables_knows_is_not_borrowed(space: Space) -> None:
+    tables = [load_target("mobile_cpu_pixel1"), load_target("mobile_cpu")]
+    assert "gate" in tables[0].model.borrowed
+    assert "gate" not in tables[1].model.borrowed
+    genes = sample(space, 10, np.random.default_rng(0))
+    ms = sum(OperatorSum(space, table.model.ms)(genes) for table in tables)
+    found = transfer(space, genes, ms, known=tables, target="new", device={})
+    assert found.model.borrowed == ()
+    assert found.model.activations == ("hard_swish", "none", "relu")
+
+
 def test_too_few_networks_or_tables_are_refused(space: Space, known: list[LatencyTable]) -> None:
     genes = sample(space, 5, np.random.default_rng(0))
     with pytest.raises(ConfigError, match="needs at least 4 networks, found 3"):
