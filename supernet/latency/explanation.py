@@ -53,8 +53,9 @@ class Explanation:
         return sum(share.origin == origin for share in self.shares)
 
     def share(self, origin: Origin) -> float:
-        """Of the latency, what is known from `origin`; from 0 to 1."""
-        return sum(share.ms for share in self.shares if share.origin == origin) / self.ms
+        """Of the latency, what is known from `origin`; from 0 to 1, of no latency 0."""
+        own_ms = sum(share.ms for share in self.shares if share.origin == origin)
+        return own_ms / self.ms if self.ms else 0.0
 
 
 def explain(

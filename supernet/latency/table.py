@@ -5,6 +5,7 @@ by a straight line that was fitted to a few whole networks; other whole networks
 which had no part in the fit, tell the error.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
@@ -35,13 +36,7 @@ from supernet.space import (
     operators_of,
 )
 
-__all__ = [
-    "LatencyPredictor",
-    "LatencyTable",
-    "Origin",
-    "Row",
-    "how_to_measure",
-]
+__all__ = ["LatencyPredictor", "LatencyTable", "Origin", "Row", "how_to_measure"]
 
 _VERSION = 2  # 2: `model`
 
@@ -203,7 +198,7 @@ class LatencyTable:
         total = correction.apply(alone.sum(keepdims=True), counts, params.sum())
         by_weights = correction.per_mparam_ms * params / 1e6
         own = np.maximum(correction.slope * alone + by_weights, 0.1 * alone)
-        shares: Values = own * (total / own.sum())
+        shares: Values = own * (total / max(own.sum(), 1e-12))
         return shares
 
     def line_ms(self, operator: Operator, space_name: str = "", *, whole: bool = True) -> float:
@@ -264,6 +259,9 @@ class _Body:
             )
         if self.threads < 1 or self.batch < 1:
             raise ConfigError(f"threads, batch: at least 1, found {self.threads}, {self.batch}")
+        for operator, count in Counter(row.operator for row in self.rows).most_common(1):
+            if count > 1:  # which of them counts, nobody knows
+                raise ConfigError(f"rows: {operator.key!r} is there {count} times")
 
 
 def _compact(row: Row) -> dict[str, Any]:

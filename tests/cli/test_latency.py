@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from supernet.cli.main import main
-from supernet.latency import HeldOut, LatencyTable, load_target, own_tables
+from supernet.latency import HeldOut, LatencyTable, Row, load_target, own_tables
 from supernet.space import (
     Body,
     OperatorSum,
@@ -23,6 +23,7 @@ from supernet.space import (
     encode,
     load_space,
     operators,
+    operators_of,
     sample,
     save_space,
 )
@@ -262,6 +263,18 @@ def test_bars_say_where_the_time_goes(supernet: Command, which: str):
     assert result.stdout.count("█") > 50
     assert "450 rows of ofa/note10" in result.stdout
     assert "networks not known" in result.stdout
+
+
+def test_a_table_of_nothing_but_zeros_is_shown(supernet: Command):
+    rows = {o: Row(operator=o, ms=0.0, spread_ms=0.0) for o in operators_of(load_space("demo"))}
+    LatencyTable(target="zero", device={}, rows=rows).save(Path("zero.json"))
+    result = supernet("latency", "show", "zero.json", "--space", "demo", "--json")
+    assert (result.code, result.stderr) == (0, "")
+    assert set(result.json["stages_ms"].values()) == {0.0}
+    subnet = write_subnets(load_space("demo"), 1)[0]
+    result = supernet("latency", "predict", subnet, "--target", "zero.json", "--json")
+    assert (result.code, result.stderr) == (0, "")
+    assert set(result.json["subnets"][0]["shares"].values()) == {0.0}
 
 
 def test_a_table_is_shown_by_a_space_that_it_was_built_for(supernet: Command):

@@ -70,6 +70,15 @@ def test_a_network_that_is_not_known_is_refused() -> None:
         explain(table, subnet, operators(space, subnet))
 
 
+def test_a_network_that_takes_no_time_has_no_shares() -> None:
+    space = load_space("demo")
+    subnet = decode(space, largest(space))[0]
+    own = operators(space, subnet)
+    rows = {o: Row(operator=o, ms=0.0, spread_ms=0.0) for o in own}
+    found = explain(LatencyTable(target="zero", device={}, rows=rows), subnet, own)
+    assert (found.ms, found.share("measured"), set(found.stages.values())) == (0.0, 0.0, {0.0})
+
+
 def test_without_held_out_networks_the_interval_is_that_of_the_model() -> None:
     table, space = load_target("mobile_cpu"), load_space("mobilenet_v3")
     subnet = decode(space, sample(space, 1, np.random.default_rng(0)))[0]

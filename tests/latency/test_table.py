@@ -1,5 +1,7 @@
 """Tables predict what they say they do, and say how wrong they were."""
 
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,6 +56,19 @@ def test_a_table_comes_back_as_it_was_saved(tmp_path: Path, table: LatencyTable)
     for name in ("target", "device", "precision", "threads", "batch", "protocol", "rows"):
         assert getattr(again, name) == getattr(table, name)
     assert (again.correction, again.held_out) == (CORRECTION, HELD_OUT)
+
+
+def test_a_table_with_two_rows_of_an_operator_is_refused(
+    tmp_path: Path, table: LatencyTable
+) -> None:
+    """The last one would count, whatever the order."""
+    table.save(tmp_path / "bench.json")
+    document = json.loads((tmp_path / "bench.json").read_text())
+    document["rows"].append(document["rows"][3] | {"ms": 7.0})
+    (tmp_path / "bench.json").write_text(json.dumps(document))
+    key = re.escape(list(table.rows)[3].key)
+    with pytest.raises(ConfigError, match=rf"bench\.json: rows: '{key}' is there 2 times"):
+        LatencyTable.load(tmp_path / "bench.json")
 
 
 def test_a_prediction_is_the_corrected_sum_of_the_rows(

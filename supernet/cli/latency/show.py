@@ -167,7 +167,7 @@ def _draw(title: str, parts: list[tuple[str, float, str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    total = sum(ms for _, ms, _ in parts)
+    total = sum(ms for _, ms, _ in parts) or 1.0  # of a table whose rows are all 0
     most = max(ms for _, ms, _ in parts)
     table = Table(title=title, title_justify="left", show_header=False, box=None)
     table.add_column(no_wrap=True, min_width=max(len(name) for name, _, _ in parts))
