@@ -61,7 +61,7 @@ def front_figure(view: SearchView, cost: int, id_: str, detail: float = 1.0) -> 
             _measured(plot),
         ]
     )
-    caption = _caption(view, detail)
+    caption = _caption(view, cost, detail)
     picture_ = picture(
         body,
         id_=id_,
@@ -169,19 +169,20 @@ def _dot(plot: _Plot, point: FrontPoint, spot: tuple[float, float], is_star: boo
 
 
 def _staircase(plot: _Plot, placed: Sequence[tuple[FrontPoint, tuple[float, float]]]) -> str:
-    """The path along the points that are best of all with at most their cost.
+    """The path along the points that are best of all that are as good in the other figure.
 
     Of more than two objectives only these points are a front in this picture.
     """
-    sign = 1 if plot.up.maximise else -1
-    ordered = sorted((x, sign * y) for _, (x, y) in placed)  # pixels go down
+    sign = 1 if plot.up.maximise else -1  # pixels go down
+    side = -1 if plot.right.maximise else 1
+    ordered = sorted((side * x, sign * y) for _, (x, y) in placed)
     best: list[tuple[float, float]] = []
     for x, y in ordered:
         if not best or y < best[-1][1]:
             best.append((x, y))
     steps = [spot for _, spot in thin(best, max(2, round(_MAX_STEPS * plot.detail)))]
-    path = f"M{number(steps[0][0])} {number(sign * steps[0][1])}"
-    return path + "".join(f"H{number(x)}V{number(sign * y)}" for x, y in steps[1:])
+    path = f"M{number(side * steps[0][0])} {number(sign * steps[0][1])}"
+    return path + "".join(f"H{number(side * x)}V{number(sign * y)}" for x, y in steps[1:])
 
 
 def _beyond(frame: Frame, axis: PlotAxis) -> Markup:
@@ -189,8 +190,9 @@ def _beyond(frame: Frame, axis: PlotAxis) -> Markup:
     if axis.limit is None:
         return Markup("")
     x, top = frame.x(axis.limit / axis.divisor), frame.y.stop
+    left, right = (frame.x.start, x) if axis.maximise else (x, frame.x.stop)
     return tag(
-        "rect", class_="beyond", x=x, y=top, width=frame.x.stop - x, height=frame.y.start - top
+        "rect", class_="beyond", x=left, y=top, width=right - left, height=frame.y.start - top
     )
 
 
@@ -286,7 +288,7 @@ def _shown(count: int, limit: int, what: str) -> str:
     return f"{count:,} {what}" + (f" ({limit:,} drawn)" if count > limit else "")
 
 
-def _caption(view: SearchView, detail: float) -> str:
+def _caption(view: SearchView, cost: int, detail: float) -> str:
     parts = []
     scored = max(view.scored, len(view.searched))
     if scored:
@@ -301,10 +303,11 @@ def _caption(view: SearchView, detail: float) -> str:
     if view.measured:
         parts.append(f"{len(view.measured):,} measured")
     better = "Up" if view.axes[0].maximise else "Down"
+    side = "right" if view.axes[cost].maximise else "left"
     end = "hover for figures"
     if any(point.operators for point in view.front):
         end += ", click a point of the front for its architecture"
-    return f"n: {', '.join(parts)}. {better} and to the left is better; {end}."
+    return f"n: {', '.join(parts)}. {better} and to the {side} is better; {end}."
 
 
 def _description(view: SearchView, cost: int, caption: str) -> str:

@@ -371,6 +371,25 @@ def test_limit_is_drawn_and_inside_the_axis_even_when_far_from_the_points() -> N
     assert "limit 40.0 ms" in [e.text for e in drawn.iter("text")]
 
 
+def test_against_a_figure_of_which_more_is_better_the_front_and_the_limit_face_right() -> None:
+    """Such as what the rungs of a ladder measured: the second point is best of all."""
+    rung = PlotAxis(name="top1@100", label="top1@100", unit="%", maximise=True, limit=50.0)
+    values = ((60.0, 40.0), (90.0, 80.0), (80.0, 90.0))
+    front = tuple(FrontPoint(values=own, label="", number=n) for n, own in enumerate(values, 1))
+    shown = SearchView(name="a", axes=(AXES[0], rung), front=front)
+    page = render(replace(MINIMUM, searches=(shown,)))
+    (drawn,) = plots(page)
+    at = [(float(e.get("cx", 0)), float(e.get("cy", 0))) for e in drawn.iter("circle")]
+    (path,) = [e.get("d", "") for e in drawn.iter("path") if e.get("class") == "front"]
+    (_, _), (x, y), (last_x, last_y) = at
+    assert path == f"M{last_x:g} {last_y:g}H{x:g}V{y:g}"
+    (shade,) = [e for e in drawn.iter("rect") if e.get("class") == "beyond"]
+    (line,) = [e for e in drawn.iter("line") if e.get("class") == "limit"]
+    end = float(shade.get("x", 0)) + float(shade.get("width", 0))
+    assert end == pytest.approx(float(line.get("x1", 0)), abs=0.11)
+    assert "Up and to the right is better" in page
+
+
 def test_latency_caption_counts_pairs_in_the_band() -> None:
     page = render(full())
     assert "n = 20 held out. 10 of 20 within ±5 %." in page
