@@ -45,7 +45,8 @@ def table_of(
     Args:
         results: of the same device, runtime and settings; operators and networks of all.
         target: name of the table.
-        known: a table of the same target whose rows are kept where nothing newer is there.
+        known: a table of the same target whose rows, and corrections of other spaces, are kept
+            where nothing newer is there.
 
     Raises:
         ConfigError: results of different devices or settings, unfinished ones, the same
@@ -76,6 +77,8 @@ def table_of(
             space=", ".join(corrections),
             space_hash=", ".join(dict.fromkeys(result.plan.space_hash for result in results)),
         )
+    every = {name: known.correction_of(name) for name in known.spaces} if known else {}
+    every |= corrections
     table = LatencyTable(
         target=target,
         device=_device(results),
@@ -85,7 +88,7 @@ def table_of(
         protocol=_protocol(results),
         rows=rows,
         correction=corrections[first.plan.space],
-        corrections=corrections if len(corrections) > 1 else {},
+        corrections=every if len(every) > 1 else {},
         held_out=held_out,
     )
     return with_work_model(table)  # for operators of other spaces

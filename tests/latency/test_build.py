@@ -136,6 +136,24 @@ def test_results_of_several_kits_become_one_table(
     np.testing.assert_allclose(again.ms, only.ms)
 
 
+def test_a_space_keeps_its_correction_when_another_is_measured(
+    tiny_space: Space, mixed_space: Space, stopwatch: Any
+) -> None:
+    """Networks of the first take twice the sum of their operators, those of the second once."""
+    stopwatch.ms = lambda o: stopwatch.by_macs(o) * (2 if len(o) > 1 else 1)
+    first = table_of([measure_here(make_plan(tiny_space))], "bench")
+    stopwatch.ms = stopwatch.by_macs
+    both = table_of([measure_here(make_plan(mixed_space))], "bench", known=first)
+    assert both.corrections["tiny"] == first.correction
+    assert both.correction == both.corrections["mixed"] != first.correction
+    genes = sample(tiny_space, 20, np.random.default_rng(0))
+    expected = first.predictor(tiny_space).ms(genes)
+    np.testing.assert_allclose(both.predictor(tiny_space).ms(genes), expected, rtol=0.01)
+    again = table_of([measure_here(make_plan(tiny_space))], "bench", known=first)
+    assert again.corrections == {}
+    assert again.correction != first.correction
+
+
 def test_the_faster_of_two_measurements_of_an_operator_counts(result: KitResult) -> None:
     slower = replace(
         result, timings={k: Timing(2 * t.ms, 0.0, 1) for k, t in result.timings.items()}
