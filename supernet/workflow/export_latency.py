@@ -39,7 +39,7 @@ class LatencyCheck:
     precision: Precision
     predicted_ms: float
     low_ms: float | None
-    """Nine in ten networks stay above this; None where the table knows no interval."""
+    """Nine in ten networks lie between this and `high_ms`; None where no interval is known."""
     high_ms: float | None
     measured_ms: float
 
@@ -117,19 +117,20 @@ def check_latency(
 ) -> LatencyCheck | None:
     """What a subnet's file predicts beside what was measured in the table's precision.
 
-    None where nothing was predicted, or nothing measured in that precision.
+    With the interval of the prediction, which is wider than that of the table's networks where
+    the model prices operators, and not known of what is unlike all that was measured. None
+    where nothing was predicted, or nothing measured in that precision.
     """
     precision: Precision = "int8" if table.precision == "int8" else "fp32"
     predicted = file.predicted.get("latency_ms")
     if precision not in measured or predicted is None:
         return None
-    error = table.held_out.error_quantile(0.9) if table.held_out.networks else None
     return LatencyCheck(
         target=table.target,
         precision=precision,
         predicted_ms=predicted,
-        low_ms=None if error is None else predicted * max(0.0, 1 - error),
-        high_ms=None if error is None else predicted * (1 + error),
+        low_ms=file.predicted.get("latency_low_ms"),
+        high_ms=file.predicted.get("latency_high_ms"),
         measured_ms=measured[precision],
     )
 

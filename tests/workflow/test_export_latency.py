@@ -1,0 +1,42 @@
+"""What was measured of a file beside what was predicted of it."""
+
+from typing import Any
+
+import pytest
+
+from supernet.latency import HeldOut, LatencyTable
+from supernet.space import SubnetFile, decode, largest, load_space, operators
+from supernet.workflow.export_latency import check_latency
+
+TABLE = LatencyTable(
+    target="here",
+    device={},
+    rows={},
+    held_out=HeldOut(predicted_ms=(1.0,) * 10, measured_ms=(1.01,) * 10, space="demo"),
+)
+
+
+def file(**predicted: Any) -> SubnetFile:
+    space = load_space("demo")
+    subnet = decode(space, largest(space))[0]
+    own = tuple(operators(space, subnet))
+    return SubnetFile(subnet=subnet, operators=own, predicted=predicted)
+
+
+@pytest.mark.parametrize(
+    ("ends", "within"),
+    [
+        ({}, True),  # nothing is known: ten percent
+        ({"latency_low_ms": 9.9, "latency_high_ms": 10.1}, False),
+        ({"latency_low_ms": 8.0, "latency_high_ms": 12.0}, True),  # wider than held-out networks
+    ],
+)
+def test_the_interval_is_that_of_the_prediction(ends: dict[str, float], within: bool) -> None:
+    found = check_latency(file(latency_ms=10.0, **ends), TABLE, {"fp32": 10.5})
+    assert found is not None
+    assert (found.low_ms, found.high_ms) == (
+        ends.get("latency_low_ms"),
+        ends.get("latency_high_ms"),
+    )
+    assert found.within == within
+    assert found.off == pytest.approx(5)
