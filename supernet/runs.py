@@ -210,17 +210,20 @@ class Run:
         )
 
     def metrics(self) -> list[dict[str, Any]]:
-        """What the training reported, one record an epoch; none of an imported supernet."""
-        path = self.folder / "metrics.jsonl"
-        if self.config().imported and not path.exists():
-            return []
-        return [json.loads(line) for line in path.read_text().splitlines()]
+        """What the training reported, one record an epoch; none of an imported supernet.
+
+        Raises:
+            FileFormatError: damaged.
+        """
+        return _records(self.folder / "metrics.jsonl")
 
     def learned(self) -> list[dict[str, Any]]:
-        """What phases that search have learned, one record an epoch; none without such."""
-        if not self.architecture.exists():
-            return []
-        return [json.loads(line) for line in self.architecture.read_text().splitlines()]
+        """What phases that search have learned, one record an epoch; none without such.
+
+        Raises:
+            FileFormatError: damaged.
+        """
+        return _records(self.architecture)
 
     def supernet(self) -> "Supernet":
         """The supernet with the newest weights.
@@ -349,6 +352,20 @@ class Run:
             return dataset
         views = replace(dataset.views, mean=config.mean, std=config.std)
         return replace(dataset, views=views)
+
+
+def _records(path: Path) -> list[dict[str, Any]]:
+    """Records of epochs, a line each; a last one that was cut short is left out."""
+    lines = path.read_bytes().split(b"\n") if path.exists() else []
+    found = []
+    for number, line in enumerate(lines[:-1], start=1):  # what follows the last end is cut
+        try:
+            found.append(json.loads(line))
+            float(found[-1]["epoch"])
+        except (ValueError, LookupError, TypeError):
+            text = f"{path}, line {number}: not the record of an epoch"
+            raise FileFormatError(text) from None
+    return found
 
 
 def check_new(folder: Path) -> None:

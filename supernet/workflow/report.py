@@ -1,5 +1,6 @@
 """The page of a run, or of results without one: a view of what lies in their folder."""
 
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -354,8 +355,12 @@ def _origin(config: RunConfig) -> dict[str, str]:
 def _curve(records: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> tuple[Curve, ...]:
     curves = []
     for name, key in names.items():
-        having = [record for record in records if key in record]
+        having = [record for record in records if _is_known(record.get(key))]
         if having:
             x = tuple(float(record["epoch"]) for record in having)
             curves.append(Curve(name=name, x=x, y=tuple(float(r[key]) for r in having)))
     return tuple(curves)
+
+
+def _is_known(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

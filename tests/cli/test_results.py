@@ -123,6 +123,38 @@ def run(supernet: Command, tmp_path: Path) -> Run:
     return made
 
 
+@pytest.mark.parametrize(
+    ("content", "epochs"),
+    [
+        (None, 0),  # killed in its first epoch
+        ('{"epoch": 1, "loss": 2}\n{"epoch": 2, "loss": 1.5}\n{"epoch": 3, "lo', 2),
+        ('{"epoch": 1, "loss": 2}\r\n{"epoch": 2, "loss": null}\r\n', 1),
+        ('{"epoch": 1, "loss": 2}\n{"epoch": 2, "loss": NaN}\n', 1),
+    ],
+)
+def test_a_training_that_was_killed_or_went_astray_has_a_page(
+    supernet: Command, run: Run, content: str | None, epochs: int
+) -> None:
+    (run.folder / "metrics.jsonl").unlink()
+    if content is not None:
+        (run.folder / "metrics.jsonl").write_text(content)
+    made = supernet("report", "--run", run.folder)
+    assert made.code == 0, made.stderr
+    page = (run.folder / "report.html").read_text()
+    assert set(re.findall(r"n = (\d) epochs", page)) == ({str(epochs)} if epochs else set())
+    assert ("Supernet training" in page) == (epochs > 0)
+
+
+@pytest.mark.parametrize("line", ["", "5", "{}", '{"epoch": "x"}', '{"epoch": 1,'])
+def test_a_damaged_line_of_a_training_is_named(supernet: Command, run: Run, line: str) -> None:
+    for path in (run.folder / "metrics.jsonl", run.architecture):
+        path.write_text(f'{line}\n{{"epoch": 2, "loss": 1.5}}\n')
+        refused = supernet("report", "--run", run.folder)
+        assert refused.code == 2
+        assert f"{path}, line 1: not the record of an epoch" in refused.stderr
+        path.unlink()
+
+
 def test_results_are_listed_the_newest_first(supernet: Command, searches: Path) -> None:
     listed = supernet("results", "--json").json["results"]
     assert [one["name"] for one in listed] == ["both", "phone"]
