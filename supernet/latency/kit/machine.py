@@ -55,10 +55,12 @@ class Machine:
     def processor(self) -> str:
         """Its name, such as ``Cortex-A72`` or the model of the board."""
         lines = (self._text("proc/cpuinfo") or "").splitlines()
-        for field in ("model name", "Model", "Hardware"):
+        for field in ("Model", "model name", "Hardware"):  # of a board, a processor, a chip
             for line in lines:
-                if line.split(":")[0].strip() == field and ":" in line:
-                    return line.split(":", 1)[1].strip()
+                found = line.split(":", 1)[-1].strip()
+                general = field == "model name" and found.startswith("ARMv")  # all boards of it
+                if line.split(":")[0].strip() == field and ":" in line and not general:
+                    return found
         board = (self._text("proc/device-tree/model") or "").strip("\0 \n")
         return board or self._part(lines) or platform.processor() or "unknown"
 

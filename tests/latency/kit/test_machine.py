@@ -22,6 +22,38 @@ def test_a_gpu_has_the_name_that_its_driver_tells(
     assert Machine.gpu() == "unknown"
 
 
+@pytest.mark.parametrize(
+    ("lines", "name"),
+    [
+        ("model\t\t: 85\nmodel name\t: AMD EPYC 9355\n", "AMD EPYC 9355"),
+        (
+            "CPU part\t: 0xd08\n\nModel\t\t: Raspberry Pi 4 Model B Rev 1.4\n",
+            "Raspberry Pi 4 Model B Rev 1.4",
+        ),
+        (  # a system of 32 bits, where the cores of many boards have one name
+            "model name\t: ARMv7 Processor rev 4 (v7l)\nHardware\t: BCM2835\n"
+            "Model\t\t: Raspberry Pi 3 Model B Plus Rev 1.3\n",
+            "Raspberry Pi 3 Model B Plus Rev 1.3",
+        ),
+        (
+            "model name\t: ARMv7 Processor rev 1 (v7l)\nHardware\t: SAMSUNG EXYNOS\n",
+            "SAMSUNG EXYNOS",
+        ),
+        (
+            "model name\t: ARMv7 Processor rev 1 (v7l)\nCPU implementer\t: 0x41\n"
+            "CPU part\t: 0xc0f\n",
+            "ARM core 0xc0f of maker 0x41",
+        ),
+    ],
+)
+def test_boards_with_the_same_cores_have_names_of_their_own(
+    tmp_path: Path, lines: str, name: str
+) -> None:
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc" / "cpuinfo").write_text(lines)
+    assert Machine(str(tmp_path)).processor() == name
+
+
 def test_another_gpu_is_another_device() -> None:
     cpu = {"processor": "Xeon", "runtime": "torch", "runtime_version": "2.11", "provider": "cpu"}
     gpu = {**cpu, "provider": "cuda", "gpu": "H100"}
