@@ -119,8 +119,11 @@ def check_latency(
 
     With the interval of the prediction, which is wider than that of the table's networks where
     the model prices operators, and not known of what is unlike all that was measured. None
-    where nothing was predicted, or nothing measured in that precision.
+    where nothing was predicted, or nothing measured in that precision, or the table is of
+    another runtime, of several threads or images: files are timed in ONNX Runtime on one.
     """
+    if not _is_of_files(table):
+        return None
     precision: Precision = "int8" if table.precision == "int8" else "fp32"
     predicted = file.predicted.get("latency_ms")
     if precision not in measured or predicted is None:
@@ -133,6 +136,12 @@ def check_latency(
         high_ms=file.predicted.get("latency_high_ms"),
         measured_ms=measured[precision],
     )
+
+
+def _is_of_files(table: LatencyTable) -> bool:
+    """Whether it predicts what `file_latencies` measures of a file."""
+    here = table.device.get("runtime"), table.device.get("gpu")
+    return (table.threads, table.batch) == (1, 1) and here == ("onnxruntime", None)
 
 
 def _loadable(path: Path, image: tuple[int, int, int] | None) -> Loadable:

@@ -1,5 +1,6 @@
 """What was measured of a file beside what was predicted of it."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from supernet.workflow.export_latency import check_latency
 
 TABLE = LatencyTable(
     target="here",
-    device={},
+    device={"runtime": "onnxruntime"},
     rows={},
     held_out=HeldOut(predicted_ms=(1.0,) * 10, measured_ms=(1.01,) * 10, space="demo"),
 )
@@ -40,3 +41,18 @@ def test_the_interval_is_that_of_the_prediction(ends: dict[str, float], within: 
     )
     assert found.within == within
     assert found.off == pytest.approx(5)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"threads": 2},
+        {"batch": 8},
+        {"device": {"runtime": "openvino"}},
+        {"device": {"runtime": "onnxruntime", "gpu": "H200"}},
+    ],
+)
+def test_a_prediction_of_other_settings_is_not_compared(other: dict[str, Any]) -> None:
+    """Files are timed in ONNX Runtime on one thread, one image at a time."""
+    table = replace(TABLE, **other)
+    assert check_latency(file(latency_ms=10.0), table, {"fp32": 10.5}) is None
