@@ -153,7 +153,7 @@ def _genes(path: Path, space: Space, columns: Mapping[str, Any], count: int) -> 
     if missing:
         raise FileFormatError(
             f"{path}: no {', '.join(missing)}; found {', '.join(list(columns)[:20]) or 'nothing'}",
-            hint="see docs/latency_table.md for what such a file holds",
+            hint="docs/latency.md, Whole networks only, says what such a file holds",
         )
     choices = {name: _numbers(path, name, columns[name]) for name in _CHOICES}
     for name, values in choices.items():

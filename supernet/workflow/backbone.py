@@ -31,6 +31,7 @@ from supernet.workflow.export_folder import (
     staged,
     written_files,
 )
+from supernet.workflow.export_latency import is_of_files
 from supernet.workflow.exported import ExportRequest
 from supernet.workflow.finetune import finetuned_file
 
@@ -132,7 +133,8 @@ def _timed(
         files[path.name]["latency_ms"] = ms
     price = price_of(table, file, job.operators) if table is not None else None
     onnx_ms = [facts["latency_ms"] for facts in files.values() if facts["format"] == "onnx"]
-    if price is None or here is None or here.precision != "fp32" or not onnx_ms:
+    comparable = here is not None and here.precision == "fp32" and is_of_files(here)
+    if price is None or not comparable or not onnx_ms:
         return price
     return replace(price, measured_ms=onnx_ms[0])
 

@@ -27,6 +27,7 @@ __all__ = [
     "check_latency",
     "checked_space",
     "file_latencies",
+    "is_of_files",
     "table_of_prediction",
 ]
 
@@ -112,6 +113,12 @@ def file_latencies(
     return dict(zip(paths, ms))
 
 
+def is_of_files(table: LatencyTable) -> bool:
+    """Whether it predicts what `file_latencies` measures of a file."""
+    here = table.device.get("runtime"), table.device.get("gpu")
+    return (table.threads, table.batch) == (1, 1) and here == ("onnxruntime", None)
+
+
 def check_latency(
     file: SubnetFile, table: LatencyTable, measured: Mapping[Precision, float]
 ) -> LatencyCheck | None:
@@ -122,7 +129,7 @@ def check_latency(
     where nothing was predicted, or nothing measured in that precision, or the table is of
     another runtime, of several threads or images: files are timed in ONNX Runtime on one.
     """
-    if not _is_of_files(table):
+    if not is_of_files(table):
         return None
     precision: Precision = "int8" if table.precision == "int8" else "fp32"
     predicted = file.predicted.get("latency_ms")
@@ -136,12 +143,6 @@ def check_latency(
         high_ms=file.predicted.get("latency_high_ms"),
         measured_ms=measured[precision],
     )
-
-
-def _is_of_files(table: LatencyTable) -> bool:
-    """Whether it predicts what `file_latencies` measures of a file."""
-    here = table.device.get("runtime"), table.device.get("gpu")
-    return (table.threads, table.batch) == (1, 1) and here == ("onnxruntime", None)
 
 
 def _loadable(path: Path, image: tuple[int, int, int] | None) -> Loadable:

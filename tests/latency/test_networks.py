@@ -240,6 +240,19 @@ def test_choices_that_the_columns_do_not_tell_are_named(
     assert "column `subnet`" in caught.value.hint
 
 
+def test_a_file_without_its_columns_names_the_page_that_has_them(
+    tmp_path: Path, space: Space, arrays: dict[str, Any]
+) -> None:
+    del arrays["d"]
+    np.savez(tmp_path / "n.npz", **arrays)
+    with pytest.raises(FileFormatError) as caught:
+        read_networks(tmp_path / "n.npz", space, "ms")
+    page, heading = caught.value.hint.split(", ")[:2]
+    text = (Path(__file__).parents[2] / page).read_text(encoding="utf-8")
+    assert f"## {heading}\n" in text
+    assert all(f"| `{name}` |" in text for name in ("ks", "e", "d", "r"))
+
+
 def test_what_is_not_there_does_not_matter(
     tmp_path: Path, space: Space, genes: Genes, arrays: dict[str, Any]
 ) -> None:

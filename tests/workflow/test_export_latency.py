@@ -1,12 +1,17 @@
 """What was measured of a file beside what was predicted of it."""
 
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from supernet.latency import HeldOut, LatencyTable
+from supernet.progress import silent
 from supernet.space import SubnetFile, decode, largest, load_space, operators
+from supernet.workflow import backbone
+from supernet.workflow.backbone_price import BackbonePrice
 from supernet.workflow.export_latency import check_latency
 
 TABLE = LatencyTable(
@@ -43,16 +48,39 @@ def test_the_interval_is_that_of_the_prediction(ends: dict[str, float], within: 
     assert found.off == pytest.approx(5)
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"threads": 2},
-        {"batch": 8},
-        {"device": {"runtime": "openvino"}},
-        {"device": {"runtime": "onnxruntime", "gpu": "H200"}},
-    ],
-)
+OTHERS = [
+    {"threads": 2},
+    {"batch": 8},
+    {"device": {"runtime": "openvino"}},
+    {"device": {"runtime": "onnxruntime", "gpu": "H200"}},
+]
+
+
+@pytest.mark.parametrize("other", OTHERS)
 def test_a_prediction_of_other_settings_is_not_compared(other: dict[str, Any]) -> None:
     """Files are timed in ONNX Runtime on one thread, one image at a time."""
     table = replace(TABLE, **other)
     assert check_latency(file(latency_ms=10.0), table, {"fp32": 10.5}) is None
+
+
+@pytest.mark.parametrize(
+    ("other", "measured_ms"), [({}, 10.5), *((other, None) for other in OTHERS)]
+)
+def test_nor_is_that_of_a_backbone(
+    monkeypatch: pytest.MonkeyPatch, other: dict[str, Any], measured_ms: float | None
+) -> None:
+    price = BackbonePrice(
+        target="here", precision="fp32", predicted_ms=10.0, measured=1, interpolated=0, fitted=0
+    )
+    monkeypatch.setattr(backbone, "backend_of", lambda _: object())
+    monkeypatch.setattr(backbone, "price_of", lambda *_: price)
+    monkeypatch.setattr(backbone, "measured_files", lambda paths, *_: dict.fromkeys(paths, 10.5))
+    files: dict[str, dict[str, Any]] = {"model.onnx": {"format": "onnx"}}
+    written: Any = SimpleNamespace(interrupted=False, files=files)
+    job: Any = SimpleNamespace(operators=())
+    run: Any = None
+    table = replace(TABLE, **other)
+    found = backbone._timed(Path(), written, table, job, file(), run, silent)
+    assert found is not None
+    assert (found.predicted_ms, found.measured_ms) == (10.0, measured_ms)
+    assert files["model.onnx"]["latency_ms"] == 10.5
