@@ -16,7 +16,7 @@ import csv
 import re
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -162,7 +162,7 @@ def _genes(path: Path, space: Space, columns: Mapping[str, Any], count: int) -> 
     return encode_choices(space, **choices)
 
 
-def _from_files(path: Path, space: Space, names: Sequence[str]) -> Genes:
+def _from_files(path: Path, space: Space, names: Any) -> Genes:
     """Subnets of files whose paths are relative to the folder of the CSV."""
     folder = path.resolve().parent
     if isinstance(names, np.ndarray) and (names.ndim != 1 or names.dtype.kind != "U"):

@@ -56,7 +56,7 @@ def test_what_is_known_does_not_depend_on_the_order_of_the_tables(space: Space) 
     """The phone's table has no operator as small as those of the demo, the server's has."""
     tables = [load_target("mobile_cpu"), load_target("x86_server_cpu")]
     genes = sample(space, 10, np.random.default_rng(0))
-    ms = sum(OperatorSum(space, table.model.ms)(genes) for table in tables)
+    ms = np.sum([OperatorSum(space, table.model.ms)(genes) for table in tables], axis=0)
     one, other = (
         transfer(space, genes, ms, known=known, target="new", device={})
         for known in (tables, tables[::-1])
@@ -77,7 +77,7 @@ def test_work_that_one_of_the_tables_knows_is_not_borrowed(space: Space) -> None
     assert "gate" in tables[0].model.borrowed
     assert "gate" not in tables[1].model.borrowed
     genes = sample(space, 10, np.random.default_rng(0))
-    ms = sum(OperatorSum(space, table.model.ms)(genes) for table in tables)
+    ms = np.sum([OperatorSum(space, table.model.ms)(genes) for table in tables], axis=0)
     found = transfer(space, genes, ms, known=tables, target="new", device={})
     assert found.model.borrowed == ()
     assert found.model.activations == ("hard_swish", "none", "relu")
