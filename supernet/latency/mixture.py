@@ -24,6 +24,7 @@ from supernet.latency.held_out import HeldOut
 from supernet.latency.model import ModelError, OperatorModel
 from supernet.latency.solve import nonnegative_least_squares
 from supernet.latency.table import LatencyTable
+from supernet.latency.whole_networks import check_measured
 from supernet.space import Genes, OperatorSum, Space, operators_of
 
 __all__ = ["FEWEST_FOR_TRANSFER", "transfer"]
@@ -92,8 +93,10 @@ def transfer(
         batch: images at a time.
 
     Raises:
-        ConfigError: fewer than four networks, or no table knows the space.
+        ConfigError: fewer than four networks, not a latency for each, one that is none, or no
+            table knows the space.
     """
+    check_measured(genes, measured_ms)
     if len(genes) < FEWEST_FOR_TRANSFER:
         raise ConfigError(
             f"to start from known tables needs at least {FEWEST_FOR_TRANSFER} networks, "

@@ -22,7 +22,7 @@ from supernet.latency.table import LatencyTable
 from supernet.progress import Progress, silent
 from supernet.space import Genes, Space, operator_indices, operators_of
 
-__all__ = ["FEWEST_NETWORKS", "fit_networks"]
+__all__ = ["FEWEST_NETWORKS", "check_measured", "fit_networks"]
 
 Values = npt.NDArray[np.float64]
 
@@ -75,9 +75,10 @@ def fit_networks(
         progress: told about every fit.
 
     Raises:
-        ConfigError: fewer than 60 networks, a latency that is none, or no such share.
+        ConfigError: fewer than 60 networks, not a latency for each, one that is none, or no
+            such share.
     """
-    _check(measured_ms, hold_out)
+    _check(genes, measured_ms, hold_out)
     order = np.random.default_rng(_SEED).permutation(len(genes))
     held = order[: max(1, round(hold_out * len(genes)))]
     rest = order[len(held) :]
@@ -107,15 +108,33 @@ def fit_networks(
     )
 
 
-def _check(measured_ms: Values, hold_out: float) -> None:
+def check_measured(genes: Genes, measured_ms: Values) -> None:
+    """Refuse what are no latencies of networks.
+
+    Args:
+        genes: of the networks, ``(N, G)``.
+        measured_ms: their latencies, ``(N,)``.
+
+    Raises:
+        ConfigError: not one for each network, or one that is none.
+    """
+    if np.shape(measured_ms) != (len(genes),):
+        raise ConfigError(
+            f"measured_ms: must be one latency for each of {len(genes)} networks, found the shape "
+            f"{np.shape(measured_ms)}"
+        )
+    if not ((measured_ms > 0) & (measured_ms < 1e7)).all():
+        raise ConfigError("latencies must be above 0 and below 1e7 ms")
+
+
+def _check(genes: Genes, measured_ms: Values, hold_out: float) -> None:
+    check_measured(genes, measured_ms)
     if len(measured_ms) < FEWEST_NETWORKS:
         raise ConfigError(
             f"a table from whole networks needs at least {FEWEST_NETWORKS}, "
             f"found {len(measured_ms)}",
             hint="with about ten, start from shipped tables: supernet latency fit --from shipped",
         )
-    if not ((measured_ms > 0) & (measured_ms < 1e7)).all():
-        raise ConfigError("latencies must be above 0 and below 1e7 ms")
     if not 0 < hold_out < 1:
         raise ConfigError(f"hold_out: must be above 0 and below 1, found {hold_out}")
 

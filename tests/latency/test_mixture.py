@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from supernet.errors import ConfigError
-from supernet.latency import LatencyTable, OperatorModel, load_target, transfer
+from supernet.latency import LatencyTable, OperatorModel, fit_networks, load_target, transfer
 from supernet.metrics import kendall_tau, mean_absolute_percentage_error
 from supernet.space import OperatorSum, Space, load_space, sample
 
@@ -81,6 +81,23 @@ def test_work_that_one_of_the_tables_knows_is_not_borrowed(space: Space) -> None
     found = transfer(space, genes, ms, known=tables, target="new", device={})
     assert found.model.borrowed == ()
     assert found.model.activations == ("hard_swish", "none", "relu")
+
+
+@pytest.mark.parametrize("wrong", [0.0, -1.0, np.nan, np.inf, 1e9])
+def test_what_are_no_latencies_of_the_networks_is_refused(
+    space: Space, known: list[LatencyTable], wrong: float
+) -> None:
+    genes = sample(space, 70, np.random.default_rng(0))
+    ms = np.where(np.arange(70) == 3, wrong, 5.0)
+    with pytest.raises(ConfigError, match="latencies must be above 0 and below 1e7 ms"):
+        transfer(space, genes, ms, known=known, target="new", device={})
+    with pytest.raises(ConfigError, match="latencies must be above 0 and below 1e7 ms"):
+        fit_networks(space, genes, ms, target="new", device={})
+    for other in (ms[:-1], ms[:, None]):
+        with pytest.raises(ConfigError, match="one latency for each of 70 networks, found the sha"):
+            transfer(space, genes, other, known=known, target="new", device={})
+        with pytest.raises(ConfigError, match="one latency for each of 70 networks, found the sha"):
+            fit_networks(space, genes, other, target="new", device={})
 
 
 def test_too_few_networks_or_tables_are_refused(space: Space, known: list[LatencyTable]) -> None:
