@@ -13,6 +13,7 @@ import click
 import pytest
 
 from supernet.cli.latency import build, kit, measure
+from supernet.latency import LatencyTable
 from tests.cli.conftest import Command
 
 FLAGS = {
@@ -135,6 +136,14 @@ def test_a_name_that_is_no_file_name_is_refused(supernet: Command, tiny_yaml: Pa
     twice = supernet("latency", "build", "pi4.json", "./pi4.json")
     assert (twice.code, twice.stderr.count("\n")) == (2, 1)
     assert "pi4.json and pi4.json are the same run" in twice.stderr
+
+
+@pytest.mark.parametrize(("threads", "words"), [(1, "1 thread,"), (4, "4 threads,")])
+def test_the_settings_are_told_in_words(
+    capsys: pytest.CaptureFixture[str], threads: int, words: str
+) -> None:
+    build.show(LatencyTable(target="a", device={}, threads=threads, rows={}), Path("a.json"), False)
+    assert words in capsys.readouterr().out
 
 
 def test_a_missing_runtime_exits_with_3(supernet: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,10 +54,11 @@ def show(table: "LatencyTable", path: Path, as_json: bool) -> None:
     held_out, device = table.held_out, table.device
     corrections = table.corrections.values() or [table.correction]
     fitted = sum(correction.networks for correction in corrections)
+    threads = f"{table.threads} thread{'s' * (table.threads > 1)}"
     rows = [
         ["device", device_text(table)],
         ["runtime", f"{device.get('runtime')} {device.get('runtime_version')}"],
-        ["settings", f"{table.precision}, {table.threads} thread, batch {table.batch}"],
+        ["settings", f"{table.precision}, {threads}, batch {table.batch}"],
         ["operators", str(len(table.rows))],
         ["networks that corrected it", str(fitted)],
     ]
