@@ -114,6 +114,15 @@ def test_sizes_that_a_space_has_not_are_told(
             " fp32, 1, 8, cpu",
         ),
         (
+            ("measure", "--space", "tiny.yaml", "--name", "n" * 101, "-o", "a.json"),
+            "target: must be 1 to 100 printed characters, found 'nnn",
+        ),
+        (("build", "missing.json", "--name", "a\tb", "-o", "a.json"), r"found 'a\tb'"),
+        (
+            ("fit", "a.csv", "--space", "demo", "--column", "ms", "-o", f"{'n' * 101}.json"),
+            "target: must be 1 to 100 printed characters, found 'nnn",
+        ),
+        (
             ("measure", "--space", "tiny.yaml", "--name", "pi4.json"),
             "'pi4.json' is that of a file, not of a target (give --name pi4)",
         ),

@@ -31,7 +31,7 @@ def command(
 ) -> None:
     """Make a table of what kits measured on one device, and find its error."""
     from supernet.latency import read_result, store_table, table_of
-    from supernet.latency.targets import HERE
+    from supernet.latency.targets import HERE, check_target
 
     if name is None:
         name = (output or results[0]).name.split(".")[0]
@@ -40,6 +40,7 @@ def command(
             f"name: {name!r} is kept for the machine that a command runs on",
             hint="give another with --name, or measure here with `supernet latency measure`",
         )
+    check_target(name)
     found = [read_result(path) for path in results]
     table = table_of(found, name)
     path = store_table(table, output)

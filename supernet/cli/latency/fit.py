@@ -66,12 +66,14 @@ def command(
     are left out.
     """
     from supernet.latency import fit_networks, own_tables, read_networks, transfer
+    from supernet.latency.targets import check_target
     from supernet.space import load_space
 
     space = load_space(space_name)
     output = output or own_tables() / f"{_name(column)}.json"
     if output.suffix != ".json":
         raise ConfigError(f"--output: must end in .json, found {output.name[:60]!r}")
+    check_target(output.stem)
     found = read_networks(networks, space, column, unit=unit, batch=batch)
     about = {"processor": device, "source": f"{networks.name}, {column}"}
     with progress_bar() as progress:

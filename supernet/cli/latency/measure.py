@@ -63,11 +63,12 @@ def command(
     )
     from supernet.latency.backends import open_backend
     from supernet.latency.kit.protocol import quick_protocol
-    from supernet.latency.targets import kept_rows
+    from supernet.latency.targets import check_target, kept_rows
     from supernet.space import load_space
 
     settings = (backend, precision, threads, batch, provider)
     name = name or _name(settings)
+    check_target(name)
     if output is None:
         check_own(name)
         _check_here(name, settings)
