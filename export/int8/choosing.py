@@ -176,8 +176,10 @@ class Chooser:
         """Divergence with each layer alone on integers, the most sensitive first."""
         layers = list(layers_of(self._model.graph))
         count = int(_SENSITIVITY_S / max(self._image_s * len(layers), 1e-9))
-        images = self._holdout[: min(max(count, _FEWEST), _MOST)]
-        expected, found = self._expected[: len(images)], {}
+        # of all the held-out ones, which may lie in the order of their classes
+        step = -(-len(self._holdout) // min(max(count, _FEWEST), _MOST))
+        images = self._holdout[::step]
+        expected, found = self._expected[::step], {}
         for number, layer in enumerate(layers):
             self._progress(number, len(layers), "sensitivity of the layers")
             model = self.model(trial.way, only=(layer,))

@@ -372,6 +372,27 @@ def test_without_labels_the_float_network_is_the_judge(network: Network):
     assert report.float_top1 == 100.0
 
 
+def test_layers_are_judged_by_images_of_all_classes(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+):
+    """Held-out images may lie in the order of their classes: the first ones are of a few."""
+    monkeypatch.setattr("supernet.export.int8.choosing._MOST", 4)
+    monkeypatch.setattr("supernet.export.int8.choosing._FEWEST", 4)
+    held = images_of([images(16)], 16)
+    model = prepared(onnx_model(Source(network=network, in_channels=3, resolution=SIZE)))
+    chooser, seen = Chooser(model, held, held, None), []
+    plain = chooser._logits
+
+    def noted(made: onnx.ModelProto, given: Any) -> Any:
+        seen.append([next(i for i, one in enumerate(held) if one is image) for image in given])
+        return plain(made, given)
+
+    monkeypatch.setattr(chooser, "_logits", noted)
+    found = chooser.sensitivity(chooser.trial(Way(method="minmax")))
+    assert seen[1:] == [[0, 4, 8, 12]] * len(found)
+    assert all(value < 1 for value in found.values())  # beside the logits of the same images
+
+
 def test_the_divergence_of_equal_outputs_is_zero():
     logits = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
     assert divergence(logits, logits) == pytest.approx(0, abs=1e-12)
