@@ -100,9 +100,11 @@ def _files(card: Card) -> str:
 
 
 def _finetuned(measured: Mapping[str, Any]) -> str:
-    if "before_finetuning_holdout_top1" not in measured:
+    before, after = (
+        measured.get(key) for key in ("before_finetuning_holdout_top1", "holdout_top1")
+    )
+    if not (isinstance(before, float) and isinstance(after, float)):
         return ""
-    before, after = measured["before_finetuning_holdout_top1"], measured["holdout_top1"]
     return (
         f"Finetuned after it was taken from its supernet: {before:.2f} % of the held-out images "
         f"before, {after:.2f} % after."

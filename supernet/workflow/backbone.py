@@ -151,6 +151,7 @@ def _told(
         "size": list(job.size),
         "any_size": wanted.any_size,
         "pixels": job.preprocessing["pixels"],
+        "data": job.data,
         "features": job.maps,
     }
 
@@ -171,11 +172,24 @@ def _earlier(folder: Path, told: dict[str, Any]) -> tuple[dict[str, Any], tuple[
     try:
         known = json.loads((folder / BACKBONE_FILE).read_text(encoding="utf-8"))
         files: dict[str, Any] = dict(known["files"])
-        known = {"pixels": False, **known}  # as those are that do not tell
+        known = {"pixels": False, "data": told["data"], **known}  # as those are that do not tell
     except (OSError, ValueError, KeyError, TypeError):
         return {}, ()
     same = json.loads(json.dumps(told))
     if {key: known.get(key) for key in same} == same:
-        kept = {name: facts for name, facts in files.items() if (folder / name).is_file()}
-        return kept, written_files(folder, ())
+        kept = {
+            name: facts
+            for name, facts in files.items()
+            if _is_whole(name, facts) and (folder / name).is_file()
+        }
+        return kept, written_files(folder, files.keys() - kept.keys())
     return {}, written_files(folder, files)
+
+
+def _is_whole(name: str, facts: Any) -> bool:
+    """Whether facts of a file are those that a card is made of; older versions told fewer."""
+    wanted = {"bytes": int, "images": int, "notes": list, "maps": dict}
+    wanted |= {"lowest_onnxruntime": str} if name.endswith(".onnx") else {}
+    if not isinstance(facts, dict) or not facts.get("maps"):
+        return False
+    return all(isinstance(facts.get(key), kind) for key, kind in wanted.items())

@@ -20,7 +20,7 @@ from supernet.models import backbone_of
 from supernet.progress import Progress
 from supernet.space import SubnetFile, body_operators, chosen_maps, feature_maps, resized
 from supernet.workflow.backbone_request import BackboneRequest
-from supernet.workflow.export_folder import Written, write_each
+from supernet.workflow.export_folder import Written, images_told, write_each
 from supernet.workflow.exported import ExportRequest
 
 __all__ = ["BackboneJob"]
@@ -56,6 +56,8 @@ class BackboneJob:
         body = body_operators(file.subnet, file.operators, wanted.features)
         self.operators = resized(body, *self.size)
         """Of the backbone, at the size of its images."""
+        self.data = images_told(self._dataset)
+        """Images that its statistics are of."""
         self.maps: list[Facts] = [
             {
                 "name": one.name,

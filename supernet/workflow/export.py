@@ -109,7 +109,7 @@ def export_subnet(
     progress(0, 1, "statistics of the subnet")
     job = Job(evaluator, file, request)
     checkpoint = run.checkpoint(folder)
-    earlier = Earlier.of(folder, file, checkpoint["sha256"], request.ends)
+    earlier = Earlier.of(folder, file, checkpoint["sha256"], job.ends)
     with staged(folder, earlier.stale) as stage:
         written = job.all_written(stage, wanted, progress)
         table = table_of_prediction(file)

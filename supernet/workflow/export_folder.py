@@ -1,6 +1,7 @@
 """The folder of an export: made beside its place, then moved there as a whole."""
 
 import contextlib
+import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from supernet.data import Dataset
 from supernet.errors import ConfigError, ExportError, FileFormatError, StorageError
 from supernet.export import format_of
 from supernet.export.handover import sample_files
@@ -21,6 +23,7 @@ __all__ = [
     "Written",
     "check_folder",
     "files_in",
+    "images_told",
     "onnx_files",
     "staged",
     "write_each",
@@ -30,6 +33,8 @@ __all__ = [
 SUBNET_FILE = "subnet.json"
 
 _USUAL_ENDS = {"pixels": False, "output": "logits"}  # of files whose facts do not tell
+_IN_CARD = {"bytes": int, "precision": str, "notes": list}
+"""What cards tell of each file."""
 
 Facts = TypeVar("Facts")
 
@@ -111,6 +116,17 @@ def check_folder(folder: Path, marker: str = SUBNET_FILE) -> None:
             f"output: {folder} holds other things than an export",
             hint="give a new folder by -o",
         )
+
+
+def images_told(dataset: Dataset) -> str:
+    """In a few characters the images that files were made and checked with.
+
+    Files of others have other batch norm statistics and accuracies, and may name other classes.
+    """
+    if dataset.record is None:  # a data set that cannot change
+        return dataset.name
+    told = dataset.record.fingerprints()
+    return hashlib.sha256(f"{told['train']} {told['test']}".encode()).hexdigest()[:16]
 
 
 @contextlib.contextmanager
@@ -213,20 +229,33 @@ class Earlier:
             folder: of the export.
             file: of the subnet.
             weights: their SHA-256.
-            ends: what the new files read and give (`ExportRequest.ends`).
+            ends: what the new files read and give (`Job.ends`).
         """
         try:
             earlier = SubnetFile.load(folder / SUBNET_FILE)
         except (FileFormatError, ConfigError):
             return cls(kept={})
-        files: dict[str, Any] = dict(earlier.measured.get("files", {}))
+        told = earlier.measured.get("files")
+        files: dict[str, Any] = dict(told) if isinstance(told, dict) else {}
         known = (earlier.checkpoint or {}).get("sha256")
         if earlier.subnet == file.subnet and known == weights:
+            usual = ends | _USUAL_ENDS
             alike = {
                 name: facts
                 for name, facts in files.items()
-                if {key: facts.get(key, usual) for key, usual in _USUAL_ENDS.items()} == ends
+                if _is_whole(name, facts) and {k: facts.get(k, v) for k, v in usual.items()} == ends
             }
             kept = {name: facts for name, facts in alike.items() if (folder / name).exists()}
             return cls(kept=kept, stale=written_files(folder, files.keys() - alike.keys()))
         return cls(kept={}, stale=written_files(folder, files))
+
+
+def _is_whole(name: str, facts: Any) -> bool:
+    """Whether facts of a file are those that a card is made of; older versions told fewer."""
+    if not isinstance(facts, dict):
+        return False
+    own = {"lowest_onnxruntime": str} if name.endswith(".onnx") else {}
+    checked = {"images": int, "agreement": float, "max_abs_diff": float, "torch_top1": float}
+    own |= {"top1": float, **checked} if "top1" in facts else {}
+    own |= {"weights_bits": int, "calibrator": str} if "sensitivity" in facts else {}
+    return all(isinstance(facts.get(key), kind) for key, kind in (_IN_CARD | own).items())

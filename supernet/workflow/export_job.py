@@ -22,7 +22,7 @@ from supernet.export.pixels import Deployed, pixels_of
 from supernet.files import write_text
 from supernet.progress import Progress
 from supernet.space import SubnetFile
-from supernet.workflow.export_folder import Written, files_in, write_each
+from supernet.workflow.export_folder import Written, files_in, images_told, write_each
 from supernet.workflow.export_latency import LatencyCheck
 from supernet.workflow.exported import ExportedFile, ExportRequest
 
@@ -47,6 +47,8 @@ class Job:
         self._dataset = evaluator.dataset
         self.plain = evaluator.network(file.subnet).cpu()
         """Reads normalised images and gives logits."""
+        self.ends = {**request.ends, "data": images_told(self._dataset)}
+        """What files read and give, and the images that they were made with."""
         views = self._dataset.views
         self.preprocessing: dict[str, Any] = {
             "classes": list(self._dataset.classes),
@@ -115,7 +117,7 @@ class Job:
             precision=precision,
             size_bytes=size,
             notes=written.notes,
-            facts={**written.facts, **self._request.ends},
+            facts={**written.facts, **self.ends},
         )
         if not made.runs_here:
             note = f"{path.name} was converted, and not run"

@@ -191,3 +191,27 @@ def test_what_was_left_out_is_told_before_the_training(supernet: Command) -> Non
     assert lines.index("note: left out 1 file: 1 not images") < next(
         number for number, line in enumerate(lines) if line.startswith("training")
     )
+
+
+@pytest.mark.slow
+def test_a_folder_holds_files_of_the_same_images_alone(supernet: Command) -> None:
+    """Of others, a network has other statistics: a card must not tell both as one."""
+    from supernet.space import SubnetFile, decode, largest
+
+    space = Run(Path("runs/a")).space()
+    SubnetFile.of(space, decode(space, largest(space))[0]).save(Path("big.json"))
+    export = ("export", "big.json", "--run", "runs/a", "-o", "net")
+    assert supernet(*export, "--onnx").code == 0
+    found = supernet(*export, "--pytorch")
+    assert found.code == 0, found.stderr
+    assert [*SubnetFile.load(Path("net/subnet.json")).measured["files"]] == [
+        "model.onnx",
+        "model.safetensors",
+    ]
+    shutil.copytree("photos", "others")
+    for path in Path("others").rglob("?.png"):
+        paint(path, 3 + int(path.stem))
+    found = supernet(*export, "--pytorch", "--data", "others")
+    assert found.code == 0, found.stderr
+    assert [*SubnetFile.load(Path("net/subnet.json")).measured["files"]] == ["model.safetensors"]
+    assert not Path("net/model.onnx").exists()
