@@ -14,7 +14,7 @@ from typing import Any
 
 import onnxruntime as ort
 from PIL import Image
-from predict import Classifier, in_words, tell
+from predict import Classifier, in_words, spelled_out, tell
 
 HERE = Path(__file__).resolve().parent
 
@@ -68,6 +68,7 @@ class Adaptive:
 
 def main() -> int:
     """Read the command line; 1 where a picture could not be read."""
+    spelled_out()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("images", nargs="+", type=Path)
     parser.add_argument("--ms", type=float, required=True, help="of a frame")

@@ -1,6 +1,7 @@
 """Exported folders, what is in them, and networks side by side."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -78,6 +79,46 @@ def test_the_folder_answers_to_a_stranger(exported: Any):
     assert " %" in done.stdout
     for script in ("predict.py", "pictures.py"):
         assert "supernet" not in (folder / script).read_text()
+
+
+def stranger(folder: Path, *arguments: object, **environment: str) -> Any:
+    """What `predict.py` answers where this library is not."""
+    return subprocess.run(
+        [sys.executable, "-s", "predict.py", *map(str, arguments)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+def test_a_device_that_got_one_of_the_files_can_check_it(exported: Any, tmp_path: Path):
+    folder = shutil.copytree(exported[0], tmp_path / "net")
+    (folder / "model.onnx").unlink()
+    done = stranger(folder, "--check")
+    assert done.returncode == 0, done.stderr
+    first, *others = done.stdout.splitlines()
+    assert first == "model.onnx: is not here, not compared"
+    assert len(others) == 2
+    assert all(line.endswith(": ok") for line in others)
+    shutil.rmtree(folder / "samples")
+    done = stranger(folder, "--check")
+    assert done.returncode == 1
+    assert "expected.json is not here: there is nothing to compare with" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_classes_in_letters_that_a_terminal_lacks_are_told(exported: Any, tmp_path: Path):
+    folder = shutil.copytree(exported[0], tmp_path / "net")
+    model = onnx.load(folder / "model.onnx")
+    (classes,) = (item for item in model.metadata_props if item.key == "classes")
+    classes.value = json.dumps(["\u9774"] * 10)
+    onnx.save(model, folder / "model.onnx")
+    sample = next((folder / "samples").glob("1_*.png"))
+    done = stranger(folder, sample, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert "\\u9774 " in done.stdout
 
 
 def test_an_interrupt_keeps_the_files_that_are_finished(
