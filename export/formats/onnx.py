@@ -230,13 +230,20 @@ class _Session:
         inputs = session.get_inputs()
         shapes = [[n if isinstance(n, int) else None for n in x.shape] for x in inputs]
         kinds = [_DTYPES.get(x.type, x.type) for x in inputs]
-        self._session, self.input = session, InputSpec.of_images(name, list(zip(kinds, shapes)))
+        self._session, self._name = session, name
+        self.input = InputSpec.of_images(name, list(zip(kinds, shapes)))
         self._key, self._outputs = inputs[0].name, [out.name for out in session.get_outputs()]
 
     def call(self, images: Images) -> Logits:
         """See `OpenedModel.call`."""
         found = self._session.run(self._outputs[:1], {self._key: images})[0]
-        return np.asarray(found, np.float32).reshape(len(images), -1)
+        try:
+            return np.asarray(found, np.float32).reshape(len(images), -1)
+        except (TypeError, ValueError) as error:
+            raise FileFormatError(
+                f"{self._name}: its first output, {self._outputs[0]!r}, is not a row of numbers "
+                "for each image"
+            ) from error
 
     def maps(self, images: Images) -> dict[str, Logits]:
         """See `OpenedModel.maps`."""

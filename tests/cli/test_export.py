@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from supernet.export.counting import onnx_macs
 from supernet.export.registry import FORMATS
 
-from supernet.errors import MissingPackageError
+from supernet.errors import FileFormatError, MissingPackageError
 from supernet.runs import Run
 from supernet.space import Precision, SubnetFile, decode, file_bytes, smallest
 
@@ -352,6 +352,103 @@ def test_multiply_adds_of_a_graph_whose_batch_varies(tmp_path: Path):
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "n"
     model.graph.output[0].type.tensor_type.shape.dim[0].dim_param = "n"
     assert onnx_macs(model) == 10
+
+
+def on_integers(path: Path, kind: str) -> Path:
+    """A convolution of 8-bit integers by operators of their own, in place of QDQ form."""
+    weights = np.random.default_rng(0).integers(-9, 9, (10, 1, 16, 16)).astype(np.int8)
+    scalars: dict[str, Any] = {
+        "s": np.float32(0.02), "z": np.uint8(128), "t": np.float32(0.01), "zero": np.int8(0)
+    }  # fmt: skip
+    begin = helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"])
+    if kind == "ConvInteger":
+        convolved = [
+            helper.make_node(kind, ["q", "w", "z", "zero"], ["c"]),
+            helper.make_node("Cast", ["c"], ["d"], to=TensorProto.FLOAT),
+        ]
+    else:
+        convolved = [
+            helper.make_node(kind, ["q", "s", "z", "w", "t", "zero", "s", "z"], ["c"]),
+            helper.make_node("DequantizeLinear", ["c", "s", "z"], ["d"]),
+        ]
+    graph = helper.make_graph(
+        [begin, *convolved, helper.make_node("Flatten", ["d"], ["y"])],
+        "integers",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, 16, 16])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 10])],
+        [
+            numpy_helper.from_array(weights, "w"),
+            *(numpy_helper.from_array(np.array(v), name) for name, v in scalars.items()),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["ConvInteger", "QLinearConv"])
+def test_multiply_adds_on_integers_are_counted(kind: str, tmp_path: Path):
+    model = onnx.load(on_integers(tmp_path / "integers.onnx", kind))
+    onnx.checker.check_model(model, full_check=True)
+    assert onnx_macs(model, (1, 1, 16, 16)) == 10 * 16 * 16
+
+
+def test_what_multiplies_in_other_ways_is_not_told_as_nothing(tmp_path: Path):
+    model = onnx.load(foreign(tmp_path / "a.onnx"))
+    model.graph.node[-1].op_type = "FusedGemm"
+    with pytest.raises(FileFormatError, match="of FusedGemm are not counted"):
+        onnx_macs(model)
+
+
+def test_a_transposed_convolution_multiplies_each_value_of_its_image():
+    graph = helper.make_graph(
+        [helper.make_node("ConvTranspose", ["x", "w"], ["y"], strides=[2, 2])],
+        "up",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 8, 8])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(np.ones((3, 4, 2, 2), np.float32), "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+    assert onnx_macs(model) == 3 * 8 * 8 * 4 * 2 * 2
+
+
+def test_old_files_that_list_their_weights_as_inputs_are_measured(
+    in_trained: Command, tmp_path: Path
+):
+    """As exporters of IR versions below 4 did, and the ONNX model zoo still holds."""
+    path = tmp_path / "old.onnx"
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w"], ["c"]), helper.make_node("Flatten", ["c"], ["y"])],
+        "old",
+        [
+            helper.make_tensor_value_info("w", TensorProto.FLOAT, [10, 1, 16, 16]),
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, 16, 16]),
+        ],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 10])],
+        [numpy_helper.from_array(np.ones((10, 1, 16, 16), np.float32), "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 8)], ir_version=3)
+    onnx.save(model, path)
+    found = in_trained("eval", path, "--images", "50", "--json")
+    assert found.code == 0, found.stderr
+    assert found.json["files"][0]["macs"] == 10 * 16 * 16
+
+
+def test_a_file_that_gives_no_numbers_is_one_line(in_trained: Command, tmp_path: Path):
+    path = tmp_path / "words.onnx"
+    word = helper.make_tensor("v", TensorProto.STRING, [1], [b"cat"])
+    graph = helper.make_graph(
+        [helper.make_node("Constant", [], ["label"], value=word)],
+        "words",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, 16, 16])],
+        [helper.make_tensor_value_info("label", TensorProto.STRING, [1])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    onnx.save(model, path)
+    found = in_trained("eval", path, "--images", "50")
+    assert found.code == 2
+    last = found.stderr.strip().splitlines()[-1]
+    assert last.endswith("'label', is not a row of numbers for each image")
 
 
 def test_a_folder_of_other_things_is_refused(in_trained: Command, tmp_path: Path):
