@@ -43,7 +43,10 @@ class _Numbers(options.Value):
 @click.option("--mean", type=_Numbers(), help="Of pixel values from 0 to 1, a channel each.")
 @click.option("--std", type=_Numbers(), help="Likewise.")
 @click.option("--resolution", type=click.IntRange(1, 4096), help="Where a file's size varies.")
-@options.run("Run folder with the weights and images; the newest when not given.")
+@options.run(
+    "Run folder with the weights and images; that of the subnet or file when not given, else the "
+    "newest."
+)
 @options.common
 def command(
     files: tuple[Path, ...],

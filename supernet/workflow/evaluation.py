@@ -18,7 +18,7 @@ from supernet.latency import Protocol, measure
 from supernet.latency.backends import open_backend
 from supernet.progress import Progress, silent
 from supernet.reading import FRESH, reading_told
-from supernet.runs import find_run
+from supernet.runs import Run, find_run
 from supernet.space import (
     SubnetFile,
     check_operators,
@@ -26,7 +26,7 @@ from supernet.space import (
     total_macs,
     weight_bytes,
 )
-from supernet.workflow.export import find_subnet
+from supernet.workflow.export import enclosing_run, find_subnet
 from supernet.workflow.export_latency import file_latencies
 from supernet.workflow.peak_memory import peak_memory
 
@@ -43,6 +43,8 @@ class EvaluateRequest:
     data: str | None = None
     """Images; those of the run when not given."""
     run: Path | None = None
+    """Whose images; of the first subnet when not given, else that in which the first file lies,
+    else the newest."""
     images: int = 0
     """Test images at most, always the same; 0 for all."""
     mean: tuple[float, ...] = ()
@@ -114,7 +116,8 @@ def evaluate_files(
         progress: told about every one.
 
     Raises:
-        ConfigError: no such file, no images, other classes or another kind of input.
+        ConfigError: no such file, no images, other classes or another kind of input; or subnets
+            of runs with other images.
         FileFormatError: a file that is no network, or damaged.
     """
     wanted = found_files(paths)
@@ -127,7 +130,7 @@ def evaluate_files(
             raise ConfigError(f"{path}: {made.title} does not run on this machine")
         made.check()
     found = []
-    images = _Images(request, progress)
+    images = _Images(request, _run_of(wanted, request), progress)
     sizes = {path: _tried(path, images) for path in networks}
     ms = file_latencies(networks, None, None, progress, images=sizes) if networks else {}
     # opened after the timing: some runtimes have one pool of threads for all their files
@@ -144,11 +147,38 @@ def evaluate_files(
     return found
 
 
+def _run_of(paths: Sequence[Path], request: EvaluateRequest) -> Run | None:
+    """The run whose images all networks are measured on; None for the newest, or where not needed.
+
+    Raises:
+        ConfigError: there are subnets of runs with other images, and none are given.
+    """
+    if request.data is not None or request.run is not None:
+        return None
+    subnets = [path for path in paths if path.suffix == ".json"]
+    found = {path: find_subnet(path, None)[1] for path in subnets}
+    first = next(iter(found.values()), None)
+    for path, run in found.items():
+        if first is not None and _images_of(run) != _images_of(first):
+            raise ConfigError(
+                f"{path}: belongs to {run.folder}, whose images are not those of {first.folder}",
+                hint="give images for all of them by --data",
+            )
+    return first or next((run for path in paths if (run := enclosing_run(path))), None)
+
+
+def _images_of(run: Run) -> tuple[str, str]:
+    """What tells the test images of runs apart."""
+    config = run.config()
+    known = config.fingerprints.get("test", "")
+    return "" if known else config.data, known
+
+
 class _Images:
     """The data set, loaded when the first file asks for it."""
 
-    def __init__(self, request: EvaluateRequest, progress: Progress) -> None:
-        self.request, self._progress = request, progress
+    def __init__(self, request: EvaluateRequest, run: Run | None, progress: Progress) -> None:
+        self.request, self._run, self._progress = request, run, progress
         self._known: dict[tuple[int, str], Dataset] = {}
 
     def dataset(self, resolution: int, told: Mapping[str, Any]) -> Dataset:
@@ -164,7 +194,7 @@ class _Images:
                     progress=self._progress,
                 )
             else:
-                run = find_run(request.run)
+                run = self._run or find_run(request.run)
                 self._known[key] = run.dataset(
                     self._progress,
                     resolution=resolution,

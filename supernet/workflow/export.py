@@ -28,7 +28,7 @@ from supernet.workflow.export_latency import (
 from supernet.workflow.exported import ExportedFile, ExportOutcome, ExportRequest
 from supernet.workflow.finetune import finetuned_file
 
-__all__ = ["export_subnet", "find_subnet"]
+__all__ = ["enclosing_run", "export_subnet", "find_subnet"]
 
 
 def find_subnet(path: Path, run: Path | None) -> tuple[Path, Run]:
@@ -55,17 +55,26 @@ def find_subnet(path: Path, run: Path | None) -> tuple[Path, Run]:
     if run is None:
         file = SubnetFile.load(path)
         weights = (file.checkpoint or {}).get("path")
-        places = [path.resolve(), *([(path.parent / weights).resolve()] if weights else [])]
-        runs = [
-            Run(parent)
-            for place in places
-            for parent in place.parents
-            if (parent / "config.yaml").is_file() and (parent / "space.yaml").is_file()
-        ]  # a finetuned subnet's own run lies in that of the supernet
+        places = [path, *([path.parent / weights] if weights else [])]
+        # a finetuned subnet's own run lies in that of the supernet
+        runs = [run for place in places for run in _runs_around(place)]
         same = [one for one in runs if one.space().hash == file.subnet.space_hash]
         if runs:
             return path, (same or runs)[0]
     return path, find_run(run)
+
+
+def enclosing_run(path: Path) -> Run | None:
+    """The run in whose folder a file lies, if it lies in one."""
+    return next(iter(_runs_around(path)), None)
+
+
+def _runs_around(path: Path) -> list[Run]:
+    return [
+        Run(parent)
+        for parent in path.resolve().parents
+        if (parent / "config.yaml").is_file() and (parent / "space.yaml").is_file()
+    ]
 
 
 def export_subnet(
