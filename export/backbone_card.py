@@ -103,10 +103,8 @@ def _latency(card: BackboneCard) -> str:
     )
     if found["measured_ms"] is None:
         return text
-    return (
-        f"{text} Measured beside networks of known latency: {found['measured_ms']:.3f} ms "
-        f"({found['off']:+.1f} %)."
-    )
+    beside = " beside networks of known latency" if found["beside_known"] else ""
+    return f"{text} Measured{beside}: {found['measured_ms']:.3f} ms ({found['off']:+.1f} %)."
 
 
 def _use(card: BackboneCard) -> str:

@@ -138,9 +138,10 @@ def _latency(card: Card) -> str:
     found = card.latency
     low, high = found["low_ms"], found["high_ms"]
     interval = f" (nine in ten networks: {low:.3f} to {high:.3f} ms)" if low is not None else ""
+    beside = " beside networks of known latency" if found["beside_known"] else ""
     text = (
         f"## Latency\n\nPredicted for `{found['target']}`, {found['precision']}: "
-        f"{found['predicted_ms']:.3f} ms{interval}. Measured beside networks of known latency: "
+        f"{found['predicted_ms']:.3f} ms{interval}. Measured{beside}: "
         f"{found['measured_ms']:.3f} ms."
     )
     if not found["within"]:

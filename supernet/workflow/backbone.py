@@ -7,7 +7,7 @@ from typing import Any
 
 from supernet.export.backbone_card import BackboneCard
 from supernet.files import write_document
-from supernet.latency import LatencyTable, backend_of
+from supernet.latency import LatencyTable
 from supernet.progress import Progress, silent
 from supernet.runs import Run
 from supernet.space import SubnetFile, check_operators, total_macs, total_params
@@ -31,7 +31,7 @@ from supernet.workflow.export_folder import (
     staged,
     written_files,
 )
-from supernet.workflow.export_latency import is_of_files
+from supernet.workflow.export_latency import checked_space, is_of_files
 from supernet.workflow.exported import ExportRequest
 from supernet.workflow.finetune import finetuned_file
 
@@ -128,7 +128,7 @@ def _timed(
     if written.interrupted:
         return None
     files = written.files
-    here = table if table is not None and backend_of(table) is not None else None
+    here = table if table is not None and is_of_files(table) else None
     for path, ms in measured_files([stage / name for name in files], here, run, progress).items():
         files[path.name]["latency_ms"] = ms
     price = price_of(table, file, job.operators) if table is not None else None
@@ -136,7 +136,8 @@ def _timed(
     comparable = here is not None and here.precision == "fp32" and is_of_files(here)
     if price is None or not comparable or not onnx_ms:
         return price
-    return replace(price, measured_ms=onnx_ms[0])
+    beside = checked_space(run, here) is not None
+    return replace(price, measured_ms=onnx_ms[0], beside_known=beside)
 
 
 def _told(

@@ -34,6 +34,8 @@ class BackbonePrice:
     """Those its model prices."""
     measured_ms: float | None = None
     """Of the ONNX file, on this machine; None where the table is of another one."""
+    beside_known: bool = True
+    """Whether it was timed beside networks by which the table was checked."""
 
     @property
     def off(self) -> float | None:

@@ -122,10 +122,10 @@ def export_subnet(
     with staged(folder, earlier.stale) as stage:
         written = job.all_written(stage, wanted, progress)
         table = table_of_prediction(file)
-        files = list(written.files.values())
+        files, space = list(written.files.values()), checked_space(run, table)
         if not written.interrupted:
-            files = _timed(files, table, checked_space(run, table), progress)
-        latency = _checked(files, file, table)
+            files = _timed(files, table, space, progress)
+        latency = _checked(files, file, table, space)
         measured = _measured(file, files, earlier.kept)
         replace(measured, checkpoint=checkpoint).save(stage / SUBNET_FILE)
         models = onnx_files(stage, folder, measured.measured["files"])
@@ -154,7 +154,7 @@ def _timed(
 
 
 def _checked(
-    files: list[ExportedFile], file: SubnetFile, table: LatencyTable | None
+    files: list[ExportedFile], file: SubnetFile, table: LatencyTable | None, space: Space | None
 ) -> LatencyCheck | None:
     if table is None:
         return None
@@ -163,7 +163,7 @@ def _checked(
         for made in files
         if made.format == "onnx" and made.latency_ms is not None
     }
-    return check_latency(file, table, ms)
+    return check_latency(file, table, ms, beside_known=space is not None)
 
 
 def _measured(file: SubnetFile, files: list[ExportedFile], kept: Mapping[str, Any]) -> SubnetFile:

@@ -43,6 +43,8 @@ class LatencyCheck:
     """Nine in ten networks lie between this and `high_ms`; None where no interval is known."""
     high_ms: float | None
     measured_ms: float
+    beside_known: bool = True
+    """Whether it was timed beside networks by which the table was checked."""
 
     @property
     def within(self) -> bool:
@@ -58,7 +60,10 @@ class LatencyCheck:
 
 
 def table_of_prediction(file: SubnetFile) -> LatencyTable | None:
-    """The table of this machine that a subnet's latency was predicted with, if it is here."""
+    """The table that a subnet's latency was predicted with, if it is one of files here.
+
+    Of this machine, that is, and of what a file takes.
+    """
     target = file.predicted.get("target")
     if not isinstance(target, str):
         return None
@@ -66,7 +71,17 @@ def table_of_prediction(file: SubnetFile) -> LatencyTable | None:
         table = load_target(target)
     except (ConfigError, FileFormatError):
         return None
-    return table if backend_of(table) is not None else None
+    return table if is_of_files(table) and backend_of(table) is not None else None
+
+
+def is_of_files(table: LatencyTable) -> bool:
+    """Whether a table tells what `file_latencies` measures: one image on one thread in ONNX Runtime.
+
+    What it says of several threads or images, of a GPU or another runtime is no prediction of
+    that, however right it is.
+    """
+    alike = (table.threads, table.batch, table.device.get("runtime")) == (1, 1, "onnxruntime")
+    return alike and not table.device.get("gpu")
 
 
 def checked_space(run: Run, table: LatencyTable | None) -> Space | None:
@@ -113,14 +128,12 @@ def file_latencies(
     return dict(zip(paths, ms))
 
 
-def is_of_files(table: LatencyTable) -> bool:
-    """Whether it predicts what `file_latencies` measures of a file."""
-    here = table.device.get("runtime"), table.device.get("gpu")
-    return (table.threads, table.batch) == (1, 1) and here == ("onnxruntime", None)
-
-
 def check_latency(
-    file: SubnetFile, table: LatencyTable, measured: Mapping[Precision, float]
+    file: SubnetFile,
+    table: LatencyTable,
+    measured: Mapping[Precision, float],
+    *,
+    beside_known: bool = True,
 ) -> LatencyCheck | None:
     """What a subnet's file predicts beside what was measured in the table's precision.
 
@@ -128,6 +141,12 @@ def check_latency(
     the model prices operators, and not known of what is unlike all that was measured. None
     where nothing was predicted, or nothing measured in that precision, or the table is of
     another runtime, of several threads or images: files are timed in ONNX Runtime on one.
+
+    Args:
+        file: of the subnet.
+        table: that it was predicted by.
+        measured: milliseconds by precision.
+        beside_known: whether they were timed beside networks by which the table was checked.
     """
     if not is_of_files(table):
         return None
@@ -142,6 +161,7 @@ def check_latency(
         low_ms=file.predicted.get("latency_low_ms"),
         high_ms=file.predicted.get("latency_high_ms"),
         measured_ms=measured[precision],
+        beside_known=beside_known,
     )
 
 

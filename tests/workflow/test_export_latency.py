@@ -1,18 +1,19 @@
 """What was measured of a file beside what was predicted of it."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from supernet.export.card import _latency
 
-from supernet.latency import HeldOut, LatencyTable
+from supernet.latency import HeldOut, LatencyTable, describe_device
 from supernet.progress import silent
-from supernet.space import SubnetFile, decode, largest, load_space, operators
+from supernet.space import Space, SubnetFile, decode, largest, load_space, operators, smallest
 from supernet.workflow import backbone
 from supernet.workflow.backbone_price import BackbonePrice
-from supernet.workflow.export_latency import check_latency
+from supernet.workflow.export_latency import check_latency, is_of_files, table_of_prediction
 
 TABLE = LatencyTable(
     target="here",
@@ -73,6 +74,7 @@ def test_nor_is_that_of_a_backbone(
         target="here", precision="fp32", predicted_ms=10.0, measured=1, interpolated=0, fitted=0
     )
     monkeypatch.setattr(backbone, "backend_of", lambda _: object())
+    monkeypatch.setattr(backbone, "checked_space", lambda *_: None)
     monkeypatch.setattr(backbone, "price_of", lambda *_: price)
     monkeypatch.setattr(backbone, "measured_files", lambda paths, *_: dict.fromkeys(paths, 10.5))
     files: dict[str, dict[str, Any]] = {"model.onnx": {"format": "onnx"}}
@@ -84,3 +86,39 @@ def test_nor_is_that_of_a_backbone(
     assert found is not None
     assert (found.predicted_ms, found.measured_ms) == (10.0, measured_ms)
     assert files["model.onnx"]["latency_ms"] == 10.5
+
+
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        ({}, True),
+        ({"threads": 2}, False),
+        ({"batch": 8}, False),
+        ({"device": {"runtime": "torch"}}, False),
+        ({"device": {"runtime": "onnxruntime", "gpu": "one"}}, False),
+    ],
+    ids=str,
+)
+def test_files_are_compared_with_predictions_of_one_image_on_one_thread(
+    changed: dict[str, Any], same: bool, tiny_space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each table is of this machine, and right about what it was measured for."""
+    table = LatencyTable(**{"target": "t", "device": describe_device(), "rows": {}} | changed)
+    monkeypatch.setattr("supernet.workflow.export_latency.backend_of", lambda table: object())
+    monkeypatch.setattr("supernet.workflow.export_latency.load_target", lambda name: table)
+    subnet = decode(tiny_space, smallest(tiny_space))[0]
+    found_file = SubnetFile.of(tiny_space, subnet, predicted={"target": "t", "latency_ms": 2.0})
+    assert is_of_files(table) is same
+    assert (table_of_prediction(found_file) is not None) is same
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_card_says_how_a_latency_was_measured(beside: bool, tiny_space: Space) -> None:
+    table = LatencyTable(target="t", device=describe_device(), rows={})
+    subnet = decode(tiny_space, smallest(tiny_space))[0]
+    found_file = SubnetFile.of(tiny_space, subnet, predicted={"target": "t", "latency_ms": 2.0})
+    found = check_latency(found_file, table, {"fp32": 2.1}, beside_known=beside)
+    assert found is not None
+    card: Any = SimpleNamespace(latency=asdict(found) | {"within": found.within})
+    assert ("beside networks of known latency: 2.100 ms" in _latency(card)) is beside
+    assert "2.100 ms" in _latency(card)
