@@ -2,15 +2,23 @@
 
 import contextlib
 import hashlib
+import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from supernet.data import Dataset
-from supernet.errors import ConfigError, ExportError, FileFormatError, StorageError
+from supernet.errors import (
+    ConfigError,
+    ExportError,
+    FileFormatError,
+    MissingPackageError,
+    StorageError,
+)
 from supernet.export import format_of
 from supernet.export.handover import sample_files
 from supernet.files import storage_error
@@ -33,6 +41,8 @@ __all__ = [
 SUBNET_FILE = "subnet.json"
 
 _USUAL_ENDS = {"pixels": False, "output": "logits"}  # of files whose facts do not tell
+_STAGE = ".export"  # how folders end that are being made
+_LEFT_S = 86_400.0  # after which nobody is at work in one any more
 _IN_CARD = {"bytes": int, "precision": str, "notes": list}
 """What cards tell of each file."""
 
@@ -61,17 +71,17 @@ def write_each(folder: Path, wanted: Mapping[str, Callable[[], Facts]]) -> Writt
         wanted: what writes each, by name.
 
     Raises:
-        ExportError: none could be written; that of the first.
+        ExportError, MissingPackageError: none could be written; that of the first.
         KeyboardInterrupt: before there was a file.
     """
     files: dict[str, Facts] = {}
-    failed: dict[str, ExportError] = {}
+    failed: dict[str, ExportError | MissingPackageError] = {}
     interrupted = False
     for name, write in wanted.items():
         before = set(folder.rglob("*"))
         try:
             files[name] = write()
-        except (ExportError, KeyboardInterrupt) as error:
+        except (ExportError, MissingPackageError, KeyboardInterrupt) as error:
             for part in sorted(set(folder.rglob("*")) - before, reverse=True):
                 part.rmdir() if part.is_dir() else part.unlink()
             if not isinstance(error, KeyboardInterrupt):
@@ -83,7 +93,10 @@ def write_each(folder: Path, wanted: Mapping[str, Callable[[], Facts]]) -> Writt
             break
     if not files:
         raise next(iter(failed.values()))
-    told = {name: str(error) for name, error in failed.items()}
+    told = {
+        name: str(error) + (f" ({error.hint})" if isinstance(error, MissingPackageError) else "")
+        for name, error in failed.items()
+    }
     return Written(files=files, failed=told, interrupted=interrupted)
 
 
@@ -158,7 +171,14 @@ def staged(folder: Path, stale: Sequence[Path] = ()) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _made_beside(folder: Path) -> Iterator[Path]:
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    """Beside it; what processes that were killed days ago left there goes."""
+    prefix = f".{folder.name}."
+    ours = re.compile(rf"{re.escape(prefix)}\w{{8}}{re.escape(_STAGE)}")
+    with contextlib.suppress(OSError):  # of a folder that may not be listed
+        for left in [path for path in folder.parent.iterdir() if ours.fullmatch(path.name)]:
+            if time.time() - left.stat().st_mtime > _LEFT_S:
+                shutil.rmtree(left, ignore_errors=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=prefix, suffix=_STAGE))
     try:
         temporary.chmod(0o755)
         yield temporary
@@ -198,11 +218,15 @@ def _parts(path: Path) -> list[Path]:
 
 
 def _move(source: Path, folder: Path, stale: Sequence[Path]) -> None:
-    """Nothing goes but what is stale and what is replaced: a folder may hold other files, too."""
+    """Nothing goes but what is stale and what is replaced: a folder may hold other files, too.
+
+    Documents come first: whenever a process is killed, what a document tells of a file that is
+    there is true of it, and a new folder is known for an export.
+    """
     folder.mkdir(exist_ok=True)
     for path in stale:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    for path in source.iterdir():
+    for path in sorted(source.iterdir(), key=lambda path: path.suffix != ".json"):
         target = folder / path.name
         if path.is_dir() and not path.suffix:  # a plain folder; others are networks
             _move(path, target, ())

@@ -76,7 +76,7 @@ class Job:
         """Every file that could be written, and why the others could not.
 
         Raises:
-            ExportError: none could.
+            ExportError, MissingPackageError: none could.
         """
         return write_each(
             folder,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from supernet.errors import ExportError
+from supernet.errors import ExportError, MissingPackageError
 from supernet.workflow.export_folder import write_each
 
 
@@ -33,6 +33,17 @@ def test_one_that_fails_is_named_and_the_others_are_kept(tmp_path: Path, order: 
     assert [*written.files] == [name for name in order if name != "b"]
     assert written.failed == {"b": "no such operator"}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "c"]
+
+
+def test_a_package_that_is_missing_for_one_keeps_the_others(tmp_path: Path):
+    """As nncf, which OpenVINO needs for int8 alone."""
+    missing = MissingPackageError("int8 needs nncf", hint="pip install nncf")
+    wanted = {"a": good(tmp_path / "a"), "b": bad(tmp_path / "b", missing)}
+    written = write_each(tmp_path, wanted)
+    assert [*written.files] == ["a"]
+    assert written.failed == {"b": "int8 needs nncf (pip install nncf)"}
+    with pytest.raises(MissingPackageError, match="needs nncf"):
+        write_each(tmp_path, {"b": bad(tmp_path / "b", missing)})
 
 
 def test_where_none_can_be_written_the_first_reason_is_told(tmp_path: Path):
