@@ -87,12 +87,14 @@ def _files(card: Card) -> str:
             f"{facts['agreement']:.2f} % | {off} | "
             f"{milliseconds(facts)} | {_size(facts['bytes'])} |"
         )
-    first = next(iter(card.files.values()))
+    # formats are checked on images of their own: on fewer than ONNX files
+    in_torch = {f["images"]: f["torch_top1"] for f in card.files.values() if "torch_top1" in f}
+    told = ", ".join(f"{top1:.2f} % of {images}" for images, top1 in in_torch.items())
     torch_line = (
-        f"\n\nThe same network in torch: {first['torch_top1']:.2f} % of the same test images. "
+        f"\n\nThe same network in torch: {told} test images, those that files were checked on. "
         "*As in torch*: images whose best class is the same. Latencies: one thread of the "
         "machine that exported, batch 1."
-        if "torch_top1" in first
+        if in_torch
         else ""
     )
     notes = "".join(f"\n- {note}" for facts in card.files.values() for note in facts["notes"])

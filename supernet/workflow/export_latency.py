@@ -75,7 +75,7 @@ def table_of_prediction(file: SubnetFile) -> LatencyTable | None:
 
 
 def is_of_files(table: LatencyTable) -> bool:
-    """Whether a table tells what `file_latencies` measures: one image on one thread in ONNX Runtime.
+    """Whether a table tells what files take: one image on one thread in ONNX Runtime.
 
     What it says of several threads or images, of a GPU or another runtime is no prediction of
     that, however right it is.
@@ -152,7 +152,8 @@ def check_latency(
         return None
     precision: Precision = "int8" if table.precision == "int8" else "fp32"
     predicted = file.predicted.get("latency_ms")
-    if precision not in measured or predicted is None:
+    told = isinstance(predicted, float | int) and predicted > 0  # others may have edited it
+    if precision not in measured or not told:
         return None
     return LatencyCheck(
         target=table.target,

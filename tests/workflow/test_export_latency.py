@@ -122,3 +122,11 @@ def test_a_card_says_how_a_latency_was_measured(beside: bool, tiny_space: Space)
     card: Any = SimpleNamespace(latency=asdict(found) | {"within": found.within})
     assert ("beside networks of known latency: 2.100 ms" in _latency(card)) is beside
     assert "2.100 ms" in _latency(card)
+
+
+@pytest.mark.parametrize("predicted", [None, "2 ms", 0.0, -1.0])
+def test_what_is_no_latency_is_not_compared(predicted: Any, tiny_space: Space) -> None:
+    table = LatencyTable(target="t", device=describe_device(), rows={})
+    subnet = decode(tiny_space, smallest(tiny_space))[0]
+    file = SubnetFile.of(tiny_space, subnet, predicted={"target": "t", "latency_ms": predicted})
+    assert check_latency(file, table, {"fp32": 2.1}) is None
