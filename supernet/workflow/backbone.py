@@ -133,8 +133,7 @@ def _timed(
         files[path.name]["latency_ms"] = ms
     price = price_of(table, file, job.operators) if table is not None else None
     onnx_ms = [facts["latency_ms"] for facts in files.values() if facts["format"] == "onnx"]
-    comparable = here is not None and here.precision == "fp32" and is_of_files(here)
-    if price is None or not comparable or not onnx_ms:
+    if price is None or here is None or here.precision != "fp32" or not onnx_ms:
         return price
     beside = checked_space(run, here) is not None
     return replace(price, measured_ms=onnx_ms[0], beside_known=beside)

@@ -164,7 +164,7 @@ def _run_of(paths: Sequence[Path], request: EvaluateRequest) -> Run | None:
                 f"{path}: belongs to {run.folder}, whose images are not those of {first.folder}",
                 hint="give images for all of them by --data",
             )
-    return first or next((run for path in paths if (run := enclosing_run(path))), None)
+    return first or next(filter(None, map(enclosing_run, paths)), None)
 
 
 def _images_of(run: Run) -> tuple[str, str]:

@@ -122,10 +122,10 @@ def export_subnet(
     with staged(folder, earlier.stale) as stage:
         written = job.all_written(stage, wanted, progress)
         table = table_of_prediction(file)
-        files, space = list(written.files.values()), checked_space(run, table)
+        files, known = list(written.files.values()), checked_space(run, table)
         if not written.interrupted:
-            files = _timed(files, table, space, progress)
-        latency = _checked(files, file, table, space)
+            files = _timed(files, table, known, progress)
+        latency = _checked(files, file, table, known)
         measured = _measured(file, files, earlier.kept)
         replace(measured, checkpoint=checkpoint).save(stage / SUBNET_FILE)
         models = onnx_files(stage, folder, measured.measured["files"])

@@ -263,7 +263,7 @@ class Earlier:
         files: dict[str, Any] = dict(told) if isinstance(told, dict) else {}
         known = (earlier.checkpoint or {}).get("sha256")
         if earlier.subnet == file.subnet and known == weights:
-            usual = ends | _USUAL_ENDS
+            usual = {**ends, **_USUAL_ENDS}
             alike = {
                 name: facts
                 for name, facts in files.items()
@@ -278,8 +278,12 @@ def _is_whole(name: str, facts: Any) -> bool:
     """Whether facts of a file are those that a card is made of; older versions told fewer."""
     if not isinstance(facts, dict):
         return False
-    own = {"lowest_onnxruntime": str} if name.endswith(".onnx") else {}
-    checked = {"images": int, "agreement": float, "max_abs_diff": float, "torch_top1": float}
-    own |= {"top1": float, **checked} if "top1" in facts else {}
-    own |= {"weights_bits": int, "calibrator": str} if "sensitivity" in facts else {}
-    return all(isinstance(facts.get(key), kind) for key, kind in (_IN_CARD | own).items())
+    own: dict[str, type] = dict(_IN_CARD)
+    if name.endswith(".onnx"):
+        own["lowest_onnxruntime"] = str
+    if "top1" in facts:
+        own |= dict.fromkeys(("top1", "torch_top1", "agreement", "max_abs_diff"), float)
+        own["images"] = int
+    if "sensitivity" in facts:
+        own |= {"weights_bits": int, "calibrator": str}
+    return all(isinstance(facts.get(key), kind) for key, kind in own.items())

@@ -60,10 +60,7 @@ class LatencyCheck:
 
 
 def table_of_prediction(file: SubnetFile) -> LatencyTable | None:
-    """The table that a subnet's latency was predicted with, if it is one of files here.
-
-    Of this machine, that is, and of what a file takes.
-    """
+    """The table that a subnet's latency was predicted with, if it is one of files here."""
     target = file.predicted.get("target")
     if not isinstance(target, str):
         return None
@@ -71,17 +68,17 @@ def table_of_prediction(file: SubnetFile) -> LatencyTable | None:
         table = load_target(target)
     except (ConfigError, FileFormatError):
         return None
-    return table if is_of_files(table) and backend_of(table) is not None else None
+    return table if is_of_files(table) else None
 
 
 def is_of_files(table: LatencyTable) -> bool:
-    """Whether a table tells what files take: one image on one thread in ONNX Runtime.
+    """Whether a table tells what files take here: one image on one thread in ONNX Runtime.
 
     What it says of several threads or images, of a GPU or another runtime is no prediction of
     that, however right it is.
     """
     alike = (table.threads, table.batch, table.device.get("runtime")) == (1, 1, "onnxruntime")
-    return alike and not table.device.get("gpu")
+    return alike and not table.device.get("gpu") and backend_of(table) is not None
 
 
 def checked_space(run: Run, table: LatencyTable | None) -> Space | None:
@@ -152,9 +149,8 @@ def check_latency(
         return None
     precision: Precision = "int8" if table.precision == "int8" else "fp32"
     predicted = file.predicted.get("latency_ms")
-    told = isinstance(predicted, float | int) and predicted > 0  # others may have edited it
-    if precision not in measured or not told:
-        return None
+    if precision not in measured or not isinstance(predicted, float | int) or predicted <= 0:
+        return None  # somebody may have edited it
     return LatencyCheck(
         target=table.target,
         precision=precision,

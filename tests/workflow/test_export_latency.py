@@ -23,6 +23,12 @@ TABLE = LatencyTable(
 )
 
 
+@pytest.fixture(autouse=True)
+def _of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever device a table is of."""
+    monkeypatch.setattr("supernet.workflow.export_latency.backend_of", lambda _: object())
+
+
 def file(**predicted: Any) -> SubnetFile:
     space = load_space("demo")
     subnet = decode(space, largest(space))[0]
@@ -73,7 +79,6 @@ def test_nor_is_that_of_a_backbone(
     price = BackbonePrice(
         target="here", precision="fp32", predicted_ms=10.0, measured=1, interpolated=0, fitted=0
     )
-    monkeypatch.setattr(backbone, "backend_of", lambda _: object())
     monkeypatch.setattr(backbone, "checked_space", lambda *_: None)
     monkeypatch.setattr(backbone, "price_of", lambda *_: price)
     monkeypatch.setattr(backbone, "measured_files", lambda paths, *_: dict.fromkeys(paths, 10.5))
@@ -104,7 +109,6 @@ def test_files_are_compared_with_predictions_of_one_image_on_one_thread(
 ) -> None:
     """Each table is of this machine, and right about what it was measured for."""
     table = LatencyTable(**{"target": "t", "device": describe_device(), "rows": {}} | changed)
-    monkeypatch.setattr("supernet.workflow.export_latency.backend_of", lambda table: object())
     monkeypatch.setattr("supernet.workflow.export_latency.load_target", lambda name: table)
     subnet = decode(tiny_space, smallest(tiny_space))[0]
     found_file = SubnetFile.of(tiny_space, subnet, predicted={"target": "t", "latency_ms": 2.0})
