@@ -146,15 +146,17 @@ def _latency(card: Card) -> str:
         f"{found['predicted_ms']:.3f} ms{interval}. Measured{beside}: "
         f"{found['measured_ms']:.3f} ms."
     )
-    if not found["within"]:
-        text += (
-            "\n\n**The measurement is outside of the interval.** One network in ten is, by "
-            "chance; a subnet that a search chose is more often slower than predicted, since "
-            "searches prefer subnets whose latency is predicted too low. If it is far off, build "
-            "the table anew (`supernet latency build`): the runtime, its threads or the machine "
-            "may have changed."
-        )
-    return text
+    if found["within"]:
+        return text
+    known = low is not None
+    chance = "One network in ten is, by chance; a" if known else "No interval is known. A"
+    return text + (
+        f"\n\n**The measurement is {'outside of the interval' if known else 'far off'}.** "
+        f"{chance} subnet that a search chose is more often slower than predicted, since "
+        "searches prefer subnets whose latency is predicted too low. If it is far off, build "
+        "the table anew (`supernet latency build`): the runtime, its threads or the machine "
+        "may have changed."
+    )
 
 
 def _int8(card: Card) -> str:

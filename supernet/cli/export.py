@@ -275,7 +275,8 @@ def _print_latency(outcome: "ExportOutcome") -> None:
         f"{check.off:+.1f} %"
     )
     if not check.within:
-        text += ", outside of the interval (see the model card)"
+        known = check.low_ms is not None
+        text += f", {'outside of the interval' if known else 'far off'} (see the model card)"
     click.echo(text)
 
 

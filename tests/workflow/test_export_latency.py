@@ -52,6 +52,11 @@ def test_the_interval_is_that_of_the_prediction(ends: dict[str, float], within: 
         ends.get("latency_high_ms"),
     )
     assert found.within == within
+    card: Any = SimpleNamespace(latency=asdict(found) | {"within": within})
+    assert ("outside of the interval" in _latency(card)) is not within
+    far = replace(found, low_ms=None, high_ms=None, measured_ms=11.5)
+    card = SimpleNamespace(latency=asdict(far) | {"within": far.within})
+    assert "far off.** No interval is known." in _latency(card)
     assert found.off == pytest.approx(5)
 
 
