@@ -3,11 +3,13 @@
 A rule takes a value and gives it back as it is used: a whole number written as ``3e3`` is one.
 """
 
+import functools
+import inspect
 import os
 import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Integral, Real
-from typing import Any, TypeAlias
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +21,7 @@ __all__ = [
     "called",
     "checked",
     "flag",
+    "held_to",
     "kind",
     "listed",
     "mapped",
@@ -30,6 +33,9 @@ __all__ = [
     "told",
     "whole",
 ]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 Rule: TypeAlias = Callable[[Any], Any]
 """Gives the value as it is used; raises `ConfigError` with the rule, without the name."""
@@ -55,6 +61,28 @@ def checked(given: Mapping[str, Any], rules: Mapping[str, Rule]) -> dict[str, An
     if problems:
         raise ConfigError(problems, hint="; ".join(dict.fromkeys(hints)))
     return found
+
+
+def held_to(rules: Mapping[str, Rule]) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Make a function check its arguments, defaults too, and get them as they are used.
+
+    Args:
+        rules: by the names of its arguments, one for each.
+    """
+
+    def wrap(function: Callable[P, T]) -> Callable[P, T]:
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            bound.arguments.update(checked(bound.arguments, rules))
+            return function(*bound.args, **bound.kwargs)
+
+        return call
+
+    return wrap
 
 
 def told(value: object) -> str:

@@ -21,6 +21,7 @@ from supernet.latency.estimate import SizeEstimator
 from supernet.latency.held_out import HeldOut
 from supernet.latency.interval import Counts, Prediction, Values, with_interval
 from supernet.latency.model import OperatorModel
+from supernet.latency.words import check_target
 from supernet.space import (
     WHOLE,
     Body,
@@ -253,10 +254,7 @@ class _Body:
     corrections: dict[str, Correction] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not (0 < len(self.target) <= 100 and self.target.isprintable()):
-            raise ConfigError(
-                f"target: must be 1 to 100 printed characters, found {self.target[:60]!r}"
-            )
+        check_target(self.target)
         if self.threads < 1 or self.batch < 1:
             raise ConfigError(f"threads, batch: at least 1, found {self.threads}, {self.batch}")
         for operator, count in Counter(row.operator for row in self.rows).most_common(1):

@@ -22,7 +22,6 @@ __all__ = [
     "THIS_MACHINE",
     "check_not_shipped",
     "check_own",
-    "check_target",
     "kept_rows",
     "list_targets",
     "load_target",
@@ -91,19 +90,6 @@ def check_own(name: str) -> None:
             hint="give another with --name",
         )
     check_not_shipped(name)
-
-
-def check_target(name: str) -> None:
-    """Refuse a name that no table can be read with, before anything is measured for it.
-
-    Raises:
-        ConfigError: it is empty, too long, or has what cannot be printed.
-    """
-    if not (0 < len(name) <= 100 and name.isprintable()):
-        raise ConfigError(
-            f"target: must be 1 to 100 printed characters, found {name[:60]!r}",
-            hint="give another name",
-        )
 
 
 def check_not_shipped(name: str) -> None:

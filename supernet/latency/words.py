@@ -1,8 +1,10 @@
-"""A device and how it was measured, in words."""
+"""A device and how it was measured, in words; names of targets."""
 
 from collections.abc import Mapping
 
-__all__ = ["device_words", "runtime_words"]
+from supernet.errors import ConfigError
+
+__all__ = ["check_target", "device_words", "runtime_words"]
 
 
 def device_words(device: Mapping[str, str]) -> str:
@@ -17,3 +19,16 @@ def runtime_words(device: Mapping[str, str], *, threads: int, precision: str, ba
     words = f"{device['runtime']} {device.get('runtime_version', '')}".strip()
     count = f"{threads} thread{'s' * (threads > 1)}"
     return f"{words}, {count}, {precision}" + (f", batch {batch}" if batch > 1 else "")
+
+
+def check_target(name: str) -> None:
+    """Refuse a name that no table can be read with; also before anything is measured for it.
+
+    Raises:
+        ConfigError: it is empty, too long, or has what cannot be printed.
+    """
+    if not (0 < len(name) <= 100 and name.isprintable()):
+        raise ConfigError(
+            f"target: must be 1 to 100 printed characters, found {name[:60]!r}",
+            hint="give another name",
+        )

@@ -20,6 +20,7 @@ from supernet.predict.contract import (
     check_genes,
 )
 from supernet.predict.ensemble import load_ensemble
+from supernet.predict.space_id import SpaceId
 from supernet.space import Genes, Space
 from supernet.space.layout import layout_of
 
@@ -115,11 +116,7 @@ def load_fitted(path: Path, space: Space) -> FittedPredictor:
     body = read_as(_Body, path, "predictor", _VERSION)
     layout = layout_of(space)
     names = tuple(gene.name for gene in layout.genes)
-    if body.space.hash != space.hash:
-        raise FileFormatError(
-            f"{path}: of space {body.space.name!r} ({body.space.hash[:20]}), not of "
-            f"{space.name!r} ({space.hash})"
-        )
+    body.space.check(path, space)
     if body.genes != names:
         raise FileFormatError(f"{path}: genes: not the dimensions of space {space.name!r}")
     if any(len(pair.genes) != len(names) for pair in body.pairs):
@@ -162,12 +159,6 @@ def _pairs(space: Space, body: "_Body") -> AccuracyPairs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _SpaceId:
-    name: str
-    hash: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Pair:
     genes: tuple[int, ...]
     top1: float
@@ -197,7 +188,7 @@ class _Validation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Body:
-    space: _SpaceId
+    space: SpaceId
     genes: tuple[str, ...]
     pairs: tuple[_Pair, ...]
     kind: str = "gp"

@@ -19,6 +19,7 @@ from supernet.errors import ConfigError, FileFormatError
 from supernet.files import read_as, sha256, write_bytes, write_document
 from supernet.predict._terms import single_terms
 from supernet.predict.contract import Predicted, Values
+from supernet.predict.space_id import SpaceId
 from supernet.space import Genes, Space
 from supernet.space.layout import layout_of
 
@@ -232,11 +233,7 @@ class MLPPredictor:
             ConfigError: values that break rules; all problems at once.
         """
         body = read_as(_Body, path, "mlp_predictor", _VERSION)
-        if body.space.hash != space.hash:
-            raise FileFormatError(
-                f"{path}: of space {body.space.name!r} ({body.space.hash[:20]}), not of "
-                f"{space.name!r} ({space.hash})"
-            )
+        body.space.check(path, space)
         name = body.weights.path
         if name != Path(name).name or not name.isprintable() or name in ("", ".."):
             raise FileFormatError(f"{path}: weights.path: must be a file's name, found {name!r}")
@@ -327,12 +324,6 @@ def _strides(shape: Sequence[int]) -> list[int]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _SpaceId:
-    name: str
-    hash: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _File:
     path: str
     sha256: str
@@ -340,7 +331,7 @@ class _File:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Body:
-    space: _SpaceId
+    space: SpaceId
     source: dict[str, str]
     inputs: list[tuple[str, float]]
     layers: int

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from supernet.arguments import checked
+from supernet.arguments import held_to
 from supernet.errors import ConfigError, SupernetError
 from supernet.predict import AccuracyPredictor, load_predictor
 from supernet.progress import Progress, silent
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["check_provable", "proven", "search"]
 
 
+@held_to(RULES)
 def search(  # noqa: PLR0913  # the options of a user
     space_or_run: Space | Run,
     targets: Mapping[str, float | None] | Sequence[str] = (),
@@ -132,40 +133,12 @@ def search(  # noqa: PLR0913  # the options of a user
         >>> result.figures(result.best())["params"] <= 290_000
         True
     """
-    return _searched(**checked(locals(), RULES))
-
-
-def _searched(  # noqa: PLR0913  # as `search`
-    *,
-    space_or_run: Space | Run,
-    targets: Mapping[str, float | None] | Sequence[str],
-    predictor: AccuracyPredictor | Path | str | None,
-    accuracy: Callable[[Genes], Values] | None,
-    objectives: Sequence[str],
-    limits: Mapping[str, float] | None,
-    fix: Mapping[str, Sequence[Any]] | None,
-    features: tuple[int, ...],
-    size: tuple[int, int] | None,
-    algorithm: "str | Factory | BaseSampler",
-    ladder: Sequence[Rung],
-    start: Sequence[Subnet],
-    storage: StudyPlace | str | None,
-    workers: int,
-    budget: int | None,
-    seconds: float,
-    certify: bool,
-    seed: int,
-    folder: Path | str | None,
-    resume: bool,
-    progress: Progress,
-) -> SearchResult:
-    """As `search`, which has checked the types."""
     if resume and folder is None:
         raise ConfigError("resume: needs the folder of the search that was stopped")
     space = space_or_run.space() if isinstance(space_or_run, Run) else space_or_run
     chosen, top1 = _accuracy(space_or_run, space, predictor, accuracy, certify=certify)
     record = PredictorRecord.of_predictor(chosen) if chosen else None
-    body = Body(features=features, size=size)
+    body = Body(features=tuple(features), size=size)
     wanted: dict[str, Any] = {"objectives": objectives, "fix": fix, "body": body}
     allowed = _allowed(targets, limits or {})
     check_asked(space, list(targets), limits=allowed, **wanted)

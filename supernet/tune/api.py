@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from supernet.arguments import Rule, called, checked, kind, number, optional, path, text, whole
+from supernet.arguments import Rule, called, held_to, kind, number, optional, path, text, whole
 from supernet.data import EMBEDDED, absolute_source, load_dataset
 from supernet.progress import Progress, silent
 from supernet.space import Space, load_space
@@ -47,6 +47,7 @@ RULES: Mapping[str, Rule] = {
 """What each argument of `tune` must be."""
 
 
+@held_to(RULES)
 def tune(  # noqa: PLR0913  # the options of a user
     study: Study | Path | str,
     *,
@@ -125,29 +126,6 @@ def tune(  # noqa: PLR0913  # the options of a user
         >>> result.best.value >= result.baseline.value
         True
     """
-    return _tuned(**checked(locals(), RULES))
-
-
-def _tuned(  # noqa: PLR0913  # as `tune`
-    *,
-    study: Study | Path | str,
-    data: str,
-    space: Space | Path | str,
-    recipe: Recipe | Path | str,
-    epochs: float | None,
-    trials: int,
-    sampler: str,
-    pruner: str,
-    grace_epochs: int | None,
-    workers: int,
-    storage: str | None,
-    folder: Path | str | None,
-    confirm: int,
-    seed: int,
-    device: str,
-    progress: Progress,
-) -> StudyResult:
-    """As `tune`, which has checked the types."""
     need_optuna("supernet tune")
     asked = study if isinstance(study, Study) else load_study(study)
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)

@@ -31,7 +31,8 @@ def command(
 ) -> None:
     """Make a table of what kits measured on one device, and find its error."""
     from supernet.latency import read_result, store_table, table_of
-    from supernet.latency.targets import HERE, check_target
+    from supernet.latency.targets import HERE
+    from supernet.latency.words import check_target
 
     if name is None:
         name = (output or results[0]).name.split(".")[0]

@@ -66,7 +66,7 @@ def command(
     are left out.
     """
     from supernet.latency import fit_networks, own_tables, read_networks, transfer
-    from supernet.latency.targets import check_target
+    from supernet.latency.words import check_target
     from supernet.space import load_space
 
     space = load_space(space_name)

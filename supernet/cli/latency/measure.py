@@ -63,7 +63,8 @@ def command(
     )
     from supernet.latency.backends import open_backend
     from supernet.latency.kit.protocol import quick_protocol
-    from supernet.latency.targets import check_target, kept_rows
+    from supernet.latency.targets import kept_rows
+    from supernet.latency.words import check_target
     from supernet.space import load_space
 
     settings = (backend, precision, threads, batch, provider)
