@@ -44,7 +44,7 @@ SPACES = ("mobilenet_v4", "mobilenet_v4_hybrid", "nasnet_cifar", "darts_cifar", 
 COUNTED = 10  # subnets, by torch
 WEIGHTS = "checkpoints/*/*.safetensors"
 PLACES = ("table", "run", "files")
-PARTS = ("table", "trained", "searched", "exported", "extracted")  # tables while it is quiet
+PARTS = ("table", "trained", "searched", "exported", "extracted")  # tables first: while it is quiet
 FILE = ("images", "max_abs_diff", "largest", "agreement", "rounding")
 SETTINGS = ("sizes", "images", "epochs", "batch", "pairs", "subnets")
 
@@ -219,13 +219,7 @@ def main() -> None:
     rows = Rows(given.work, settings)
     images = written_images(given.work / "images", given.images)
     walks = {name: Walk(name, given, images) for name in given.spaces}
-    for part in (
-        "table",
-        "trained",
-        "searched",
-        "exported",
-        "extracted",
-    ):  # tables first: while it is quiet
+    for part in PARTS:
         for name, walk in walks.items():
             rows.get(f"{name} {part}", getattr(walk, part))
             body = {"settings": rows.settings, "rows": rows.rows}

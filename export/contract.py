@@ -272,6 +272,16 @@ class Exporter(abc.ABC):
         """A file and those that belong to it, such as weights beside a graph."""
         return [path]
 
+    def check_folder(self, folder: Path) -> None:  # noqa: B027  # most write no name of their own
+        """Refuse a folder in which something of the user's would be replaced.
+
+        Args:
+            folder: that files are written to; it need not be there.
+
+        Raises:
+            ExportError: names the file.
+        """
+
     def check(self) -> None:
         """Refuse to go on where a package is missing.
 

@@ -82,13 +82,7 @@ class PyTorch(Exporter):
     ) -> Written:
         """See `Exporter.write`."""
         del precision, progress
-        code = _code()
-        beside = path.parent / CODE
-        if beside.is_file() and not _is_ours(beside):
-            raise ExportError(
-                f"{beside}: is there already and is not what {self.title} would write",
-                hint="export to another folder",
-            )
+        self.check_folder(path.parent)
         network = plain(source)
         layers = layers_of(network, source)
         same = plain_model.sequence(layers)
@@ -101,10 +95,19 @@ class PyTorch(Exporter):
         }
         data = safetensors.torch.save(dict(same.state_dict()), metadata)
         with staged(path) as folder:
-            (folder / CODE).write_text(code, encoding="utf-8")
+            (folder / CODE).write_text(_code(), encoding="utf-8")
             (folder / path.name).write_bytes(data)
         note = f"{CODE} beside it needs torch alone: from model import load"
         return Written(notes=(note,), facts={"torch": torch.__version__})
+
+    def check_folder(self, folder: Path) -> None:
+        """See `Exporter.check_folder`."""
+        code = folder / CODE
+        if code.is_file() and not _is_ours(code):
+            raise ExportError(
+                f"{code}: is there already and is not what {self.title} would write",
+                hint="export to another folder",
+            )
 
     def open(self, path: Path, threads: int = 1) -> OpenedModel:
         """See `Exporter.open`."""

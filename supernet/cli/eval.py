@@ -43,32 +43,18 @@ class _Numbers(options.Value):
 @click.option("--mean", type=_Numbers(), help="Of pixel values from 0 to 1, a channel each.")
 @click.option("--std", type=_Numbers(), help="Likewise.")
 @click.option("--resolution", type=click.IntRange(1, 4096), help="Where a file's size varies.")
+@options.finetuned
 @options.run(
     "Run folder with the weights and images; that of the subnet or file when not given, else the "
     "newest."
 )
 @options.common
-def command(
-    files: tuple[Path, ...],
-    data: str | None,
-    images: int | None,
-    mean: tuple[float, ...] | None,
-    std: tuple[float, ...] | None,
-    resolution: int | None,
-    run_folder: Path | None,
-    as_json: bool,
-) -> None:
+def command(files: tuple[Path, ...], run_folder: Path | None, as_json: bool, **given: Any) -> None:
     """Measure accuracy, latency, size and peak memory of FILES on the same images."""
     from supernet.workflow.evaluation import EvaluateRequest, evaluate_files
 
-    request = EvaluateRequest(
-        data=data,
-        run=run_folder,
-        images=images or 0,
-        mean=mean or (),
-        std=std or (),
-        resolution=resolution or 0,
-    )
+    own = {name: value for name, value in given.items() if value is not None}
+    request = EvaluateRequest(run=run_folder, **own)
     with progress_bar() as progress:
         found = evaluate_files(files, request, progress)
     print_table(
@@ -76,6 +62,9 @@ def command(
         [[name, *_row(row)] for name, row in zip(_names([row.path for row in found]), found)],
         ["file", "top-1", "latency", "size", "peak memory", "MACs", "thop", "runtime"],
     )
+    for row in found:
+        if row.finetuned:
+            click.echo(f"note: {row.path} with its finetuned weights", err=True)
     if as_json:
         print_json({"files": [asdict(row) | {"path": str(row.path)} for row in found]})
 

@@ -76,12 +76,7 @@ def _formats(function: Callable[..., Any]) -> Callable[..., Any]:
     is_flag=True,
     help="With --features: let rows and columns vary, in multiples of the last stride.",
 )
-@click.option(
-    "--finetuned/--not-finetuned",
-    default=True,
-    show_default=True,
-    help="Take the weights of `supernet finetune`, where there are some.",
-)
+@options.finetuned
 @click.option(
     "--data",
     help="Images to recalibrate and check with, in train/<class>/ and val/<class>/; those of the "

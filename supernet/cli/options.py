@@ -14,6 +14,7 @@ __all__ = [
     "common",
     "device",
     "engine",
+    "finetuned",
     "images",
     "networks",
     "run",
@@ -76,6 +77,13 @@ device = click.option(
     help="cpu, cuda, cuda:1, mps; auto takes a GPU when there is one.",
 )
 
+
+finetuned = click.option(
+    "--finetuned/--not-finetuned",
+    default=True,
+    show_default=True,
+    help="Take the weights of `supernet finetune`, where there are some.",
+)
 
 images = click.option(
     "--images", type=click.IntRange(1), help="Hold-out images for each, always the same; else all."

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from supernet.errors import ConfigError
 from supernet.progress import Progress, silent
 from supernet.search.archive import Archive
 from supernet.search.clock import Clock
@@ -39,9 +40,19 @@ def drive(
 
     Returns:
         Whether it ended by itself: False where the time was up.
+
+    Raises:
+        ConfigError: the factory makes something else.
     """
     clock = Clock(seconds, again, len(start.genes))
     algorithm = factory(start)
+    missing = [name for name in ("ask", "tell") if not callable(getattr(algorithm, name, None))]
+    if missing:
+        raise ConfigError(
+            f"algorithm: the factory must make what has {' and '.join(missing)}, found "
+            f"{type(algorithm).__name__}",
+            hint="see supernet.search.Algorithm",
+        )
     if start.problem.measures:
         return drive_measured(
             algorithm, start, clock=clock, workers=workers, idle=IDLE, progress=progress

@@ -69,7 +69,7 @@ def export_backbone(
     request = request or ExportRequest()
     exporters = map_exporters(request)
     folder = output or run.exports / f"{path.stem}_features"
-    check_folder(folder, BACKBONE_FILE)
+    check_folder(folder, BACKBONE_FILE, exporters)
     found = file = SubnetFile.load(path)
     check_operators(run.space(), file)
     wanted.check(file)

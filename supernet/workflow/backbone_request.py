@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from supernet.errors import ConfigError
-from supernet.export import Exporter, exporter
+from supernet.export import Exporter
 from supernet.export.registry import FORMATS
 from supernet.space import SubnetFile, check_size, chosen_maps, feature_maps
 from supernet.workflow.backbone_price import BackbonePrice
@@ -105,4 +105,4 @@ def map_exporters(request: ExportRequest) -> list[Exporter]:
             f"features: files of several outputs are not written as {', '.join(without)}",
             hint=f"maps are written by {', '.join(able)}",
         )
-    return [exporter(name) for name in request.formats]
+    return [made for made, _ in request.exporters()]

@@ -28,6 +28,7 @@ from supernet.space import (
 )
 from supernet.workflow.export import enclosing_run, find_subnet
 from supernet.workflow.export_latency import file_latencies
+from supernet.workflow.finetune import finetuned_file
 from supernet.workflow.peak_memory import peak_memory
 
 __all__ = ["EvaluateRequest", "Evaluated", "evaluate_files", "found_files"]
@@ -52,6 +53,8 @@ class EvaluateRequest:
     std: tuple[float, ...] = ()
     resolution: int = 0
     """For files whose input size varies."""
+    finetuned: bool = True
+    """Of subnets, take finetuned weights where there are some, as an export does."""
 
     def __post_init__(self) -> None:
         for name, least in (("mean", None), ("std", 0.0)):
@@ -82,6 +85,8 @@ class Evaluated:
     thop_macs: float | None = None
     """As the package ``thop`` counts them; of subnets alone."""
     resolution: int
+    finetuned: bool = False
+    """Whether weights of a subnet are those of `supernet finetune`."""
 
 
 def found_files(paths: Sequence[Path]) -> list[Path]:
@@ -354,6 +359,10 @@ def _subnet(path: Path, request: EvaluateRequest, progress: Progress) -> Evaluat
     path, run = find_subnet(path, request.run)
     file = SubnetFile.load(path)
     check_operators(run.space(), file)
+    better = finetuned_file(run, file) if request.finetuned else None
+    if better is not None:
+        file, run = SubnetFile.load(better), Run(better.parent)
+        check_operators(run.space(), file)
     evaluator = run.evaluator("cpu", data=request.data, progress=progress)
     network = evaluator.network(file.subnet)
     resolution = file.subnet.resolution
@@ -375,4 +384,5 @@ def _subnet(path: Path, request: EvaluateRequest, progress: Progress) -> Evaluat
         macs=total_macs(file.operators),
         thop_macs=thop_macs(network.to(memory_format=torch.contiguous_format), shape),
         resolution=resolution,
+        finetuned=better is not None,
     )

@@ -19,7 +19,7 @@ from supernet.errors import (
     MissingPackageError,
     StorageError,
 )
-from supernet.export import format_of
+from supernet.export import Exporter, format_of
 from supernet.export.handover import sample_files
 from supernet.files import storage_error
 from supernet.locks import LOCK, alone
@@ -105,15 +105,19 @@ def files_in(folder: Path) -> set[Path]:
     return {path for path in folder.rglob("*") if path.is_file()}
 
 
-def check_folder(folder: Path, marker: str = SUBNET_FILE) -> None:
+def check_folder(
+    folder: Path, marker: str = SUBNET_FILE, exporters: Iterable[Exporter] = ()
+) -> None:
     """Refuse a folder that holds something else than an export.
 
     Args:
         folder: to be written.
         marker: name of the file that such an export has.
+        exporters: that will write there.
 
     Raises:
         ConfigError: a file is there, or a folder without the marker that is not empty.
+        ExportError: a file of the user's would be replaced.
     """
     if folder.is_file() or folder.suffix in (".onnx", ".tflite", ".xml", ".pte"):
         raise ConfigError(
@@ -129,6 +133,8 @@ def check_folder(folder: Path, marker: str = SUBNET_FILE) -> None:
             f"output: {folder} holds other things than an export",
             hint="give a new folder by -o",
         )
+    for exporter in exporters:
+        exporter.check_folder(folder)
 
 
 def images_told(dataset: Dataset) -> str:

@@ -53,6 +53,11 @@ class ExportRequest:
         unknown = [name for name in self.formats if name not in FORMATS]
         if unknown or not self.formats:
             raise ConfigError(f"format: must be some of {', '.join(FORMATS)}, found {unknown}")
+        if self.opset and "onnx" not in self.formats:
+            raise ConfigError(
+                f"opset: is of ONNX files, found {', '.join(self.formats)}",
+                hint="add --onnx, or leave out --opset",
+            )
         found: list[tuple[Exporter, Precision]] = []
         for name in self.formats:
             made = exporter(name)

@@ -569,9 +569,17 @@ def test_a_finetuned_subnet_is_what_is_exported(in_trained: Command, trained: Pa
     assert "Finetuned after it was taken" in (folder / "README.md").read_text()
     again = in_trained("eval", folder / "subnet.json", "--images", "50")  # its run is within ours
     assert again.code == 0, again.stderr
+    subnet = next((trained / "runs").glob("*/search/this_machine/subnet.json"))
+    tuned, plainly = (
+        in_trained("eval", subnet, *options, "--json") for options in ([], ["--not-finetuned"])
+    )
+    assert "with its finetuned weights" in tuned.stderr
+    assert "finetuned" not in plainly.stderr
+    assert tuned.json["files"][0]["top1"] == exported.json["torch_top1"]
     shutil.rmtree(folder.parent)
     plain = in_trained("export", "--onnx", "--not-finetuned", "-o", tmp_path / "plain", "--json")
-    assert plain.json["files"]["model.onnx"]["torch_top1"] != exported.json["torch_top1"]
+    assert plain.json["files"]["model.onnx"]["torch_top1"] == plainly.json["files"][0]["top1"]
+    assert plain.json["torch_top1"] != exported.json["torch_top1"]
     start = next((trained / own).parent.glob("start-*.safetensors"))
     config = (trained / own).parent / "config.yaml"
     config.write_text(config.read_text().replace(start.name, "start-0000.safetensors"))

@@ -182,6 +182,14 @@ def test_an_argument_of_another_type_is_refused_by_name(
         supernet.search(**given)
 
 
+@pytest.mark.parametrize("factory", [lambda _: None, repr])
+def test_a_factory_that_makes_no_algorithm_is_refused(
+    demo: Space, predictor: FittedPredictor, factory: Any
+):
+    with pytest.raises(ConfigError, match="algorithm: the factory must make what has ask and tell"):
+        supernet.search(demo, algorithm=factory, objectives=["macs"], predictor=predictor)
+
+
 def test_numbers_of_other_kinds_are_what_they_say(
     demo: Space, predictor: FittedPredictor, tmp_path: Path
 ):

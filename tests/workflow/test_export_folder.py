@@ -1,11 +1,15 @@
-"""A folder that is written while processes are killed."""
+"""A folder that is written while processes are killed, and holds files of the user's."""
 
 import os
 from pathlib import Path
 
 import pytest
+from supernet.export import Exporter
+from supernet.export.contract import Precision
 
+from supernet.errors import ConfigError, ExportError
 from supernet.workflow.export_folder import SUBNET_FILE, check_folder, staged
+from supernet.workflow.exported import ExportRequest
 
 
 class Killed(BaseException):
@@ -52,3 +56,24 @@ def test_what_a_killed_process_left_is_removed_days_later(tmp_path: Path) -> Non
     assert not old.exists()
     assert young.is_dir()
     assert others.is_dir()
+
+
+def test_code_of_the_users_is_not_replaced_by_ours(tmp_path: Path) -> None:
+    (tmp_path / SUBNET_FILE).write_text("{}")
+    (tmp_path / "model.py").write_text("my_own = 1\n")
+    onnx, plain = (
+        [made for made, _ in asked("torch-export", name)] for name in ("onnx", "pytorch")
+    )
+    check_folder(tmp_path, exporters=onnx)
+    with pytest.raises(ExportError, match=r"model\.py: is there already"):
+        check_folder(tmp_path, exporters=plain)
+
+
+def test_an_opset_that_no_file_has_is_refused() -> None:
+    assert asked("pytorch", "onnx", opset=20)
+    with pytest.raises(ConfigError, match="opset: is of ONNX files, found pytorch, torch-export"):
+        asked("pytorch", "torch-export", opset=20)
+
+
+def asked(*formats: str, opset: int = 0) -> list[tuple[Exporter, Precision]]:
+    return ExportRequest(formats=formats, opset=opset).exporters()
