@@ -11,6 +11,7 @@ from supernet.latency.build import is_same_device
 from supernet.latency.measuring import HERE, build_table, describe_device
 from supernet.latency.results import KitResult
 from supernet.latency.table import LatencyTable
+from supernet.latency.words import device_words
 from supernet.locks import alone
 from supernet.places import user_folder
 from supernet.presets import list_presets
@@ -22,6 +23,7 @@ __all__ = [
     "THIS_MACHINE",
     "check_not_shipped",
     "check_own",
+    "check_same_device",
     "kept_rows",
     "list_targets",
     "load_target",
@@ -100,6 +102,24 @@ def check_not_shipped(name: str) -> None:
     """
     if name in shipped_targets():
         raise ConfigError(f"name: {name!r} is a shipped target", hint="give another --name")
+
+
+def check_same_device(table: LatencyTable) -> None:
+    """Refuse to replace your own table of another device that has the same name.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    try:
+        known = LatencyTable.load(own_tables() / f"{table.target}.json")
+    except FileFormatError:  # none that anybody can use
+        return
+    before, now = device_words(known.device), device_words(table.device)
+    if before != now:
+        raise ConfigError(
+            f"name: target {table.target!r} is of {before} already, these results are of {now}",
+            hint=f"give another name, or --name {table.target} to replace it",
+        )
 
 
 def store_table(table: LatencyTable, path: Path | None = None) -> Path:

@@ -64,6 +64,15 @@ def test_kit_run_build_and_the_target_is_there(supernet: Command, tiny_yaml: Pat
     assert "mean error (MAPE)" in built.stdout
     listed = supernet("targets", "--json").json["targets"]
     assert "pi4" in {target["name"] for target in listed}
+    assert supernet("latency", "build", "pi4.json").code == 0  # again, of the same device
+    text = (tiny_yaml / "pi4.json").read_text()
+    processor = json.loads(text)["device"]["processor"]
+    (tiny_yaml / "other").mkdir()
+    (tiny_yaml / "other" / "pi4.json").write_text(text.replace(processor, "Cortex-A999"))
+    other = supernet("latency", "build", "other/pi4.json")
+    assert other.code == 2
+    assert f"'pi4' is of {processor} already, these results are of Cortex-A999" in other.stderr
+    assert supernet("latency", "build", "other/pi4.json", "--name", "pi4").code == 0
 
 
 @pytest.mark.slow

@@ -31,11 +31,10 @@ def command(
 ) -> None:
     """Make a table of what kits measured on one device, and find its error."""
     from supernet.latency import read_result, store_table, table_of
-    from supernet.latency.targets import HERE
+    from supernet.latency.targets import HERE, check_same_device
     from supernet.latency.words import check_target
 
-    if name is None:
-        name = (output or results[0]).name.split(".")[0]
+    named, name = name is not None, name or (output or results[0]).name.split(".")[0]
     if name in HERE:
         raise ConfigError(
             f"name: {name!r} is kept for the machine that a command runs on",
@@ -44,6 +43,8 @@ def command(
     check_target(name)
     found = [read_result(path) for path in results]
     table = table_of(found, name)
+    if not (named or output):
+        check_same_device(table)
     path = store_table(table, output)
     for result in found:
         for event in result.events:
