@@ -62,7 +62,7 @@ class Machine:
                 if line.split(":")[0].strip() == field and ":" in line and not general:
                     return found
         board = (self._text("proc/device-tree/model") or "").strip("\0 \n")
-        return board or self._part(lines) or platform.processor() or "unknown"
+        return board or self._part(lines) or _of_macos() or platform.processor() or "unknown"
 
     @staticmethod
     def _part(lines: list[str]) -> str:
@@ -74,14 +74,7 @@ class Machine:
     @staticmethod
     def gpu() -> str:
         """Its name, such as ``NVIDIA H100 80GB HBM3``, as NVIDIA's driver tells it."""
-        query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-        try:
-            done = subprocess.run(  # noqa: S603  # no words of anybody else in it
-                query, capture_output=True, text=True, timeout=20, check=True
-            )
-        except (OSError, subprocess.SubprocessError):
-            return "unknown"
-        return done.stdout.partition("\n")[0].strip() or "unknown"
+        return _answer("nvidia-smi", "--query-gpu=name", "--format=csv,noheader") or "unknown"
 
     def governor(self) -> str | None:
         """Policy of the clock frequency; only ``performance`` holds it still."""
@@ -160,3 +153,21 @@ def _number(text: str | None) -> float | None:
         return float(text or "")
     except ValueError:
         return None
+
+
+def _of_macos() -> str:
+    """Such as ``Apple M1``; the module `platform` calls all of these ``arm``."""
+    if platform.system() != "Darwin":
+        return ""
+    return _answer("sysctl", "-n", "machdep.cpu.brand_string")
+
+
+def _answer(*command: str) -> str:
+    """The first line that a command prints; empty where it fails or there is none."""
+    try:
+        done = subprocess.run(  # noqa: S603  # no words of anybody else in it
+            command, capture_output=True, text=True, timeout=20, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.partition("\n")[0].strip()

@@ -1,5 +1,6 @@
 """What a machine says of itself."""
 
+import platform
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,18 @@ def test_a_device_is_told_in_words() -> None:
     words = runtime_words(gpu, threads=2, precision="fp16", batch=8)
     assert words == "torch 2.11, 2 threads, fp16, batch 8"
     assert runtime_words({}, threads=1, precision="fp32", batch=1) == "as published"
+
+
+def test_a_mac_is_named_by_its_chip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "sysctl").write_text(
+        '#!/bin/sh\n[ "$*" = "-n machdep.cpu.brand_string" ] && echo M3\n'
+    )
+    (tools / "sysctl").chmod(0o755)
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(platform, "processor", lambda: "arm")
+    monkeypatch.setenv("PATH", str(tools))
+    assert Machine(str(tmp_path)).processor() == "M3"
+    (tools / "sysctl").unlink()
+    assert Machine(str(tmp_path)).processor() == "arm"
