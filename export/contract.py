@@ -74,6 +74,8 @@ class Source:
     """Of ONNX; 0 for the oldest that has every operator."""
     most_lost: float = 1.0
     """Points of accuracy that int8 may lose before layers are kept in float."""
+    weights_bits: int = 0
+    """Of weights in int8, 7 or 8, where the format has both; 0 for what loses less here."""
     pixels: bool = False
     """The network reads pixels, uint8 from 0 to 255, not normalised floats."""
 

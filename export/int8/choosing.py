@@ -120,17 +120,19 @@ class Chooser:
         self._means: dict[str, Values] = {}
         self._shifts: dict[bool, dict[str, Values]] = {}
 
-    def choose(self, most_lost: float) -> tuple[onnx.ModelProto, Int8Report]:
+    def choose(self, most_lost: float, bits: int = 0) -> tuple[onnx.ModelProto, Int8Report]:
         """The best way to quantise, with as many layers in float as it takes.
 
         Args:
             most_lost: points of accuracy on the held-out images (of the images that both
                 classify alike, without labels).
+            bits: of weights, 7 or 8; 0 for what is nearer to the float network here.
         """
-        tried = [self.trial(Way(method=method)) for method in METHODS]
+        tried = [self.trial(Way(method=method, reduce_range=bits == 7)) for method in METHODS]
         best = min(tried, key=_divergence)
-        tried.append(self.trial(replace(best.way, reduce_range=True)))
-        best = min(tried, key=_divergence)
+        if not bits:
+            tried.append(self.trial(replace(best.way, reduce_range=True)))
+            best = min(tried, key=_divergence)
         tried.append(self.trial(replace(best.way, corrected=True)))
         best = min(tried, key=_divergence)
         sensitivity = self.sensitivity(best)

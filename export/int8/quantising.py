@@ -50,7 +50,7 @@ def quantise(
         probabilities=source.preprocessing.get("output") == "probabilities",
         progress=progress,
     )
-    found, report = chooser.choose(source.most_lost)
+    found, report = chooser.choose(source.most_lost, source.weights_bits)
     facts = report.as_dict() | {"float_operators": float_islands(found)}
     return found, Written(notes=_notes(report), facts=facts)
 
@@ -86,5 +86,10 @@ def _notes(report: Int8Report) -> tuple[str, ...]:
         notes.append(
             f"int8: {len(chosen.in_float)} of {len(report.sensitivity)} layers stay in float, the "
             f"fewest that lose no more: {', '.join(chosen.in_float)}"
+        )
+    if bits == 8:
+        notes.append(
+            "int8: x86 processors without VNNI compute with weights of 8 bits wrongly; "
+            "--weights-bits 7 makes a file that is the same everywhere"
         )
     return tuple(notes)

@@ -181,6 +181,7 @@ class Job:
             dynamic_batch=request.dynamic_batch,
             opset=request.opset,
             most_lost=request.most_lost,
+            weights_bits=request.weights_bits,
             pixels=request.pixels,
         )
 

@@ -32,6 +32,8 @@ class ExportRequest:
     """Of ONNX files; 0 for the oldest that has every operator."""
     most_lost: float = 1.0
     """Points of accuracy that int8 may lose before layers are kept in float."""
+    weights_bits: int = 0
+    """Of the weights of an ONNX file in int8, 7 or 8; 0 for what loses less on this processor."""
     data: str | None = None
     """Images to recalibrate and check with, where not those of the run."""
     finetuned: bool = True
@@ -58,6 +60,10 @@ class ExportRequest:
                 f"opset: is of ONNX files, found {', '.join(self.formats)}",
                 hint="add --onnx, or leave out --opset",
             )
+        if self.weights_bits not in (0, 7, 8):
+            raise ConfigError(f"weights-bits: must be 7 or 8, found {self.weights_bits}")
+        if self.weights_bits and not (self.int8 and "onnx" in self.formats):
+            raise ConfigError("weights-bits: is of ONNX files in int8", hint="add --onnx --int8")
         found: list[tuple[Exporter, Precision]] = []
         for name in self.formats:
             made = exporter(name)

@@ -306,6 +306,21 @@ def test_what_is_chosen_loses_little_and_says_how(network: Network):
     assert float_islands(made) == facts["float_operators"] == {}
 
 
+def test_weights_have_the_bits_that_are_asked_for(network: Network):
+    model = onnx_model(Source(network=network, in_channels=3, resolution=SIZE))
+    for bits, most in ((7, 64), (8, 127)):
+        made, written = quantise(model, source(network, weights_bits=bits))
+        assert {trial["weights_bits"] for trial in written.facts["tried"]} == {bits}
+        weights = [
+            numpy_helper.to_array(each)
+            for each in made.graph.initializer
+            if each.data_type == onnx.TensorProto.INT8 and len(each.dims) == 4
+        ]
+        assert max(int(np.abs(values.astype(int)).max()) for values in weights) == most
+        told = any("--weights-bits 7" in note for note in written.notes)
+        assert told == (bits == 8)
+
+
 @pytest.mark.parametrize("reduction", [1, 2])
 def test_an_attention_runs_on_integers_but_for_its_norm(reduction: int):
     attention = Operator(

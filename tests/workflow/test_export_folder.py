@@ -75,5 +75,13 @@ def test_an_opset_that_no_file_has_is_refused() -> None:
         asked("pytorch", "torch-export", opset=20)
 
 
+def test_bits_of_weights_that_no_file_has_are_refused() -> None:
+    for wrong in ({"formats": ("onnx",)}, {"formats": ("litert",), "int8": True}):
+        with pytest.raises(ConfigError, match="weights-bits: is of ONNX files in int8"):
+            ExportRequest(weights_bits=7, **wrong).exporters()
+    with pytest.raises(ConfigError, match="weights-bits: must be 7 or 8, found 4"):
+        ExportRequest(weights_bits=4, int8=True).exporters()
+
+
 def asked(*formats: str, opset: int = 0) -> list[tuple[Exporter, Precision]]:
     return ExportRequest(formats=formats, opset=opset).exporters()
