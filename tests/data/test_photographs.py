@@ -9,6 +9,7 @@ from PIL import Image
 
 from supernet.data import Dataset, decoding, load_folder
 from supernet.data.files import ImageFile
+from supernet.data.rows import Rows
 from supernet.errors import DataError
 from supernet.reading import FRESH, Reading, reading_told
 
@@ -234,9 +235,19 @@ def test_the_size_and_time_of_decoding_are_told_before(
     from supernet.data import store
 
     monkeypatch.setattr(store, "_WORTH_TELLING_S", 0)
-    monkeypatch.setattr(store, "_SAMPLE", 2)
+    monkeypatch.setattr(store, "_SAMPLE", 1)
+    monkeypatch.setattr(store, "_CHUNK", 2)
     told: list[str] = []
+    rows: list[int] = []
+    plain = Rows.note
+
+    def note(own: Rows, row: int, found: Any) -> None:
+        rows.append(row)
+        plain(own, row, found)
+
+    monkeypatch.setattr(Rows, "note", note)
     load(folder, progress=lambda done, total, text: told.append(text))
+    assert rows[:2] == [0, 1]  # neighbours: rows far apart are written to the disk more slowly
     about = [line for line in told if "takes about" in line]
     assert "decoding 8 of 10 images takes about 0 s; decoded they take 7.7e-06 GB in" in about[0]
     decoding = [line for line in told if line != "reading images"]

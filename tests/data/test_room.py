@@ -140,6 +140,7 @@ def test_a_look_tells_what_has_no_room(
     told: list[str] = []
     monkeypatch.setattr("supernet.data.store._WORTH_TELLING_S", 0)
     monkeypatch.setattr("supernet.data.store._SAMPLE", 2)
+    monkeypatch.setattr("supernet.data.store._CHUNK", 1)
     dataset = load(folder, progress=lambda done, total, text: told.append(text))
     assert found.new_bytes == ROW * sum(
         len(np.load(path)) for path in (folder.parent / "full").glob("*.npy")
