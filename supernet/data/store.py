@@ -285,6 +285,7 @@ class _Estimate:
         seconds = (time.perf_counter() - since) / timed * left
         if seconds < _WORTH_TELLING_S and not self._work.always:
             return
-        took = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} minutes"
+        minutes = f"{seconds / 60:.{int(seconds < 600)}f} minutes"
+        took = f"{seconds:.0f} s" if seconds < 100 else minutes
         text = f"{self._work.name} {left:,} of {self._total:,} images takes about {took}"
         note(self._progress, f"{text}; {self._work.told}")
