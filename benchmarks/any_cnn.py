@@ -33,6 +33,7 @@ RESULTS = Path(__file__).resolve().parent / "results" / "any_cnn.jsonl"
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "any_cnn_table.md"
 SIZE, LARGER = 64, {"torchvision:inception_v3": 96, "timm:inception_v3": 96}
 LIBRARIES = "torchvision", "timm"
+FIGURES = "largest", "extracted", "onnx"
 NOT_CNNS = ("vit_", "swin_", "maxvit_")
 TIMM = Path(__file__).with_suffix("").with_name("any_cnn_timm.txt")
 
@@ -75,7 +76,9 @@ def looked_at(source: str, *, exactly: bool = False) -> dict[str, Any]:
         row["params"] = sum(p.numel() for p in network.parameters())
         made = convert(source, network, size=LARGER.get(source, SIZE), check=False)
         row |= {"subnets": float(count_subnets(made.space)), "stages": len(made.space.stages)}
-        row["elastic"] = sum(bool(group.freedom.elastic) for group in made.groups)
+        row["fixed"] = [
+            group.name for group in made.groups[1:-1] if not group.freedom.elastic
+        ]  # without stem and head
         if exactly:
             row |= compared(made.space, shaken(build_network(source)))
     except SupernetError as error:
@@ -131,18 +134,22 @@ def keep(row: dict[str, Any]) -> None:
 def page() -> Iterator[str]:
     """The table as Markdown."""
     yield "<!-- written by benchmarks/any_cnn.py --page -->"
-    columns = "becomes", "largest = network", "extracted = active", "ONNX = torch"
+    columns = (
+        *("becomes", "stages without a choice"),
+        *("largest = network", "extracted = active", "ONNX = torch"),
+    )
     yield f"| network | parameters | {' | '.join(columns)} |"
-    yield "|---|---|---|---|---|---|"
+    yield "|---|---|---|---|---|---|---|"
     for source, row in known().items():
         size = f"{row['params'] / 1e6:.2f} M" if "params" in row else ""
-        figures = [f"{row[k]:.0e}" if k in row else "" for k in ("largest", "extracted", "onnx")]
+        figures = [f"{row[key]:.0e}" if key in row else "" for key in FIGURES]
         if "refused" in row:
             became = "refused: " + row["refused"].removesuffix(": no kind of block has that")
         else:
             exact = "exact" if "largest" in row else "same operators, not run"
             became = f"{exact}; {row['stages']} stages, {row['subnets']:.0e} subnets"
-        yield f"| `{source}` | {size} | {became} | {' | '.join(figures)} |"
+        without = ", ".join(row.get("fixed", ())) or ("" if "refused" in row else "none")
+        yield f"| `{source}` | {size} | {became} | {without} | {' | '.join(figures)} |"
 
 
 def main() -> None:
@@ -155,8 +162,10 @@ def main() -> None:
         parser.error(f"no such library: {', '.join(sorted(unknown))}; torchvision and timm are")
     for library in options.libraries:
         for name in names(library):
-            if f"{library}:{name}" not in known():
-                keep(looked_at(f"{library}:{name}"))
+            row = known().get(f"{library}:{name}", {})
+            if not {"refused", "fixed"} & row.keys():
+                figures = {key: row[key] for key in FIGURES if key in row}
+                keep(looked_at(f"{library}:{name}") | figures)
     for row in sorted(known().values(), key=lambda row: row.get("params", 0)):
         library = row["source"].partition(":")[0]
         asked = library in options.libraries and "refused" not in row
