@@ -185,8 +185,8 @@ def kept_rows(hardware: str) -> dict[str, Any]:
 
 def known_shares(name: str, most: int, hardware: str) -> dict[int, list[float]]:
     """Shares of the seeds that were searched, in their order, by the number of measurements."""
-    known = kept_rows(hardware).get(name, {"share": {}})["share"]
-    return {n: list(known.get(str(n), {}).get("each", ())) for n in COUNTS if n <= most}
+    known = kept_rows(hardware).get(name, {}).get("each", {})
+    return {n: list(known.get(str(n), ())) for n in COUNTS if n <= most}
 
 
 def written(name: str, shares: dict[int, list[float]], hardware: str) -> tuple[Path, Any]:
@@ -194,8 +194,9 @@ def written(name: str, shares: dict[int, list[float]], hardware: str) -> tuple[P
     kept = kept_rows(hardware)
     row = kept.setdefault(name, {"share": {}})
     for count, each in shares.items():
+        row.setdefault("each", {})[str(count)] = each
         if row["share"].get(str(count), {"seeds": 0})["seeds"] <= len(each):
-            row["share"][str(count)] = {**summary(each), "seeds": len(each), "each": each}
+            row["share"][str(count)] = {**summary(each), "seeds": len(each)}
     body = {"rows": {own: kept[own] for own in sorted(kept)}}
     path = write_result("fronts", hardware, ("optuna",), body)
     path.with_suffix(".svg").write_text(chart(body["rows"]))
