@@ -45,8 +45,8 @@ def _formats(function: Callable[..., Any]) -> Callable[..., Any]:
     "--weights-bits",
     type=click.Choice(["7", "8"]),
     callback=lambda _, __, value: int(value or 0),
-    help="Of the weights of an ONNX file in int8; what loses less on this processor when not "
-    "given. x86 processors without VNNI need 7, others hold 8, too.",
+    help="Of the weights of an ONNX file in int8: 7 for x86 processors without VNNI, either for "
+    "others; when not given, what loses less on this one.",
 )
 @click.option(
     "--pixels", is_flag=True, help="Put the normalisation inside: the files read uint8 images."
