@@ -53,6 +53,11 @@ class SubnetFile:
         """The same with more measured values."""
         return replace(self, measured={**self.measured, **measured})
 
+    def is_of_other_weights(self, digest: str) -> bool:
+        """Whether it was found with other weights than those of this SHA-256, as far as it says."""
+        known = (self.checkpoint or {}).get("sha256")
+        return known is not None and known != digest
+
     def save(self, path: Path) -> None:
         """Write the file, whole or not at all."""
         subnet = self.subnet

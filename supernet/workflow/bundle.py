@@ -18,7 +18,7 @@ from supernet.export.bundle.card import bundle_card
 from supernet.export.factors import factors_of
 from supernet.export.formats.onnx import open_onnx
 from supernet.export.handover import write_adaptive_script
-from supernet.files import sha256, write_text
+from supernet.files import write_text
 from supernet.progress import Progress, silent
 from supernet.runs import Run, find_run
 from supernet.search import SavedResult, SearchResult
@@ -201,6 +201,7 @@ def export_bundle(
     for level in levels:
         check_operators(run.space(), level.file)
     evaluator = run.evaluator(data=request.data, progress=progress)
+    checkpoint = run.checkpoint(folder)
     jobs = {level.name: Job(evaluator, level.file, request) for level in levels}
     with staged(folder, _earlier(folder)) as stage:
         made = {
@@ -217,7 +218,7 @@ def export_bundle(
             key=lambda facts: float(facts["latency_ms"]),
         )
         for level in levels:
-            own = replace(level.file, checkpoint=run.checkpoint(folder))
+            own = replace(level.file, checkpoint=checkpoint)
             own.with_measured(**_measured(made[level.name], ms)).save(stage / f"{level.name}.json")
         next(iter(jobs.values())).add_aids(stage, paths)
         write_adaptive_script(stage)
@@ -229,7 +230,9 @@ def export_bundle(
         levels=found,
         bytes=shared.size + sum(int(facts["bytes"]) for facts in found),
         alone_bytes=alone,
-        weights_changed=any(_of_other_weights(level.file, run) for level in levels),
+        weights_changed=any(
+            level.file.is_of_other_weights(checkpoint["sha256"]) for level in levels
+        ),
     )
 
 
@@ -257,11 +260,6 @@ def _shared(stage: Path, jobs: Mapping[str, Job], progress: Progress) -> SharedW
                 hint="please report it with the subnet.json",
             )
     return shared
-
-
-def _of_other_weights(file: SubnetFile, run: Run) -> bool:
-    known = (file.checkpoint or {}).get("sha256")
-    return known is not None and known != sha256(run.weights())
 
 
 def _facts(level: Level, made: ExportedFile, ms: float) -> dict[str, Any]:

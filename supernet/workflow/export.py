@@ -137,7 +137,7 @@ def export_subnet(
         files=tuple(replace(made, path=folder / made.path.name) for made in files),
         latency=latency,
         failed=written.failed,
-        weights_changed=(file.checkpoint or {}).get("sha256") != checkpoint["sha256"],
+        weights_changed=file.is_of_other_weights(checkpoint["sha256"]),
         finetuned="finetuned_from" in file.measured,
     )
 

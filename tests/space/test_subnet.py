@@ -174,3 +174,12 @@ def test_a_key_does_not_depend_on_choices_without_effect(subnet: Subnet) -> None
         return replace(subnet, stages=(first, *rest)).key
 
     assert with_expand(1) == with_expand(3.0)
+
+
+def test_a_file_that_names_no_weights_is_of_no_other_ones(tiny_space: Space) -> None:
+    subnet = largest_subnet(tiny_space)
+    plain = SubnetFile.of(tiny_space, subnet)
+    assert not plain.is_of_other_weights("ab")
+    known = SubnetFile.of(tiny_space, subnet, checkpoint={"path": "w", "sha256": "ab"})
+    assert not known.is_of_other_weights("ab")
+    assert known.is_of_other_weights("cd")
