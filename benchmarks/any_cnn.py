@@ -4,8 +4,7 @@
     python benchmarks/any_cnn.py --page    # writes docs/any_cnn_table.md
 
 A line a network goes to benchmarks/results/any_cnn.jsonl as soon as it is known: first the
-structure of all, then the outputs, small networks first: the largest takes 20 GB of memory. What is
-there is not made again.
+structure of all, then the outputs, small networks first. What is there is not made again.
 """
 
 import argparse

@@ -46,6 +46,7 @@ SPACES = (
 )
 FILES = "fp32", "int8, weights of 7 bits", "int8, weights of 8 bits"
 CALIBRATION = 64
+PACKAGES = "torch", "onnxruntime"
 INSTRUCTIONS = """
 import json, pathlib, platform, sys
 import numpy, onnxruntime
@@ -156,9 +157,10 @@ def main() -> None:
     body: dict[str, Any] = {"folders": {}, "spaces": {}}
     for folder in given.folder:
         body["folders"][folder.name] = checked(folder, given.python)
+        write_result("other_machine", given.hardware, PACKAGES, body)
     for name in given.spaces:
         body["spaces"][name] = compared(name, given.python, given)
-        write_result("other_machine", given.hardware, ("torch", "onnxruntime"), body)
+        write_result("other_machine", given.hardware, PACKAGES, body)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from supernet.workflow.export_folder import (
 )
 from supernet.workflow.export_latency import checked_space, is_of_files
 from supernet.workflow.exported import ExportRequest
-from supernet.workflow.finetune import finetuned_file
+from supernet.workflow.finetune import with_finetuned
 
 __all__ = ["export_backbone"]
 
@@ -73,10 +73,9 @@ def export_backbone(
     found = file = SubnetFile.load(path)
     check_operators(run.space(), file)
     wanted.check(file)
-    better = finetuned_file(run, file) if request.finetuned else None
-    if better is not None:
-        file, run = SubnetFile.load(better), Run(better.parent)
-        check_operators(run.space(), file)
+    given = run
+    if request.finetuned:
+        run, file = with_finetuned(run, file)
     job = BackboneJob(run.evaluator(data=request.data, progress=progress), file, wanted, request)
     told = _told(file, job, wanted, run.checkpoint(folder))
     kept, stale = _earlier(folder, told)
@@ -108,7 +107,7 @@ def export_backbone(
         price=price,
         unpriced=table.target if table is not None and price is None else "",
         failed=written.failed,
-        finetuned=better is not None,
+        finetuned=run is not given,
     )
 
 

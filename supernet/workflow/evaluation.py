@@ -28,7 +28,7 @@ from supernet.space import (
 )
 from supernet.workflow.export import enclosing_run, find_subnet
 from supernet.workflow.export_latency import file_latencies
-from supernet.workflow.finetune import finetuned_file
+from supernet.workflow.finetune import with_finetuned
 from supernet.workflow.peak_memory import peak_memory
 
 __all__ = ["EvaluateRequest", "Evaluated", "evaluate_files", "found_files"]
@@ -359,11 +359,8 @@ def _subnet(path: Path, request: EvaluateRequest, progress: Progress) -> Evaluat
     path, run = find_subnet(path, request.run)
     file = SubnetFile.load(path)
     check_operators(run.space(), file)
-    better = finetuned_file(run, file) if request.finetuned else None
-    if better is not None:
-        file, run = SubnetFile.load(better), Run(better.parent)
-        check_operators(run.space(), file)
-    evaluator = run.evaluator("cpu", data=request.data, progress=progress)
+    trained, file = with_finetuned(run, file) if request.finetuned else (run, file)
+    evaluator = trained.evaluator("cpu", data=request.data, progress=progress)
     network = evaluator.network(file.subnet)
     resolution = file.subnet.resolution
     score = evaluator.score(network, resolution, "test", images=request.images)
@@ -384,5 +381,5 @@ def _subnet(path: Path, request: EvaluateRequest, progress: Progress) -> Evaluat
         macs=total_macs(file.operators),
         thop_macs=thop_macs(network.to(memory_format=torch.contiguous_format), shape),
         resolution=resolution,
-        finetuned=better is not None,
+        finetuned=trained is not run,
     )

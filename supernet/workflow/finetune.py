@@ -15,7 +15,13 @@ from supernet.train.recipe import RUN_TEACHER
 from supernet.workflow.quality import standalone_space
 from supernet.workflow.train import resume_training, train_supernet
 
-__all__ = ["FinetuneOutcome", "FinetuneRequest", "finetune_subnet", "finetuned_file"]
+__all__ = [
+    "FinetuneOutcome",
+    "FinetuneRequest",
+    "finetune_subnet",
+    "finetuned_file",
+    "with_finetuned",
+]
 
 _FILE = "subnet.json"
 
@@ -86,6 +92,16 @@ def finetuned_file(run: Run, file: SubnetFile) -> Path | None:
         return None
     fresh = found.measured.get("finetuned_from") == sha256(run.weights())
     return path if fresh else None
+
+
+def with_finetuned(run: Run, file: SubnetFile) -> tuple[Run, SubnetFile]:
+    """The run and the file of a subnet's finetuned weights; those given where there are none."""
+    better = finetuned_file(run, file)
+    if better is None:
+        return run, file
+    run, file = Run(better.parent), SubnetFile.load(better)
+    check_operators(run.space(), file)
+    return run, file
 
 
 def finetune_subnet(
