@@ -2,20 +2,21 @@
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/fronts.py --algorithms nsga2 random
     ... fronts.py --most 200 --algorithms ei optuna:tpe    # at 1,000 many minutes a search
+    ... fronts.py --truth macro --most 200                 # of (top-1, FLOPs)
 
 Accel-NASBench as a table: 4,138 networks of which its authors know the ImageNet accuracy under one
-training proxy and the throughput of eight devices. The file is theirs, and not part of this
-project. Any network of the space has the figures of the nearest one in the table (Hamming distance,
-the first of equals). Throughput is known without a measurement, as latencies are in a search of
-ours; Optuna by itself is told both as values. Hypervolume is a share of what the table's whole
-front has, above its worst accuracy and throughput. A chart is written beside the result. What more
-seeds have shown of an algorithm is kept, and the same command goes on with the next seed.
+training proxy and the throughput of eight devices. Any network of the space has the figures of the
+nearest one in the table (Hamming distance, the first of equals). Throughput is known without a
+measurement, as latencies are in a search of ours; Optuna by itself is told both as values.
+`--truth macro`: NAS-Bench-Macro, where all 6,561 networks of the space are in the table, and the
+FLOPs that a network saves beside the largest. Hypervolume is a share of what the table's whole
+front has, above its worst values. A chart is written beside the result. What more seeds have shown
+of an algorithm is kept, and the same command goes on with the next seed.
 """
 
 import argparse
 import contextlib
 import json
-import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,14 +24,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from records import RESULTS, add_hardware, require_one_thread, summary, write_result
+from truths import TRUTHS
 
-from supernet.predict.files import read_genes
 from supernet.search import Accuracy, Budget, Problem, algorithm, hypervolume, run_search
-from supernet.space import Domain, Genes, load_space, one_hot
+from supernet.space import Domain, Genes, one_hot
 from supernet.space.layout import layout_of
 
-ROOT = Path(__file__).resolve().parents[1]
-PUBLISHED = Path(os.environ.get("SUPERNET_PUBLISHED") or ROOT.parent / "shared" / "published")
 COUNTS = (50, 200, 1000)
 CHUNK = 256
 OPTUNA = "Optuna itself"
@@ -49,15 +48,12 @@ class EnoughError(Exception):
 class Table:
     """The figures of the nearest network, and which rows were looked up, in order."""
 
-    def __init__(self, most: int) -> None:
-        path = PUBLISHED / "accuracy" / "accel_nasbench_mnasnet.npz"
-        self.space = load_space("mnasnet_accel")
-        with np.load(path) as data:
-            top1, speed = data["top1"], data["throughput_a100"]
-        known = np.isfinite(top1) & np.isfinite(speed)
-        self._one_hot = one_hot(self.space, read_genes(path, self.space)[known]).T
+    def __init__(self, truth: str, most: int) -> None:
+        self.truth = TRUTHS[truth]()
+        self.space = self.truth.space
+        self._one_hot = one_hot(self.space, self.truth.genes).T
         self._found: dict[bytes, int] = {}
-        self.figures = np.stack([top1[known], speed[known]], axis=1)
+        self.figures = np.stack([self.truth.top1, self.truth.second], axis=1)
         self.rows: list[int] = []
         self._most = most
 
@@ -81,8 +77,8 @@ class Table:
         found: Values = self.figures[rows, 0]
         return found
 
-    def throughput(self, genes: Genes) -> Values:
-        """Images/s, shape ``(N,)``."""
+    def second(self, genes: Genes) -> Values:
+        """What is known without a measurement, shape ``(N,)``."""
         found: Values = self.figures[self.nearest(genes), 1]
         return found
 
@@ -95,12 +91,12 @@ class Table:
         return float(hypervolume(-losses[self.rows[:count]], np.zeros(2)) / whole)
 
 
-def measured(name: str, most: int, seed: int) -> Table:
+def measured(name: str, truth: str, most: int, seed: int) -> Table:
     """One search."""
-    table = Table(most)
+    table = Table(truth, most)
     objectives = (
         Accuracy(function=table.top1, measured=True),
-        Accuracy(function=table.throughput, name="throughput", unit="images/s"),
+        Accuracy(function=table.second, name=table.truth.name, unit=table.truth.unit),
     )
     problem = Problem(domain=Domain.of(table.space), objectives=objectives)
     with contextlib.suppress(EnoughError):
@@ -108,19 +104,19 @@ def measured(name: str, most: int, seed: int) -> Table:
     return table
 
 
-def measured_by_optuna(most: int, seed: int) -> Table:
+def measured_by_optuna(truth: str, most: int, seed: int) -> Table:
     """Optuna alone: its default sampler for two values."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    table = Table(most)
+    table = Table(truth, most)
     layout = layout_of(table.space)
     domain = Domain.of(table.space)
 
     def objective(trial: Any) -> tuple[float, float]:
         row = [trial.suggest_categorical(g.name, range(len(g.choices))) for g in layout.genes]
         genes = domain.canonical(np.array([row], dtype=np.int8))
-        return float(table.top1(genes)[0]), float(table.throughput(genes)[0])
+        return float(table.top1(genes)[0]), float(table.second(genes)[0])
 
     study = optuna.create_study(
         directions=["maximize"] * 2, sampler=optuna.samplers.TPESampler(seed=seed)
@@ -176,50 +172,52 @@ def _last(row: dict[str, Any]) -> float:
     return float(list(row["share"].values())[-1]["median"])
 
 
-def kept_rows(hardware: str) -> dict[str, Any]:
+def kept_rows(result: str, hardware: str) -> dict[str, Any]:
     """Of the newest result; another process may write it too."""
-    newest = max(RESULTS.glob(f"fronts_{hardware}_*.json"), default=None)
+    newest = max(RESULTS.glob(f"{result}_{hardware}_*.json"), default=None)
     rows: dict[str, Any] = json.loads(newest.read_text())["rows"] if newest else {}
     return rows
 
 
-def known_shares(name: str, most: int, hardware: str) -> dict[int, list[float]]:
+def known_shares(name: str, most: int, result: str, hardware: str) -> dict[int, list[float]]:
     """Shares of the seeds that were searched, in their order, by the number of measurements."""
-    known = kept_rows(hardware).get(name, {}).get("each", {})
+    known = kept_rows(result, hardware).get(name, {}).get("each", {})
     return {n: list(known.get(str(n), ())) for n in COUNTS if n <= most}
 
 
-def written(name: str, shares: dict[int, list[float]], hardware: str) -> tuple[Path, Any]:
-    """The file with what the seeds so far have shown of an algorithm, and its row."""
-    kept = kept_rows(hardware)
+def written(name: str, shares: dict[int, list[float]], result: str, hardware: str) -> Path:
+    """The file with what the seeds so far have shown of an algorithm."""
+    kept = kept_rows(result, hardware)
     row = kept.setdefault(name, {"share": {}})
     for count, each in shares.items():
         row.setdefault("each", {})[str(count)] = each
         if row["share"].get(str(count), {"seeds": 0})["seeds"] <= len(each):
             row["share"][str(count)] = {**summary(each), "seeds": len(each)}
     body = {"rows": {own: kept[own] for own in sorted(kept)}}
-    path = write_result("fronts", hardware, ("optuna",), body)
+    path = write_result(result, hardware, ("optuna",), body)
     path.with_suffix(".svg").write_text(chart(body["rows"]))
-    return path, row
+    return path
 
 
 def main() -> None:
     """Search, print, write; a seed that was searched is not searched again."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--truth", choices=TRUTHS, default="accel")
     parser.add_argument("--most", type=int, default=COUNTS[-1], choices=COUNTS)
     parser.add_argument("--algorithms", nargs="+", default=NAMES)
     add_hardware(parser, "1cpu")
     options = parser.parse_args()
     require_one_thread()
+    result = "fronts" if options.truth == "accel" else f"fronts_{options.truth}"
     for name in options.algorithms:
         run = measured_by_optuna if name == OPTUNA else partial(measured, name)
-        shares = known_shares(name, options.most, options.hardware)
+        shares = known_shares(name, options.most, result, options.hardware)
         for seed in range(min(map(len, shares.values())), options.seeds):
-            table = run(options.most, seed)
+            table = run(options.truth, options.most, seed)
             for count, each in shares.items():
                 each[seed : seed + 1] = [table.share(count)]
-            path, _ = written(name, shares, options.hardware)
+            path = written(name, shares, result, options.hardware)
             print(
                 name,
                 seed,

@@ -12,24 +12,21 @@ those that think long) counts as 6,561. Drawing without repeats and without a pr
 import argparse
 import contextlib
 import json
-import os
 import time
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from records import add_hardware, require_one_thread, result_path, summary, write_result
+from truths import LAYERS, nasbench_macro
 
 from supernet.search import ALGORITHMS, Accuracy, Budget, Problem, algorithm, run_search
-from supernet.space import Domain, Genes, Head, Space, Stage, Stem
+from supernet.space import Domain, Genes
 
-ROOT = Path(__file__).resolve().parents[1]
-PUBLISHED = Path(os.environ.get("SUPERNET_PUBLISHED") or ROOT.parent / "shared" / "published")
 NEAR = 0.1  # points below the best
 BUDGET = 6561
-LAYERS, MOST_TRIALS = 8, 3000
+MOST_TRIALS = 3000
 OPTUNA = "Optuna itself"
 NAMES = (
     *(OPTUNA, "ei", "surrogate", "aging", "local", "nsga2", "random", "reinforce", "netadapt"),
@@ -47,16 +44,10 @@ class Table:
     """Looks accuracies up, in the order in which they are asked for."""
 
     def __init__(self) -> None:
-        data = np.load(PUBLISHED / "accuracy" / "nasbench_macro.npz")
-        self.space = Space(
-            name="macro",
-            resolutions=(32,),
-            stem=Stem(width=(16,)),
-            stages=(Stage(width=(16,), depth=(1,), expand=(2.0, 3.0, 4.0)),) * LAYERS,
-            head=Head(),
-        )
-        self._top1 = {row.tobytes(): top1 for row, top1 in zip(data["arch"], data["mean_acc"])}
-        self.best = float(data["mean_acc"].max())
+        truth = nasbench_macro()
+        self.space = truth.space
+        self._top1 = {row.tobytes(): top1 for row, top1 in zip(truth.genes, truth.top1)}
+        self.best = float(truth.top1.max())
         self.asked: list[float] = []
 
     def __call__(self, genes: Genes) -> Values:

@@ -77,6 +77,11 @@ class Problem:
         """Whether a figure is measured, which takes long."""
         return any(objective.measured for objective in self.columns)
 
+    @property
+    def wants_front(self) -> bool:
+        """Whether all objectives count alike: there are several, and nothing is limited."""
+        return len(self.objectives) > 1 and not self.limits
+
     def costs(self) -> Values:
         """Whole measurements that each rung counts as, the last one 1; shape ``(R + 1,)``."""
         return np.array([*(rung.cost for rung in self.ladder), 1.0])

@@ -3,6 +3,8 @@
 import numpy as np
 
 from supernet.search.contract import Candidates, Evaluated, Start
+from supernet.search.objective import Values
+from supernet.search.weighing import drawn_weights, weighed
 from supernet.space import Genes
 
 __all__ = ["AgingEvolution"]
@@ -13,7 +15,8 @@ _TRIES = 16  # mutants of which the first within the limits is taken
 class AgingEvolution:
     """Mutates one gene of the best of a few members; children take the place of the oldest.
 
-    It weighs the first objective, under the limits.
+    It weighs the first objective, under the limits; for a front, all of them, by other random
+    weights for each child.
 
     Args:
         start: of the search.
@@ -25,7 +28,8 @@ class AgingEvolution:
         self._start, self._problem, self._sample = start, start.problem, sample
         self._most = max(2, min(population, start.budget // 4))
         self._genes: Genes = start.genes[:0]  # the oldest first
-        self._losses = np.zeros((0, 2))  # broken limits, the first objective
+        self._losses = np.zeros((0, len(self._problem.objectives)))
+        self._violation = np.zeros(0)
         first = self._start.spread(self._most)
         self._queue = np.concatenate([start.genes, first])
 
@@ -38,19 +42,18 @@ class AgingEvolution:
 
     def tell(self, evaluated: Evaluated) -> None:
         """The newest join, the oldest die."""
-        first = self._problem.losses(evaluated.columns)[:, 0]
-        losses = np.stack([evaluated.violation, first], axis=1)
+        losses = self._problem.losses(evaluated.columns)
         self._genes = np.concatenate([self._genes, evaluated.genes])[-self._most :]
         self._losses = np.concatenate([self._losses, losses])[-self._most :]
+        self._violation = np.concatenate([self._violation, evaluated.violation])[-self._most :]
 
     def _children(self, count: int) -> Genes:
         domain, rng = self._problem.domain, self._start.rng
         if not len(domain.moves):
             return self._genes[:0]
         drawn = rng.integers(0, len(self._genes), size=(count, self._sample))
-        rank = np.empty(len(self._genes), dtype=np.int64)
-        rank[np.lexsort((self._losses[:, 1], self._losses[:, 0]))] = np.arange(len(rank))
-        parents = drawn[np.arange(count), rank[drawn].argmin(axis=1)]
+        worth = np.take_along_axis(self._worth(count), drawn, axis=1)
+        parents = drawn[np.arange(count), worth.argmin(axis=1)]
         rows = np.repeat(self._genes[parents], _TRIES, axis=0)
         moves = domain.moves[rng.integers(0, len(domain.moves), size=len(rows))]
         mutants = domain.apply(rows, moves[:, None])
@@ -61,3 +64,12 @@ class AgingEvolution:
         none = ~good.any(axis=1)  # all of them are known already, or break a limit
         found[none] = self._start.spread(int(none.sum()))
         return found
+
+    def _worth(self, count: int) -> Values:
+        """Of the members for each child, the less the better, ``(count, members)``."""
+        if self._problem.wants_front:
+            weights = drawn_weights(count, self._losses.shape[1], self._start.rng)
+            return weighed(self._losses, weights, self._losses)
+        rank = np.empty(len(self._genes))
+        rank[np.lexsort((self._losses[:, 0], self._violation))] = np.arange(len(rank))
+        return np.broadcast_to(rank, (count, len(rank)))

@@ -137,9 +137,9 @@ class Climbing:
         first = self._problem.objectives[0]
         columns = {**evaluated.columns, first.name: evaluated.columns[name]}
         losses = self._problem.losses(columns)
-        if self._problem.limits or losses.shape[1] == 1:
-            return np.stack([evaluated.violation, losses[:, 0]], axis=1)
-        return np.column_stack([np.zeros(len(losses)), losses])
+        if self._problem.wants_front:
+            return np.column_stack([np.zeros(len(losses)), losses])
+        return np.stack([evaluated.violation, losses[:, 0]], axis=1)
 
     def _last_resort(self) -> Step | None:
         """The best of the highest rung, else a new one; None while results are on their way."""

@@ -3,6 +3,8 @@
 import numpy as np
 
 from supernet.search.contract import Candidates, Evaluated, Start
+from supernet.search.pareto import pareto_front
+from supernet.search.weighing import drawn_weights, weighed
 from supernet.space import Genes
 
 __all__ = ["HillClimbing"]
@@ -11,7 +13,8 @@ __all__ = ["HillClimbing"]
 class HillClimbing:
     """Goes to the first better neighbour, in random order; restarts where there is none.
 
-    Neighbours differ in one gene. It weighs the first objective, under the limits.
+    Neighbours differ in one gene. It weighs the first objective, under the limits. For a front
+    each step starts at the best subnet so far by other random weights of all objectives.
 
     Args:
         start: of the search.
@@ -33,8 +36,10 @@ class HillClimbing:
         if len(self._first):
             asked, self._first = self._first[:count], self._first[count:]
             return Candidates(asked)
+        if self._problem.wants_front:
+            return Candidates(self._around_front(count))
         if self._moved:
-            self._moved, self._queue = False, self._neighbours()
+            self._moved, self._queue = False, self._neighbours(self._current)
         if not len(self._queue):
             self._loss, self._queue = (np.inf, np.inf), self._start.spread(1)
         asked, self._queue = self._queue[:count], self._queue[count:]
@@ -51,7 +56,26 @@ class HillClimbing:
             self._loss, self._current = loss, evaluated.genes[[best]].copy()
             self._moved = True
 
-    def _neighbours(self) -> Genes:
-        genes = self._problem.domain.neighbours(self._current)
+    def _around_front(self, count: int) -> Genes:
+        """An unknown neighbour of the best by each of `count` weights; random ones for the rest."""
+        losses = self._archive.losses
+        front = pareto_front(losses)
+        weights = drawn_weights(count, losses.shape[1], self._start.rng)
+        order = weighed(losses[front], weights, losses).argsort(axis=1, kind="stable")
+        unknown: dict[int, list[Genes]] = {}
+        found = []
+        for best_first in order.tolist():
+            for place in best_first:
+                if place not in unknown:
+                    rows = self._neighbours(self._archive.genes[front[[place]]])
+                    unknown[place] = list(rows)
+                if unknown[place]:
+                    found.append(unknown[place].pop())
+                    break
+        rest = self._start.spread(count - len(found))
+        return np.concatenate([np.array(found, dtype=rest.dtype).reshape(-1, rest.shape[1]), rest])
+
+    def _neighbours(self, current: Genes) -> Genes:
+        genes = self._problem.domain.neighbours(current)
         genes = genes[self._problem.allows(genes) & (self._archive.find(genes) < 0)]
         return self._start.rng.permutation(genes)

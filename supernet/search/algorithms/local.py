@@ -68,6 +68,11 @@ class LocalSearch:
         self._asked: Genes = self._genes  # the rows of either, (N, G)
         self._told: Evaluated | None = None  # of just these rows
 
+    @property
+    def step(self) -> int:
+        """Subnets that a step of all chains along a front scores."""
+        return _LEVELS * (1 + min(len(self._domain.moves), _MOVES) + _PAIRS)
+
     # ------------------------------------------------------------ the contract
 
     def ask(self, count: int) -> Candidates:

@@ -7,6 +7,7 @@ from supernet.search.contract import Candidates, Evaluated, Start
 __all__ = ["Memetic"]
 
 _EXPLORED = 0.25  # share of the budget that evolution gets
+_TRIES = 20  # generations of known subnets after which evolution ends
 
 
 class Memetic:
@@ -22,13 +23,16 @@ class Memetic:
         self._evolution = NSGA2(start, by_size=True)
         self._local = LocalSearch(start)
         self._until = max(1, int(explored * start.budget))
+        if start.problem.wants_front and start.budget - self._until < self._local.step:
+            self._until = start.budget  # a part of a step improves a part of the front
 
     def ask(self, count: int) -> Candidates:
         """Children of the best, later changes of the best by one or two genes."""
         if len(self._archive) < self._until:
-            found = self._evolution.ask(min(count, self._until - len(self._archive) + 1))
-            if (self._archive.find(found.genes) < 0).any():
-                return found
+            for _ in range(_TRIES):
+                found = self._evolution.ask(min(count, self._until - len(self._archive) + 1))
+                if (self._archive.find(found.genes) < 0).any():
+                    return found
             self._until = 0  # a space so small that evolution has seen it
         return self._local.ask(count)
 
