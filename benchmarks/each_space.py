@@ -8,9 +8,9 @@ the recipe `sandwich`, twice: once to its end, once killed by SIGKILL when its f
 kept, then resumed: are both the same, bit for bit? `search` within a limit between the smallest
 and the largest subnet, its finalists measured; what is found as an ONNX file, held against torch
 on test images. Then, in the trained supernet, random subnets extracted and active, as in
-evaluation and as in training (batch norm of the batch; in double precision but for cells): the
-largest difference, as a share of the largest logit where that is above 1; their multiply-adds, and
-what torch's own counter says of some.
+evaluation and as in training (batch norm of the batch; in double precision): the largest
+difference, as a share of the largest logit where that is above 1; their multiply-adds, and what
+torch's own counter says of some.
 
 Rows are kept in `--work`: the same command goes on. Tables come first: leave the machine quiet.
 Writes `benchmarks/results/each_space_<hardware>_<date>.json`.
@@ -162,8 +162,7 @@ def compared(supernet: Supernet, count: int) -> Row:
     genes = sample(space, count, np.random.default_rng(0))
     subnets = decode(space, genes)
     evaluated = max(difference(supernet.eval(), subnet) for subnet in subnets)
-    if space.cells is None:  # whose separable convolutions take ten times as long in it
-        supernet.double()  # in which no relu goes the other way since a sum was rounded
+    supernet.double()  # in which no relu goes the other way since a sum was rounded
     trained = max(difference(supernet.train(), subnet) for subnet in subnets)
     macs = macs_of(space, genes[:COUNTED]).tolist()
     return {
