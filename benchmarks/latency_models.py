@@ -12,16 +12,14 @@ that need them are skipped without. Writes `results/latency_models_<hardware>_<d
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from records import add_hardware, require_one_thread, result_path, write_result
+from records import PUBLISHED, add_hardware, require_one_thread, result_path, write_result
 
 from supernet.latency import (
     LatencyTable,
@@ -53,8 +51,6 @@ from supernet.space import (
 )
 from supernet.space.net_config import read_net_config, read_run_config
 
-ROOT = Path(__file__).resolve().parents[1]
-PUBLISHED = Path(os.environ.get("SUPERNET_PUBLISHED") or ROOT.parent / "shared" / "published")
 GPUS = ("2080ti", "titan_rtx", "titan_xp", "v100")
 BATCHES = (1, 32, 64)
 FITTED, DRAWS, FEW = 2400, 8, 10

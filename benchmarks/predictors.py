@@ -8,13 +8,11 @@ are published ones, and not part of this project; the published figures stand be
 
 import argparse
 import json
-import os
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from records import add_hardware, require_one_thread, result_path, summary, write_result
+from records import PUBLISHED, add_hardware, require_one_thread, result_path, summary, write_result
 
 from supernet.metrics import kendall_tau, root_mean_square_error
 from supernet.predict import AccuracyPairs, fit_predictor
@@ -22,8 +20,6 @@ from supernet.predict.contract import INTERVAL_90
 from supernet.predict.files import read_pairs
 from supernet.space import load_space
 
-ROOT = Path(__file__).resolve().parents[1]
-PUBLISHED = Path(os.environ.get("SUPERNET_PUBLISHED") or ROOT.parent / "shared" / "published")
 HELD_OUT = 300
 
 SETS: dict[str, tuple[str, dict[int, dict[str, float]]]] = {

@@ -15,8 +15,20 @@ from typing import Any
 from supernet.files import write_text
 from supernet.latency import describe_device
 
-__all__ = ["add_hardware", "require_one_thread", "result_path", "summary", "write_result"]
+__all__ = [
+    "PUBLISHED",
+    "RESULTS",
+    "ROOT",
+    "add_hardware",
+    "require_one_thread",
+    "result_path",
+    "summary",
+    "write_result",
+]
 
+ROOT = Path(__file__).resolve().parents[1]
+PUBLISHED = Path(os.environ.get("SUPERNET_PUBLISHED") or ROOT.parent / "shared" / "published")
+"""What others published; not part of this project."""
 RESULTS = Path(__file__).parent / "results"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 

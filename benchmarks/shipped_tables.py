@@ -9,15 +9,14 @@ else in `shared/published` beside the repository; without them nothing is writte
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
+
+from records import PUBLISHED, ROOT
 
 from supernet.latency import LatencyTable, OperatorModel, fit_work_model
 from supernet.latency.ofa import read_ofa_tables
 
-ROOT = Path(__file__).resolve().parents[1]
-PUBLISHED = Path(os.environ.get("SUPERNET_PUBLISHED") or ROOT.parent / "shared" / "published")
 TABLES = ROOT / "latency_tables"
 HOST = "github.com/han-cai/files (MIT)"
 

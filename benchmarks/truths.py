@@ -3,21 +3,18 @@
 The files are their authors', and not part of this project.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from records import PUBLISHED
 
 from supernet.predict.files import read_genes
 from supernet.space import Genes, Head, Space, Stage, Stem, load_space
 
 __all__ = ["LAYERS", "TRUTHS", "Truth", "accel_nasbench", "nasbench_macro"]
 
-ROOT = Path(__file__).resolve().parents[1]
-PUBLISHED = Path(os.environ.get("SUPERNET_PUBLISHED") or ROOT.parent / "shared" / "published")
 LAYERS = 8
 
 

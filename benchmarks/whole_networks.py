@@ -12,22 +12,18 @@ repository. From the command line the same is, for one column and one draw of ne
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from records import add_hardware, require_one_thread, write_result
+from records import PUBLISHED, add_hardware, require_one_thread, write_result
 
 from supernet.latency import MeasuredNetworks, Unit, fit_networks, read_networks
 from supernet.metrics import kendall_tau, mean_absolute_percentage_error
 from supernet.space import Space, load_space, one_hot
 
-ROOT = Path(__file__).resolve().parents[1]
-PUBLISHED = Path(os.environ.get("SUPERNET_PUBLISHED") or ROOT.parent / "shared" / "published")
 ACCEL = [f"throughput_{name}" for name in ("a100", "3090", "tpuv2", "tpuv3", "vck190", "zcu102")]
 FPGAS = ["latency_vck190", "latency_zcu102"]
 GPUS = [
