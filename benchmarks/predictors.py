@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 import numpy as np
-from records import PUBLISHED, add_hardware, require_one_thread, result_path, summary, write_result
+from records import add_hardware, published, require_one_thread, result_path, summary, write_result
 
 from supernet.metrics import kendall_tau, root_mean_square_error
 from supernet.predict import AccuracyPairs, fit_predictor
@@ -83,7 +83,7 @@ def main() -> None:
     kept: dict[str, Any] = json.loads(path.read_text())["sets"] if path.is_file() else {}
     for name in options.sets:
         space, targets = SETS[name]
-        pairs = read_pairs(PUBLISHED / "accuracy" / f"{name}.npz", load_space(space)).merged()
+        pairs = read_pairs(published(f"accuracy/{name}.npz"), load_space(space)).merged()
         for count in sorted({*targets, *FEW} & {*options.counts}):
             for kind in options.kinds:
                 own = [drawn(pairs, count, kind, seed) for seed in options.seeds]

@@ -20,6 +20,7 @@ __all__ = [
     "RESULTS",
     "ROOT",
     "add_hardware",
+    "published",
     "require_one_thread",
     "result_path",
     "summary",
@@ -36,6 +37,14 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 def add_hardware(parser: Any, default: str = "2cpu") -> None:
     """``--hardware``, the short name of the machine in the file's name."""
     parser.add_argument("--hardware", default=default, help="short name for the file")
+
+
+def published(name: str) -> Path:
+    """A file that others published; where it is not there the program ends with a line."""
+    path = PUBLISHED / name
+    if not path.exists():
+        raise SystemExit(f"{path}: not there; SUPERNET_PUBLISHED names the folder of such files")
+    return path
 
 
 def require_one_thread() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from records import PUBLISHED
+from records import published
 
 from supernet.predict.files import read_genes
 from supernet.space import Genes, Head, Space, Stage, Stem, load_space
@@ -41,7 +41,7 @@ class Truth:
 
 def accel_nasbench() -> Truth:
     """4,138 networks: ImageNet top-1 under one training proxy, images/s on an A100."""
-    path = PUBLISHED / "accuracy" / "accel_nasbench_mnasnet.npz"
+    path = published("accuracy/accel_nasbench_mnasnet.npz")
     space = load_space("mnasnet_accel")
     with np.load(path) as data:
         top1, speed = data["top1"], data["throughput_a100"]
@@ -58,7 +58,7 @@ def accel_nasbench() -> Truth:
 
 def nasbench_macro() -> Truth:
     """All 6,561 networks of eight layers with one of three operators: CIFAR-10 top-1, FLOPs."""
-    with np.load(PUBLISHED / "accuracy" / "nasbench_macro.npz") as data:
+    with np.load(published("accuracy/nasbench_macro.npz")) as data:
         genes, top1, flops = data["arch"], data["mean_acc"], data["flops"]
     space = Space(
         name="macro",

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from records import PUBLISHED, add_hardware, require_one_thread, write_result
+from records import add_hardware, published, require_one_thread, write_result
 
 from supernet.latency import MeasuredNetworks, Unit, fit_networks, read_networks
 from supernet.metrics import kendall_tau, mean_absolute_percentage_error
@@ -45,7 +45,7 @@ def columns() -> Iterator[tuple[str, Space, MeasuredNetworks]]:
     for file, name, unit, names in SETS:
         space = load_space(name)
         for column in names:
-            yield column, space, read_networks(PUBLISHED / file, space, column, unit=unit)
+            yield column, space, read_networks(published(file), space, column, unit=unit)
 
 
 def drawn(space: Space, data: MeasuredNetworks, count: int, seed: int) -> Figures:
