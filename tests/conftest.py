@@ -1,9 +1,12 @@
 """What all tests share: a space that is elastic in everything and still tiny."""
 
+import importlib
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -210,3 +213,21 @@ def as_ofa() -> "Callable[[Supernet], dict[str, Tensor]]":
         return renamed
 
     return rename
+
+
+@pytest.fixture
+def load_benchmark(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
+    """Opens a benchmark as a module, its folder first on the path as when it is run."""
+    folder = Path(__file__).resolve().parents[1] / "benchmarks"
+    if not folder.is_dir():
+        pytest.skip("only in the repository")
+    before = set(sys.modules)
+
+    def opened(name: str) -> ModuleType:
+        monkeypatch.syspath_prepend(str(folder))
+        return importlib.import_module(name)
+
+    yield opened
+    for name in set(sys.modules) - before:
+        if str(folder) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]

@@ -4,7 +4,7 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -21,21 +21,18 @@ HEADING = ("command", "date", "hardware", "cores", "python", "numpy")
 
 
 @pytest.fixture
-def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[str], ModuleType]]:
+def load(
+    load_benchmark: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[[str], ModuleType]:
     """Opens a benchmark as a module; its results go to `tmp_path`."""
-    before = set(sys.modules)
 
     def opened(name: str) -> ModuleType:
-        monkeypatch.syspath_prepend(str(FOLDER))
-        module = importlib.import_module(name)
+        module = load_benchmark(name)
         monkeypatch.setattr(importlib.import_module("records"), "RESULTS", tmp_path)
         monkeypatch.setattr(sys, "argv", [str(FOLDER / f"{name}.py")])
         return module
 
-    yield opened
-    for name in set(sys.modules) - before:
-        if str(FOLDER) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
+    return opened
 
 
 def stand_in(module: ModuleType, patch: pytest.MonkeyPatch, known: Document) -> None:

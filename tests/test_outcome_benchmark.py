@@ -1,7 +1,6 @@
 """The benchmarks of outcomes and of ranking: rows that go on, equal time, honest aims."""
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,21 +23,6 @@ NAMES = ("a@32", "b@32", "c@32")
 MADE = {"a@32": 70.0, "b@32": 80.0, "c@32": 79.0}
 
 
-@pytest.fixture
-def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
-    """Opens a benchmark as a module."""
-    before = set(sys.modules)
-
-    def opened(name: str) -> ModuleType:
-        monkeypatch.syspath_prepend(str(FOLDER))
-        return __import__(name)
-
-    yield opened
-    for name in set(sys.modules) - before:
-        if str(FOLDER) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
-
-
 def filled(rows: Any, seed: int, front: float, single: float, slower: float = 1.0) -> None:
     """Rows of a seed: ours so many points better, or this much slower than theirs."""
     ms = {name: 1.0 + number for number, name in enumerate(NAMES)}
@@ -59,9 +43,9 @@ def filled(rows: Any, seed: int, front: float, single: float, slower: float = 1.
 
 
 def test_rows_are_made_once_and_refuse_other_settings(
-    load: Callable[[str], ModuleType], tmp_path: Path
+    load_benchmark: Callable[[str], ModuleType], tmp_path: Path
 ) -> None:
-    kind, made = load("resumable").Rows, []
+    kind, made = load_benchmark("resumable").Rows, []
 
     def make() -> dict[str, Any]:
         made.append(1)
@@ -77,9 +61,9 @@ def test_rows_are_made_once_and_refuse_other_settings(
 
 
 def test_a_result_tells_gains_over_seeds_and_that_aims_are_met(
-    load: Callable[[str], ModuleType], tmp_path: Path
+    load_benchmark: Callable[[str], ModuleType], tmp_path: Path
 ) -> None:
-    report, rows = load("outcome_report"), load("resumable").Rows(tmp_path, {})
+    report, rows = load_benchmark("outcome_report"), load_benchmark("resumable").Rows(tmp_path, {})
     filled(rows, 0, front=0.0, single=1.5)
     filled(rows, 1, front=1.0, single=0.5)
     body = report.body_of(rows, NAMES, seconds=60.0)
@@ -98,23 +82,23 @@ def test_a_result_tells_gains_over_seeds_and_that_aims_are_met(
     [(0.0, 0.9, 1.0, [False, True]), (-0.1, 1.0, 1.0, [True, False]), (0, 2, 1.02, [False, True])],
 )
 def test_what_is_worse_or_slower_misses_an_aim(
-    load: Callable[[str], ModuleType],
+    load_benchmark: Callable[[str], ModuleType],
     tmp_path: Path,
     front: float,
     single: float,
     slower: float,
     met: list[bool],
 ) -> None:
-    report, rows = load("outcome_report"), load("resumable").Rows(tmp_path, {})
+    report, rows = load_benchmark("outcome_report"), load_benchmark("resumable").Rows(tmp_path, {})
     filled(rows, 0, front=front, single=single, slower=slower)
     body = report.body_of(rows, NAMES, seconds=60.0)
     assert [aim["met"] for aim in body["aims"].values()] == met
 
 
 def test_a_latency_that_no_subnet_reaches_misses_the_aim(
-    load: Callable[[str], ModuleType], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    load_benchmark: Callable[[str], ModuleType], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    report, rows = load("outcome_report"), load("resumable").Rows(tmp_path, {})
+    report, rows = load_benchmark("outcome_report"), load_benchmark("resumable").Rows(tmp_path, {})
     filled(rows, 0, front=3.0, single=3.0)
     for part in ("as found", "tuned"):
         del rows.rows[f"front-0 {part} a@32"]
@@ -128,9 +112,9 @@ def test_a_latency_that_no_subnet_reaches_misses_the_aim(
 
 
 def test_of_each_step_the_fastest_round_counts(
-    load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
+    load_benchmark: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = load("equal_time")
+    module = load_benchmark("equal_time")
     times = iter([0.0, 2.0, 3.0, 10.0, 11.0, 13.0])  # steps of 2 and 1 s, then of 1 and 2 s
     monkeypatch.setattr(module.time, "perf_counter", lambda: next(times))
 
@@ -141,8 +125,8 @@ def test_of_each_step_the_fastest_round_counts(
     assert module.fastest({"one": turn}, rounds=2) == {"one": [1.0, 1.0]}
 
 
-def test_a_recipe_is_as_long_as_fills_a_time(load: Callable[[str], ModuleType]) -> None:
-    module = load("equal_time")
+def test_a_recipe_is_as_long_as_fills_a_time(load_benchmark: Callable[[str], ModuleType]) -> None:
+    module = load_benchmark("equal_time")
     supernet, recipe = Supernet(load_space("demo")), load_recipe("demo")
     speeds = dict.fromkeys(module.phases_of(recipe), 1e-8)
     found = module.fitted(supernet, recipe, speeds, 12_800, 200.0)
@@ -153,29 +137,31 @@ def test_a_recipe_is_as_long_as_fills_a_time(load: Callable[[str], ModuleType]) 
 
 @pytest.mark.parametrize("name", ["mobilenet_v2_0.15@32", "mobilenet_v3_small@32"])
 def test_networks_of_others_leave_tiny_images_maps_of_four_pixels(
-    name: str, load: Callable[[str], ModuleType]
+    name: str, load_benchmark: Callable[[str], ModuleType]
 ) -> None:
-    rival = load("outcome_nets").Rival.of(name)
+    rival = load_benchmark("outcome_nets").Rival.of(name)
     network = rival.built(tuple("abc"), "scratch", 0).eval()
     images = torch.zeros(2, 3, 32, 32)
     assert network(images).shape == (2, 3)
     assert network.features(images).shape[-2:] == (4, 4)
 
 
-def test_an_unknown_network_is_refused(load: Callable[[str], ModuleType]) -> None:
-    nets = load("outcome_nets")
+def test_an_unknown_network_is_refused(load_benchmark: Callable[[str], ModuleType]) -> None:
+    nets = load_benchmark("outcome_nets")
     for text in ("resnet50@64", "mobilenet_v2@64", "mobilenet_v2_0.5"):
         with pytest.raises(SystemExit, match="expected mobilenet_v2_WIDTH@SIZE"):
             nets.Rival.of(text)
 
 
-def test_subnets_are_spread_over_latencies(load: Callable[[str], ModuleType]) -> None:
+def test_subnets_are_spread_over_latencies(load_benchmark: Callable[[str], ModuleType]) -> None:
     ms = np.array([1.0, 5.0, 1.1, 2.9, 1.2, 3.1])
-    assert load("ranking").spread(ms, 3).tolist() == [0, 3, 1]
+    assert load_benchmark("ranking").spread(ms, 3).tolist() == [0, 3, 1]
 
 
-def test_the_interval_of_a_perfect_order_is_a_point(load: Callable[[str], ModuleType]) -> None:
-    interval, values = load("ranking").interval, np.arange(12.0)
+def test_the_interval_of_a_perfect_order_is_a_point(
+    load_benchmark: Callable[[str], ModuleType],
+) -> None:
+    interval, values = load_benchmark("ranking").interval, np.arange(12.0)
     assert interval(values, values**2) == {"tau": 1.0, "low": 1.0, "high": 1.0}
     found = interval(values, np.random.default_rng(0).permutation(12).astype(float))
     assert found["low"] < found["tau"] < found["high"]

@@ -33,17 +33,14 @@ from supernet.space import (
 )
 from supernet.workflow import importing
 from supernet.workflow.importing import import_subnet
+from tests.published import PUBLISHED, needs
 
 Command = Callable[..., Any]
 State = dict[str, torch.Tensor]
 
 pytestmark = pytest.mark.cli
 
-ROOT = Path(__file__).parents[2]
-PUBLISHED = Path(os.environ.get("SUPERNET_PUBLISHED") or ROOT.parent / "shared" / "published")
-needs_files = pytest.mark.skipif(
-    not PUBLISHED.is_dir(), reason=f"published files are not at {PUBLISHED}"
-)
+needs_files = needs()
 
 
 def one_line(result: Any, code: int = 2) -> str:

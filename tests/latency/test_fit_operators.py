@@ -1,9 +1,7 @@
 """Models of operators: fitted to what was measured, honest about what was not."""
 
-import importlib.util
-import os
+from collections.abc import Callable
 from dataclasses import asdict, replace
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -30,13 +28,10 @@ from supernet.space import (
     operators_of,
     sample,
 )
+from tests.published import PUBLISHED, needs
 from tests.shipped import SHIPPED
 
-ROOT = Path(__file__).parents[2]
-PUBLISHED = Path(os.environ.get("SUPERNET_PUBLISHED") or ROOT.parent / "shared" / "published")
-needs_files = pytest.mark.skipif(
-    not PUBLISHED.is_dir(), reason=f"published tables are not at {PUBLISHED}"
-)
+needs_files = needs()
 FITTED = ("mobile_cpu", "mobile_cpu_pixel1")
 
 
@@ -181,19 +176,11 @@ def test_nine_in_ten_sums_are_within_a_share_of_what_is_predicted(
     assert error.networks_mape == pytest.approx(100 * np.mean(2 / measured - 1))
 
 
-def script() -> ModuleType:
-    path = ROOT / "benchmarks" / "shipped_tables.py"
-    spec = importlib.util.spec_from_file_location("shipped_tables", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @needs_files
-def test_the_shipped_files_are_what_the_published_tables_give() -> None:
-    module = script()
+def test_the_shipped_files_are_what_the_published_tables_give(
+    load_benchmark: Callable[[str], ModuleType],
+) -> None:
+    module = load_benchmark("shipped_tables")
     for table in module.make():
         shipped = load_target(table.target)
         assert not module.differs(shipped.model, table.model)

@@ -6,7 +6,6 @@ them as `tests/space/test_net_config.py` does, and are skipped where they are no
 
 import itertools
 import json
-import os
 import random
 import time
 from collections.abc import Iterator
@@ -21,12 +20,9 @@ from supernet.latency import LatencyTable
 from supernet.latency.ofa import read_ofa_tables
 from supernet.space import Operator, load_space
 from supernet.space.net_config import read_net_config
+from tests.published import PUBLISHED, needs
 
-ROOT = Path(__file__).parents[2]
-PUBLISHED = Path(os.environ.get("SUPERNET_PUBLISHED") or ROOT.parent / "shared" / "published")
-needs_files = pytest.mark.skipif(
-    not PUBLISHED.is_dir(), reason=f"published tables are not at {PUBLISHED}"
-)
+needs_files = needs()
 NOTE10 = PUBLISHED / "ofa" / "note10"
 PIXEL1 = PUBLISHED / "proxylessnas" / "mobile_trim.yaml"
 I7 = PUBLISHED / "latency" / "i7-8700K_lut.yaml"

@@ -1,6 +1,5 @@
 """Tables from whole networks: they find what made the times, outliers or not."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +20,10 @@ from supernet.space import (
     operators,
     sample,
 )
+from tests.published import PUBLISHED, needs
 
-ROOT = Path(__file__).parents[2]
-PUBLISHED = Path(os.environ.get("SUPERNET_PUBLISHED") or ROOT.parent / "shared" / "published")
 GPUS = PUBLISHED / "latency" / "ofa_mbv3_gpus.npz"
-needs_files = pytest.mark.skipif(not GPUS.is_file(), reason=f"published latencies not at {GPUS}")
+needs_files = needs("latency", "ofa_mbv3_gpus.npz")
 
 Values = npt.NDArray[np.float64]
 

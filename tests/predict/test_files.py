@@ -1,7 +1,6 @@
 """Pairs from files: every way to write them, and every way to get them wrong."""
 
 import csv
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,10 @@ from supernet.space import Space, load_space, macs_of, operators_of, params_of, 
 from supernet.space.additive import OperatorSum
 from supernet.space.layout import layout_of
 from supernet.space.operator import Operator
+from tests.published import PUBLISHED, needs
 
-ROOT = Path(__file__).resolve().parents[2]
-PUBLISHED = Path(os.environ.get("SUPERNET_PUBLISHED") or ROOT.parent / "shared" / "published")
 ACCURACY = PUBLISHED / "accuracy"
-needs_files = pytest.mark.skipif(not ACCURACY.is_dir(), reason=f"no accuracies at {ACCURACY}")
+needs_files = needs("accuracy")
 
 ACCEL = load_space("mnasnet_accel")
 Arrays = dict[str, Any]

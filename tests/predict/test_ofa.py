@@ -6,7 +6,6 @@ them as `tests/space/test_net_config.py` does, and are skipped where they are no
 
 import importlib.util
 import itertools
-import os
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -24,12 +23,9 @@ from supernet.models.weights import load_tensors
 from supernet.predict import MLPPredictor
 from supernet.predict.ofa import from_ofa
 from supernet.space import Genes, Space, Subnet, canonical, decode, load_space, sample
+from tests.published import PUBLISHED, needs
 
-ROOT = Path(__file__).parents[2]
-PUBLISHED = Path(os.environ.get("SUPERNET_PUBLISHED") or ROOT.parent / "shared" / "published")
-needs_files = pytest.mark.skipif(
-    not PUBLISHED.is_dir(), reason=f"published predictors are not at {PUBLISHED}"
-)
+needs_files = needs()
 TUTORIAL = PUBLISHED / "ofa" / "acc_predictor.pth"
 RESNET = PUBLISHED / "ofa" / "ofa_resnet50_acc_predictor.pth"
 TOLERANCE = 2e-5  # percent: rounding in fp32

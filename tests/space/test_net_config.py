@@ -7,7 +7,6 @@ skipped where they are not.
 
 import json
 import math
-import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -28,12 +27,9 @@ from supernet.space import (
 from supernet.space.identify import find_subnet
 from supernet.space.layout import Dimension, layout_of
 from supernet.space.net_config import read_bn_eps, read_net_config, read_run_config
+from tests.published import PUBLISHED, needs
 
-ROOT = Path(__file__).parents[2]
-PUBLISHED = Path(os.environ.get("SUPERNET_PUBLISHED") or ROOT.parent / "shared" / "published")
-needs_files = pytest.mark.skipif(
-    not PUBLISHED.is_dir(), reason=f"published networks are not at {PUBLISHED}"
-)
+needs_files = needs()
 # README of Once-for-All: millions of parameters and of multiply-adds
 OFA = {
     "LG-G8_lat-24ms_top1-76.4": (5.8, 230), "LG-G8_lat-16ms_top1-74.7": (5.8, 151),
