@@ -7,11 +7,10 @@ import math
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from supernet.blocks import sides
-from supernet.elastic.depthwise import depthwise_conv
+from supernet.elastic.convolve import convolve
 from supernet.elastic.form import Elastic
 from supernet.elastic.kernel import KernelTransform
 from supernet.elastic.padding import least_pad, padded
@@ -111,19 +110,17 @@ class ElasticConv(Elastic):
             reaches = [self.dilation * (size - 1) + 1 for size in weight.shape[2:]]
             x = padded(x, reaches, self.strides)
             padding = (*map(least_pad, reaches, self.strides),)
-        if self.group_width == 1 and self.bias is None and self.dilation == 1 and not self.along:
-            return depthwise_conv(x, weight, self.strides[0], padding[0])
         bias = None if self.bias is None else self.bias[: len(weight)]
-        if self.training and x.shape[-2:] == weight.shape[-2:] == (1, 1) and groups == 1:
-            # oneDNN convolves single pixels at half the speed of the product. Evaluation
-            # stays to the last bit what the extracted network computes.
-            return F.linear(x.flatten(1), weight.flatten(1), bias)[:, :, None, None]
-        strides = self.strides
-        if self.training and groups == 1 and weight.shape[2:] == (1, 1) and strides != (1, 1):
-            # oneDNN's gradients of few channels write past their memory (torch 2.14: 4 to 2
-            # channels of 14x14 pixels, channels last), so it is given the pixels that are read
-            x, strides = x[:, :, :: strides[0], :: strides[1]], (1, 1)
-        return F.conv2d(x, weight, bias, strides, padding, self.dilation, groups)
+        return convolve(
+            x,
+            weight,
+            bias,
+            self.strides,
+            padding,
+            self.dilation,
+            groups,
+            training=self.training,
+        )
 
     def active_state(self) -> dict[str, Tensor]:
         """Weights of the active form, named as in `torch.nn.Conv2d`."""

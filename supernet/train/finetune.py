@@ -6,13 +6,14 @@ import torch
 from torch import nn
 
 from supernet.data import Dataset
+from supernet.elastic.convolve import fast_convolutions
 from supernet.errors import TrainingError
 from supernet.progress import Progress, silent
 from supernet.train.batches import Batches
 from supernet.train.finite import first_not_finite
 from supernet.train.loss import distillation_loss
 from supernet.train.optimize import Optimizer
-from supernet.train.precision import at_precision
+from supernet.train.precision import at_precision, autocast
 from supernet.train.processes import Processes
 from supernet.train.recipe import Phase, Recipe
 from supernet.train.schedule import plan
@@ -75,7 +76,6 @@ def finetune(
     )
     kind = torch.device(device).type
     optimizer = Optimizer(network, recipe, kind)
-    cast = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(recipe.precision, torch.float32)
     stretch = plan(recipe.phases, batches.steps_per_epoch)[0]
     network.train()
     total = torch.zeros((), device=device)
@@ -83,7 +83,7 @@ def finetune(
         for step in range(stretch.end):
             for part in range(parts):
                 images, labels = batches.get(step, part, resolution)
-                with torch.autocast(kind, cast, enabled=cast != torch.float32):
+                with autocast(recipe.precision, torch.device(device)), fast_convolutions(network):
                     logits = network(images)
                 loss = distillation_loss(
                     logits.float(), labels, None, weight=0, smoothing=recipe.label_smoothing
