@@ -39,14 +39,15 @@ def convolve(
     if _is_depthwise(x, weight, strides, padding, dilation, groups) and (bias is None or training):
         out = depthwise_conv(x, weight, strides[0], padding[0])
         return out if bias is None else out + bias.to(out.dtype)[:, None, None]
-    if training and groups == 1 and x.shape[-2:] == weight.shape[-2:] == (1, 1):
-        # oneDNN convolves single pixels at half the speed of the product. Evaluation
-        # stays to the last bit what the extracted network computes.
-        return F.linear(x.flatten(1), weight.flatten(1), bias)[:, :, None, None]
-    if training and groups == 1 and weight.shape[2:] == (1, 1) and tuple(strides) != (1, 1):
-        # oneDNN's gradients of few channels write past their memory (torch 2.14: 4 to 2
-        # channels of 14x14 pixels, channels last), so it is given the pixels that are read
-        x, strides = x[:, :, :: strides[0], :: strides[1]], (1, 1)
+    if training and groups == 1 and weight.shape[2:] == (1, 1) and not any(padding):
+        if x.shape[2:] == (1, 1):
+            # oneDNN convolves single pixels at half the speed of the product. Evaluation
+            # stays to the last bit what the extracted network computes.
+            return F.linear(x.flatten(1), weight.flatten(1), bias)[:, :, None, None]
+        if tuple(strides) != (1, 1):
+            # oneDNN's gradients of few channels write past their memory (torch 2.14: 4 to 2
+            # channels of 14x14 pixels, channels last), so it is given the pixels that are read
+            x, strides = x[:, :, :: strides[0], :: strides[1]], (1, 1)
     return F.conv2d(x, weight, bias, strides, padding, dilation, groups)
 
 
