@@ -8,7 +8,9 @@ r"""Is what we find better than the network that one would have taken anyway?
 FOLDER has train/ and val/ with a folder of pictures for each class. Networks of others are trained
 for `--minutes` each, by the better of two recipes (short trainings tell, on held-out images). One
 supernet, its search and the finetuning of what it found get `--share` of all that time together:
-*the front*. Another one gets the time of one network, for the middle latency: *single*.
+*the front*. Another one gets the time of one network, for the middle latency: *single*. From
+scratch, a network of our space that is chosen by its size, without a supernet, gets that time too:
+*alone*, which tells what the space gives from what the supernet gives.
 
 Equal time: seconds of a step are measured in turn at the start, the fastest round counts, and the
 minutes become steps. Equal latency: what is found may take as long as the network of others,
@@ -28,7 +30,9 @@ from pathlib import Path
 
 import numpy as np
 from equal_time import STEPS
+from outcome_alone import Alone
 from outcome_nets import (
+    AS_OURS,
     PUBLISHED,
     Rival,
     described,
@@ -39,6 +43,7 @@ from outcome_nets import (
     train_rival,
     write_file,
 )
+from outcome_options import parsed
 from outcome_ours import (
     Costs,
     Job,
@@ -50,7 +55,7 @@ from outcome_ours import (
     within,
 )
 from outcome_report import body_of, print_tables
-from records import add_hardware, write_result
+from records import write_result
 from resumable import Row, Rows
 
 from supernet.cli.output import progress_bar
@@ -61,21 +66,6 @@ from supernet.space import Space, Subnet
 from supernet.train import Recipe, at_precision
 from supernet.train.precision import auto_precision
 from supernet.workflow.start import normalisation_at, normalised
-
-PHOTOS = (
-    "mobilenet_v2_0.35@64",
-    "mobilenet_v2_0.35@96",
-    "mobilenet_v3_small@96",
-    "mobilenet_v2_0.5@96",
-    "mobilenet_v2_0.75@96",
-)
-TINY = (
-    "mobilenet_v2_0.15@32",
-    "mobilenet_v2_0.25@32",
-    "mobilenet_v2_0.35@32",
-    "mobilenet_v3_small@32",
-    "mobilenet_v2_0.5@32",
-)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -181,6 +171,11 @@ class Bench:
         row = self.rows.get("latencies", self.latencies)
         return dict(sorted(((str(r), row[str(r)]) for r in self.rivals), key=lambda item: item[1]))
 
+    @property
+    def middle(self) -> str:
+        """The network of others for whose latency there is a single one of ours."""
+        return list(self.limits)[len(self.limits) // 2]
+
     def steps(self, rival: Rival, recipe: str, seconds: float) -> int:
         """Of a network of others, in so much time."""
         step_s: float = self.rows.get("costs", self.costs)["step_s"][f"{rival} {recipe}"]
@@ -274,8 +269,7 @@ class Bench:
         """One supernet: trained, searched, its finds as they are and finetuned."""
         job, rows, limits = self.job(kind, seed), self.rows, self.limits
         if kind == "single":
-            middle = list(limits)[len(limits) // 2]
-            limits = {middle: limits[middle]}
+            limits = {self.middle: limits[self.middle]}
         costs = self.our_costs
         rows.get(f"{job.name} trained", lambda: job.trained(rows, costs))
         limit = next(iter(limits.values())) if kind == "single" else None
@@ -317,6 +311,24 @@ class Bench:
         for kind in ("front", "single"):
             self.ours(kind, seed)
         self.rows.get(f"measured seed {seed}", lambda: self.measured(seed))
+        if self.given.start == "scratch":
+            self.rows.get(f"alone-{seed} trained", lambda: self.alone(seed))
+
+    def alone(self, seed: int) -> Row:
+        """A network of our space for the middle latency, without a supernet."""
+        middle = self.middle
+        job = Alone(
+            space=self.space,
+            table=self.table,
+            rows=self.rows,
+            name=middle,
+            limit_ms=self.limits[middle],
+            recipes={n: r for n, r in self.recipes().items() if n.startswith(AS_OURS)},
+            seconds=self.seconds,
+            rounds=self.given.rounds,
+            device=self.given.device,
+        )
+        return job.trained(self.dataset(seed), seed, self.file(Rival.of(middle), seed))
 
 
 def work_of(recipe: Recipe) -> str:
@@ -329,41 +341,9 @@ def alike(one: Rival, other: Rival) -> bool:
     return one.network.rpartition("_")[0] == other.network.rpartition("_")[0]
 
 
-def parsed() -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
-    parser.add_argument("--data", required=True, help="folder with train/ and val/")
-    parser.add_argument("--start", choices=("scratch", "published"), default="scratch")
-    parser.add_argument("--minutes", type=float, default=5.0, help="of one network's training")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--sizes", type=int, nargs="+", default=[64, 96, 128], help="of ours")
-    parser.add_argument("--space", default="", help="small_photos, or that of the weights")
-    parser.add_argument("--networks", nargs="+", default=None, help="NAME@SIZE, of others")
-    parser.add_argument("--share", type=float, default=1 / 3, help="of their time, for the front")
-    parser.add_argument("--tuned", type=float, default=0.2, help="of the front's, to finetune")
-    parser.add_argument("--single-tuned", type=float, default=0.4, help="of the single's")
-    parser.add_argument("--tuned-lr", type=float, default=0.0, help="of finetuning; 0: ours")
-    parser.add_argument("--pairs", type=int, default=30, help="evaluations of a search")
-    parser.add_argument("--candidates", type=int, default=10, help="more of them, the promising")
-    parser.add_argument("--probe", type=float, default=0.2, help="share of the time for a try")
-    parser.add_argument("--rounds", type=int, default=4, help="in which steps are timed")
-    parser.add_argument("--device", default="cpu", help="that trains; latencies are of this CPU")
-    parser.add_argument("--work", type=Path, default=None, help="folder that keeps rows and runs")
-    parser.add_argument("--out", default=None, help="name of the result")
-    add_hardware(parser)
-    given = parser.parse_args()
-    given.sizes = sorted(given.sizes)
-    tiny = given.sizes[-1] < 48
-    given.space = given.space or ("demo" if tiny else "")
-    given.networks = given.networks or (TINY if tiny else PHOTOS)
-    given.out = given.out or f"outcome_{Path(given.data).name}_{given.start}"
-    given.work = given.work or Path("runs") / given.out
-    return given
-
-
 def main() -> None:
     """Train, search, measure, print, write."""
-    given = parsed()
+    given = parsed(__doc__.splitlines()[0])
     left_out = ("seeds", "work", "out", "hardware")
     settings = {key: value for key, value in vars(given).items() if key not in left_out}
     settings["data"] = Path(given.data).name

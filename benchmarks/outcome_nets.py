@@ -30,12 +30,14 @@ from supernet.train.batches import steps_per_epoch
 from supernet.train.finetune import finetune
 from supernet.workflow.quality import standalone_recipe
 
-__all__ = ["Rival", "Start", "file_top1", "recipes", "train_rival", "write_file"]
+__all__ = ["Rival", "Start", "file_top1", "recipes", "train_alone", "train_rival", "write_file"]
 
 Start: TypeAlias = Literal["scratch", "published"]
 
 PUBLISHED = "efficientnet_lite0"
 """The only network of others whose real weights are a package of the ordinary index."""
+AS_OURS = "as our networks alone"
+"""The recipe of ours, in a phase."""
 _WIDTH = re.compile(r"mobilenet_v2_(\d+(?:\.\d+)?)")
 _SMALL = 48  # px: below it, networks made for photographs halve too often
 _BATCH = 100
@@ -127,7 +129,7 @@ def recipes(start: Start) -> dict[str, Recipe]:
     ours = standalone_recipe(load_recipe("demo"), largest=True)
     phase = Phase(name="alone", epochs=1, warmup_epochs=0.04, lr=0.1, subnets=("largest",))
     usual = replace(ours, batch_size=64, weight_decay=1e-4, label_smoothing=0.1, phases=(phase,))
-    return {"as our networks alone": ours, "SGD 0.1, batch 64": usual}
+    return {AS_OURS: ours, "SGD 0.1, batch 64": usual}
 
 
 def in_steps(recipe: Recipe, images: int, steps: int) -> Recipe:
@@ -161,20 +163,34 @@ def train_rival(
     device: str,
     progress: Progress = silent,
 ) -> nn.Module:
-    """The trained network; its batch norms recalibrated where that helps on held-out images."""
+    """A network of others, trained from its start."""
     network = rival.built(dataset.classes, start, seed).to(device)
+    how = at_precision(in_steps(recipe, len(dataset.train), steps), device)
+    train_alone(network, dataset, rival.size, how, seed=seed, device=device, progress=progress)
+    return network
+
+
+def train_alone(
+    network: nn.Module,
+    dataset: Dataset,
+    size: int,
+    recipe: Recipe,
+    *,
+    seed: int,
+    device: str,
+    progress: Progress = silent,
+) -> None:
+    """Train a network in place; norms are recalibrated where that helps on held-out images."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # of dropout
-        how = at_precision(in_steps(recipe, len(dataset.train), steps), device)
-        finetune(network, dataset, rival.size, how, device=device, seed=seed, progress=progress)
+        finetune(network, dataset, size, recipe, device=device, seed=seed, progress=progress)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    as_trained = network_top1(network, dataset, dataset.holdout, rival.size)
+    as_trained = network_top1(network, dataset, dataset.holdout, size)
     count = min(CALIBRATION_IMAGES, len(dataset.train))
     chosen = np.random.default_rng(seed).permutation(len(dataset.train))[:count]
-    recalibrate(network, _views(dataset, dataset.train.take(chosen), rival.size, device))
-    if network_top1(network, dataset, dataset.holdout, rival.size) < as_trained:
+    recalibrate(network, _views(dataset, dataset.train.take(chosen), size, device))
+    if network_top1(network, dataset, dataset.holdout, size) < as_trained:
         network.load_state_dict(before)
-    return network
 
 
 # ---------------------------------------------------------------- accuracies and files

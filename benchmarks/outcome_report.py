@@ -23,6 +23,7 @@ _COLUMNS = (
         for kind in KINDS
         for what in (", as found", "", " - theirs", ", ms / theirs")
     ),
+    *("alone", "alone - theirs", "alone, ms / theirs"),
 )
 
 
@@ -75,6 +76,12 @@ def _of_seed(known: Mapping[str, Any], names: Sequence[str], seed: int) -> dict[
             row[f"{kind} - best of theirs as fast"] = row[kind] - max(as_fast)
             row[f"{kind}, ms / theirs"] = ms[f"{kind} {name}"] / ms[name]
         table[name] = row
+    alone = known.get(f"alone-{seed} trained")
+    if alone is not None:
+        row = table[names[len(names) // 2]]
+        row["alone"] = alone["test_top1"]
+        row["alone - theirs"] = row["alone"] - row["theirs"]
+        row["alone, ms / theirs"] = alone["ms"] / alone["ms_theirs"]
     return table
 
 

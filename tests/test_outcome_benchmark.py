@@ -77,6 +77,20 @@ def test_a_result_tells_gains_over_seeds_and_that_aims_are_met(
     assert [aim["met"] for aim in body["aims"].values()] == [True, True]
 
 
+def test_a_network_alone_is_told_beside_the_middle_one(
+    load_benchmark: Callable[[str], ModuleType], tmp_path: Path
+) -> None:
+    report, rows = load_benchmark("outcome_report"), load_benchmark("resumable").Rows(tmp_path, {})
+    filled(rows, 0, front=0.0, single=1.5)
+    before = report.body_of(rows, NAMES, seconds=60.0)
+    rows.get("alone-0 trained", lambda: {"test_top1": 84.0, "ms": 1.98, "ms_theirs": 2.0})
+    body = report.body_of(rows, NAMES, seconds=60.0)
+    assert body["by_latency"]["b@32"]["alone - theirs"]["values"] == [4.0]
+    assert body["by_latency"]["b@32"]["alone, ms / theirs"]["values"] == [pytest.approx(0.99)]
+    assert body["by_latency"]["a@32"] == before["by_latency"]["a@32"]
+    assert body["aims"] == before["aims"]  # it is no find of a supernet
+
+
 @pytest.mark.parametrize(
     ("front", "single", "slower", "met"),
     [(0.0, 0.9, 1.0, [False, True]), (-0.1, 1.0, 1.0, [True, False]), (0, 2, 1.02, [False, True])],
