@@ -24,9 +24,9 @@ from records import add_hardware, summary, write_result
 from supernet.files import fill
 from supernet.runs import Run
 from supernet.space import Space, Subnet, SubnetFile, decode, largest
-from supernet.train import Recipe
+from supernet.train import Recipe, standalone_recipe
 from supernet.workflow.finetune import FinetuneRequest, finetune_subnet
-from supernet.workflow.quality import standalone_recipe, standalone_space
+from supernet.workflow.quality import standalone_space
 from supernet.workflow.train import train_supernet
 
 SHORT = 0.2  # epochs of the trainings whose times are compared

@@ -25,10 +25,9 @@ from supernet.models.imagenet import narrow_classifier
 from supernet.models.packaged import weights_path
 from supernet.models.weights import load_tensors
 from supernet.progress import Progress, silent
-from supernet.train import Phase, Recipe, at_precision, load_recipe
+from supernet.train import Phase, Recipe, at_precision, load_recipe, standalone_recipe
 from supernet.train.batches import steps_per_epoch
 from supernet.train.finetune import finetune
-from supernet.workflow.quality import standalone_recipe
 
 __all__ = ["Rival", "Start", "file_top1", "recipes", "train_alone", "train_rival", "write_file"]
 

@@ -25,8 +25,7 @@ from supernet.data import Dataset, load_dataset
 from supernet.models import Supernet, extract
 from supernet.progress import Progress
 from supernet.space import largest_subnet
-from supernet.train import Recipe, load_recipe
-from supernet.workflow.quality import standalone_recipe
+from supernet.train import Recipe, load_recipe, standalone_recipe
 
 OURS = "demo"
 OTHERS = ("mobilenet_v2_0.35", "mobilenet_v2_0.5", "mobilenet_v3_small")

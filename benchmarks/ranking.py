@@ -35,10 +35,10 @@ from supernet.memory import keep_freed_memory
 from supernet.metrics import kendall_tau
 from supernet.runs import Run
 from supernet.space import Genes, Space, Subnet, decode, encode, largest, macs_of
-from supernet.train import Recipe, at_precision, load_recipe, scaled
+from supernet.train import Recipe, at_precision, load_recipe, scaled, standalone_recipe
 from supernet.train.batches import steps_per_epoch
 from supernet.workflow.accuracies import random_pairs
-from supernet.workflow.quality import standalone_recipe, standalone_space
+from supernet.workflow.quality import standalone_space
 from supernet.workflow.train import resume_training, seeded_supernet, train_supernet
 
 DRAWN = 1000

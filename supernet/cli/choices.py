@@ -139,23 +139,29 @@ def wishes_of(
     from supernet.data import EMBEDDED, absolute_source
     from supernet.space import load_space
     from supernet.workflow.plan import Wishes
+    from supernet.workflow.planning.choice import suited
 
     if minutes is not None and changes["epochs"] is not None:
         raise ConfigError(
             "--minutes and --epochs both say how long to train", hint="give one of them"
         )
+    named = recipe_name is not None
     if absolute_source(data) == EMBEDDED:
         space_name, recipe_name = space_name or _EMBEDDED_CHOICE, recipe_name or _EMBEDDED_CHOICE
     aims = changes.get("target") is not None or changes.get("max_latency_ms") is not None
     if recipe_name is None and aims:
         recipe_name = _EMBEDDED_CHOICE  # it has no target, which is said now
     phases = changes["phases"]
+    space = load_space(space_name) if space_name else None
+    recipe = _recipe(recipe_name, **changes) if recipe_name else None
+    if space is not None and recipe is not None and not named:
+        recipe = suited(recipe, space)
     return Wishes(
         data=data,
         reading=reading,
         command=_given(),
-        space=load_space(space_name) if space_name else None,
-        recipe=_recipe(recipe_name, **changes) if recipe_name else None,
+        space=space,
+        recipe=recipe,
         init=changes["init"],
         epochs=changes["epochs"],
         batch_size=changes["batch_size"],

@@ -11,6 +11,7 @@ from supernet.cli import options
 from supernet.cli.catalogue import CatalogueGroup
 from supernet.cli.output import print_json, print_table
 from supernet.cli.spaces_from import from_network
+from supernet.cli.spaces_largest import largest_network
 from supernet.cli.spaces_subnet import published_file
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def _list(as_json: bool) -> None:
 
 
 command.add_command(from_network)
+command.add_command(largest_network)
 command.add_command(published_file)
 
 

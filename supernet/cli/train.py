@@ -89,11 +89,14 @@ def command(
 
 
 def _report(run: "Run", *, as_json: bool) -> None:
+    from supernet.space import count_subnets
+
     phases = [record for record in run.metrics() if "top1_largest" in record]
+    one = count_subnets(run.space()) == 1
     print_table(
         f"Accuracy on {_held_out(run)} held-out images, percent",
-        [_row(record) for record in phases],
-        ["after phase", "largest", "smallest", "random, mean"],
+        [_row(record)[: 2 if one else 4] for record in phases],
+        ["after phase", "top-1"] if one else ["after phase", "largest", "smallest", "random, mean"],
     )
     searches = _searches(run)
     for found in searches:

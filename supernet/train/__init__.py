@@ -22,6 +22,7 @@ from supernet.train.recipes import (
     only_phases,
     save_recipe,
     scaled,
+    standalone_recipe,
 )
 from supernet.train.sampling import phase_genes
 from supernet.train.search_phase import SearchPhase
@@ -54,4 +55,5 @@ __all__ = [
     "save_checkpoint",
     "save_recipe",
     "scaled",
+    "standalone_recipe",
 ]

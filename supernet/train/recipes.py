@@ -9,7 +9,7 @@ from supernet.data import Augment, PolicyName
 from supernet.errors import ConfigError
 from supernet.files import nearest, read_as, write_document
 from supernet.presets import list_presets, load_preset
-from supernet.train.recipe import Recipe
+from supernet.train.recipe import Phase, Recipe
 
 __all__ = [
     "aimed",
@@ -20,6 +20,7 @@ __all__ = [
     "only_phases",
     "save_recipe",
     "scaled",
+    "standalone_recipe",
 ]
 
 _VERSION = 1
@@ -134,3 +135,31 @@ def only_phases(recipe: Recipe, names: Sequence[str]) -> Recipe:
     except ConfigError as error:
         way_out = "--init names them: a run folder or a weights file"
         raise ConfigError(error.problems, hint=way_out) from None
+
+
+def standalone_recipe(recipe: Recipe, *, largest: bool, init: str = "") -> Recipe:
+    """One phase as long as all of `recipe`: from its highest learning rate to its last.
+
+    Without teacher: what a network reaches by itself in the same number of steps.
+
+    Args:
+        recipe: of the supernet.
+        largest: whether the network is its largest subnet, the only one with drop-path.
+        init: the weights to start from; random ones when not given.
+    """
+    first, last = recipe.phases[0], recipe.phases[-1]
+    phase = Phase(
+        name="standalone",
+        epochs=recipe.epochs,
+        warmup_epochs=first.warmup_epochs,
+        lr=max(phase.lr for phase in recipe.phases),
+        lr_end=last.lr_end,
+        subnets=("largest",),
+    )
+    return replace(
+        recipe,
+        name=f"{recipe.name}-standalone",
+        init=init,
+        drop_path=recipe.drop_path if largest else 0.0,
+        phases=(phase,),
+    )

@@ -7,12 +7,11 @@ from typing import Any, TypeAlias
 from supernet.errors import ConfigError
 from supernet.files import fill
 from supernet.space import Space
-from supernet.train import Recipe, scaled
+from supernet.train import Recipe, scaled, standalone_recipe
 from supernet.tune.genes import Genes, gene_parameters
 from supernet.tune.keys import Place, find, plain, read, written
 from supernet.tune.order import in_order, is_active
 from supernet.tune.spec import Parameter, Study, Value, label_of
-from supernet.workflow.quality import standalone_recipe
 
 __all__ = ["Plan", "Proposal", "Values"]
 
@@ -38,7 +37,7 @@ class Plan:
         study: what varies.
         recipe: the keys that do not vary.
         space: as `recipe`; with ``genes`` the space that single networks are chosen from, each
-            trained in one phase (`supernet.workflow.quality.standalone_recipe`).
+            trained in one phase (`supernet.train.standalone_recipe`).
 
     Raises:
         ConfigError: parameters without a key, or with one that neither has; all at once.

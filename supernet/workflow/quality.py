@@ -15,7 +15,7 @@ from supernet.run_images import tell_changes
 from supernet.runs import Run
 from supernet.space import Space, Subnet, decode, largest, operators, total_macs, total_params
 from supernet.space.identify import fixed_space
-from supernet.train import Phase, Processes, Recipe
+from supernet.train import Processes, Recipe, standalone_recipe
 from supernet.workflow.accuracies import Accuracies, random_pairs
 from supernet.workflow.engines import EngineRequest
 from supernet.workflow.quality_file import (
@@ -28,7 +28,7 @@ from supernet.workflow.report import report_run
 from supernet.workflow.start import begin_from
 from supernet.workflow.train import resume_training, seeded_supernet, train_supernet
 
-__all__ = ["measure_quality", "standalone_recipe", "standalone_space"]
+__all__ = ["measure_quality", "standalone_space"]
 
 _NAMES = ("largest", "smallest")
 
@@ -150,34 +150,6 @@ def standalone_space(space: Space, subnet: Subnet, *, dropout: float) -> Space:
         fixed = fixed_space(name, operators(space, subnet), bn_eps=space.bn_eps)
     head = replace(fixed.head, dropout=dropout)
     return replace(fixed, head=head, bn_momentum=space.bn_momentum)
-
-
-def standalone_recipe(recipe: Recipe, *, largest: bool, init: str = "") -> Recipe:
-    """One phase as long as all of `recipe`: from its highest learning rate to its last.
-
-    Without teacher: what a network reaches by itself in the same number of steps.
-
-    Args:
-        recipe: of the supernet.
-        largest: whether the network is its largest subnet, the only one with drop-path.
-        init: the weights to start from; random ones when not given.
-    """
-    first, last = recipe.phases[0], recipe.phases[-1]
-    phase = Phase(
-        name="standalone",
-        epochs=recipe.epochs,
-        warmup_epochs=first.warmup_epochs,
-        lr=max(phase.lr for phase in recipe.phases),
-        lr_end=last.lr_end,
-        subnets=("largest",),
-    )
-    return replace(
-        recipe,
-        name=f"{recipe.name}-standalone",
-        init=init,
-        drop_path=recipe.drop_path if largest else 0.0,
-        phases=(phase,),
-    )
 
 
 def _recipe(run: Run) -> Recipe:

@@ -83,7 +83,7 @@ def search_run(
         InfeasibleError: no subnet meets the limits; names the nearest.
         ConfigError: an unknown target, objective or dimension; with `resume` no such search.
     """
-    space, request = run.space(), _with_algorithm(request)
+    space, request = run.space(), _with_algorithm(_measured_if_few(run, request))
     tell_changes(run, progress)
     steps = ladder_of(request, run) if request.measures else ()
     predicts = not steps or any(step.predicts for step in steps)
@@ -156,6 +156,16 @@ def search_space(
     with search_folder(SEARCHES, name, problem, request.as_dict(), resume=resume) as folder:
         outcome = _search(None, request, problem, tables, predictor, folder, output, progress)
     return replace(outcome, report=report_results(SEARCHES))
+
+
+def _measured_if_few(run: Run, request: SearchRequest) -> SearchRequest:
+    """`request`, with every accuracy measured where a predictor would learn from all there are."""
+    known = request.predictor is not None or run.imported_predictor.is_file()
+    if known or request.measures or request.certify or not run.config().data:
+        return request
+    if Domain.of(run.space(), request.fix).count > request.pairs:
+        return request
+    return replace(request, measure=True, algorithm=request.algorithm or "grid")
 
 
 def _with_algorithm(request: SearchRequest) -> SearchRequest:

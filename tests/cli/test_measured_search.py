@@ -62,6 +62,19 @@ def test_every_accuracy_is_measured_and_kept(in_trained: Command) -> None:
     assert file.predicted["macs"] > 0
 
 
+def test_where_a_predictor_would_learn_from_all_subnets_all_are_measured(
+    in_trained: Command,
+) -> None:
+    few = ("--fix", "width=8", "--fix", "kernel=3", "--fix", "depth=1")
+    found = in_trained("search", *COSTS, *few, "--images", 200, "--name", "few")
+    measured = columns(found)["top1"]
+    assert found.json["algorithm"] == "grid"
+    assert found.json["predictor"] is None
+    assert found.json["complete"]
+    assert len(measured) == found.json["scored"] < 20
+    assert found.json["measured"]["top1"] == measured.max()
+
+
 def test_a_ladder_measures_few_subnets_whole(in_trained: Command) -> None:
     ladder = ("--ladder", "predictor,100,all,finetune:0.2", "--pairs", 12)
     found = in_trained("search", *COSTS, *ladder, "--budget", 3)

@@ -17,8 +17,8 @@ from supernet.errors import ConfigError, FileFormatError
 from supernet.models import Supernet
 from supernet.runs import Run, find_run
 from supernet.space import decode, largest, load_space, operators, sample, total_macs
-from supernet.train import Phase, Recipe
-from supernet.workflow.quality import measure_quality, standalone_recipe, standalone_space
+from supernet.train import Phase, Recipe, standalone_recipe
+from supernet.workflow.quality import measure_quality, standalone_space
 from supernet.workflow.quality_file import SubnetQuality, correlations, read_quality
 
 Command = Callable[..., Any]

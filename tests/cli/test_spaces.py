@@ -189,3 +189,46 @@ def test_a_network_that_no_space_holds_leaves_no_file(
     assert failed.stderr.count("\n") <= 2
     assert why in failed.stderr
     assert not place.exists()
+
+
+def test_the_largest_network_that_is_fast_enough_is_trained_alone_and_shipped(
+    supernet: Command, tmp_path: Path
+) -> None:
+    limit = ("--target", "mobile_cpu", "--max-latency-ms", 0.1)
+    found = supernet("spaces", "largest", "tiny.yaml", *limit, "-o", "one.yaml", "--json")
+    assert found.code == 0, found.stderr
+    assert found.json["latencies"]["mobile_cpu"]["latency_ms"] <= 0.1
+    assert "next: supernet train --data FOLDER --space one.yaml" in found.stdout
+    only = load_space(tmp_path / "one.yaml")
+    assert space_ranges(only).subnets == 1
+    assert space_ranges(only).macs == (found.json["macs"],) * 2
+    trained = supernet("train", "--space", "one.yaml", "--epochs", 0.1, "--run", "one", "--json")
+    assert trained.code == 0, trained.stderr
+    assert [phase["phase"] for phase in trained.json["phases"]] == ["standalone"]
+    assert trained.stdout.splitlines()[1].split() == ["after", "phase", "top-1"]
+    found = supernet("search", "--run", "one", "--objective", "macs", "--json")
+    assert found.code == 0, found.stderr
+    assert found.json["scored"] == 1
+    assert found.json["measured"]["top1"] == trained.json["phases"][0]["top1_largest"]
+    written = supernet("export", found.json["files"]["subnet"], "--onnx", "-o", "net")
+    assert written.code == 0, written.stderr
+    assert (tmp_path / "net" / "model.onnx").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("tiny.yaml",), "Missing option '--max-latency-ms'"),
+        (("tiny.yaml", "--max-latency-ms", 1e-6, "--target", "mobile_cpu"), "the least is"),
+        (("tiny.yaml", "--max-latency-ms", "phone=1", "--target", "mobile_cpu"), "phone"),
+        (("none.yaml", "--max-latency-ms", 1), "none.yaml"),
+        (("tiny.yaml", "--max-latency-ms", 1, "--fix", "kernel=9"), "is no choice"),
+    ],
+)
+def test_what_has_no_largest_network_is_refused_and_nothing_written(
+    supernet: Command, tmp_path: Path, arguments: tuple[Any, ...], words: str
+) -> None:
+    found = supernet("spaces", "largest", *arguments, "-o", "one.yaml")
+    assert found.code in (2, 4)
+    assert words in found.stderr
+    assert not (tmp_path / "one.yaml").exists()

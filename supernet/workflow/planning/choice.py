@@ -8,8 +8,8 @@ from supernet.data import Look
 from supernet.errors import ConfigError
 from supernet.models.sources import is_network
 from supernet.runs import find_run
-from supernet.space import Space, load_space
-from supernet.train import Recipe, at_batch_size, load_recipe
+from supernet.space import Space, count_subnets, load_space
+from supernet.train import Recipe, at_batch_size, load_recipe, standalone_recipe
 from supernet.workflow.any_cnn import convert, network_at
 from supernet.workflow.planning.start import installed_start
 from supernet.workflow.start import SPACES
@@ -21,6 +21,7 @@ __all__ = [
     "epochs_wanted",
     "is_photographic",
     "sizes_up_to",
+    "suited",
     "top_size",
 ]
 
@@ -53,8 +54,8 @@ class Candidate:
     def recipe(self) -> Recipe:
         """The shipped recipe that short trainings of this start do best with."""
         if not self.init:
-            return load_recipe("demo")
-        return replace(load_recipe("from_pretrained"), init=self.init)
+            return suited(load_recipe("demo"), self.space)
+        return suited(replace(load_recipe("from_pretrained"), init=self.init), self.space)
 
 
 def candidates(look: Look, *, space: Space | None, init: str | None) -> list[Candidate]:
@@ -85,6 +86,16 @@ def candidates(look: Look, *, space: Space | None, init: str | None) -> list[Can
         if top_size(look) >= least:
             found += _at_sizes(load_space(name), look, "", least, most)
     return found
+
+
+def suited(recipe: Recipe, space: Space) -> Recipe:
+    """A recipe of supernets for a space: one phase without a teacher where it is one network.
+
+    Several subnets of a step would all be that network.
+    """
+    if count_subnets(space) > 1:
+        return recipe
+    return standalone_recipe(recipe, largest=True, init=recipe.init)
 
 
 def is_photographic(look: Look) -> bool:
