@@ -172,7 +172,7 @@ def test_a_storage_that_cannot_be_opened_is_said(in_trained: Command, tmp_path: 
 
 def test_a_given_subnet_is_shrunk(in_trained: Command) -> None:
     run = find_run(None)
-    begin = next(run.searches.glob("*/subnet.json"))
+    begin = run.searches / "this_machine" / "subnet.json"
     macs = json.loads(begin.read_text())["macs"]
     asked = ("search", *COSTS, "--measure", "--images", 100, "--algorithm", "netadapt")
     found = in_trained(*asked, "--start", begin, "--max-macs", int(0.9 * macs), "--budget", 30)
