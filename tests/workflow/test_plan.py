@@ -242,10 +242,12 @@ def test_long_images_are_told(planned: Planned) -> None:
 
 
 def test_too_little_time_is_told_with_how_much_would_do(planned: Planned) -> None:
-    (note,) = [note for note in planned(photos(), minutes=2).notes if ": few, as" in note]
+    notes = planned(photos(), minutes=2).notes
+    (note,) = [note for note in notes if ": few, as" in note]
+    assert "spaces largest" in notes[notes.index(note) + 1]
     enough = int(note.split("--minutes ")[1])
     better = planned(photos(), minutes=enough)
-    assert not any(": few, as" in note for note in better.notes)
+    assert not any(": few, as" in note or "spaces largest" in note for note in better.notes)
 
 
 def test_a_time_in_which_nothing_can_be_trained_is_told(planned: Planned) -> None:

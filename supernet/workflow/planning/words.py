@@ -5,6 +5,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from supernet.reading import FRESH
+from supernet.space import count_subnets
 from supernet.workflow.planning.choice import is_photographic, top_size
 from supernet.workflow.planning.needs import Needs
 from supernet.workflow.planning.schedule import EVENING_MINUTES
@@ -176,6 +177,11 @@ def _time_notes(plan: "TrainingPlan") -> list[str]:
             f"{_epochs(plan.recipe.epochs)}: few, as a good network wants about "
             f"{plan.epochs_wanted:g}, --minutes {math.ceil(enough / 60)}"
         )
+        if not plan.recipe.init and count_subnets(plan.space) > 1:
+            notes.append(
+                "for one device alone, so little time makes a better network of one that is "
+                "chosen by size: supernet spaces largest"
+            )
     if plan.wishes.minutes and plan.duration.total < 0.8 * 60 * plan.wishes.minutes and ours:
         notes.append(
             f"more than {_epochs(plan.recipe.epochs)} would be of little use, so it ends "
