@@ -161,7 +161,8 @@ def search_space(
 def _measured_if_few(run: Run, request: SearchRequest) -> SearchRequest:
     """`request`, with every accuracy measured where a predictor would learn from all there are."""
     known = request.predictor is not None or run.imported_predictor.is_file()
-    if known or request.measures or request.certify or not run.config().data:
+    int8 = request.precision == "int8"  # what its files promise is learned from both precisions
+    if known or int8 or request.measures or request.certify or not run.config().data:
         return request
     if Domain.of(run.space(), request.fix).count > request.pairs:
         return request
