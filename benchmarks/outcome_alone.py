@@ -22,10 +22,9 @@ from supernet.cli.output import progress_bar
 from supernet.data import Dataset
 from supernet.latency import LatencyTable, Protocol, measure
 from supernet.models import Supernet, extract
-from supernet.search import Accuracy, macs, run_search
-from supernet.search.setup import problem_of
 from supernet.space import Genes, Space, Subnet, decode, encode
 from supernet.train import Recipe
+from supernet.workflow.largest import search_by_size
 
 __all__ = ["Alone"]
 
@@ -51,10 +50,9 @@ class Alone:
         """The largest that is measured as no slower than a file, chosen once."""
 
         def made() -> Row:
-            size = Accuracy(function=macs(self.space), name="size", unit="multiply-adds")
-            problem = problem_of(self.space, {self.table.target: self.table}, size)
+            result = search_by_size(self.space, {self.table.target: self.table})
             limits, files = {self.name: self.limit_ms}, {self.name: file}
-            subnet = within(run_search(problem, seed=0), self.table, limits, files)[self.name]
+            subnet = within(result, self.table, limits, files)[self.name]
             return {"genes": encode(self.space, [subnet])[0].tolist(), "subnet": str(subnet)}
 
         genes: Genes = np.array([self.rows.get("alone found", made)["genes"]], dtype=np.int8)

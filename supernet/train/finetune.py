@@ -80,18 +80,19 @@ def finetune(
     network.train()
     total = torch.zeros((), device=device)
     try:
-        for step in range(stretch.end):
-            for part in range(parts):
-                images, labels = batches.get(step, part, resolution)
-                with autocast(recipe.precision, torch.device(device)), fast_convolutions(network):
-                    logits = network(images)
-                loss = distillation_loss(
-                    logits.float(), labels, None, weight=0, smoothing=recipe.label_smoothing
-                )
-                optimizer.backward(loss / parts)
-                total += loss.detach()
-            optimizer.step(stretch.lr(step))
-            progress(step + 1, stretch.end, "finetuning")
+        with fast_convolutions(network):
+            for step in range(stretch.end):
+                for part in range(parts):
+                    images, labels = batches.get(step, part, resolution)
+                    with autocast(recipe.precision, torch.device(device)):
+                        logits = network(images)
+                    loss = distillation_loss(
+                        logits.float(), labels, None, weight=0, smoothing=recipe.label_smoothing
+                    )
+                    optimizer.backward(loss / parts)
+                    total += loss.detach()
+                optimizer.step(stretch.lr(step))
+                progress(step + 1, stretch.end, "finetuning")
     finally:
         batches.close()
         network.eval()

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from supernet.errors import ConfigError
+from supernet.latency import LatencyTable
 from supernet.progress import Progress, silent
-from supernet.search import Accuracy, check_limits, macs, run_search
+from supernet.search import Accuracy, SearchResult, check_limits, macs, run_search
 from supernet.search.setup import problem_of, tables_of
 from supernet.space import Space, Subnet, macs_of, params_of
 from supernet.workflow.quality import standalone_space
 from supernet.workflow.subnet_files import predicted_latency
 
-__all__ = ["Largest", "largest_within"]
+__all__ = ["Largest", "largest_within", "search_by_size"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +63,7 @@ def largest_within(
             hint="say what is allowed: --max-latency-ms MS",
         )
     tables = tables_of(space, targets, progress=progress)
-    size = Accuracy(function=macs(space), name="size", unit="multiply-adds")
-    problem = problem_of(space, tables, size, limits=limits, fix=fix)
-    check_limits(problem)
-    result = run_search(problem, seed=seed)
+    result = search_by_size(space, tables, limits=limits, fix=fix, seed=seed)
     best = result.best()
     genes, subnet = result.genes[[best]], result.subnet(best)
     return Largest(
@@ -75,3 +73,25 @@ def largest_within(
         params=int(params_of(space, genes)[0]),
         latencies={name: predicted_latency(table, space, genes) for name, table in tables.items()},
     )
+
+
+def search_by_size(
+    space: Space,
+    tables: Mapping[str, LatencyTable],
+    *,
+    limits: Mapping[str, float] | None = None,
+    fix: Mapping[str, Sequence[Any]] | None = None,
+    seed: int = 0,
+) -> SearchResult:
+    """A search in which multiply-adds stand for the accuracy; the arguments of `largest_within`.
+
+    Without limits, for the whole front of size and latencies.
+
+    Raises:
+        ConfigError: an unknown cost or dimension.
+        InfeasibleError: nothing meets the limits; names the nearest.
+    """
+    size = Accuracy(function=macs(space), name="size", unit="multiply-adds")
+    problem = problem_of(space, tables, size, limits=limits, fix=fix)
+    check_limits(problem)
+    return run_search(problem, seed=seed)
