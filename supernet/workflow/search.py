@@ -161,8 +161,7 @@ def search_space(
 def _measured_if_few(run: Run, request: SearchRequest) -> SearchRequest:
     """`request`, with every accuracy measured where a predictor would learn from all there are."""
     known = request.predictor is not None or run.imported_predictor.is_file()
-    int8 = request.precision == "int8"  # what its files promise is learned from both precisions
-    if known or int8 or request.measures or request.certify or not run.config().data:
+    if known or request.measures or request.certify or not run.config().data:
         return request
     if Domain.of(run.space(), request.fix).count > request.pairs:
         return request
@@ -292,7 +291,7 @@ def _search(
         measured=[one.record for one in confirmed],
     )
     for path in (folder.path / "subnet.json", *([output] if output else [])):
-        write_chosen(run, problem, result, chosen, tables, predictor, confirmed, path, request.body)
+        write_chosen(run, problem, result, chosen, tables, predictor, confirmed, path, request)
     return SearchOutcome(
         folder=folder.path,
         result=result,

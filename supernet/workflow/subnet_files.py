@@ -15,7 +15,7 @@ from supernet.space import WHOLE, Body, Genes, Space, Subnet, SubnetFile, decode
 from supernet.space.published_cells import published_subnet
 from supernet.workflow.confirm import Confirmed
 from supernet.workflow.predictor import space_of
-from supernet.workflow.quantisation_loss import Int8Predictor
+from supernet.workflow.request import SearchRequest
 
 __all__ = ["predicted_latency", "subnet_file", "write_chosen", "write_published"]
 
@@ -58,13 +58,14 @@ def write_chosen(
     predictor: AccuracyPredictor | None,
     confirmed: tuple[Confirmed, ...],
     path: Path,
-    body: Body = WHOLE,
+    request: SearchRequest,
 ) -> None:
     """Write the chosen subnet of a result, with what was predicted and measured of it.
 
     Of a search for a backbone, its latency stands beside that of the whole network.
     """
     genes, space, figures = result.genes[[chosen]], problem.domain.space, result.figures(chosen)
+    body = request.body
     rungs = {objective.name for objective in problem.columns if objective.measured}
     measured = {name: value for name, value in figures.items() if name in rungs}
     predicted: dict[str, Any] = {} if measured else {"top1": figures["top1"]}
@@ -79,7 +80,7 @@ def write_chosen(
             predicted |= {"target": target, **ms}
         else:
             predicted |= {f"{key}@{target}": value for key, value in ms.items()}
-    if isinstance(predictor, Int8Predictor):
+    if request.precision == "int8":
         predicted["precision"] = "int8"
     predicted |= told_of(body)
     others = ("top1", *measured, *(latency_name(target) for target in tables))
