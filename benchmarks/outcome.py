@@ -29,8 +29,9 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from equal_time import STEPS
+from equal_time import STEPS, fastest
 from outcome_alone import Alone
+from outcome_costs import Costs, costs_of
 from outcome_nets import (
     AS_OURS,
     PUBLISHED,
@@ -45,9 +46,7 @@ from outcome_nets import (
 )
 from outcome_options import parsed
 from outcome_ours import (
-    Costs,
     Job,
-    costs_of,
     loadable,
     our_recipe,
     our_space,
@@ -65,6 +64,7 @@ from supernet.memory import keep_freed_memory
 from supernet.space import Space, Subnet
 from supernet.train import Recipe, at_precision
 from supernet.train.precision import auto_precision
+from supernet.workflow.plan import LEAST_BATCH
 from supernet.workflow.start import normalisation_at, normalised
 
 
@@ -129,28 +129,34 @@ class Bench:
             for rival, network in networks.items()
             for name, recipe in self.recipes().items()
         }
-        recipe = our_recipe(self.given.start)
-        ours, theirs = costs_of(
-            self.space, recipe, dataset, turns, self.given.rounds, self.given.device
-        )
+        theirs = fastest(turns, self.given.rounds)
         step_s = {
             f"{rival} {name}": float(np.mean(theirs[f"{rival} {work}"]))
             for rival in networks
             for name, work in alike_in_time.items()
         }
-        return {
-            "step_s": step_s,
-            "ours_s_per_mac": list(ours.speeds.values()),
-            "evaluation_s": ours.evaluation_s,
-            "start_s": ours.start_s,
-        }
+        return {"step_s": step_s}
 
     @property
     def our_costs(self) -> Costs:
-        """As they were measured."""
-        row = self.rows.get("costs", self.costs)
+        """Of our steps and evaluations, in the seconds of those of others."""
         recipe = at_precision(our_recipe(self.given.start), self.given.device)
-        return Costs.read(recipe, row)
+        return Costs.read(recipe, self.rows.get("our costs", lambda: self.timed(recipe)))
+
+    def timed(self, recipe: Recipe) -> Row:
+        """Our costs, in turn with the middle network of others, whose steps were timed before."""
+        given, dataset = self.given, self.dataset(self.given.seeds[0])
+        rival, (name, how) = Rival.of(self.middle), next(iter(self.recipes().items()))
+        network = rival.built(dataset.classes, given.start, 0)
+        turn = rival_turn(network, dataset, rival.size, how, STEPS, given.device)
+        sizes = [recipe.batch_size]
+        while sizes[-1] // 2 >= LEAST_BATCH:
+            sizes.append(sizes[-1] // 2)
+        ours, theirs = costs_of(
+            self.space, recipe, dataset, {"theirs": turn}, given.rounds, given.device, sizes
+        )
+        before = self.rows.get("costs", self.costs)["step_s"][f"{rival} {name}"]
+        return ours.row(before / float(np.mean(theirs["theirs"])))
 
     def latencies(self) -> Row:
         """Milliseconds of the networks of others, as the table of this machine has them."""

@@ -125,7 +125,7 @@ def recipes(start: Start) -> dict[str, Recipe]:
             "AdamW 1e-3": replace(base, phases=(phase,)),
             "AdamW 3e-4": replace(base, phases=(gentle,)),
         }
-    ours = standalone_recipe(load_recipe("demo"), largest=True)
+    ours = standalone_recipe(load_recipe("from_scratch"), largest=True)
     phase = Phase(name="alone", epochs=1, warmup_epochs=0.04, lr=0.1, subnets=("largest",))
     usual = replace(ours, batch_size=64, weight_decay=1e-4, label_smoothing=0.1, phases=(phase,))
     return {AS_OURS: ours, "SGD 0.1, batch 64": usual}

@@ -4,7 +4,6 @@ Times are those of a quiet machine: steps and evaluations are counted, and what 
 measured in turn with the networks of others (`equal_time`).
 """
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,12 +15,10 @@ from equal_time import (
     STEPS,
     fastest,
     fitted,
-    phase_turn,
-    phases_of,
     recipe_seconds,
-    speeds_of,
     training_turn,
 )
+from outcome_costs import Costs
 from outcome_nets import PUBLISHED, Start, file_top1, write_file
 from resumable import Rows
 from supernet.export.formats.onnx import open_onnx
@@ -34,28 +31,25 @@ from supernet.evaluate import Evaluator
 from supernet.files import fill
 from supernet.latency import LatencyTable, Loadable, Protocol, measure
 from supernet.models import extract, load_pretrained
-from supernet.progress import Progress
 from supernet.runs import Run
 from supernet.search import SearchResult, latency_name, load_result
-from supernet.space import Domain, Space, Subnet, SubnetFile, decode, encode, macs_of, operators
-from supernet.train import Processes, Recipe, at_precision, load_recipe
+from supernet.space import Space, Subnet, SubnetFile, decode, encode, operators
+from supernet.train import Recipe, at_batch_size, load_recipe
 from supernet.train.batches import steps_per_epoch
 from supernet.workflow.finetune import FinetuneRequest, finetune_subnet
+from supernet.workflow.plan import STEPS_ENOUGH
 from supernet.workflow.quality import standalone_space
 from supernet.workflow.request import SearchRequest
 from supernet.workflow.search import search_run
-from supernet.workflow.start import begin_from
-from supernet.workflow.train import resume_training, seeded_supernet, train_supernet
+from supernet.workflow.train import resume_training, train_supernet
 
-__all__ = ["Costs", "Job", "costs_of", "our_recipe", "our_space", "searched_front"]
+__all__ = ["Job", "loadable", "our_recipe", "our_space", "searched_front", "within"]
 
 TOLERANCE = 1.01
 """Of a latency limit, measured."""
 SLACK = 1.03
 """Of a predicted limit: a prediction that is too slow leaves out what measures as fast enough."""
 _TRIES = 4
-_EVALUATED = 3
-_DRAWN = 200  # for the mean size of what a search evaluates
 
 
 def our_space(name: str, sizes: Sequence[int], start: Start, dataset: Dataset) -> Space:
@@ -76,66 +70,7 @@ def our_recipe(start: Start) -> Recipe:
     """The shipped recipe that `supernet plan` takes too."""
     if start == "published":
         return replace(load_recipe("from_pretrained"), init=PUBLISHED)
-    return load_recipe("demo")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Costs:
-    """What our work takes on this machine where nothing else runs."""
-
-    speeds: Mapping[Any, float]
-    """Seconds for a multiply-add of an image in training, by kind of phase."""
-    evaluation_s: float
-    """Of one subnet, mean over sizes."""
-    start_s: float
-    """From published weights to the first step."""
-
-    @classmethod
-    def read(cls, recipe: Recipe, row: Mapping[str, Any]) -> "Costs":
-        """From a row, in which phases are in the recipe's order."""
-        return cls(
-            speeds=dict(zip(phases_of(recipe), row["ours_s_per_mac"], strict=True)),
-            evaluation_s=row["evaluation_s"],
-            start_s=row["start_s"],
-        )
-
-
-def costs_of(
-    space: Space,
-    recipe: Recipe,
-    dataset: Dataset,
-    turns: dict[str, Any],
-    rounds: int,
-    device: str,
-) -> tuple[Costs, dict[str, list[float]]]:
-    """Our costs, and the seconds of the steps of `turns`, all timed in turn."""
-    supernet, recipe = seeded_supernet(space, 0).to(device), at_precision(recipe, device)
-    since = time.perf_counter()
-    if recipe.init:
-        begin_from(supernet, recipe.init, dataset, processes=Processes(device=device))
-    start_s = time.perf_counter() - since if recipe.init else 0.0
-    evaluator = Evaluator(supernet, dataset, device=device)
-    rng = np.random.default_rng(0)
-    genes = Domain.of(space).sample_spread(_EVALUATED, rng)
-    subnets = decode(space, genes)
-
-    def evaluations(progress: Progress) -> None:
-        for number, subnet in enumerate([subnets[0], *subnets]):
-            evaluator.subnet_score(subnet, "holdout")
-            progress(number, len(subnets), "evaluating")
-
-    ours = {
-        str(kind): phase_turn(supernet, dataset, recipe, phase, device)
-        for kind, phase in phases_of(recipe).items()
-    }
-    seconds = fastest({**turns, **ours, "evaluation": evaluations}, rounds)
-    mean_macs = float(macs_of(space, Domain.of(space).sample_spread(_DRAWN, rng)).mean())
-    costs = Costs(
-        speeds=speeds_of(supernet, recipe, seconds),
-        evaluation_s=sum(seconds["evaluation"]) * mean_macs / float(macs_of(space, genes).sum()),
-        start_s=start_s,
-    )
-    return costs, {name: seconds[name] for name in turns}
+    return load_recipe("from_scratch")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +113,7 @@ class Job:
             raise SystemExit(f"{self.name}: {self.seconds:.0f} s are less than its search takes")
         supernet = Supernet(self.space)
         count = len(self.dataset.train)
-        recipe = fitted(supernet, self.recipe, costs.speeds, count, left, self.device)
+        recipe = self._fitted(supernet, costs, left)
         run = self.run(rows)
         with progress_bar() as progress:
             if (run.folder / "config.yaml").is_file():
@@ -196,9 +131,21 @@ class Job:
                 )
         return {
             "epochs": recipe.epochs,
+            "batch_size": recipe.batch_size,
             "steps": round(recipe.epochs * steps_per_epoch(count, recipe.batch_size)),
-            "counted_s": recipe_seconds(supernet, recipe, costs.speeds, count) + costs.start_s,
+            "counted_s": costs.start_s
+            + recipe_seconds(supernet, recipe, costs.speeds[recipe.batch_size], count),
         }
+
+    def _fitted(self, supernet: Supernet, costs: Costs, seconds: float) -> Recipe:
+        """The recipe in a time; as `supernet plan` has it, by smaller batches for steps enough."""
+        count = len(self.dataset.train)
+        for batch, speeds in costs.speeds.items():
+            sized = at_batch_size(self.recipe, batch)
+            found = fitted(supernet, sized, speeds, count, seconds, self.device)
+            if found.epochs * steps_per_epoch(count, batch) >= STEPS_ENOUGH:
+                break
+        return found
 
     def searched(self, rows: Rows, costs: Costs, limit_ms: float | None) -> dict[str, Any]:
         """Search the front, or for one limit."""
@@ -287,9 +234,9 @@ class Job:
     def tuned_steps(self, rows: Rows, subnets: Mapping[str, Subnet]) -> dict[str, float]:
         """Seconds of a step of finetuning each subnet."""
         run = self.run(rows)
-        per_epoch = steps_per_epoch(len(self.dataset.train), self.recipe.batch_size)
-        request = FinetuneRequest(epochs=STEPS / per_epoch)
-        recipe = request.recipe(fill(Recipe, run.config().recipe, "recipe"), run.folder)
+        trained = fill(Recipe, run.config().recipe, "recipe")
+        per_epoch = steps_per_epoch(len(self.dataset.train), trained.batch_size)
+        recipe = FinetuneRequest(epochs=STEPS / per_epoch).recipe(trained, run.folder)
         supernet = run.supernet()
         turns = {}
         for name, subnet in subnets.items():

@@ -1,9 +1,12 @@
-"""Progressive shrinking against training all subnets from the start, on embedded images.
+r"""Progressive shrinking against training all subnets from the start, on embedded images.
 
     python benchmarks/shrinking.py --seeds 0 1 2
+    python benchmarks/shrinking.py --seeds 0 --data FOLDER --epochs 1 \
+        --arms progressive from_scratch
 
-Both arms take the same number of steps at the same batch size and weight decay, and are
-measured on the same subnets, recalibrated, on the test images:
+All arms have the same batch size and weight decay, the first three the same number of steps, the
+fourth the same multiply-adds as the first. Measured are the same subnets, recalibrated, on the test
+images:
 
 progressive  the recipe of the demo: the largest subnet, then kernels, depths, expand ratios,
              widths, the largest teaching in place
@@ -11,6 +14,8 @@ without      three random subnets of everything at every step from the start, no
              sorted channels, one cosine from the same highest learning rate
 in_place     one stage as well, but the largest and two random subnets, the largest teaching:
              what the order of the phases adds is the difference to this one
+from_scratch the recipe of this name: the largest subnet alone for half of the work, then with two
+             random ones, the largest teaching
 """
 
 import argparse
@@ -24,9 +29,11 @@ from typing import Any
 from records import add_hardware, write_result
 
 from supernet.cli.output import progress_bar
+from supernet.data import EMBEDDED
 from supernet.space import decode, largest, load_space, sample, smallest
 from supernet.train import Elastic, Phase, Recipe, load_recipe, scaled
 from supernet.train.sampling import step_rng
+from supernet.workflow.planning.timing import phase_work
 from supernet.workflow.train import train_supernet
 
 EVERYTHING = Elastic(kernel=0, depth=0, expand=0, width=0, operator=0)
@@ -54,14 +61,26 @@ def arms(epochs: float | None) -> dict[str, Recipe]:
         "progressive": shrinking,
         "without": replace(shrinking, name="without", phases=(joint,)),
         "in_place": replace(shrinking, name="in_place", phases=(in_place,)),
+        "from_scratch": in_the_work_of(shrinking, load_recipe("from_scratch")),
     }
 
 
-def measure(recipe: Recipe, seed: int, progress: Any) -> dict[str, Any]:
+def work(recipe: Recipe) -> float:
+    """Multiply-adds of a training for each image of the training set, forward."""
+    space = load_space("demo")
+    return sum(phase.epochs * phase_work(space, phase) for phase in recipe.phases)
+
+
+def in_the_work_of(one: Recipe, other: Recipe) -> Recipe:
+    """The other recipe, as long as has the multiply-adds of the one."""
+    return scaled(other, other.epochs * work(one) / work(other))
+
+
+def measure(recipe: Recipe, data: str, seed: int, progress: Any) -> dict[str, Any]:
     """Train one arm; accuracies of the largest, the smallest and random subnets."""
     space = load_space("demo")
     with tempfile.TemporaryDirectory() as folder:
-        run = train_supernet(space, recipe, folder=Path(folder), seed=seed, progress=progress)
+        run = train_supernet(space, recipe, data, folder=Path(folder), seed=seed, progress=progress)
         evaluator = run.evaluator()
         space = run.space()
         genes = sample(space, _RANDOM, step_rng(0, "shrinking", 0))
@@ -81,6 +100,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--epochs", type=float, help="of each arm; those of the demo if not given")
     parser.add_argument("--arms", nargs="+", default=["progressive", "without", "in_place"])
+    parser.add_argument("--data", default=EMBEDDED, help="folder of pictures")
+    parser.add_argument("--out", default="shrinking", help="name of the result")
     add_hardware(parser)
     options = parser.parse_args()
     recipes = {
@@ -90,12 +111,14 @@ def main() -> None:
     with progress_bar() as progress:
         for seed in options.seeds:
             for name, recipe in recipes.items():
-                found[name][seed] = measure(recipe, seed, progress)
+                found[name][seed] = measure(recipe, options.data, seed, progress)
                 print(name, seed, json.dumps(found[name][seed]), flush=True)
-            write(found, recipes, options.hardware)
+            write(found, recipes, options)
 
 
-def write(found: dict[str, dict[int, Any]], recipes: dict[str, Recipe], hardware: str) -> None:
+def write(
+    found: dict[str, dict[int, Any]], recipes: dict[str, Recipe], options: argparse.Namespace
+) -> None:
     """Write what is known of the seeds so far, with the gains."""
     seeds = list(found["progressive"])
     gains = {
@@ -107,9 +130,17 @@ def write(found: dict[str, dict[int, Any]], recipes: dict[str, Recipe], hardware
         if other != "progressive"
     }
     print(json.dumps(gains))
-    epochs = recipes["progressive"].epochs
-    body = {"space": "demo", "epochs": epochs, "arms": found, "gain_of_progressive": gains}
-    print(write_result("shrinking", hardware, ("torch", "numpy"), body), flush=True)
+    body = {
+        "space": "demo",
+        "images": Path(options.data).name,
+        "epochs": {name: recipe.epochs for name, recipe in recipes.items()},
+        "work_of_progressive": {
+            name: work(recipe) / work(recipes["progressive"]) for name, recipe in recipes.items()
+        },
+        "arms": found,
+        "gain_of_progressive": gains,
+    }
+    print(write_result(options.out, options.hardware, ("torch", "numpy"), body), flush=True)
 
 
 if __name__ == "__main__":

@@ -23,10 +23,9 @@ from typing import Any
 
 import numpy as np
 from equal_time import fitted, training_turn
+from outcome_costs import Costs, costs_of
 from outcome_ours import (
-    Costs,
     Job,
-    costs_of,
     loadable,
     our_recipe,
     our_space,
@@ -87,12 +86,7 @@ def side_of(name: str, given: argparse.Namespace, dataset: Dataset, rows: Rows) 
 
     def costs() -> Row:
         found, _ = costs_of(space, recipe, dataset, {}, given.rounds, given.device)
-        return {
-            "ours_s_per_mac": list(found.speeds.values()),
-            "evaluation_s": found.evaluation_s,
-            "start_s": found.start_s,
-            "table_error_percent": table.held_out.mape,
-        }
+        return {**found.row(), "table_error_percent": table.held_out.mape}
 
     found = Costs.read(recipe, rows.get(f"costs of {name}", costs))
     tried = {
@@ -121,7 +115,9 @@ def tried_rate(
     recipe = replace(recipe, phases=(replace(recipe.phases[0], lr_end=0.0),))
     seconds = 60.0 * given.minutes * given.probe
     images = len(dataset.train)
-    recipe = fitted(supernet, recipe, costs.speeds, images, seconds, given.device)
+    recipe = fitted(
+        supernet, recipe, costs.speeds[recipe.batch_size], images, seconds, given.device
+    )
     with progress_bar() as progress:
         training_turn(supernet, dataset, recipe, given.device)(progress)
     score = Evaluator(supernet, dataset, device=given.device).subnet_score(

@@ -45,7 +45,14 @@ from supernet.workflow.planning.words import notes_of, plan_lines
 from supernet.workflow.start import no_weights_named
 from supernet.workflow.train import check_device, seeded_supernet
 
-__all__ = ["TrainingPlan", "Wishes", "plan_training", "write_plan"]
+__all__ = [
+    "LEAST_BATCH",
+    "STEPS_ENOUGH",
+    "TrainingPlan",
+    "Wishes",
+    "plan_training",
+    "write_plan",
+]
 
 _TIMING_SHARE, _LEAST_TIMING_S, _MOST_TIMING_S = 0.05, 2.0, 40.0
 _GMACS, _GMACS_A_SECOND = 3.0, 0.4
@@ -55,9 +62,10 @@ _ENOUGH = 0.5
 """Share of the epochs wanted for which a lighter network is not yet taken."""
 _HOPELESS = 2.0
 """Times the time: a space that would take so long by the speed of the lightest is not timed."""
-_STEPS = 500
+STEPS_ENOUGH = 500
 """Steps of a training, at least, before its batch is made smaller."""
-_LEAST_BATCH = 32
+LEAST_BATCH = 32
+"""That is made smaller for more steps no further."""
 _MOST_EPOCHS = 3.0
 """Times the epochs wanted: more are not planned, however long there is."""
 
@@ -322,9 +330,9 @@ class _Planner:
                 most_epochs=wanted * (_MOST_EPOCHS if wishes.minutes else 1.0),
             )
             size = recipe.batch_size // 2
-            smaller = size >= _LEAST_BATCH * self._processes.count * recipe.accumulate
+            smaller = size >= LEAST_BATCH * self._processes.count * recipe.accumulate
             ours = wishes.recipe is None and wishes.batch_size is None
-            if not (ours and smaller and total_steps(found, self._look) < _STEPS):
+            if not (ours and smaller and total_steps(found, self._look) < STEPS_ENOUGH):
                 return found
             recipe = at_batch_size(recipe, size)
 

@@ -54,7 +54,7 @@ class Candidate:
     def recipe(self) -> Recipe:
         """The shipped recipe that short trainings of this start do best with."""
         if not self.init:
-            return suited(load_recipe("demo"), self.space)
+            return suited(load_recipe("from_scratch"), self.space)
         return suited(replace(load_recipe("from_pretrained"), init=self.init), self.space)
 
 
