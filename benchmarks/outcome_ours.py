@@ -37,7 +37,7 @@ from supernet.space import Space, Subnet, SubnetFile, decode, encode, operators
 from supernet.train import Recipe, at_batch_size, load_recipe
 from supernet.train.batches import steps_per_epoch
 from supernet.workflow.finetune import FinetuneRequest, finetune_subnet
-from supernet.workflow.plan import STEPS_ENOUGH
+from supernet.workflow.planning.choice import steps_enough
 from supernet.workflow.quality import standalone_space
 from supernet.workflow.request import SearchRequest
 from supernet.workflow.search import search_run
@@ -143,7 +143,7 @@ class Job:
         for batch, speeds in costs.speeds.items():
             sized = at_batch_size(self.recipe, batch)
             found = fitted(supernet, sized, speeds, count, seconds, self.device)
-            if found.epochs * steps_per_epoch(count, batch) >= STEPS_ENOUGH:
+            if found.epochs * steps_per_epoch(count, batch) >= steps_enough(self.recipe.init):
                 break
         return found
 

@@ -31,6 +31,7 @@ from supernet.workflow.planning.choice import (
     batch_size_for,
     candidates,
     epochs_wanted,
+    steps_enough,
 )
 from supernet.workflow.planning.needs import Needs, needs_of, own_mib, parts_that_fit
 from supernet.workflow.planning.schedule import (
@@ -47,7 +48,6 @@ from supernet.workflow.train import check_device, seeded_supernet
 
 __all__ = [
     "LEAST_BATCH",
-    "STEPS_ENOUGH",
     "TrainingPlan",
     "Wishes",
     "plan_training",
@@ -62,8 +62,6 @@ _ENOUGH = 0.5
 """Share of the epochs wanted for which a lighter network is not yet taken."""
 _HOPELESS = 2.0
 """Times the time: a space that would take so long by the speed of the lightest is not timed."""
-STEPS_ENOUGH = 500
-"""Steps of a training, at least, before its batch is made smaller."""
 LEAST_BATCH = 32
 """That is made smaller for more steps no further."""
 _MOST_EPOCHS = 3.0
@@ -318,6 +316,7 @@ class _Planner:
         if self._fixed:
             return recipe
         wanted, wishes = epochs_wanted(self._look, candidate.init), self._wishes
+        enough = steps_enough(candidate.init)
         while True:
             found = fitted(
                 candidate.space,
@@ -332,7 +331,7 @@ class _Planner:
             size = recipe.batch_size // 2
             smaller = size >= LEAST_BATCH * self._processes.count * recipe.accumulate
             ours = wishes.recipe is None and wishes.batch_size is None
-            if not (ours and smaller and total_steps(found, self._look) < STEPS_ENOUGH):
+            if not (ours and smaller and total_steps(found, self._look) < enough):
                 return found
             recipe = at_batch_size(recipe, size)
 

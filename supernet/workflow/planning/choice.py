@@ -21,6 +21,7 @@ __all__ = [
     "epochs_wanted",
     "is_photographic",
     "sizes_up_to",
+    "steps_enough",
     "suited",
     "top_size",
 ]
@@ -40,6 +41,8 @@ _LOWER = (0.7, 0.85)
 _STEPS = 50
 """Of an epoch, at least, before the batch is made smaller."""
 _LEAST_BATCH = 16
+_ENOUGH, _ENOUGH_FROM_WEIGHTS = 1000, 500
+"""Steps of a training, at least, before its batch is made smaller."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +134,11 @@ def batch_size_for(look: Look, recipe: Recipe, processes: int) -> Recipe:
         size //= 2
     size = min(size * processes, max(1, images) // processes * processes)
     return at_batch_size(recipe, max(size, 1))
+
+
+def steps_enough(init: str) -> int:
+    """Steps that a training should have, if by smaller batches; random weights need more."""
+    return _ENOUGH_FROM_WEIGHTS if init else _ENOUGH
 
 
 def _at_sizes(
