@@ -18,6 +18,7 @@ from supernet.train import Processes, Recipe, load_recipe, scaled
 from supernet.workflow.plan import TrainingPlan, Wishes, plan_training
 from supernet.workflow.planning.choice import epochs_wanted, sizes_up_to
 from supernet.workflow.planning.saved import saved_bytes
+from supernet.workflow.planning.schedule import total_steps
 from supernet.workflow.planning.start import Start
 from supernet.workflow.planning.timing import Speed, kind_of
 
@@ -153,6 +154,24 @@ def test_phases_are_left_out_where_their_accuracies_would_take_the_time(planned:
     )
     assert [phase.name for phase in short.phases] == ["largest", "width"]
     assert long.phases[1].name == "kernel"
+
+
+@pytest.mark.parametrize(("init", "enough"), [(None, 1000), ("efficientnet_lite0", 500)])
+def test_short_trainings_get_steps_enough_by_smaller_batches(
+    planned: Planned, init: str | None, enough: int
+) -> None:
+    """No more than it takes: twice the batch would have had too few."""
+    space = load_space("efficientnet_lite0" if init else "demo")
+    speeds = [0.1 * 1.5**n for n in range(25)]
+    plans = [planned(photos(), each, space=space, init=init, minutes=5) for each in speeds]
+    largest = max(plan.recipe.batch_size for plan in plans)
+    halved = [plan for plan in plans if 32 < plan.recipe.batch_size < largest]
+    assert halved or init
+    for plan in plans:
+        steps = total_steps(plan.recipe, plan.look)
+        assert steps >= enough or plan.recipe.batch_size == 32
+        if plan.recipe.batch_size < largest:
+            assert steps < 2.3 * enough
 
 
 def test_few_images_get_small_batches_and_many_epochs(planned: Planned) -> None:
