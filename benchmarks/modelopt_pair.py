@@ -6,14 +6,14 @@ Two networks: torchvision's `mobilenet_v2` from scratch, and EfficientNet-Lite0 
 `tf_efficientnet_lite0`) with its published weights. The package turns the library's own network
 into a supernet by its default rules. Ours is the space whose largest subnet is that network: of
 `mobilenet_v2` the shipped one with kernels of 3 alone, since the network has no others. Same images
-in the same order and views, same input size, hold-out, batch, AdamW, rates, clipping, precision.
+in the same order and views, same input size, hold-out, batch, optimiser, highest rate, precision.
 
 Seconds are of the processors, so that other programs decide nothing. Both train for the same:
 steps of both are timed in turn, and seconds become steps. Theirs is one random subnet a step,
-which the package draws; ours the recipe `from_pretrained`. Both search for the same seconds by
-the accuracy on the same hold-out images under one limit of multiply-adds: its evolution, and
-`supernet search --measure`. Winners are recalibrated alike, tested on all test images, finetuned
-for the same seconds by the same plain loop, and tested again.
+which the package draws, by one cosine; ours the recipe that `supernet plan` takes. Both search for
+the same seconds by the accuracy on the same hold-out images under one limit of multiply-adds: its
+evolution, and `supernet search --measure`. Winners are recalibrated alike, tested on all test
+images, finetuned for the same seconds by the same plain loop, and tested again.
 
 Rows are written at once; those that today's file holds are not made again. `--facts` adds what
 both make of other networks, and what the package says when it is asked for more. Needs

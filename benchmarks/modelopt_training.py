@@ -1,6 +1,7 @@
 """One network on both sides of `modelopt_pair`: starts, steps that are timed in turn, trainings."""
 
 import copy
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ from supernet.models.packaged import weights_path
 from supernet.models.weights import load_tensors
 from supernet.runs import Run
 from supernet.space import Space, largest, macs_of
-from supernet.train import Processes, Recipe, load_recipe, scaled
+from supernet.train import Phase, Processes, Recipe, at_batch_size, load_recipe, scaled
 from supernet.train.auxiliary import Trained
 from supernet.train.batches import Batches
 from supernet.train.finetune import finetune, finetune_recipe
@@ -77,19 +78,20 @@ class Case:
 
     @cached_property
     def recipe(self) -> Recipe:
-        """`from_pretrained` in single precision; channels that never trained are not sorted."""
-        recipe, init = load_recipe("from_pretrained"), NETWORKS[self.name]
-        phases = tuple(replace(phase, sort_channels=bool(init)) for phase in recipe.phases)
-        return replace(
-            recipe, init=init, precision="fp32", phases=phases, batch_size=self.batch_size
-        )
+        """The one that `supernet plan` takes for this start, in single precision."""
+        init = NETWORKS[self.name]
+        recipe = load_recipe("from_pretrained" if init else "from_scratch")
+        return at_batch_size(replace(recipe, init=init, precision="fp32"), self.batch_size)
 
     @property
     def their_recipe(self) -> Recipe:
-        """The same optimiser and rates, one forward a step: the package draws its subnet itself."""
-        (phase,) = self.recipe.phases
-        plain = replace(
-            phase, subnets=("largest",), distill=0.0, teacher="frozen", sort_channels=False
+        """The same optimiser and highest rate, one forward a step: the package draws its subnet."""
+        first = self.recipe.phases[0]
+        plain = Phase(
+            name="theirs",
+            epochs=self.recipe.epochs,
+            warmup_epochs=first.warmup_epochs,
+            lr=first.lr,
         )
         return replace(self.recipe, init="", phases=(plain,))
 
@@ -128,9 +130,13 @@ class Case:
         """
         supernet, start_s = self.our_supernet()
         theirs = _plain_step(convert(self.their_network()), self)
-        step_s = dict(
-            zip(("modelopt", "supernet"), _in_turn([theirs, _our_step(supernet, self)], rounds))
-        )
+        ours = _our_steps(supernet, self)
+        first, *own = _in_turn([theirs, *ours], rounds)
+        epochs = [phase.epochs for phase in self.recipe.phases]
+        step_s = {
+            "modelopt": first,
+            "supernet": sum(map(math.prod, zip(own, epochs, strict=True))) / sum(epochs),
+        }
         left = {"modelopt": seconds, "supernet": seconds - start_s}
         counts = {side: max(1, round(left[side] / step_s[side])) for side in step_s}
         return counts, step_s | {"our_start": start_s}
@@ -202,24 +208,28 @@ def _plain_step(network: nn.Module, case: Case) -> Callable[[int], None]:
     return step
 
 
-def _our_step(supernet: Supernet, case: Case) -> Callable[[int], None]:
-    """A step of our recipe: what `Trainer` does."""
+def _our_steps(supernet: Supernet, case: Case) -> list[Callable[[int], None]]:
+    """A step of each phase of our recipe: what `Trainer` does."""
     batches = Batches(case.dataset, batch_size=case.batch_size, seed=case.seed)
     supernet.to(memory_format=torch.channels_last).train()
     optimizer = Optimizer(supernet, case.recipe, "cpu")
-    work = Step(
-        Trained(supernet),
-        case.recipe,
-        case.recipe.phases[0],
-        batches,
-        wrapped=None,
-        teacher=None,
-        processes=Processes(),
-        seed=case.seed,
-    )
 
-    def step(number: int) -> None:
-        work.gradients(number, optimizer.backward)
-        optimizer.step(_LR)
+    def made(phase: Phase) -> Callable[[int], None]:
+        work = Step(
+            Trained(supernet),
+            case.recipe,
+            phase,
+            batches,
+            wrapped=None,
+            teacher=None,
+            processes=Processes(),
+            seed=case.seed,
+        )
 
-    return step
+        def step(number: int) -> None:
+            work.gradients(number, optimizer.backward)
+            optimizer.step(_LR)
+
+        return step
+
+    return [made(phase) for phase in case.recipe.phases]

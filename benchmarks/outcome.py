@@ -64,7 +64,7 @@ from supernet.memory import keep_freed_memory
 from supernet.space import Space, Subnet
 from supernet.train import Recipe, at_precision
 from supernet.train.precision import auto_precision
-from supernet.workflow.plan import LEAST_BATCH
+from supernet.workflow.planning.choice import halves
 from supernet.workflow.start import normalisation_at, normalised
 
 
@@ -149,9 +149,7 @@ class Bench:
         rival, (name, how) = Rival.of(self.middle), next(iter(self.recipes().items()))
         network = rival.built(dataset.classes, given.start, 0)
         turn = rival_turn(network, dataset, rival.size, how, STEPS, given.device)
-        sizes = [recipe.batch_size]
-        while sizes[-1] // 2 >= LEAST_BATCH:
-            sizes.append(sizes[-1] // 2)
+        sizes = halves(recipe.batch_size)
         ours, theirs = costs_of(
             self.space, recipe, dataset, {"theirs": turn}, given.rounds, given.device, sizes
         )

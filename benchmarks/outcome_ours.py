@@ -34,10 +34,10 @@ from supernet.models import extract, load_pretrained
 from supernet.runs import Run
 from supernet.search import SearchResult, latency_name, load_result
 from supernet.space import Space, Subnet, SubnetFile, decode, encode, operators
-from supernet.train import Recipe, at_batch_size, load_recipe
+from supernet.train import Recipe, load_recipe
 from supernet.train.batches import steps_per_epoch
 from supernet.workflow.finetune import FinetuneRequest, finetune_subnet
-from supernet.workflow.planning.choice import steps_enough
+from supernet.workflow.planning.choice import in_steps_enough
 from supernet.workflow.quality import standalone_space
 from supernet.workflow.request import SearchRequest
 from supernet.workflow.search import search_run
@@ -140,12 +140,12 @@ class Job:
     def _fitted(self, supernet: Supernet, costs: Costs, seconds: float) -> Recipe:
         """The recipe in a time; as `supernet plan` has it, by smaller batches for steps enough."""
         count = len(self.dataset.train)
-        for batch, speeds in costs.speeds.items():
-            sized = at_batch_size(self.recipe, batch)
-            found = fitted(supernet, sized, speeds, count, seconds, self.device)
-            if found.epochs * steps_per_epoch(count, batch) >= steps_enough(self.recipe.init):
-                break
-        return found
+
+        def fit(recipe: Recipe) -> Recipe:
+            speeds = costs.speeds[recipe.batch_size]
+            return fitted(supernet, recipe, speeds, count, seconds, self.device)
+
+        return in_steps_enough(self.recipe, list(costs.speeds), fit, count)
 
     def searched(self, rows: Rows, costs: Costs, limit_ms: float | None) -> dict[str, Any]:
         """Search the front, or for one limit."""

@@ -31,7 +31,8 @@ from supernet.workflow.planning.choice import (
     batch_size_for,
     candidates,
     epochs_wanted,
-    steps_enough,
+    halves,
+    in_steps_enough,
 )
 from supernet.workflow.planning.needs import Needs, needs_of, own_mib, parts_that_fit
 from supernet.workflow.planning.schedule import (
@@ -39,7 +40,6 @@ from supernet.workflow.planning.schedule import (
     Duration,
     duration,
     fitted,
-    total_steps,
 )
 from supernet.workflow.planning.timing import Speed, time_steps
 from supernet.workflow.planning.words import notes_of, plan_lines
@@ -47,7 +47,6 @@ from supernet.workflow.start import no_weights_named
 from supernet.workflow.train import check_device, seeded_supernet
 
 __all__ = [
-    "LEAST_BATCH",
     "TrainingPlan",
     "Wishes",
     "plan_training",
@@ -62,8 +61,6 @@ _ENOUGH = 0.5
 """Share of the epochs wanted for which a lighter network is not yet taken."""
 _HOPELESS = 2.0
 """Times the time: a space that would take so long by the speed of the lightest is not timed."""
-LEAST_BATCH = 32
-"""That is made smaller for more steps no further."""
 _MOST_EPOCHS = 3.0
 """Times the epochs wanted: more are not planned, however long there is."""
 
@@ -316,24 +313,23 @@ class _Planner:
         if self._fixed:
             return recipe
         wanted, wishes = epochs_wanted(self._look, candidate.init), self._wishes
-        enough = steps_enough(candidate.init)
-        while True:
-            found = fitted(
+        sizes = [recipe.batch_size]
+        if wishes.recipe is None and wishes.batch_size is None:
+            sizes = halves(recipe.batch_size, self._processes.count * recipe.accumulate)
+
+        def fit(one: Recipe) -> Recipe:
+            return fitted(
                 candidate.space,
-                recipe,
+                one,
                 self._look,
                 speed,
                 preparing=self._spent_s,
-                decoding=self._decoding(candidate.space, recipe),
+                decoding=self._decoding(candidate.space, one),
                 seconds=self._budget_s,
                 most_epochs=wanted * (_MOST_EPOCHS if wishes.minutes else 1.0),
             )
-            size = recipe.batch_size // 2
-            smaller = size >= LEAST_BATCH * self._processes.count * recipe.accumulate
-            ours = wishes.recipe is None and wishes.batch_size is None
-            if not (ours and smaller and total_steps(found, self._look) < enough):
-                return found
-            recipe = at_batch_size(recipe, size)
+
+        return in_steps_enough(recipe, sizes, fit, self._look.train_images)
 
     def _timed(self, space: Space, recipe: Recipe, seconds: float) -> Speed:
         check_auxiliary(space, recipe)

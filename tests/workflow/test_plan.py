@@ -168,7 +168,7 @@ def test_short_trainings_get_steps_enough_by_smaller_batches(
     halved = [plan for plan in plans if 32 < plan.recipe.batch_size < largest]
     assert halved or init
     for plan in plans:
-        steps = total_steps(plan.recipe, plan.look)
+        steps = total_steps(plan.recipe, plan.look.train_images)
         assert steps >= enough or plan.recipe.batch_size == 32
         if plan.recipe.batch_size < largest:
             assert steps < 2.3 * enough

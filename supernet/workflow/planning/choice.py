@@ -1,6 +1,6 @@
 """What may be trained on images: spaces at input sizes, from the best to the lightest."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from supernet.runs import find_run
 from supernet.space import Space, count_subnets, load_space
 from supernet.train import Recipe, at_batch_size, load_recipe, standalone_recipe
 from supernet.workflow.any_cnn import convert, network_at
+from supernet.workflow.planning.schedule import total_steps
 from supernet.workflow.planning.start import installed_start
 from supernet.workflow.start import SPACES
 
@@ -19,9 +20,10 @@ __all__ = [
     "batch_size_for",
     "candidates",
     "epochs_wanted",
+    "halves",
+    "in_steps_enough",
     "is_photographic",
     "sizes_up_to",
-    "steps_enough",
     "suited",
     "top_size",
 ]
@@ -40,9 +42,11 @@ _SHARES = (1.0, 0.875, 0.75, 0.625, 0.5)
 _LOWER = (0.7, 0.85)
 _STEPS = 50
 """Of an epoch, at least, before the batch is made smaller."""
-_LEAST_BATCH = 16
+_LEAST_OF_FEW_IMAGES = 16
+"""That it is made smaller for them no further."""
 _ENOUGH, _ENOUGH_FROM_WEIGHTS = 1000, 500
-"""Steps of a training, at least, before its batch is made smaller."""
+"""Steps of a training, at least, before its batch is made smaller; random weights need more."""
+_LEAST_IN_SHORT_TIMES = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,15 +134,42 @@ def epochs_wanted(look: Look, init: str) -> float:
 def batch_size_for(look: Look, recipe: Recipe, processes: int) -> Recipe:
     """The recipe with a batch that leaves steps enough in an epoch of few images."""
     size, images = recipe.batch_size, look.train_images
-    while size > _LEAST_BATCH and images // size < _STEPS:
+    while size > _LEAST_OF_FEW_IMAGES and images // size < _STEPS:
         size //= 2
     size = min(size * processes, max(1, images) // processes * processes)
     return at_batch_size(recipe, max(size, 1))
 
 
-def steps_enough(init: str) -> int:
-    """Steps that a training should have, if by smaller batches; random weights need more."""
-    return _ENOUGH_FROM_WEIGHTS if init else _ENOUGH
+def halves(batch_size: int, divisor: int = 1) -> list[int]:
+    """A batch size and the smaller ones that trainings of minutes may have, the largest first.
+
+    Args:
+        batch_size: of the recipe.
+        divisor: parts and processes that a batch is divided among.
+    """
+    sizes = [batch_size]
+    while sizes[-1] // 2 >= _LEAST_IN_SHORT_TIMES * divisor:
+        sizes.append(sizes[-1] // 2)
+    return sizes
+
+
+def in_steps_enough(
+    recipe: Recipe, batch_sizes: Sequence[int], fit: Callable[[Recipe], Recipe], images: int
+) -> Recipe:
+    """The recipe as it fits into a time, at the first of the batch sizes with steps enough.
+
+    Args:
+        recipe: of any length.
+        batch_sizes: the largest first; the last one when none gives steps enough.
+        fit: gives a recipe the epochs for which there is time.
+        images: in an epoch.
+    """
+    enough = _ENOUGH_FROM_WEIGHTS if recipe.init else _ENOUGH
+    for size in batch_sizes:
+        found = fit(at_batch_size(recipe, size))
+        if total_steps(found, images) >= enough:
+            break
+    return found
 
 
 def _at_sizes(

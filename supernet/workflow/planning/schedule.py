@@ -122,9 +122,9 @@ def fitted(
     return scaled(recipe, _round(high if takes(scaled(recipe, high)).total <= seconds else low))
 
 
-def total_steps(recipe: Recipe, look: Look) -> int:
-    """Steps of the whole training."""
-    return plan(recipe.phases, steps_per_epoch(look.train_images, recipe.batch_size))[-1].end
+def total_steps(recipe: Recipe, images: int) -> int:
+    """Steps of the whole training, of so many images an epoch."""
+    return plan(recipe.phases, steps_per_epoch(images, recipe.batch_size))[-1].end
 
 
 def _round(epochs: float) -> float:
