@@ -37,7 +37,7 @@ from supernet.space import Space, Subnet, SubnetFile, decode, encode, operators
 from supernet.train import Recipe, load_recipe
 from supernet.train.batches import steps_per_epoch
 from supernet.workflow.finetune import FinetuneRequest, finetune_subnet
-from supernet.workflow.planning.choice import in_steps_enough
+from supernet.workflow.planning.choice import in_steps_enough, of_its_length
 from supernet.workflow.quality import standalone_space
 from supernet.workflow.request import SearchRequest
 from supernet.workflow.search import search_run
@@ -145,7 +145,7 @@ class Job:
             speeds = costs.speeds[recipe.batch_size]
             return fitted(supernet, recipe, speeds, count, seconds, self.device)
 
-        return in_steps_enough(self.recipe, list(costs.speeds), fit, count)
+        return of_its_length(in_steps_enough(self.recipe, list(costs.speeds), fit, count))
 
     def searched(self, rows: Rows, costs: Costs, limit_ms: float | None) -> dict[str, Any]:
         """Search the front, or for one limit."""
@@ -205,46 +205,77 @@ class Job:
         }
 
     def tuned(
-        self, rows: Rows, costs: Costs, subnet: Subnet, step_s: float, seconds: float
+        self, rows: Rows, costs: Costs, subnet: Subnet, step_s: Mapping[str, float], seconds: float
     ) -> dict[str, Any]:
         """Finetune a subnet within a time, its two evaluations included; its file."""
         run = self.run(rows)
-        recipe = fill(Recipe, run.config().recipe, "recipe")
-        steps = max(1, int((seconds - 2 * costs.evaluation_s) / step_s))
-        epochs = steps / steps_per_epoch(len(self.dataset.train), recipe.batch_size)
+        left = seconds - 2 * costs.evaluation_s
+        epochs = self._tuned_epochs(run, left, step_s)
+        request = FinetuneRequest(epochs=epochs, lr=self.tuned_lr)
         file = self.file(rows, subnet).with_suffix(".json")
         made = SubnetFile.of(self.space, subnet, checkpoint=run.checkpoint(file.parent))
         made.save(file)
         with progress_bar() as progress:
-            request = FinetuneRequest(epochs=epochs, lr=self.tuned_lr)
             outcome = finetune_subnet(file, run, request, device=self.device, progress=progress)
         own = Run(outcome.file.parent)
         only = SubnetFile.load(outcome.file).subnet
         path = write_file(
             own.evaluator().network(only), file.with_suffix(".tuned.onnx"), only.resolution
         )
+        (phase,) = self._tuning(run, epochs).phases
+        steps = round(epochs * self._per_epoch(run))
         return {
             "steps": steps,
+            "lr": phase.lr,
+            "distill": phase.distill,
             "holdout_before": outcome.before,
             "holdout_after": outcome.after,
             "test_top1": file_top1(path, self.dataset),
-            "counted_s": steps * step_s + 2 * costs.evaluation_s,
+            "counted_s": steps * step_s[_how(phase.distill)] + 2 * costs.evaluation_s,
         }
 
-    def tuned_steps(self, rows: Rows, subnets: Mapping[str, Subnet]) -> dict[str, float]:
-        """Seconds of a step of finetuning each subnet."""
+    def tuned_steps(self, rows: Rows, subnets: Mapping[str, Subnet]) -> dict[str, dict[str, float]]:
+        """Seconds of a step of finetuning each subnet, with a teacher and without."""
         run = self.run(rows)
-        trained = fill(Recipe, run.config().recipe, "recipe")
-        per_epoch = steps_per_epoch(len(self.dataset.train), trained.batch_size)
-        recipe = FinetuneRequest(epochs=STEPS / per_epoch).recipe(trained, run.folder)
-        supernet = run.supernet()
+        trained, supernet = self._trained_by(run), run.supernet()
         turns = {}
         for name, subnet in subnets.items():
-            alone = Supernet(standalone_space(self.space, subnet, dropout=0.0))
-            load_pretrained(alone, extract(supernet, subnet))
-            turns[name] = training_turn(alone, self.dataset, recipe, self.device)
+            for distill in (0.0, 0.5):
+                request = FinetuneRequest(epochs=STEPS / self._per_epoch(run), distill=distill)
+                alone = Supernet(standalone_space(self.space, subnet, dropout=0.0))
+                load_pretrained(alone, extract(supernet, subnet))
+                recipe = request.recipe(trained, run.folder)
+                turns[f"{name} {distill}"] = training_turn(alone, self.dataset, recipe, self.device)
         found = fastest(turns, min(2, self.rounds))  # each opens the teacher anew
-        return {name: float(np.mean(times)) for name, times in found.items()}
+        return {
+            name: {_how(d): float(np.mean(found[f"{name} {d}"])) for d in (0.0, 0.5)}
+            for name in subnets
+        }
+
+    def _tuned_epochs(self, run: Run, seconds: float, step_s: Mapping[str, float]) -> float:
+        """Those that fit into a time; whether there is a teacher depends on them."""
+
+        def epochs(distill: float) -> float:
+            return max(1, int(seconds / step_s[_how(distill)])) / self._per_epoch(run)
+
+        (phase,) = self._tuning(run, epochs(0.0)).phases
+        return epochs(phase.distill)
+
+    def _tuning(self, run: Run, epochs: float) -> Recipe:
+        """The recipe of a finetuning."""
+        request = FinetuneRequest(epochs=epochs, lr=self.tuned_lr)
+        return request.recipe(self._trained_by(run), run.folder)
+
+    def _trained_by(self, run: Run) -> Recipe:
+        return fill(Recipe, run.config().recipe, "recipe")
+
+    def _per_epoch(self, run: Run) -> int:
+        return steps_per_epoch(len(self.dataset.train), self._trained_by(run).batch_size)
+
+
+def _how(distill: float) -> str:
+    """Name of a way to finetune."""
+    return "taught" if distill else "by the labels"
 
 
 def _unmeasured(evaluator: Evaluator, record: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001  # as EachEpoch has it

@@ -24,14 +24,14 @@ from supernet.cli.output import command_line, print_json, print_table, progress_
 @click.option(
     "--lr",
     type=click.FloatRange(0, 100, min_open=True),
-    help="Highest learning rate; a fifth of the recipe's highest when not given.",
+    help="Highest learning rate; when not given, a fifth of the recipe's highest, or half of it "
+    "where the supernet hardly trained.",
 )
 @click.option(
     "--distill",
     type=click.FloatRange(0, 1),
-    default=0.5,
-    show_default=True,
-    help="Weight of what the supernet's largest subnet says, against the labels.",
+    help="Weight of what the supernet's largest subnet says, against the labels; when not given, "
+    ".5, or 0 where the supernet hardly trained.",
 )
 @click.option(
     "--ema",
@@ -53,7 +53,7 @@ def command(
     subnet: Path,
     epochs: float,
     lr: float | None,
-    distill: float,
+    distill: float | None,
     ema: float,
     qat: bool,
     fresh: bool,

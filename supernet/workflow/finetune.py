@@ -32,28 +32,32 @@ class FinetuneRequest:
 
     epochs: float = 3.0
     lr: float = 0.0
-    """Highest learning rate; a fifth of the recipe's highest when 0."""
-    distill: float = 0.5
-    """Weight of what the supernet's largest subnet says."""
+    """Highest learning rate. When 0, a fifth of the recipe's highest; half of it where the
+    finetuning is long beside a training from random weights."""
+    distill: float | None = None
+    """Weight of what the supernet's largest subnet says. When not given, .5; 0 where the
+    finetuning is long beside a training from random weights: that subnet knows too little then."""
     ema: float = 0.0
     """Share that an average of the weights keeps at each step; 0 for none."""
     qat: bool = False
     """Train for 8-bit integers: quantisation-aware."""
 
     def recipe(self, trained: Recipe, teacher: Path) -> Recipe:
-        """The supernet's recipe, as one gentle phase.
+        """The supernet's recipe, as one phase.
 
         Args:
             trained: of the supernet.
             teacher: its run.
         """
+        long = not trained.init and self.epochs >= _LONG * trained.epochs
+        share, distill = _LONG_WAY if long else _SHORT_WAY
         phase = Phase(
             name="finetune",
             epochs=self.epochs,
-            lr=self.lr or _LR_SHARE * max(phase.lr for phase in trained.phases),
+            lr=self.lr or share * max(phase.lr for phase in trained.phases),
             warmup_epochs=min(_WARMUP, self.epochs / 4),
             subnets=("largest",),
-            distill=self.distill,
+            distill=distill if self.distill is None else self.distill,
             teacher=f"{RUN_TEACHER}{teacher.resolve()}",
             int8=self.qat,
         )
@@ -67,7 +71,10 @@ class FinetuneRequest:
         )
 
 
-_LR_SHARE = 0.2
+_LONG = 0.2
+"""Of the epochs of the supernet."""
+_SHORT_WAY, _LONG_WAY = (0.2, 0.5), (0.5, 0.0)
+"""Share of the recipe's highest learning rate, and weight of the teacher."""
 _WARMUP = 0.25  # epochs: momentum and averages begin from nothing
 
 
@@ -115,9 +122,8 @@ def finetune_subnet(
 ) -> FinetuneOutcome:
     """Train a subnet a little further from its slice of the supernet's weights.
 
-    The recipe is the run's own in one gentle phase, with its largest subnet as the teacher. It
-    becomes a run in ``finetune/`` whose space is this subnet alone. What was stopped goes on when
-    it is called again.
+    The recipe is the run's own in one phase (`FinetuneRequest.recipe`). It becomes a run in
+    ``finetune/`` whose space is this subnet alone. What was stopped goes on when called again.
 
     Args:
         path: of the ``subnet.json``.

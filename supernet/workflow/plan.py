@@ -33,6 +33,7 @@ from supernet.workflow.planning.choice import (
     epochs_wanted,
     halves,
     in_steps_enough,
+    of_its_length,
 )
 from supernet.workflow.planning.needs import Needs, needs_of, own_mib, parts_that_fit
 from supernet.workflow.planning.schedule import (
@@ -233,6 +234,8 @@ class _Planner:
             )
             recipe = replace(recipe, accumulate=parts)
         recipe = self._fitted(candidate, recipe, speed)
+        if wishes.recipe is None:
+            recipe = of_its_length(recipe)
         return TrainingPlan(
             space=candidate.space,
             recipe=recipe,

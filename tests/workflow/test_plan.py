@@ -174,6 +174,23 @@ def test_short_trainings_get_steps_enough_by_smaller_batches(
             assert steps < 2.3 * enough
 
 
+@pytest.mark.parametrize(("epochs", "share"), [(2, 0.5), (30, 0.08 / 0.3)])
+def test_few_epochs_begin_with_all_subnets_at_a_higher_rate(
+    planned: Planned, epochs: float, share: float
+) -> None:
+    """Half of the highest; the recipe's own where images are seen often."""
+    for wishes in ({"epochs": epochs}, {"minutes": 5}):
+        plan = planned(photos(), 0.2 * epochs, space=load_space("demo"), **wishes)
+        first, second = plan.recipe.phases
+        assert (plan.recipe.epochs < 4) == (epochs < 4)
+        assert first.lr_end == second.lr == pytest.approx(share * first.lr)
+
+
+def test_a_given_recipe_keeps_its_rates(planned: Planned) -> None:
+    recipe = scaled(load_recipe("from_scratch"), 2)
+    assert planned(photos(), recipe=recipe).recipe == recipe
+
+
 def test_few_images_get_small_batches_and_many_epochs(planned: Planned) -> None:
     few, many = photos(train_counts=(60,) * 10), photos(train_counts=(3000,) * 10)
     plans = [planned(look, 100_000) for look in (few, many)]

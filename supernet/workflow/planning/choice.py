@@ -23,6 +23,7 @@ __all__ = [
     "halves",
     "in_steps_enough",
     "is_photographic",
+    "of_its_length",
     "sizes_up_to",
     "suited",
     "top_size",
@@ -47,6 +48,8 @@ _LEAST_OF_FEW_IMAGES = 16
 _ENOUGH, _ENOUGH_FROM_WEIGHTS = 1000, 500
 """Steps of a training, at least, before its batch is made smaller; random weights need more."""
 _LEAST_IN_SHORT_TIMES = 32
+_FEW_EPOCHS, _SHARE_BETWEEN = 4.0, 0.5
+"""In which it is better that all subnets begin at half of the highest learning rate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +173,18 @@ def in_steps_enough(
         if total_steps(found, images) >= enough:
             break
     return found
+
+
+def of_its_length(recipe: Recipe) -> Recipe:
+    """The recipe of two phases with the rate between them that suits its epochs.
+
+    A recipe from weights, or of one phase, stays as it is.
+    """
+    if recipe.init or recipe.epochs >= _FEW_EPOCHS or len(recipe.phases) != 2:
+        return recipe
+    first, second = recipe.phases
+    between = _SHARE_BETWEEN * first.lr
+    return replace(recipe, phases=(replace(first, lr_end=between), replace(second, lr=between)))
 
 
 def _at_sizes(
