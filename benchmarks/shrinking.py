@@ -5,7 +5,7 @@ r"""Progressive shrinking against training all subnets from the start, on embedd
         --arms progressive from_scratch
 
 All arms have the same batch size and weight decay, the first three the same number of steps, the
-fourth the same multiply-adds as the first. Measured are the same subnets, recalibrated, on the test
+others the same multiply-adds as the first. Measured are the same subnets, recalibrated, on the test
 images:
 
 progressive  the recipe of the demo: the largest subnet, then kernels, depths, expand ratios,
@@ -16,6 +16,8 @@ in_place     one stage as well, but the largest and two random subnets, the larg
              what the order of the phases adds is the difference to this one
 from_scratch the recipe of this name: the largest subnet alone for half of the work, then with two
              random ones, the largest teaching
+half_rate    the same with half of the highest rate between the two phases, which `supernet plan`
+             takes for few epochs
 """
 
 import argparse
@@ -33,6 +35,7 @@ from supernet.data import EMBEDDED
 from supernet.space import decode, largest, load_space, sample, smallest
 from supernet.train import Elastic, Phase, Recipe, load_recipe, scaled
 from supernet.train.sampling import step_rng
+from supernet.workflow.planning.choice import of_its_length
 from supernet.workflow.planning.timing import phase_work
 from supernet.workflow.train import train_supernet
 
@@ -62,7 +65,13 @@ def arms(epochs: float | None) -> dict[str, Recipe]:
         "without": replace(shrinking, name="without", phases=(joint,)),
         "in_place": replace(shrinking, name="in_place", phases=(in_place,)),
         "from_scratch": in_the_work_of(shrinking, load_recipe("from_scratch")),
+        "half_rate": in_the_work_of(shrinking, of_its_length(_short("from_scratch"))),
     }
+
+
+def _short(name: str) -> Recipe:
+    """A recipe that is planned for as little as an epoch."""
+    return scaled(load_recipe(name), 1)
 
 
 def work(recipe: Recipe) -> float:
