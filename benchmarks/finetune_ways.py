@@ -24,7 +24,7 @@ from supernet.data import EMBEDDED
 from supernet.memory import keep_freed_memory
 from supernet.runs import Run
 from supernet.space import Space, Subnet, SubnetFile, decode, largest, load_space, macs_of, sample
-from supernet.train import load_recipe, scaled
+from supernet.train import Recipe, load_recipe, scaled
 from supernet.workflow.finetune import FinetuneRequest, finetune_subnet
 from supernet.workflow.train import train_supernet
 
@@ -32,9 +32,8 @@ SPACE = "demo"
 SHARES = (0.05, 0.1, 0.25, 1.0)
 """Of the supernet's epochs."""
 _DRAWN = 101
-_LR = 0.3  # the recipe's highest
-WAYS = {"taught": (0.2 * _LR, 0.5), "by the labels": (0.5 * _LR, 0.0)}
-"""Highest learning rate, and weight of the teacher."""
+WAYS = {"taught": (0.2, 0.5), "by the labels": (0.5, 0.0)}
+"""Share of the recipe's highest learning rate, and weight of the teacher."""
 
 
 def middle(space: Space) -> tuple[Subnet, float]:
@@ -47,14 +46,14 @@ def middle(space: Space) -> tuple[Subnet, float]:
     return subnet, 1 + teacher / (3 * float(macs[chosen]))
 
 
-def ways(run: Run, file: Path, epochs: float, longer: float) -> dict[str, Any]:
+def ways(run: Run, file: Path, recipe: Recipe, longer: float) -> dict[str, Any]:
     """Accuracies of one subnet after each way and length."""
+    highest = max(phase.lr for phase in recipe.phases)
     found: dict[str, Any] = {}
     for share in SHARES:
-        for way, (lr, distill) in WAYS.items():
-            request = FinetuneRequest(
-                epochs=share * epochs * (1 if distill else longer), lr=lr, distill=distill
-            )
+        for way, (rate, distill) in WAYS.items():
+            epochs = share * recipe.epochs * (1 if distill else longer)
+            request = FinetuneRequest(epochs=epochs, lr=rate * highest, distill=distill)
             with progress_bar() as progress:
                 outcome = finetune_subnet(file, run, request, fresh=True, progress=progress)
             own = Run(outcome.file.parent)
@@ -80,7 +79,7 @@ def supernet(epochs: float, seed: int) -> dict[str, Any]:
         subnet, longer = middle(space)
         SubnetFile.of(space, subnet, checkpoint=run.checkpoint(folder)).save(folder / "subnet.json")
         before = run.evaluator().subnet_top1(subnet, "test")
-        after = ways(run, folder / "subnet.json", epochs, longer)
+        after = ways(run, folder / "subnet.json", recipe, longer)
     return {"epochs": epochs, "seed": seed, "before": before, "work": longer, **after}
 
 

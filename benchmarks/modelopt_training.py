@@ -28,6 +28,7 @@ from supernet.train.batches import Batches
 from supernet.train.finetune import finetune, finetune_recipe
 from supernet.train.optimize import Optimizer
 from supernet.train.step import Step
+from supernet.workflow.planning.choice import of_its_length
 from supernet.workflow.start import begin_from, normalisation_at, normalised
 from supernet.workflow.train import seeded_supernet, train_supernet
 
@@ -162,7 +163,7 @@ class Case:
 
         run = train_supernet(
             self.space,
-            scaled(self.recipe, self.epochs(steps)),
+            of_its_length(scaled(self.recipe, self.epochs(steps))),
             self.data,
             folder=folder,
             seed=self.seed,

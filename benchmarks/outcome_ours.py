@@ -210,8 +210,7 @@ class Job:
         """Finetune a subnet within a time, its two evaluations included; its file."""
         run = self.run(rows)
         left = seconds - 2 * costs.evaluation_s
-        epochs = self._tuned_epochs(run, left, step_s)
-        request = FinetuneRequest(epochs=epochs, lr=self.tuned_lr)
+        request = self._tuning(run, left, step_s)
         file = self.file(rows, subnet).with_suffix(".json")
         made = SubnetFile.of(self.space, subnet, checkpoint=run.checkpoint(file.parent))
         made.save(file)
@@ -222,8 +221,8 @@ class Job:
         path = write_file(
             own.evaluator().network(only), file.with_suffix(".tuned.onnx"), only.resolution
         )
-        (phase,) = self._tuning(run, epochs).phases
-        steps = round(epochs * self._per_epoch(run))
+        phase = outcome.phase
+        steps = round(request.epochs * self._per_epoch(run))
         return {
             "steps": steps,
             "lr": phase.lr,
@@ -252,19 +251,15 @@ class Job:
             for name in subnets
         }
 
-    def _tuned_epochs(self, run: Run, seconds: float, step_s: Mapping[str, float]) -> float:
-        """Those that fit into a time; whether there is a teacher depends on them."""
+    def _tuning(self, run: Run, seconds: float, step_s: Mapping[str, float]) -> FinetuneRequest:
+        """As long as fits into a time; whether there is a teacher depends on the length."""
 
-        def epochs(distill: float) -> float:
-            return max(1, int(seconds / step_s[_how(distill)])) / self._per_epoch(run)
+        def fitting(distill: float) -> FinetuneRequest:
+            steps = max(1, int(seconds / step_s[_how(distill)]))
+            return FinetuneRequest(epochs=steps / self._per_epoch(run), lr=self.tuned_lr)
 
-        (phase,) = self._tuning(run, epochs(0.0)).phases
-        return epochs(phase.distill)
-
-    def _tuning(self, run: Run, epochs: float) -> Recipe:
-        """The recipe of a finetuning."""
-        request = FinetuneRequest(epochs=epochs, lr=self.tuned_lr)
-        return request.recipe(self._trained_by(run), run.folder)
+        (phase,) = fitting(0.0).recipe(self._trained_by(run), run.folder).phases
+        return fitting(phase.distill)
 
     def _trained_by(self, run: Run) -> Recipe:
         return fill(Recipe, run.config().recipe, "recipe")

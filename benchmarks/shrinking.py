@@ -60,18 +60,14 @@ def arms(epochs: float | None) -> dict[str, Recipe]:
     in_place = replace(
         joint, subnets=("largest", "random", "random"), distill=0.7, teacher="in_place"
     )
+    short = scaled(load_recipe("from_scratch"), 1)  # few enough epochs for the higher rate
     return {
         "progressive": shrinking,
         "without": replace(shrinking, name="without", phases=(joint,)),
         "in_place": replace(shrinking, name="in_place", phases=(in_place,)),
         "from_scratch": in_the_work_of(shrinking, load_recipe("from_scratch")),
-        "half_rate": in_the_work_of(shrinking, of_its_length(_short("from_scratch"))),
+        "half_rate": in_the_work_of(shrinking, of_its_length(short)),
     }
-
-
-def _short(name: str) -> Recipe:
-    """A recipe that is planned for as little as an epoch."""
-    return scaled(load_recipe(name), 1)
 
 
 def work(recipe: Recipe) -> float:

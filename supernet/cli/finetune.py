@@ -25,13 +25,13 @@ from supernet.cli.output import command_line, print_json, print_table, progress_
     "--lr",
     type=click.FloatRange(0, 100, min_open=True),
     help="Highest learning rate; when not given, a fifth of the recipe's highest, or half of it "
-    "where the supernet hardly trained.",
+    "for a tenth or more of the epochs that the supernet had from random weights.",
 )
 @click.option(
     "--distill",
     type=click.FloatRange(0, 1),
     help="Weight of what the supernet's largest subnet says, against the labels; when not given, "
-    ".5, or 0 where the supernet hardly trained.",
+    ".5, or 0 for a tenth or more of the epochs that the supernet had from random weights.",
 )
 @click.option(
     "--ema",
@@ -72,14 +72,19 @@ def command(
         outcome = finetune_subnet(
             path, run, request, device=resolved_device(device), fresh=fresh, progress=progress
         )
-    gain = outcome.after - outcome.before
+    gain, phase = outcome.after - outcome.before, outcome.phase
+    taught = f"{100 * phase.distill:g} % by the supernet's largest subnet"
+    way = taught if phase.distill else "by the labels alone"
     print_table(
         f"Finetuned {path}",
         [
+            ["how", f"{phase.epochs:g} epochs, {way}, learning rate {phase.lr:g}"],
             ["with the supernet's weights", f"{outcome.before:.2f} % of the held-out images"],
             ["finetuned", f"{outcome.after:.2f} % ({gain:+.2f} points)"],
         ],
     )
     click.echo(f"\nsubnet: {outcome.file}\nnext: {command_line('export', outcome.file, '--onnx')}")
     if as_json:
-        print_json({"before": outcome.before, "after": outcome.after, "subnet": str(outcome.file)})
+        how = {"epochs": phase.epochs, "lr": phase.lr, "distill": phase.distill}
+        accuracies = {"before": outcome.before, "after": outcome.after}
+        print_json(accuracies | how | {"subnet": str(outcome.file)})

@@ -88,6 +88,8 @@ class FinetuneOutcome:
     """Accuracy on the held-out images with the supernet's weights, percent."""
     after: float
     """With its own."""
+    phase: Phase
+    """How it was trained."""
 
 
 def finetuned_file(run: Run, file: SubnetFile) -> Path | None:
@@ -164,7 +166,8 @@ def finetune_subnet(
         },
     )
     made.save(place.folder / _FILE)
-    return FinetuneOutcome(file=place.folder / _FILE, before=before, after=after)
+    (phase,) = fill(Recipe, place.config().recipe, "recipe").phases
+    return FinetuneOutcome(file=place.folder / _FILE, before=before, after=after, phase=phase)
 
 
 def _train(

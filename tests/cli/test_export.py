@@ -553,6 +553,9 @@ def test_a_finetuned_subnet_is_what_is_exported(in_trained: Command, trained: Pa
     found = in_trained("finetune", "--epochs", "0.5", "--json")
     assert found.code == 0, found.stderr
     own = Path(found.json["subnet"])
+    assert found.json["epochs"] == 0.5
+    assert found.json["distill"] == 0  # half an epoch is much beside this supernet's
+    assert "by the labels alone" in found.stdout
     again = in_trained("finetune", "--epochs", "0.5", "--json")  # goes on: nothing is left to do
     assert again.json == found.json
     other = in_trained("finetune", "--epochs", "1")
@@ -590,8 +593,10 @@ def test_a_finetuned_subnet_is_what_is_exported(in_trained: Command, trained: Pa
 
 
 def test_a_subnet_is_finetuned_for_integers(in_trained: Command, trained: Path):
-    found = in_trained("finetune", "--qat", "--epochs", "0.2", "--json")
+    found = in_trained("finetune", "--qat", "--epochs", "0.2", "--distill", "0.25", "--json")
     assert found.code == 0, found.stderr
+    assert found.json["distill"] == 0.25
+    assert "25 % by the supernet's largest subnet" in found.stdout
     folder = (trained / found.json["subnet"]).parent
     assert "int8: true" in (folder / "config.yaml").read_text()
     other = in_trained("finetune", "--epochs", "0.2")
