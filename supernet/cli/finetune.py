@@ -73,12 +73,12 @@ def command(
             path, run, request, device=resolved_device(device), fresh=fresh, progress=progress
         )
     gain, phase = outcome.after - outcome.before, outcome.phase
-    taught = f"{100 * phase.distill:g} % by the supernet's largest subnet"
-    way = taught if phase.distill else "by the labels alone"
+    taught = f"{100 * phase.distill:g} % by the largest subnet"
     print_table(
         f"Finetuned {path}",
         [
-            ["how", f"{phase.epochs:g} epochs, {way}, learning rate {phase.lr:g}"],
+            ["trained", f"{phase.epochs:g} epochs, learning rate {phase.lr:g}"],
+            ["taught", taught if phase.distill else "by the labels alone"],
             ["with the supernet's weights", f"{outcome.before:.2f} % of the held-out images"],
             ["finetuned", f"{outcome.after:.2f} % ({gain:+.2f} points)"],
         ],
