@@ -25,13 +25,13 @@ from supernet.cli.output import command_line, print_json, print_table, progress_
     "--lr",
     type=click.FloatRange(0, 100, min_open=True),
     help="Highest learning rate; when not given, a fifth of the recipe's highest, or half of it "
-    "for a tenth or more of the epochs that the supernet had from random weights.",
+    "for a quarter or more of the epochs that the supernet had from random weights.",
 )
 @click.option(
     "--distill",
     type=click.FloatRange(0, 1),
     help="Weight of what the supernet's largest subnet says, against the labels; when not given, "
-    ".5, or 0 for a tenth or more of the epochs that the supernet had from random weights.",
+    ".5, or 0 for a quarter or more of the epochs that the supernet had from random weights.",
 )
 @click.option(
     "--ema",

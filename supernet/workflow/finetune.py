@@ -71,7 +71,7 @@ class FinetuneRequest:
         )
 
 
-_LONG = 0.1
+_LONG = 0.25
 """Of the epochs of the supernet."""
 _SHORT_WAY, _LONG_WAY = (0.2, 0.5), (0.5, 0.0)
 """Share of the recipe's highest learning rate, and weight of the teacher."""

@@ -17,10 +17,10 @@ def trained(epochs: float, init: str = "") -> Recipe:
 @pytest.mark.parametrize(
     ("epochs", "before", "init", "lr", "distill"),
     [
-        (0.9, 10, "", 0.06, 0.5),
-        (1.0, 10, "", 0.15, 0.0),
+        (2.4, 10, "", 0.06, 0.5),
+        (2.5, 10, "", 0.15, 0.0),
         (0.5, 0.5, "", 0.15, 0.0),
-        (1.0, 10, "weights", 0.06, 0.5),
+        (2.5, 10, "weights", 0.06, 0.5),
     ],
 )
 def test_a_long_one_after_random_weights_is_a_training(
