@@ -58,7 +58,7 @@ def model_card(card: Card) -> str:
     parts = [
         f"# A network of the space `{card.file.subnet.space}`\n\n`{name}`",
         _files(card),
-        _finetuned(card.file.measured),
+        _finetuned(card.file),
         _network(card),
         _latency(card),
         _int8(card),
@@ -101,12 +101,10 @@ def _files(card: Card) -> str:
     return "## Files\n\n" + "\n".join(rows) + torch_line + ("\n" + notes) * bool(notes)
 
 
-def _finetuned(measured: Mapping[str, Any]) -> str:
-    before, after = (
-        measured.get(key) for key in ("before_finetuning_holdout_top1", "holdout_top1")
-    )
-    if not (isinstance(before, float) and isinstance(after, float)):
+def _finetuned(file: SubnetFile) -> str:
+    if file.finetuned is None:
         return ""
+    before, after = file.finetuned
     return (
         f"Finetuned after it was taken from its supernet: {before:.2f} % of the held-out images "
         f"before, {after:.2f} % after."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from supernet.cli import options
-from supernet.cli.output import print_json, print_table, progress_bar
+from supernet.cli.output import note_finetuned, print_json, print_table, progress_bar
 
 if TYPE_CHECKING:
     from supernet.workflow.evaluation import Evaluated
@@ -63,8 +63,7 @@ def command(files: tuple[Path, ...], run_folder: Path | None, as_json: bool, **g
         ["file", "top-1", "latency", "size", "peak memory", "MACs", "thop", "runtime"],
     )
     for row in found:
-        if row.finetuned:
-            click.echo(f"note: {row.path} with its finetuned weights", err=True)
+        note_finetuned(row.finetuned, str(row.path))
     if as_json:
         print_json({"files": [asdict(row) | {"path": str(row.path)} for row in found]})
 

@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from supernet.cli import options
-from supernet.cli.output import print_json, print_table, progress_bar
+from supernet.cli.output import note_finetuned, print_json, print_table, progress_bar
 from supernet.errors import ConfigError
 from supernet.export.registry import FORMATS
 
@@ -235,8 +235,7 @@ def _print(outcome: "ExportOutcome") -> None:
             "were exported",
             err=True,
         )
-    if outcome.finetuned:
-        click.echo("note: with its finetuned weights", err=True)
+    note_finetuned(outcome.finetuned)
     first = outcome.first.verification
     title = f"Exported to {outcome.folder}"
     if first:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from supernet.cli.output import print_json, print_table, progress_bar
+from supernet.cli.output import note_finetuned, print_json, print_table, progress_bar
 
 if TYPE_CHECKING:
     from supernet.runs import Run
@@ -49,8 +49,7 @@ def write_backbone(
 
 
 def _print(found: "BackboneOutcome") -> None:
-    if found.finetuned:
-        click.echo("note: with its finetuned weights", err=True)
+    note_finetuned(found.finetuned)
     size = "x".join(map(str, found.size))
     print_table(
         f"Backbone exported to {found.folder} ({found.macs / 1e6:.1f} M multiply-adds at {size})",

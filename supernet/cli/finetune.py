@@ -83,6 +83,12 @@ def command(
             ["finetuned", f"{outcome.after:.2f} % ({gain:+.2f} points)"],
         ],
     )
+    if gain < 0 and not phase.int8:
+        click.echo(
+            "note: finetuning made it worse; more --epochs or another --lr may do better, and "
+            "`supernet export --not-finetuned` takes the supernet's weights",
+            err=True,
+        )
     click.echo(f"\nsubnet: {outcome.file}\nnext: {command_line('export', outcome.file, '--onnx')}")
     if as_json:
         how = {"epochs": phase.epochs, "lr": phase.lr, "distill": phase.distill}

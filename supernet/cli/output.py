@@ -18,7 +18,14 @@ from supernet.errors import StorageError, SupernetError
 from supernet.places import FallbackWarning, temporary_folder
 from supernet.progress import Progress
 
-__all__ = ["command_line", "print_json", "print_table", "progress_bar", "run_guarded"]
+__all__ = [
+    "command_line",
+    "note_finetuned",
+    "print_json",
+    "print_table",
+    "progress_bar",
+    "run_guarded",
+]
 
 _SHORT = 24  # characters of a name that is never broken
 _WRONG_INPUT = 2  # the exit code
@@ -115,6 +122,17 @@ def _fail(message: str, hint: str, code: int, arguments: Sequence[str]) -> None:
 def command_line(*words: object) -> str:
     """A command of ours that a shell takes as it is printed, whatever its paths hold."""
     return shlex.join(["supernet", *map(str, words)])
+
+
+def note_finetuned(found: tuple[float, float] | None, name: str = "") -> None:
+    """Tell that weights are finetuned ones, and what that gave on held-out images, percent."""
+    if found is None:
+        return
+    before, after = found
+    rest = "; --not-finetuned takes the supernet's weights" * (after < before)
+    text = f"{after:.2f} % of the held-out images, {before:.2f} before{rest}"
+    whose = f"{name} with" if name else "with"
+    click.echo(f"note: {whose} its finetuned weights: {text}", err=True)
 
 
 def print_json(document: Mapping[str, Any]) -> None:

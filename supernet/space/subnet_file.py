@@ -49,6 +49,15 @@ class SubnetFile:
         """Its operators as `operators` gives them."""
         return Wired(self.operators, self.reads) if self.reads else list(self.operators)
 
+    @property
+    def finetuned(self) -> tuple[float, float] | None:
+        """Accuracy on held-out images before and after finetuning, percent, where there was any."""
+        keys = ("before_finetuning_holdout_top1", "holdout_top1")
+        before, after = (self.measured.get(key) for key in keys)
+        if not (isinstance(before, float) and isinstance(after, float)):
+            return None
+        return before, after
+
     def with_measured(self, **measured: Any) -> "SubnetFile":
         """The same with more measured values."""
         return replace(self, measured={**self.measured, **measured})

@@ -107,7 +107,7 @@ def export_backbone(
         price=price,
         unpriced=table.target if table is not None and price is None else "",
         failed=written.failed,
-        finetuned=run is not given,
+        finetuned=file.finetuned if run is not given else None,
     )
 
 

@@ -76,7 +76,7 @@ class BackboneOutcome:
     """The table that was asked and does not know them, where there is one."""
     failed: Mapping[str, str] = field(default_factory=dict)
     """Why files could not be written, by their names."""
-    finetuned: bool = False
+    finetuned: tuple[float, float] | None = None
 
     @property
     def card(self) -> Path:

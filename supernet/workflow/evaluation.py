@@ -85,8 +85,9 @@ class Evaluated:
     thop_macs: float | None = None
     """As the package ``thop`` counts them; of subnets alone."""
     resolution: int
-    finetuned: bool = False
-    """Whether weights of a subnet are those of `supernet finetune`."""
+    finetuned: tuple[float, float] | None = None
+    """What `supernet finetune` gave, where the weights are its own: top-1 on held-out images before
+    and after, percent."""
 
 
 def found_files(paths: Sequence[Path]) -> list[Path]:
@@ -381,5 +382,5 @@ def _subnet(path: Path, request: EvaluateRequest, progress: Progress) -> Evaluat
         macs=total_macs(file.operators),
         thop_macs=thop_macs(network.to(memory_format=torch.contiguous_format), shape),
         resolution=resolution,
-        finetuned=trained is not run,
+        finetuned=file.finetuned if trained is not run else None,
     )

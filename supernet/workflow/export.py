@@ -138,7 +138,7 @@ def export_subnet(
         latency=latency,
         failed=written.failed,
         weights_changed=file.is_of_other_weights(checkpoint["sha256"]),
-        finetuned="finetuned_from" in file.measured,
+        finetuned=file.finetuned,
     )
 
 

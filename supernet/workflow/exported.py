@@ -119,8 +119,9 @@ class ExportOutcome:
     """Why files could not be written, by their names."""
     weights_changed: bool
     """Whether the supernet was trained on since the subnet was found."""
-    finetuned: bool = False
-    """Whether the weights are those of `supernet finetune`."""
+    finetuned: tuple[float, float] | None = None
+    """What `supernet finetune` gave, where the weights are its own: top-1 on held-out images before
+    and after, percent."""
 
     @property
     def first(self) -> ExportedFile:

@@ -576,7 +576,8 @@ def test_a_finetuned_subnet_is_what_is_exported(in_trained: Command, trained: Pa
     tuned, plainly = (
         in_trained("eval", subnet, *options, "--json") for options in ([], ["--not-finetuned"])
     )
-    assert "with its finetuned weights" in tuned.stderr
+    told = f"{found.json['after']:.2f} % of the held-out images, {found.json['before']:.2f} before"
+    assert f"with its finetuned weights: {told}" in tuned.stderr
     assert "finetuned" not in plainly.stderr
     assert tuned.json["files"][0]["top1"] == exported.json["torch_top1"]
     shutil.rmtree(folder.parent)
@@ -590,6 +591,16 @@ def test_a_finetuned_subnet_is_what_is_exported(in_trained: Command, trained: Pa
     assert since.code == 2
     assert "the supernet was trained on since" in since.stderr
     shutil.rmtree((trained / own).parent)
+
+
+def test_finetuning_that_makes_it_worse_is_told(in_trained: Command, trained: Path):
+    found = in_trained("finetune", "--epochs", "0.05", "--lr", "30", "--json")
+    assert found.code == 0, found.stderr
+    assert found.json["after"] < found.json["before"]
+    assert "finetuning made it worse" in found.stderr
+    exported = in_trained("export", "--onnx", "-o", trained / "worse")
+    assert "--not-finetuned takes the supernet's weights" in exported.stderr
+    shutil.rmtree((trained / found.json["subnet"]).parent)
 
 
 def test_a_subnet_is_finetuned_for_integers(in_trained: Command, trained: Path):
