@@ -88,8 +88,8 @@ _BYTE_LIMITS = ("max_file_size", "max_peak_memory")
     cls=options.Once,
     help="memetic, ei, nsga2, surrogate, aging, local, grid, random, reinforce, "
     "reinforce:absolute, netadapt; on a ladder asha, hyperband, bohb; or optuna:NAME with a "
-    "sampler of Optuna: tpe, gp, nsga2, nsga3, cmaes, random, grid.  [default: memetic; ei with "
-    "--measure; asha with --ladder]",
+    "sampler of Optuna: tpe, gp, nsga2, nsga3, cmaes, random, grid.  [default: memetic, or "
+    "grid where a search can score every subnet; ei with --measure; asha with --ladder]",
 )
 @click.option(
     "--measure",
@@ -121,7 +121,7 @@ _BYTE_LIMITS = ("max_file_size", "max_peak_memory")
     "--budget",
     type=click.IntRange(1),
     help="Subnets to score, at most; where accuracies are measured, whole measurements.  [default: "
-    "60,000, 200 measurements; fewer for algorithms that think long]",
+    "60,000, 200,000 for grid, 200 measurements; fewer for algorithms that think long]",
 )
 @click.option(
     "--budget-seconds",

@@ -86,7 +86,7 @@ def search(  # noqa: PLR0913  # the options of a user
         size: rows and columns of its images; the input size of each subnet when not given.
         algorithm: one of `supernet.search.ALGORITHMS`, a sampler object of Optuna, or a factory;
             when not given ``ei`` where the accuracy is measured, ``asha`` with a ladder, else
-            ``memetic``.
+            ``memetic``, or ``grid`` where the budget (200,000 when not given) is enough for all.
         ladder: cheaper measurements than `accuracy`, the cheapest first, for an algorithm that
             chooses which subnets earn a whole one.
         start: subnets to begin with; the first is what ``netadapt`` shrinks.
@@ -143,7 +143,9 @@ def search(  # noqa: PLR0913  # the options of a user
     allowed = _allowed(targets, limits or {})
     check_asked(space, list(targets), limits=allowed, **wanted)
     domain = Domain.of(space, fix)
-    chosen_one, most = _suited(algorithm, domain, budget, top1, climbs=bool(ladder))
+    how = {"measures": top1.measured, "climbs": bool(ladder)}
+    chosen_one = algorithm or usual(domain, budget, seconds, **how)
+    most = _checked_budget(chosen_one, domain, budget, **how)
     factory = factory_of(chosen_one, StudyPlace.of(storage))
     given, ending = _given(domain, start), Budget(scored=most, seconds=seconds)
     tables = tables_of(space, list(targets), resume=resume, progress=progress)
@@ -180,25 +182,24 @@ def search(  # noqa: PLR0913  # the options of a user
     return result
 
 
-def _suited(
+def _checked_budget(
     algorithm: "str | Factory | BaseSampler",
     domain: Domain,
     budget: int | None,
-    top1: Accuracy,
     *,
+    measures: bool,
     climbs: bool,
-) -> "tuple[str | Factory | BaseSampler, int]":
-    """The algorithm and the budget, also where none is given.
+) -> int:
+    """The budget, also where none is given.
 
     Raises:
-        ConfigError: the one can do nothing with the other, or has no ladder to climb.
+        ConfigError: the algorithm can do nothing with it, or has no ladder to climb.
     """
-    chosen = algorithm or usual(measures=top1.measured, climbs=climbs)
-    if isinstance(chosen, str):
-        check_ladder_given(chosen, climbs=climbs)
-    most = default_budget(chosen, measures=top1.measured) if budget is None else budget
-    check_budget(chosen, domain, most)
-    return chosen, most
+    if isinstance(algorithm, str):
+        check_ladder_given(algorithm, climbs=climbs)
+    most = default_budget(algorithm, measures=measures) if budget is None else budget
+    check_budget(algorithm, domain, most)
+    return most
 
 
 def _named(algorithm: "str | Factory | BaseSampler") -> str:

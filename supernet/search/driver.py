@@ -74,7 +74,7 @@ def run_search(  # noqa: PLR0913  # what a search is made of
     """
     checked({"seed": seed, "workers": workers}, {"seed": whole(0, np.inf), "workers": whole(1)})
     budget = budget or Budget()
-    chosen = factory or algorithm(suited(problem)).factory
+    chosen = factory or algorithm(suited(problem, budget.scored, budget.seconds)).factory
 
     def drive_algorithm(begin: Start) -> bool:
         return drive(

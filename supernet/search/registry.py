@@ -1,5 +1,6 @@
 """Algorithms by name; a new one is a file and a line here."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -46,6 +47,9 @@ __all__ = [
 
 DEFAULT = "memetic"
 """Where all figures are predicted."""
+_WHOLE = "grid"
+_ROWS = 10_000_000
+"""Rows of choices, equal subnets counted apart, that are enumerated unasked: a second or two."""
 
 _UNKNOWN = 2_000  # subnets scored by an algorithm that is not listed
 MEASURED = 200
@@ -138,7 +142,13 @@ _KNOWN = (
         budget=2_000,
         about="Optuna's TPE with its Hyperband, on a ladder (extra: optuna)",
     ),
-    AlgorithmInfo(name="grid", factory=Grid, whole=True, about="every subnet of a narrowed space"),
+    AlgorithmInfo(
+        name="grid",
+        factory=Grid,
+        whole=True,
+        budget=200_000,
+        about="every subnet of a narrowed space",
+    ),
     AlgorithmInfo(name="random", factory=Random, about="random subnets of all sizes alike"),
 )
 
@@ -158,21 +168,35 @@ ALGORITHMS: Mapping[str, AlgorithmInfo] = {info.name: info for info in (*_KNOWN,
 """By name; the first is the default."""
 
 
-def suited(problem: Problem) -> str:
-    """The name of the default for a problem."""
-    return usual(measures=problem.measures, climbs=bool(problem.ladder))
+def suited(problem: Problem, budget: int, seconds: float) -> str:
+    """The name of the default for a problem within a budget."""
+    measures, climbs = problem.measures, bool(problem.ladder)
+    return usual(problem.domain, budget, seconds, measures=measures, climbs=climbs)
 
 
-def usual(*, measures: bool, climbs: bool) -> str:
+def usual(
+    domain: Domain, budget: int | None, seconds: float, *, measures: bool, climbs: bool
+) -> str:
     """The name of the default: few measurements need a model, many figures none.
 
+    Where all figures are predicted and every subnet can be scored, that is done: the answer is
+    the best there is, and looking for what was not seen yet would take longer. Not where the time
+    may be up before the end: the first subnets are no choice.
+
     Args:
+        domain: to choose from.
+        budget: subnets scored, at most; when not given, what each algorithm is made for.
+        seconds: wall time, at most.
         measures: whether accuracies are measured.
         climbs: whether at the rungs of a ladder.
     """
     if climbs:
         return "asha"
-    return "ei" if measures else DEFAULT
+    if measures:
+        return "ei"
+    most = ALGORITHMS[_WHOLE].budget if budget is None else budget
+    few = domain.count <= most and domain.combinations <= _ROWS
+    return _WHOLE if few and math.isinf(seconds) else DEFAULT
 
 
 def check_ladder_given(name: str, *, climbs: bool) -> None:

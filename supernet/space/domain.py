@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from supernet.errors import ConfigError
 from supernet.files import nearest
-from supernet.space.genes import CHUNK, canonical, count_subnets, unique
+from supernet.space.genes import CHUNK, canonical, count_subnets, unique, with_effect
 from supernet.space.layout import Choice, Dimension, Genes, Layout, layout_of
 from supernet.space.spec import Space
 
@@ -41,6 +41,9 @@ class Domain:
     def of(cls, space: Space, fix: Mapping[str, Sequence[Choice]] | None = None) -> "Domain":
         """The whole space, or what the fixed choices leave of it.
 
+        A gene without effect in all subnets that are left, such as one of a block beyond the
+        greatest depth, is left one choice.
+
         Args:
             space: to choose from.
             fix: allowed values by the name of a dimension (``resolution``,
@@ -51,7 +54,15 @@ class Domain:
             ConfigError: an unknown name, or a value that is no choice there; all problems
                 at once.
         """
-        return cls(space, fixed_choices(space, fix or {}))
+        allowed = fixed_choices(space, fix or {})
+        acting = cls(space, allowed)._acting.tolist()
+        return cls(space, tuple(left if acts else left[:1] for left, acts in zip(allowed, acting)))
+
+    @cached_property
+    def _acting(self) -> npt.NDArray[np.bool_]:
+        """Which genes say something about any subnet, shape ``(G,)``: those of the largest."""
+        (acting,) = with_effect(self.space, self.largest())
+        return np.asarray(acting)
 
     @cached_property
     def counts(self) -> npt.NDArray[np.int64]:
@@ -223,8 +234,8 @@ class Domain:
         genes = layout_of(self.space).genes
         return {
             gene.name: [gene.choices[i] for i in choices]
-            for gene, choices in zip(genes, self.allowed)
-            if len(choices) < len(gene.choices)
+            for gene, choices, acts in zip(genes, self.allowed, self._acting)
+            if acts and len(choices) < len(gene.choices)
         }
 
 

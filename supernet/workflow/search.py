@@ -83,7 +83,8 @@ def search_run(
         InfeasibleError: no subnet meets the limits; names the nearest.
         ConfigError: an unknown target, objective or dimension; with `resume` no such search.
     """
-    space, request = run.space(), _with_algorithm(_measured_if_few(run, request))
+    space = run.space()
+    request = _with_algorithm(_measured_if_few(run, request), space)
     tell_changes(run, progress)
     steps = ladder_of(request, run) if request.measures else ()
     predicts = not steps or any(step.predicts for step in steps)
@@ -146,7 +147,7 @@ def search_space(
             "a search without a run needs an accuracy predictor",
             hint="give --predictor FILE, or --run",
         )
-    predictor, request = load_predictor(request.predictor, space), _with_algorithm(request)
+    predictor, request = load_predictor(request.predictor, space), _with_algorithm(request, space)
     if request.certify:
         check_provable(predictor)
     tables = _tables(space, request, resume, progress)
@@ -168,7 +169,7 @@ def _measured_if_few(run: Run, request: SearchRequest) -> SearchRequest:
     return replace(request, measure=True, algorithm=request.algorithm or "grid")
 
 
-def _with_algorithm(request: SearchRequest) -> SearchRequest:
+def _with_algorithm(request: SearchRequest, space: Space) -> SearchRequest:
     """`request` with the name of its algorithm: that which suits where none is named.
 
     Raises:
@@ -180,7 +181,10 @@ def _with_algorithm(request: SearchRequest) -> SearchRequest:
         check_tune()
         return replace(request, algorithm=RAY_TUNE)
     climbs = len(request.ladder) > 1
-    name = request.algorithm or usual(measures=request.measures, climbs=climbs)
+    domain, budget = Domain.of(space, request.fix), request.budget or None
+    name = request.algorithm or usual(
+        domain, budget, request.seconds, measures=request.measures, climbs=climbs
+    )
     request = replace(request, algorithm=name)
     check_ladder_given(name, climbs=request.measures)
     _factory(request)

@@ -136,6 +136,20 @@ def test_one_latency_is_limited_once(
         supernet.search(demo, targets, limits=limits, predictor=predictor, budget=100)
 
 
+def test_a_space_that_can_be_scored_whole_is(demo: Space, predictor: FittedPredictor):
+    fix = {"kernel": [3], "stage2.depth": [1], "stage3.depth": [1, 2, 3]}
+    count = Domain.of(demo, fix).count
+    wanted: dict[str, Any] = {"objectives": ["macs"], "predictor": predictor, "fix": fix}
+    found = supernet.search(demo, **wanted)
+    assert len(found) == count
+    every = Domain.of(demo, fix).everything()
+    assert found.figures(found.best())["top1"] == pytest.approx(predictor.mean(every).max())
+    fewer = supernet.search(demo, **wanted, budget=count // 2)
+    assert len(fewer) == count // 2
+    hurried = supernet.search(demo, **wanted, seconds=1e-6)
+    assert len(hurried) < count
+
+
 def test_no_budget_is_none_and_not_the_usual_one(demo: Space, predictor: FittedPredictor):
     with pytest.raises(ConfigError, match="budget"):
         supernet.search(demo, objectives=["macs"], predictor=predictor, budget=0)

@@ -125,6 +125,17 @@ def test_a_narrowed_domain_has_exactly_what_an_enumeration_leaves(space: Space, 
     assert domain.contains(np.concatenate([domain.smallest(), domain.largest()])).all()
 
 
+def test_what_a_fixed_depth_leaves_without_effect_is_no_choice() -> None:
+    space = load_space("mobilenet_v3")
+    domain = Domain.of(space, {"depth": [2], "kernel": [7], "resolution": [224]})
+    assert domain.count == domain.combinations == 3**10  # expand ratios of two blocks, five times
+    names = [layout_of(space).genes[column].name for column in domain.free]
+    assert names == [f"stage{s}.block{b}.expand" for s in range(2, 7) for b in (1, 2)]
+    assert "stage2.block2.kernel" in domain.as_dict()
+    assert "stage2.block3.expand" not in domain.as_dict()
+    assert (Domain.of(space, domain.as_dict()).everything() == domain.everything()).all()
+
+
 @small_spaces
 @given(seed=SEEDS)
 def test_canonical_moves_any_row_in_and_leaves_those_inside(space: Space, seed: int) -> None:
