@@ -145,7 +145,7 @@ def test_a_space_that_can_be_scored_whole_is(demo: Space, predictor: FittedPredi
     every = Domain.of(demo, fix).everything()
     assert found.figures(found.best())["top1"] == pytest.approx(predictor.mean(every).max())
     fewer = supernet.search(demo, **wanted, budget=count // 2)
-    assert len(fewer) == count // 2
+    assert len(fewer) <= count // 2
     hurried = supernet.search(demo, **wanted, seconds=1e-6)
     assert len(hurried) < count
 
