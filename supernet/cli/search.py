@@ -89,7 +89,8 @@ _BYTE_LIMITS = ("max_file_size", "max_peak_memory")
     help="memetic, ei, nsga2, surrogate, aging, local, grid, random, reinforce, "
     "reinforce:absolute, netadapt; on a ladder asha, hyperband, bohb; or optuna:NAME with a "
     "sampler of Optuna: tpe, gp, nsga2, nsga3, cmaes, random, grid.  [default: memetic, or "
-    "grid where a search can score every subnet; ei with --measure; asha with --ladder]",
+    "grid where a search can score every subnet; ei with --measure; asha with --ladder; "
+    "optuna:tpe with --storage]",
 )
 @click.option(
     "--measure",
@@ -226,7 +227,7 @@ def _request(asked: dict[str, Any], device: str) -> "SearchRequest":
         size=asked["size"],
         algorithm=algorithm(asked["algorithm"]).name if asked["algorithm"] else "",
         measure=asked["measure"],
-        ladder=tuple((asked["ladder"] or "").replace(" ", "").split(",")) * bool(asked["ladder"]),
+        ladder=() if asked["ladder"] is None else _rungs(asked["ladder"]),
         start=asked["start"],
         storage=asked["storage"] or "",
         study=asked["study"],
@@ -246,6 +247,10 @@ def _request(asked: dict[str, Any], device: str) -> "SearchRequest":
         seed=asked["seed"],
         device=device,
     )
+
+
+def _rungs(text: str) -> tuple[str, ...]:
+    return tuple(text.replace(" ", "").split(","))
 
 
 def _result(outcome: "SearchOutcome") -> dict[str, Any]:

@@ -86,7 +86,8 @@ def search(  # noqa: PLR0913  # the options of a user
         size: rows and columns of its images; the input size of each subnet when not given.
         algorithm: one of `supernet.search.ALGORITHMS`, a sampler object of Optuna, or a factory;
             when not given ``ei`` where the accuracy is measured, ``asha`` with a ladder, else
-            ``memetic``, or ``grid`` where the budget (200,000 when not given) is enough for all.
+            ``memetic``, or ``grid`` where the budget (200,000 when not given) is enough for all;
+            with a storage ``optuna:tpe``.
         ladder: cheaper measurements than `accuracy`, the cheapest first, for an algorithm that
             chooses which subnets earn a whole one.
         start: subnets to begin with; the first is what ``netadapt`` shrinks.
@@ -137,17 +138,16 @@ def search(  # noqa: PLR0913  # the options of a user
         raise ConfigError("resume: needs the folder of the search that was stopped")
     space = space_or_run.space() if isinstance(space_or_run, Run) else space_or_run
     chosen, top1 = _accuracy(space_or_run, space, predictor, accuracy, certify=certify)
-    record = PredictorRecord.of_predictor(chosen) if chosen else None
     body = Body(features=tuple(features), size=size)
     wanted: dict[str, Any] = {"objectives": objectives, "fix": fix, "body": body}
     allowed = _allowed(targets, limits or {})
     check_asked(space, list(targets), limits=allowed, **wanted)
     domain = Domain.of(space, fix)
     how = {"measures": top1.measured, "climbs": bool(ladder)}
-    chosen_one = algorithm or usual(domain, budget, seconds, **how)
-    most = _checked_budget(chosen_one, domain, budget, **how)
-    factory = factory_of(chosen_one, StudyPlace.of(storage))
-    given, ending = _given(domain, start), Budget(scored=most, seconds=seconds)
+    algorithm = algorithm or usual(domain, budget, seconds, **how, shared=bool(storage))
+    most = _checked_budget(algorithm, domain, budget, **how)
+    given = _given(domain, start)
+    factory = factory_of(algorithm, StudyPlace.of(storage, goes_on=resume))
     tables = tables_of(space, list(targets), resume=resume, progress=progress)
     rungs = [_guarded_rung(rung) for rung in ladder]
     problem = problem_of(space, tables, top1, limits=allowed, ladder=rungs, **wanted)
@@ -155,7 +155,7 @@ def search(  # noqa: PLR0913  # the options of a user
     search_for = partial(
         run_search,
         factory=factory,
-        budget=ending,
+        budget=Budget(scored=most, seconds=seconds),
         start=good,
         given=given,
         seed=seed,
@@ -166,7 +166,7 @@ def search(  # noqa: PLR0913  # the options of a user
         return search_for(problem).bounded(bound)
     check_limits(problem)
     request = {
-        "algorithm": _named(chosen_one),
+        "algorithm": _named(algorithm),
         "budget": most,
         "start": [str(subnet) for subnet in start],
         "measuring_workers": workers if problem.measures else 1,
@@ -174,12 +174,15 @@ def search(  # noqa: PLR0913  # the options of a user
         "seed": seed,
         **_asked(problem, list(tables), objectives, body),
     }
-    with search_folder(
-        Path(folder).parent, Path(folder).name, problem, request, resume=resume
-    ) as own:
+    path = Path(folder)
+    with search_folder(path.parent, path.name, problem, request, resume=resume) as own:
         result = search_for(own.journaled(problem), again=own.scored).bounded(bound)
-        own.save(result, request=request, predictor=record, tables=tables)
+        own.save(result, request=request, predictor=_record(chosen), tables=tables)
     return result
+
+
+def _record(predictor: AccuracyPredictor | None) -> PredictorRecord | None:
+    return PredictorRecord.of_predictor(predictor) if predictor else None
 
 
 def _checked_budget(

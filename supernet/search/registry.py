@@ -175,7 +175,13 @@ def suited(problem: Problem, budget: int, seconds: float) -> str:
 
 
 def usual(
-    domain: Domain, budget: int | None, seconds: float, *, measures: bool, climbs: bool
+    domain: Domain,
+    budget: int | None,
+    seconds: float,
+    *,
+    measures: bool,
+    climbs: bool,
+    shared: bool = False,
 ) -> str:
     """The name of the default: few measurements need a model, many figures none.
 
@@ -189,9 +195,12 @@ def usual(
         seconds: wall time, at most.
         measures: whether accuracies are measured.
         climbs: whether at the rungs of a ladder.
+        shared: whether a storage is to keep the study: only Optuna has one.
     """
     if climbs:
         return "asha"
+    if shared:
+        return "optuna:tpe"
     if measures:
         return "ei"
     most = ALGORITHMS[_WHOLE].budget if budget is None else budget
@@ -268,8 +277,7 @@ def factory_of(
     elif callable(algorithm_):
         factory = algorithm_
     else:
-        sampler = algorithm_
-        factory = partial(OptunaSampler, sampler=lambda: sampler)
+        factory = partial(OptunaSampler, sampler=algorithm_)
     if place is None:
         return factory
     if not (isinstance(factory, partial) and factory.func is OptunaSampler):

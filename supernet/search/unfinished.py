@@ -56,6 +56,8 @@ class SearchFolder:
     path: Path
     scored: int = 0
     """Subnets that had been scored when the time was up before."""
+    resumed: bool = False
+    """Whether the search was stopped before and goes on."""
     complete: bool = field(default=False, init=False)
     """Whether its result is there, and final."""
 
@@ -105,7 +107,8 @@ def search_folder(
         write_document(path / REQUEST, _KIND, _VERSION, asdict(asked))
     with locked(path / REQUEST):
         known = path in result_folders(path.parent)
-        folder = SearchFolder(path, scored=len(load_result(path).result) if known else 0)
+        scored = len(load_result(path).result) if known else 0
+        folder = SearchFolder(path, scored=scored, resumed=resume)
         try:
             yield folder
         except SupernetError as error:

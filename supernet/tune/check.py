@@ -28,6 +28,13 @@ def check_plan(plan: Plan, images: int) -> list[str]:
     Raises:
         ConfigError: one line for each value that breaks a rule; or no combination is whole.
     """
+    searching = ", ".join(phase.name for phase in plan.recipe.searching)
+    if searching:
+        raise ConfigError(
+            f"recipe {plan.recipe.name!r}: {searching} searches for an architecture, which trials "
+            "do not",
+            hint="take a recipe without such a phase; the architecture may vary in the study",
+        )
     problems = []
     for name, value, values in _ends(plan):
         wrong = _wrong(plan, values, images)

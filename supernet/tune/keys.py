@@ -117,11 +117,16 @@ def written(values: Any, path: Path, value: Any) -> Any:
     """A copy of nested values with another one at a path.
 
     What is not given there stays so where the value is None.
+
+    Raises:
+        LookupError: an item of a list that is not there.
     """
     if not path or (values is None and value is None):
         return value
     first, *rest = path
     if isinstance(first, int):
+        if values is None or first >= len(values):
+            raise LookupError(first)
         return [*values[:first], written(values[first], tuple(rest), value), *values[first + 1 :]]
     inner = (values or {}).get(first)
     return {**(values or {}), first: written(inner, tuple(rest), value)}

@@ -7,6 +7,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from supernet.errors import ConfigError, MissingPackageError
@@ -99,7 +100,8 @@ class OptunaProposer:
                 load_if_exists=True,
             )
             begun = self._study.get_trials(deepcopy=False)
-            self._study.sampler = self._sampler(sampler, seed + len(begun))
+            self._fresh = partial(self._sampler, sampler)
+            self._seed = seed
             self._claim(identity, begun)
             self.mark = self._marked()
             """Of this study alone."""
@@ -202,6 +204,7 @@ class OptunaProposer:
         """As `Proposer.ask`; what was tried before has its value at once."""
         with self._storage.errors():
             for _ in range(_REPEATS):
+                self._study.sampler = self._fresh(self._seed + self._asked())
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
                     trial = self._study.ask()
@@ -216,6 +219,12 @@ class OptunaProposer:
                 trial.set_user_attr(_REPEAT, twin.number)  # does not count
                 self._study.tell(trial, state=self._states.FAIL)
         return None
+
+    def _asked(self) -> int:
+        """Trials that were asked for, each once: a study that goes on draws by it as before."""
+        trials = self._study.get_trials(deepcopy=False)
+        again = _tried_again(trials)
+        return sum(t.state != self._states.WAITING and t.number not in again for t in trials)
 
     def report(self, report: Report) -> bool:
         """As `Proposer.report`; the recipe as it is is never given up."""

@@ -7,6 +7,8 @@ from supernet.tune.spec import Parameter, Value
 
 __all__ = ["in_order", "is_active", "order_problems"]
 
+_SAME = 1e-9  # of a step
+
 
 def in_order(parameters: Mapping[str, Parameter]) -> list[str]:
     """The names, each after those that it depends on, else as they stand.
@@ -66,7 +68,8 @@ def _value_problems(where: str, needed: Sequence[Value], other: Parameter) -> li
     if other.type == "float" or (other.step is None and other.log and other.type != "int"):
         return [f"{where}: a condition names values, and it is a range of floats"]
     return [
-        f"{where}: {value!r} is not in its range from {other.low:g} to {other.high:g}"
+        f"{where}: {value!r} is none of its range from {other.low:g} to {other.high:g}"
+        + (f" in steps of {other.step:g}" if other.step else "")
         for value in needed
         if isinstance(value, str | bool | None) or not _within(value, other)
     ]
@@ -75,7 +78,11 @@ def _value_problems(where: str, needed: Sequence[Value], other: Parameter) -> li
 def _within(value: float, parameter: Parameter) -> bool:
     assert parameter.low is not None
     assert parameter.high is not None
-    return parameter.low <= value <= parameter.high
+    if not parameter.low <= value <= parameter.high:
+        return False
+    step = parameter.step or (1 if parameter.type == "int" else None)
+    steps = (value - parameter.low) / step if step and not parameter.log else 0
+    return abs(steps - round(steps)) < _SAME
 
 
 def _among(value: Value, values: Sequence[Value]) -> bool:

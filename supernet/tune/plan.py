@@ -140,11 +140,9 @@ class Plan:
         """
         document: Any = self._base
         for name, parameter in self.study.parameters.items():
-            if name in values:
-                for place in self.places[name]:
-                    document = written(
-                        document, place.path, self._value(parameter, place, values[name])
-                    )
+            for place in self.places[name] if name in values else ():
+                value = self._value(parameter, place, values[name])
+                document = _written(name, document, place, value)
         recipe, problems = self.recipe, list[str]()
         space = self.space
         try:
@@ -206,7 +204,35 @@ class Plan:
             value = found[0]
             if any(one != value for one in found):
                 return None, [f"{name}: its keys have different values"]
-        return _as_it_is(name, parameter, value)
+        found_value, wrong = _as_it_is(name, parameter, value)
+        if wrong and parameter.choices:  # what a file leaves out may be the same
+            usual = self.as_it_is()
+            alike = (label for label in parameter.labels if self._makes(name, label, usual))
+            return next(((label, list[str]()) for label in alike), (found_value, wrong))
+        return found_value, wrong
+
+    def _makes(self, name: str, label: Value, proposal: Proposal) -> bool:
+        """Whether one choice alone makes this recipe and space."""
+        try:
+            return self.made({name: label}) == proposal
+        except ConfigError:
+            return False
+
+
+def _written(name: str, document: Any, place: Place, value: Any) -> Any:
+    """The document with the value of a parameter.
+
+    Raises:
+        ConfigError: other values leave no such item.
+    """
+    try:
+        return written(document, place.path, value)
+    except LookupError:
+        key = ".".join(map(str, place.path))
+        raise ConfigError(
+            f"parameters.{name}: {key} is not there beside the other values",
+            hint="name the values that it belongs to under `when`",
+        ) from None
 
 
 def _as_it_is(name: str, parameter: Parameter, value: Any) -> tuple[Value, list[str]]:

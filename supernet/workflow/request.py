@@ -13,6 +13,8 @@ from supernet.workflow.engines import DEFAULT_ENGINE, EngineRequest
 
 __all__ = ["FINALISTS", "PREDICTOR", "RAY_TUNE", "SearchRequest"]
 
+_STUDY = "supernet"
+
 FINALISTS = 4
 """Measured where a predictor was learned from a hundred subnets: a little more work."""
 PREDICTOR = "predictor"
@@ -51,7 +53,7 @@ class SearchRequest:
     """A subnet to begin with, its ``subnet.json``: scored first, and what ``netadapt`` shrinks."""
     storage: str = ""
     """Where a study of Optuna is kept: a URL, or ``journal:FILE``."""
-    study: str = "supernet"
+    study: str = _STUDY
     """Name of that study."""
     budget: int = 0
     """Subnets scored, at most; of a ladder, whole measurements or as much work. 0 for what
@@ -110,6 +112,10 @@ class SearchRequest:
         problems += self._wrong_for_measuring() if self.measures else []
         if self.engine == RAY_TUNE:
             problems += self._wrong_for_tune()
+        if "top1" in self.objectives:
+            problems.append("objectives: top1 always is one; name costs beside it")
+        if self.study != _STUDY and not self.storage:
+            problems.append(f"study: {self.study!r} is the name of one in a storage; give storage")
         if self.name and not self.name.replace("_", "").replace("-", "").isalnum():
             problems.append(f"name: letters, digits, '_' and '-' only, found {self.name!r}")
         if problems:

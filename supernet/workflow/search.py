@@ -164,9 +164,13 @@ def _measured_if_few(run: Run, request: SearchRequest) -> SearchRequest:
     known = request.predictor is not None or run.imported_predictor.is_file()
     if known or request.measures or request.certify or not run.config().data:
         return request
-    if Domain.of(run.space(), request.fix).count > request.pairs:
+    count = Domain.of(run.space(), request.fix).count
+    if count > request.pairs:
         return request
-    return replace(request, measure=True, algorithm=request.algorithm or "grid")
+    request = replace(request, measure=True)
+    if request.storage or 0 < request.budget < count:
+        return request
+    return replace(request, algorithm=request.algorithm or "grid")
 
 
 def _with_algorithm(request: SearchRequest, space: Space) -> SearchRequest:
@@ -183,7 +187,12 @@ def _with_algorithm(request: SearchRequest, space: Space) -> SearchRequest:
     climbs = len(request.ladder) > 1
     domain, budget = Domain.of(space, request.fix), request.budget or None
     name = request.algorithm or usual(
-        domain, budget, request.seconds, measures=request.measures, climbs=climbs
+        domain,
+        budget,
+        request.seconds,
+        measures=request.measures,
+        climbs=climbs,
+        shared=bool(request.storage),
     )
     request = replace(request, algorithm=name)
     check_ladder_given(name, climbs=request.measures)
@@ -193,9 +202,23 @@ def _with_algorithm(request: SearchRequest, space: Space) -> SearchRequest:
     return request
 
 
-def _factory(request: SearchRequest) -> Factory:
-    place = StudyPlace(Storage(request.storage), request.study) if request.storage else None
+def _factory(
+    request: SearchRequest, about: Mapping[str, str] | None = None, *, goes_on: bool = False
+) -> Factory:
+    place = None
+    if request.storage:
+        storage = Storage(request.storage)
+        place = StudyPlace(storage, request.study, about=about or {}, goes_on=goes_on)
     return factory_of(request.algorithm, place)
+
+
+def _about(run: Run | None, request: SearchRequest) -> dict[str, str]:
+    """What decides a measured accuracy, beside the subnet: the same for all who share a study."""
+    if run is None or not request.measures:
+        return {}
+    images = f"{request.images or 'all'} of {(run.condition('holdout').fingerprint or '')[:8]}"
+    weights = sha256(run.weights())[:16]
+    return {"weights": weights, "images": images, "precision": request.precision}
 
 
 def _name(request: SearchRequest, tables: Mapping[str, LatencyTable]) -> str:
@@ -281,7 +304,7 @@ def _search(
     if predictor is not None and not problem.measures and request.precision == "fp32":
         bound, start = proven(problem, predictor, thorough=request.certify)
     start = _with_pairs(problem, predictor, start)
-    result = _found(request, problem, start, folder, progress).bounded(bound)
+    result = _found(run, request, problem, start, folder, progress).bounded(bound)
     confirmed: tuple[Confirmed, ...] = ()
     if request.confirm and run is not None:
         confirmed = confirm(run, request, problem, result, tables, predictor, progress)
@@ -311,6 +334,7 @@ def _search(
 
 
 def _found(
+    run: Run | None,
     request: SearchRequest,
     problem: Problem,
     start: Genes | None,
@@ -336,7 +360,7 @@ def _found(
         )
     return run_search(
         folder.journaled(problem),
-        factory=_factory(request),
+        factory=_factory(request, _about(run, request), goes_on=folder.resumed),
         start=start,
         given=_given(problem.domain, request.start),
         **common,

@@ -65,7 +65,7 @@ def search(supernet: Command, predictor: Path) -> Command:
         (["--start", "nothere.json"], "nothere.json"),
         (["--algorithm", "grid"], "subnets, the budget is 1,500"),
         (["--algorithm", "optuna:grid"], "subnets, the budget is 1,500"),
-        (["--algorithm", "optuna:grid", "--budget", 10**12], "points, and holds 100,000 at most"),
+        (["--algorithm", "optuna:grid", "--budget", 10**12], "so 2,000 is the most"),
         (["--algorithm", "asha"], "asha climbs a ladder"),
     ],
 )

@@ -435,3 +435,19 @@ def test_an_identity_says_what_trials_depend_on(plan: Plan):
     known = identity_of(plan, data="some", images=9, seed=0)
     assert {"study", "recipe", "space", "data", "images", "seed"} == set(known)
     assert "sampler" not in str(known)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_a_study_that_stops_and_goes_on_asks_for_the_same(
+    plan: Plan, opened: Opened, tmp_path: Path, sampler: str
+):
+    def trials(name: str, *counts: int) -> list[TrialRecord]:
+        folder = tmp_path / name
+        folder.mkdir()
+        for count in counts:
+            proposer = opened(storage=f"journal:{folder}/study.journal", sampler=sampler)
+            records = run(plan, proposer, InProcess(trains.rising), count, folder)
+        return records
+
+    at_once, in_parts = trials("one", 14), trials("parts", 5, 14)
+    assert [t.values for t in in_parts] == [t.values for t in at_once]

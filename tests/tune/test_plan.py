@@ -1,13 +1,16 @@
 """Values become a recipe and a space; what can never be trained is refused beforehand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from supernet.errors import ConfigError
 from supernet.space import Space, count_subnets
-from supernet.train import Recipe
+from supernet.train import Recipe, load_recipe
 from supernet.tune import Parameter, Plan, Study
 from supernet.tune.check import check_plan, random_values
+from supernet.tune.order import order_problems
 from supernet.tune.spec import Value
 
 
@@ -89,6 +92,40 @@ def test_a_table_of_stages_varies(recipe: Recipe, space: Space):
     assert made.recipe.augment is not None
     assert made.recipe.augment.brightness == 0.25
     assert plan.parameters["space.stages.0.width"].type == "int"
+
+
+def test_a_table_as_a_file_has_it_is_the_space_as_it_is(recipe: Recipe, space: Space):
+    stage = {"width": [8, 16], "depth": [1, 2], "kernel": [3, 5], "expand": [1.5, 2]}
+    same = {**stage, "stride": 2, "se": 0.25}  # what has its usual value is left out
+    stages = Parameter(key=("space.stages",), choices=([{**same, "act": "hard_swish"}], [same]))
+    assert of(recipe, space, stages=stages).baseline() == ({"stages": stages.labels[1]}, [])
+
+
+def test_an_item_that_other_values_leave_out_is_told(recipe: Recipe, space: Space):
+    one = {"width": [8], "depth": [1, 2], "kernel": [3], "expand": [2], "stride": 2}
+    two = replace(space, stages=(*space.stages, *space.stages))
+    stages = Parameter(key=("space.stages",), choices=([one], [one, one]))
+    plan = of(recipe, two, stages=stages, space__stages__1__depth=Parameter(choices=([1], [2])))
+    with pytest.raises(ConfigError, match=r"space\.stages\.1\.depth is not there beside the other"):
+        plan.made({"stages": stages.labels[0], "space.stages.1.depth": "[1]"})
+    assert any("is not there beside" in line for line in check_plan(plan, 1000))
+
+
+@pytest.mark.parametrize(("value", "known"), [(64, True), (48, False), (128, False)])
+def test_a_condition_outside_the_steps_of_a_range_is_refused(value: int, known: bool):
+    batch = Parameter(low=32, high=96, step=32)
+    decay = Parameter(low=1e-6, high=1e-3, log=True, when={"batch": value})
+    problems = order_problems({"batch": batch, "decay": decay}, known=["batch", "decay"])
+    where = "parameters.decay.when.batch"
+    told = [f"{where}: {value} is none of its range from 32 to 96 in steps of 32"]
+    assert problems == ([] if known else told)
+
+
+def test_a_recipe_that_searches_is_not_tuned(space: Space):
+    proxyless = load_recipe("proxylessnas")
+    plan = of(proxyless, space, recipe__weight_decay=Parameter(low=1e-6, high=1e-3, log=True))
+    with pytest.raises(ConfigError, match="searches for an architecture, which trials do not"):
+        check_plan(plan, 1000)
 
 
 def test_every_trial_trains_for_as_long(recipe: Recipe, space: Space):

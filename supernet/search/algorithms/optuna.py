@@ -1,9 +1,8 @@
 """Samplers of Optuna, through its own ask and tell (extra: optuna)."""
 
 import warnings
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,20 +10,20 @@ import numpy as np
 from supernet.errors import ConfigError
 from supernet.search.algorithms.grid import check_whole
 from supernet.search.algorithms.optuna_parameters import Parameters
-from supernet.search.algorithms.optuna_study import StudyPlace, opened_study
+from supernet.search.algorithms.optuna_study import StudyPlace, opened_replay, opened_study
 from supernet.search.contract import Candidates, Evaluated, Start
 from supernet.space import Domain, Genes
 from supernet.studies import need_optuna
 
 if TYPE_CHECKING:
-    from optuna import Study, Trial
+    from optuna import Study
     from optuna.samplers import BaseSampler
 
 __all__ = ["SAMPLERS", "OptunaSampler", "check_points"]
 
 _AT_ONCE = 16  # subnets asked for at a time, at most
 _TRIES = 8  # trials for each subnet that is asked for, before a random one is taken
-_POINTS = 100_000  # of a grid: the sampler holds all of them
+_POINTS = 2_000  # of a grid: for each of them the sampler looks through all
 SAMPLERS = {
     "tpe": "TPESampler",
     "gp": "GPSampler",
@@ -37,6 +36,7 @@ SAMPLERS = {
 """Classes of Optuna by the names that they are asked for by."""
 _FLAT = ("gp", "cmaes", "grid")  # take numbers that are always there
 _ALONE = ("cmaes",)  # take one objective
+_ENDING = ("GridSampler", "BruteForceSampler")  # tell the study to stop after the last point
 
 
 def check_points(domain: Domain) -> None:
@@ -47,8 +47,8 @@ def check_points(domain: Domain) -> None:
     """
     if domain.combinations > _POINTS:
         raise ConfigError(
-            f"optuna:grid: its grid has {domain.combinations:,} points, and holds {_POINTS:,} at "
-            "most",
+            f"optuna:grid: its grid has {domain.combinations:,} points; its sampler looks through "
+            f"all of them for each, so {_POINTS:,} is the most",
             hint="narrow the space with --fix, or take the algorithm grid",
         )
 
@@ -61,38 +61,41 @@ class OptunaSampler:
 
     Args:
         start: of the search.
-        sampler: a name of `SAMPLERS`, or makes one.
+        sampler: a name of `SAMPLERS`, or one of Optuna's or of your own.
         place: where the study is kept, for other processes and for later; what others have
             finished there is asked for first.
 
     Raises:
         MissingPackageError: Optuna is not installed.
         ConfigError: a storage that cannot be opened, or holds another study; a grid of more
-            subnets than the budget.
+            subnets than the budget; a sampler that cannot suggest subnets.
     """
 
     def __init__(
         self,
         start: Start,
         *,
-        sampler: "str | Callable[[], BaseSampler]" = "tpe",
+        sampler: "str | BaseSampler" = "tpe",
         place: StudyPlace | None = None,
     ) -> None:
         self._start, self._problem, self._archive = start, start.problem, start.archive
         self._domain, self._optuna = start.problem.domain, need_optuna("a sampler of Optuna")
-        self._parameters = Parameters(self._domain, flat=sampler in _FLAT)
-        objectives = start.problem.objectives[: 1 if sampler in _ALONE else None]
+        flat = self._is(sampler, _FLAT)
+        self._parameters = Parameters(self._domain, flat=flat)
+        objectives = start.problem.objectives[: 1 if self._is(sampler, _ALONE) else None]
         self._names = [objective.name for objective in objectives]
-        self._study: Study = opened_study(
+        study = opened_study(
             self._problem,
             objectives,
             self._sampler(sampler),
             place=place,
-            kind="numbers" if sampler in _FLAT else "categories",
+            kind="numbers" if flat else "categories",
         )
-        self._place, self._is_grid = place, sampler == "grid"
+        named = place if isinstance(sampler, str) else None  # others may be bound to a study
+        self._place, self._ends = place, type(study.sampler).__name__ in _ENDING
+        self._replay, self._ended = opened_replay(study, named), False
         self._first: Genes = start.genes
-        self._trials: dict[bytes, Trial] = {}
+        self._trials: dict[bytes, int] = {}
         self._told: set[bytes] = set()
         self._seen: set[int] = set()
 
@@ -102,12 +105,12 @@ class OptunaSampler:
             return self._asked(count)
 
     def _asked(self, count: int) -> Candidates:
-        if self._place:
+        if self._place and not self._replay.repeats:
             self._first = np.concatenate([self._first, self._of_others()])
         if len(self._first):
             first, self._first = self._first, self._first[:0]
             return Candidates(first)
-        if len(self._told) >= self._domain.count:
+        if self._ended or len(self._told) >= self._domain.count:
             return Candidates(self._first)
         return Candidates(np.concatenate([self._suggestion() for _ in range(min(count, _AT_ONCE))]))
 
@@ -121,19 +124,41 @@ class OptunaSampler:
                 with self._errors():
                     self._tell(self._trials.pop(key, None), row, values)
 
-    def _errors(self) -> AbstractContextManager[None]:
-        """Within it, what goes wrong with the storage is an error of ours."""
-        return self._place.storage.errors() if self._place else nullcontext()
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Within it, what goes wrong with the storage or the sampler is an error of ours."""
+        with self._place.storage.errors() if self._place else nullcontext():
+            try:
+                yield
+            except ConfigError:
+                raise
+            except (ValueError, NotImplementedError) as error:
+                name = type(self._replay.study.sampler).__name__
+                raise ConfigError(f"algorithm: {name} of Optuna: {error}") from error
 
-    def _sampler(self, sampler: "str | Callable[[], BaseSampler]") -> "BaseSampler":
+    def _followed(self, number: int | None = None) -> "tuple[Study, int | None]":
+        """The study to ask and tell at this moment, and a trial where it is at work there."""
+        kept = self._replay.step()
+        if kept is not None:
+            self._trials = {key: n for key, n in self._trials.items() if n in kept}
+            number = number if number in kept else None
+        return self._replay.study, number
+
+    def _is(self, sampler: "str | BaseSampler", names: tuple[str, ...]) -> bool:
+        """Whether a sampler is one of these, by its name or its class."""
+        classes = tuple(getattr(self._optuna.samplers, SAMPLERS[name]) for name in names)
+        return sampler in names if isinstance(sampler, str) else isinstance(sampler, classes)
+
+    def _sampler(self, sampler: "str | BaseSampler") -> "BaseSampler":
         options: dict[str, Any] = {"seed": int(self._start.rng.integers(2**31))}
+        if not isinstance(sampler, str):
+            return sampler
         if sampler == "grid":
             options["search_space"] = self._grid()
-        if isinstance(sampler, str):
-            sampler = partial(getattr(self._optuna.samplers, SAMPLERS[sampler]), **options)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that a sampler is experimental
-            return sampler()
+            made: BaseSampler = getattr(self._optuna.samplers, SAMPLERS[sampler])(**options)
+            return made
 
     def _grid(self) -> dict[str, list[int]]:
         check_whole("optuna:grid", self._domain, self._start.budget)
@@ -143,7 +168,7 @@ class OptunaSampler:
     def _of_others(self) -> Genes:
         """What other processes have finished since the last time, shape ``(N, G)``."""
         states = self._optuna.trial.TrialState
-        trials = self._study.get_trials(deepcopy=False, states=(states.COMPLETE,))
+        trials = self._replay.study.get_trials(deepcopy=False, states=(states.COMPLETE,))
         fresh = [trial for trial in trials if trial.number not in self._seen]
         self._seen |= {trial.number for trial in fresh}  # they end in any order
         rows = [self._parameters.row(trial.params) for trial in fresh]
@@ -154,39 +179,34 @@ class OptunaSampler:
     def _suggestion(self) -> Genes:
         """A subnet within the limits that is not known, shape ``(1, G)``; none of a used grid."""
         genes = self._domain.sample(1, self._start.rng)
-        for _ in range(_POINTS if self._is_grid else _TRIES):
-            if self._is_used_up():
+        for _ in range(_POINTS if self._ends else _TRIES):
+            if self._ended:
                 return genes[:0]
-            trial = self._study.ask()
+            trial = self._followed()[0].ask()
             genes = self._parameters.suggested(trial)
             key, index = genes.tobytes(), int(self._archive.find(genes)[0])
             if index < 0 and key not in self._trials and self._problem.allows(genes)[0]:
-                self._trials[key] = trial
+                self._trials[key] = trial.number
                 return genes
             known = self._archive.at(np.array([index])).columns if index >= 0 else {}
             values = [float(known[name][0]) if known else np.nan for name in self._names]
-            self._tell(trial, genes[0], values)
-            if index < 0 and not self._is_grid:
+            self._tell(trial.number, genes[0], values)
+            if index < 0 and not self._ends:
                 break
         return self._start.near(genes)
 
-    def _is_used_up(self) -> bool:
-        """Whether every point of a grid was suggested."""
-        sampler: Any = self._study.sampler
-        return self._is_grid and bool(sampler.is_exhausted(self._study))
-
-    def _tell(self, trial: "Trial | None", row: Genes, values: list[float]) -> None:
+    def _tell(self, number: int | None, row: Genes, values: list[float]) -> None:
         failed = not np.isfinite(values).all()
         trials = self._optuna.trial
-        if trial is not None:
+        study, number = self._followed(number)
+        if number is not None:
             state = trials.TrialState.FAIL if failed else None
             try:
-                self._study.tell(trial, None if failed else values, state)
-            except RuntimeError:  # the grid's sampler tells the study to stop
-                if not self._is_used_up():
+                study.tell(number, None if failed else values, state)
+            except RuntimeError:  # the sampler tells the study to stop
+                if not self._ends:
                     raise
+                self._ended = True
         elif not failed:
             params, spread = self._parameters.of(row)
-            self._study.add_trial(
-                trials.create_trial(params=params, distributions=spread, values=values)
-            )
+            study.add_trial(trials.create_trial(params=params, distributions=spread, values=values))

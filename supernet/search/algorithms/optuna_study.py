@@ -1,11 +1,14 @@
 """Studies of Optuna, in memory or in a storage that several processes share."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from supernet.errors import ConfigError
+from supernet.search.algorithms.optuna_replay import Replay
 from supernet.search.objective import Objective
 from supernet.search.problem import Problem
 from supernet.studies import Storage, need_optuna
@@ -15,9 +18,10 @@ if TYPE_CHECKING:
     from optuna.pruners import BasePruner
     from optuna.samplers import BaseSampler
 
-__all__ = ["StudyPlace", "opened_study"]
+__all__ = ["StudyPlace", "opened_replay", "opened_study"]
 
 _ATTRIBUTE = "supernet_problem"
+_PROBED = 16  # subnets by which a predictor is known again
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +31,16 @@ class StudyPlace:
     storage: Storage
     study: str = "supernet"
     """Its name there."""
+    about: Mapping[str, str] = field(default_factory=dict)
+    """What else must be the same for all who share it, such as the weights that are measured."""
+    goes_on: bool = False
+    """Whether the search was stopped before and goes on: trials there may be its own."""
 
     @classmethod
-    def of(cls, place: "StudyPlace | str | None") -> "StudyPlace | None":
+    def of(cls, place: "StudyPlace | str | None", *, goes_on: bool = False) -> "StudyPlace | None":
         """A place by its storage alone (see `Storage`), under the usual name."""
-        return cls(Storage(place)) if isinstance(place, str) else place
+        made = cls(Storage(place)) if isinstance(place, str) else place
+        return replace(made, goes_on=goes_on) if made else None
 
 
 def opened_study(
@@ -69,8 +78,21 @@ def opened_study(
     options |= {"storage": place.storage.open(), "load_if_exists": True}
     with place.storage.errors():
         study = _study(optuna, options)
-        _check_same(study, place, _told(problem, objectives, kind))
+        _check_same(study, place, {**_told(problem, objectives, kind), **place.about})
     return study
+
+
+def opened_replay(study: "Study", place: StudyPlace | None) -> Replay:
+    """A study as a search asks and tells it: repeated in memory first where the search goes on."""
+    if place is None or not place.goes_on:
+        return Replay(study, study)
+    options = {
+        "directions": study.directions,
+        "sampler": study.sampler,
+        "pruner": study.pruner,
+        "study_name": study.study_name,
+    }
+    return Replay(study, _study(need_optuna("a sampler of Optuna"), options))
 
 
 def _study(optuna: Any, options: dict[str, Any]) -> "Study":
@@ -86,8 +108,19 @@ def _told(problem: Problem, objectives: Sequence[Objective], kind: str) -> dict[
         "choices": hashlib.sha256(repr(domain.allowed).encode()).hexdigest()[:16],
         "parameters": kind,
         "objectives": ", ".join(objective.name for objective in objectives),
-        "limits": ", ".join(f"{name} {limit:g}" for name, limit in sorted(problem.limits.items())),
+        "limits": ", ".join(f"{name} {limit!r}" for name, limit in sorted(problem.limits.items())),
+        "accuracy": _accuracy(problem),
     }
+
+
+def _accuracy(problem: Problem) -> str:
+    """Where the first figure comes from: a predictor is known again by what it predicts."""
+    first = problem.objectives[0]
+    if first.measured:
+        return "measured"
+    some = problem.domain.sample(_PROBED, np.random.default_rng(0))
+    text = " ".join(f"{value:.6g}" for value in first(some).tolist())
+    return f"predicted, {hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def _check_same(study: "Study", place: StudyPlace, told: dict[str, str]) -> None:
