@@ -4,7 +4,6 @@ Every JSON and YAML document carries `format: supernet.<kind>` and `version`.
 """
 
 import contextlib
-import copy
 import dataclasses
 import difflib
 import errno
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from supernet.errors import ConfigError, FileFormatError, StorageError
+from supernet.yaml_text import dump_yaml, parse_yaml
 
 __all__ = [
     "append_line",
@@ -42,7 +42,6 @@ _ELSEWHERE = (
     "choose a folder that you may write to: runs go where --run says, tables and decoded images "
     "where SUPERNET_HOME says"
 )
-_MAX_KEPT_TEXT = 2**20
 _AS_THEY_ARE = frozenset((str, bool, int, float))
 _MAX_DOCUMENT_BYTES = 256 * 2**20
 
@@ -162,7 +161,7 @@ def write_document(
     """
     document = {"format": f"supernet.{kind}", "version": version, **_plain(body)}
     if path.suffix in (".yaml", ".yml"):
-        write_text(path, _dump_yaml(document))
+        write_text(path, dump_yaml(document))
     else:
         rows = document.pop(lines, None)
         text = json.dumps(document, indent=1, allow_nan=False)
@@ -220,7 +219,7 @@ def _load(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise FileFormatError(f"{path}: cannot be read as text: {error}") from None
     try:
-        document = _parse_yaml(text) if path.suffix in (".yaml", ".yml") else _parse_json(text)
+        document = parse_yaml(text) if path.suffix in (".yaml", ".yml") else _parse_json(text)
         if "\\u" in text.lower():
             _check_text(document)
     except (ValueError, RecursionError) as error:
@@ -254,39 +253,6 @@ def _parse_json(text: str) -> Any:
         return value
 
     return json.loads(text, parse_constant=refuse, parse_float=finite)
-
-
-def _parse_yaml(text: str) -> Any:
-    if len(text) > _MAX_KEPT_TEXT:
-        return _parsed_yaml.__wrapped__(text)
-    return copy.deepcopy(_parsed_yaml(text))
-
-
-@functools.lru_cache(maxsize=128)
-def _parsed_yaml(text: str) -> Any:
-    """What a text says; a run's files are asked for many times, and parsing takes 0.1 s."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        return YAML(typ="safe", pure=True).load(text)
-    except (YAMLError, LookupError, TypeError, AttributeError) as error:
-        # wrong tags make the parser's own constructors fail
-        raise ValueError(str(error) or type(error).__name__) from None
-
-
-def _dump_yaml(document: Mapping[str, Any]) -> str:
-    import io
-
-    from ruamel.yaml import YAML
-
-    yaml: Any = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = None  # lists of numbers on one line
-    yaml.sort_base_mapping_type_on_output = False
-    yaml.width = 100
-    stream = io.StringIO()
-    yaml.dump(dict(document), stream)
-    return stream.getvalue()
 
 
 def fill(cls: type[T], data: Any, where: str = "") -> T:

@@ -41,6 +41,7 @@ LEVELS = (
         "studies",
         "threads",
         "units",
+        "yaml_text",
     ),
 )
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
