@@ -8,7 +8,8 @@ from pathlib import Path
 from supernet.data.images import Dataset, ImageSet, Views, hold_out
 from supernet.data.photographs import image_sets
 from supernet.data.record import SPLITS, ImageRecord
-from supernet.data.survey import HOLDOUT_SHARE, Survey, survey
+from supernet.data.survey import HOLDOUT_SHARE, USES, Survey, survey
+from supernet.errors import DataError
 from supernet.progress import Progress, note, silent
 from supernet.reading import FRESH, Reading
 
@@ -84,6 +85,17 @@ def stored_side(resolution: int) -> int:
 
 
 def _used(found: Survey, sets: Sequence[ImageSet], split: int) -> ImageSet:
-    """The images of a split, which are all in one part of the folder."""
+    """The images of a split, which are all in one part of the folder.
+
+    Raises:
+        DataError: none of them can be decoded.
+    """
     owner = [(part.splits == split).any() for part in found.parts].index(True)
-    return sets[owner].chosen(found.parts[owner].splits == split)
+    chosen = found.parts[owner].splits == split
+    used = sets[owner].chosen(chosen)
+    if not len(used):
+        raise DataError(
+            f"{found.root}: none of the {int(chosen.sum()):,} images {USES[split]} can be decoded",
+            hint="replace the broken ones, or remove them: others are cut in their place",
+        )
+    return used

@@ -17,13 +17,15 @@ from supernet.data.shares import cut
 from supernet.errors import DataError
 from supernet.progress import Progress, silent
 
-__all__ = ["HOLDOUT_SHARE", "TEST_SHARE", "Part", "Survey", "survey"]
+__all__ = ["HOLDOUT_SHARE", "TEST_SHARE", "USES", "Part", "Survey", "survey"]
 
 HOLDOUT_SHARE = 0.1
 """Of every class's training images, kept for choosing subnets."""
 TEST_SHARE = 0.2
 """Of the images of a folder that has no test images, cut from it, `HOLDOUT_IMAGES` at most."""
 _TRAIN, _HOLDOUT, _TEST, _UNUSED = range(4)
+USES = ("to train on", "to hold out", "to test on")
+"""What images of each split are for, in words."""
 _MOST = 5  # names that are told
 
 
@@ -176,7 +178,7 @@ def _in_class(
 
 
 def _check(folder: Path, record: ImageRecord) -> None:
-    for split, what in ((_TRAIN, "to train on"), (_HOLDOUT, "to hold out"), (_TEST, "to test on")):
+    for split, what in enumerate(USES):
         if not (record.splits == split).any():
             raise DataError(
                 f"{folder}: too few images: there is none left {what}",

@@ -1,5 +1,6 @@
 """Data sets as people have them: deep values, broken files, odd shapes; what is told and kept."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from PIL import Image
 from supernet.data import Dataset, decoding, load_folder
 from supernet.data.files import ImageFile
 from supernet.data.rows import Rows
+from supernet.data.survey import survey
 from supernet.errors import DataError
 from supernet.reading import FRESH, Reading, reading_told
 
@@ -188,6 +190,27 @@ def test_a_class_without_a_whole_image_is_refused(folder: Path) -> None:
     spoil(folder, *(f"train/ant/{i}.png" for i in range(5)))
     with pytest.raises(DataError, match="ant: none of its 5 images can be decoded"):
         load(folder, Reading(skip_broken=True))
+
+
+@pytest.mark.parametrize(("split", "what"), [(1, "to hold out"), (2, "to test on")])
+def test_a_split_without_a_whole_image_is_refused(
+    folder: Path, split: int, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(folder / "val")
+    part = survey(folder, folder.parent / "cache").parts[0]
+    files = [str(file) for images in part.by_class for file in images]
+    own = {file for file, use in zip(files, part.splits) if use == split}
+    whole = decoding.Square.decoded
+
+    def refused(square: decoding.Square, file: ImageFile) -> decoding.Picture:
+        if str(file) in own:
+            raise OSError("damaged")
+        return whole(square, file)
+
+    monkeypatch.setattr(decoding.Square, "decoded", refused)
+    with pytest.raises(DataError, match=f"none of the {len(own)} images {what} can be") as caught:
+        load(folder, Reading(skip_broken=True))
+    assert "others are cut in their place" in caught.value.hint
 
 
 # ------------------------------------------------------------------ odd pictures
