@@ -8,12 +8,15 @@ longer than all the rest.
 import importlib
 import mimetypes
 import os
+import shlex
 from collections import Counter
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
-__all__ = ["Walk", "image_suffixes", "left_out_told"]
+from supernet.errors import DataError
+
+__all__ = ["Walk", "entries_of", "image_suffixes", "left_out_told"]
 
 _LITTER = frozenset(
     (
@@ -88,14 +91,13 @@ class Walk:
     def folders(self, folder: Path) -> dict[str, Path]:
         """The folders in `folder`, by name, sorted; its files are counted as left out."""
         found: dict[str, Path] = {}
-        with os.scandir(folder) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                if _is_litter(entry.name):
-                    continue
-                if entry.is_dir():
-                    found[entry.name] = Path(entry.path)
-                elif self._is_image(entry):
-                    self.left_out["outside of class folders"] += 1
+        for entry in sorted(entries_of(folder), key=lambda entry: entry.name):
+            if _is_litter(entry.name):
+                continue
+            if _is_folder(entry):
+                found[entry.name] = Path(entry.path)
+            elif self._is_image(entry):
+                self.left_out["outside of class folders"] += 1
         return found
 
     def images(self, folder: Path) -> list[str]:
@@ -105,7 +107,10 @@ class Walk:
         waiting = [str(folder)]
         while waiting:
             current = waiting.pop()
-            stat = Path(current).stat()
+            try:
+                stat = Path(current).stat()
+            except OSError as error:
+                raise _unlisted(current, error) from None
             if (stat.st_dev, stat.st_ino) in seen:
                 continue
             seen.add((stat.st_dev, stat.st_ino))
@@ -120,24 +125,23 @@ class Walk:
     def _listed(self, folder: str, found: list[str]) -> list[str]:
         """Add the images in a folder to `found`; the folders in it, the last first."""
         known, inner = image_suffixes(), []
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                name = entry.name
-                if name[0] == "." or name.lower() in _LITTER:
-                    continue
-                # a file with the right suffix is the usual case: one look-up, never opened
-                if name[name.rfind(".") :].lower() in known and entry.is_file():
-                    found.append(entry.path)
-                elif entry.is_dir():
-                    inner.append(entry.path)
-                elif self._is_image(entry):
-                    found.append(entry.path)
+        for entry in entries_of(folder):
+            name = entry.name
+            if name[0] == "." or name.lower() in _LITTER:
+                continue
+            # a file with the right suffix is the usual case: one look-up, never opened
+            if name[name.rfind(".") :].lower() in known and _is_file(entry):
+                found.append(entry.path)
+            elif _is_folder(entry):
+                inner.append(entry.path)
+            elif self._is_image(entry):
+                found.append(entry.path)
         return sorted(inner, reverse=True)
 
     def _is_image(self, entry: "os.DirEntry[str]") -> bool:
         """Whether a file is an image; what is none is counted."""
         suffix = Path(entry.name).suffix.lower()
-        if not entry.is_file():
+        if not _is_file(entry):
             kind = "leading nowhere (links)" if entry.is_symlink() else "pipes or devices"
         elif suffix in image_suffixes():
             return True
@@ -151,6 +155,19 @@ class Walk:
         return False
 
 
+def entries_of(folder: str | Path) -> "list[os.DirEntry[str]]":
+    """What is in a folder.
+
+    Raises:
+        DataError: it cannot be listed.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError as error:
+        raise _unlisted(folder, error) from None
+
+
 def left_out_told(left_out: Counter[str]) -> str:
     """One line about files that are left out, by what they are; empty where there are none."""
     if not left_out:
@@ -158,6 +175,30 @@ def left_out_told(left_out: Counter[str]) -> str:
     total = sum(left_out.values())
     parts = (f"{count:,} {kind}" for kind, count in left_out.most_common())
     return f"left out {total:,} file{'s' * (total > 1)}: {', '.join(parts)}"
+
+
+def _unlisted(folder: str | Path, error: OSError) -> DataError:
+    return DataError(
+        f"{folder}: cannot be listed: {error.strerror or error}",
+        hint=f"get the right to read it (chmod -R u+rX {shlex.quote(str(folder))}), or move it "
+        "elsewhere",
+    )
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    """Whether it is a folder, or a link that leads to one."""
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, or to where one may not look
+        return False
+
+
+def _is_file(entry: "os.DirEntry[str]") -> bool:
+    """Whether it is a file, or a link that leads to one."""
+    try:
+        return entry.is_file()
+    except OSError:  # likewise
+        return False
 
 
 def _parts(path: str) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """What is an image below a folder: by its suffix, by its content, or not at all."""
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from PIL import Image
 
 from supernet.data import walk
 from supernet.data.walk import Walk, image_suffixes
+from supernet.errors import DataError
 from tests.data.painted import paint
 
 
@@ -142,6 +144,31 @@ def test_links_are_followed_and_loops_end(tmp_path: Path) -> None:
     (tmp_path / "other" / "back").symlink_to(tmp_path / "ant")
     (tmp_path / "ant" / "file.png").symlink_to(tmp_path / "other" / "1.png")
     assert names(tmp_path / "ant") == ["file.png", "more/1.png"]
+
+
+@pytest.mark.parametrize("name", ["loop.png", "loop", "loop.txt"])
+def test_links_that_lead_nowhere_or_to_themselves_are_counted(tmp_path: Path, name: str) -> None:
+    paint(tmp_path / "ant" / "1.png", 1)
+    for folder in (tmp_path, tmp_path / "ant"):
+        (folder / name).symlink_to(folder / name)
+        (folder / f"gone{name}").symlink_to(folder / "none")
+    found = Walk()
+    assert list(found.folders(tmp_path)) == ["ant"]
+    assert found.images(tmp_path / "ant") == [str(tmp_path / "ant" / "1.png")]
+    assert found.told() == "left out 4 files: 4 leading nowhere (links)"
+
+
+def test_a_folder_that_cannot_be_listed_is_named_with_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(folder: str | Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    for look in (Walk().folders, Walk().images):
+        with pytest.raises(DataError, match=f"{tmp_path}: cannot be listed: Permission") as caught:
+            look(tmp_path)
+        assert f"chmod -R u+rX {tmp_path}" in caught.value.hint
 
 
 def test_images_come_folder_by_folder(tmp_path: Path) -> None:
