@@ -175,7 +175,7 @@ def _record(run: "Run", config: "RunConfig") -> "ImageRecord | None":
 
 def _now(config: "RunConfig", known: "ImageRecord", progress: Progress) -> "ImageRecord | None":
     """The images as they are; None where they are not there."""
-    if not Path(config.data).is_dir() and Path(config.data).suffix != TAR:
+    if not Path(config.data).is_dir() and Path(config.data).suffix.lower() != TAR:
         return None
     from supernet.data import survey_source
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from supernet.data.files import ImageFile, Member
 from supernet.data.tars import Label, read_tar
+from supernet.data.walk import Walk, entries_of
 from supernet.errors import DataError
 
 __all__ = ["SUFFIX", "Shards", "are_there", "names_shards", "shards_in"]
@@ -94,7 +95,7 @@ class Shards:
 
 def names_shards(data: str) -> bool:
     """Whether this names tar files and no folder."""
-    return data.endswith((SUFFIX, *_COMPRESSED)) and not Path(data).is_dir()
+    return _ends(data, (SUFFIX, *_COMPRESSED)) and not Path(data).is_dir()
 
 
 def are_there(data: str) -> bool:
@@ -137,23 +138,37 @@ def shards_in(source: Path, splits: Mapping[str, Sequence[str]]) -> Shards | Non
 
 
 def _in_folder(folder: Path, splits: Mapping[str, Sequence[str]]) -> list[Path]:
-    """The tar files of a folder, or of its folders that are named as splits."""
-    names = sorted(entry.name for entry in os.scandir(folder) if entry.name[0] != ".")
-    inner = [folder / name for name in names if (folder / name).is_dir()]
-    paths = [folder / name for name in names if name.endswith(SUFFIX)]
-    if inner:  # class folders, unless those of splits hold tar files in place of classes
-        splits_there = [place for place in inner if _is_split(place, splits)]
-        paths = [
-            path
-            for place in splits_there
-            if not any(path.is_dir() for path in place.iterdir() if path.name[0] != ".")
-            for path in sorted(place.glob(f"*{SUFFIX}"))
-        ]
-    elif not paths:
-        packed = [name for name in names if name.endswith(_COMPRESSED)]
-        if packed:
-            raise _packed(folder / packed[0])
-    return [path for path in paths if path.is_file() and path.name[0] != "."]
+    """The tar files of a folder, or of its folders that are named as splits.
+
+    None where images lie in its folders: these are class folders, whatever is beside them.
+    """
+    inner = list(Walk().folders(folder).values())
+    parted = [path for place in inner if _is_split(place, splits) for path in _tars_in(place)]
+    if parted:
+        return parted
+    names = sorted(entry.name for entry in entries_of(folder) if entry.name[0] != ".")
+    packed = [name for name in names if _ends(name, _COMPRESSED)]
+    paths = [folder / name for name in names if _ends(name, SUFFIX)]
+    if not (packed or paths) or Walk().any_image(inner):
+        return []
+    paths = [path for path in paths if path.is_file()]
+    if packed and not paths:
+        raise _packed(folder / packed[0])
+    return paths
+
+
+def _tars_in(place: Path) -> list[Path]:
+    """The tar files of the folder of a split; none where images lie in its folders."""
+    names = sorted(entry.name for entry in entries_of(place) if entry.name[0] != ".")
+    paths = [place / name for name in names if _ends(name, SUFFIX)]
+    if not paths or Walk().any_image(Walk().folders(place).values()):
+        return []
+    return [path for path in paths if path.is_file()]
+
+
+def _ends(name: str, suffix: str | tuple[str, ...]) -> bool:
+    """Whether a name ends so, in small letters or in capitals."""
+    return name.lower().endswith(suffix)
 
 
 def _named(text: str) -> list[Path]:
@@ -164,7 +179,7 @@ def _named(text: str) -> list[Path]:
     """
     found: list[Path] = []
     for name in _expanded(text):
-        if name.endswith(_COMPRESSED):
+        if _ends(name, _COMPRESSED):
             raise _packed(Path(name))
         some = _matching(name)
         if not some:
@@ -204,7 +219,7 @@ def _expanded(text: str) -> Iterator[str]:
 
 def _split_of(path: Path, root: Path, splits: Mapping[str, Sequence[str]]) -> str:
     """The split that a file's name tells, or that of the folder that it is in; or nothing."""
-    for name in (path.name.removesuffix(SUFFIX), path.parent.name if path.parent != root else ""):
+    for name in (path.stem, path.parent.name if path.parent != root else ""):
         words = set(re.split(r"[^a-z]+", name.casefold()))
         told = [split for split, known in splits.items() if words & set(known)]
         if len(told) > 1:
@@ -233,14 +248,28 @@ def _class_names(folder: Path) -> tuple[Path, dict[int, str]] | None:
     if path is None:
         return None
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         if path.suffix == ".txt":
-            return path, {n: line.strip() for n, line in enumerate(text.strip().splitlines())}
+            return path, _by_line(path, text)
         told = json.loads(text)
         pairs = told.items() if isinstance(told, dict) else enumerate(told)
         return path, {int(number): str(name) for number, name in pairs}
+    except DataError:
+        raise
     except (OSError, ValueError, TypeError) as error:
         raise DataError(
             f"{path}: not the names of classes: {' '.join(str(error).split())[:80]}",
             hint='a line each in a .txt; in a .json ["cat", "dog"] or {"0": "cat", "1": "dog"}',
         ) from None
+
+
+def _by_line(path: Path, text: str) -> dict[int, str]:
+    """The name on each line, by its number from 0; empty lines at the end are no names."""
+    lines = [line.strip() for line in text.rstrip().split("\n")]
+    if "" in lines:
+        raise DataError(
+            f"{path}: line {lines.index('') + 1} is empty, so it is not clear which class has "
+            f"the name on line {lines.index('') + 2}",
+            hint="line 1 names class 0, line 2 class 1, and so on: name it, or take the line out",
+        )
+    return dict(enumerate(lines))

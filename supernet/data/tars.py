@@ -155,7 +155,7 @@ class _Members:
     def _label(self, tar: tarfile.TarFile, member: tarfile.TarInfo, kind: str) -> Label | None:
         """What the file of a label says; nothing where a description has no label."""
         handle = tar.extractfile(member)
-        text = handle.read(_MOST_LABEL).decode(errors="replace").strip() if handle else ""
+        text = handle.read(_MOST_LABEL).decode("utf-8-sig", "replace").strip() if handle else ""
         label: Any = text
         if kind == "json":
             try:

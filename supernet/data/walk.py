@@ -10,6 +10,7 @@ import mimetypes
 import os
 import shlex
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -103,6 +104,22 @@ class Walk:
     def images(self, folder: Path) -> list[str]:
         """The paths of the images at any depth below `folder`, sorted."""
         found: list[str] = []
+        count = 0
+        for count, some in enumerate(self._by_folder(folder), 1):  # noqa: B007  # told after the loop
+            found += some
+        found.sort(key=_parts if count > 1 else None)  # by folders, where there are several
+        return found
+
+    def any_image(self, folders: Iterable[Path]) -> bool:
+        """Whether there is an image below one of these; it looks no further than to the first."""
+        return any(some for folder in folders for some in self._by_folder(folder))
+
+    def told(self) -> str:
+        """One line about what was left out; empty where nothing was."""
+        return left_out_told(self.left_out)
+
+    def _by_folder(self, folder: Path) -> Iterator[list[str]]:
+        """The images in a folder, then those in each folder below it."""
         seen: set[tuple[int, int]] = set()
         waiting = [str(folder)]
         while waiting:
@@ -111,16 +128,11 @@ class Walk:
                 stat = Path(current).stat()
             except OSError as error:
                 raise _unlisted(current, error) from None
-            if (stat.st_dev, stat.st_ino) in seen:
-                continue
-            seen.add((stat.st_dev, stat.st_ino))
-            waiting += self._listed(current, found)
-        found.sort(key=_parts if len(seen) > 1 else None)  # by folders, where there are several
-        return found
-
-    def told(self) -> str:
-        """One line about what was left out; empty where nothing was."""
-        return left_out_told(self.left_out)
+            if (stat.st_dev, stat.st_ino) not in seen:
+                seen.add((stat.st_dev, stat.st_ino))
+                found: list[str] = []
+                waiting += self._listed(current, found)
+                yield found
 
     def _listed(self, folder: str, found: list[str]) -> list[str]:
         """Add the images in a folder to `found`; the folders in it, the last first."""

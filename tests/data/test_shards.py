@@ -245,6 +245,14 @@ IMAGE = b"x"
             lambda tars: (tars / "classnames.txt").write_bytes(b"\xff\xfe"),
             r"classnames\.txt: not the names of classes: ",
         ),
+        (
+            lambda tars: (tars / "classnames.txt").write_text("ant\n\nbee\n"),
+            r"classnames\.txt: line 2 is empty, so it is not clear which class has the name on",
+        ),
+        (
+            lambda tars: (tars / "classnames.txt").write_text("\nant\nbee\n"),
+            r"classnames\.txt: line 1 is empty",
+        ),
     ],
 )
 def test_wrong_tar_files_are_one_line(tars: Path, change: Any, message: str) -> None:
@@ -272,6 +280,50 @@ def test_tar_files_beside_class_folders_are_no_images(images: Path) -> None:
     for place in (images, images / "train"):
         write_tar(place / "backup.tar", {"k.jpg": IMAGE, "k.cls": b"0"})
     assert find_layout(images, images.parent / "cache").classes == ("ant", "bee")
+
+
+@pytest.mark.parametrize("place", ["extra", "extra/deep", "__MACOSX", "train"])
+def test_folders_without_images_beside_tar_files_change_nothing(tars: Path, place: str) -> None:
+    expected = find_layout(tars, tars.parent / "cache")
+    (tars / place).mkdir(parents=True)
+    (tars / place / "README.txt").write_text("of this data set")
+    assert find_layout(tars, tars.parent / "cache") == expected
+
+
+def test_folders_of_splits_may_have_others_beside_their_tar_files(tars: Path) -> None:
+    for split in ("train", "val"):
+        (tars / split / "logs").mkdir(parents=True)
+        for path in tars.glob(f"{split}-*.tar"):
+            path.rename(tars / split / path.name)
+    found = find_layout(tars, tars.parent / "cache")
+    assert [sum(map(len, part)) for part in (found.train, found.test)] == [10, 4]
+
+
+def test_suffixes_may_be_in_capitals(tars: Path, home: Path) -> None:
+    expected = find_layout(tars, tars.parent / "cache")
+    for path in tars.glob("*.tar"):
+        path.rename(path.with_suffix(".TAR"))
+    found = find_layout(tars, tars.parent / "cache")
+    assert list(map(len, found.train)) == list(map(len, expected.train))
+    assert list(map(len, found.test)) == list(map(len, expected.test))
+    assert load_dataset(str(tars / "train-*.TAR"), resolution=14).classes == ("ant", "bee")
+
+
+@pytest.mark.parametrize("text", ["\ufeffant\nbee\n", "ant\r\nbee\r\n\r\n", "ant\nbee\n \n\n"])
+def test_marks_and_empty_lines_at_the_end_are_no_part_of_names(tars: Path, text: str) -> None:
+    (tars / "classnames.txt").write_bytes(text.encode())
+    assert find_layout(tars, tars.parent / "cache").classes == ("ant", "bee")
+
+
+@pytest.mark.parametrize("suffix", ["cls", "json"])
+def test_labels_may_begin_with_a_mark(tmp_path: Path, suffix: str) -> None:
+    files = {
+        f"k{n}{end}": text
+        for n in (0, 1)
+        for end, text in ((".jpg", b"x"), (f".{suffix}", b"\xef\xbb\xbf%d" % n))
+    }
+    found = find_layout(write_tar(tmp_path / "a" / "0.tar", files).parent, tmp_path / "cache")
+    assert found.classes == ("0", "1")
 
 
 def test_pixels_come_from_where_they_are(tars: Path, tmp_path: Path) -> None:
