@@ -120,7 +120,7 @@ def survey(
         digest_bytes=most,
     )
     _check(folder, record)
-    notes += _few(layout, train) + _twice(read)
+    notes += _few(layout, train) + _twice(read) + _in_two(read)
     return Survey(folder, tuple(read), record, tuple(notes))
 
 
@@ -180,9 +180,12 @@ def _in_class(
 def _check(folder: Path, record: ImageRecord) -> None:
     for split, what in enumerate(USES):
         if not (record.splits == split).any():
+            count = len(record.digests)
+            copies = count - len(np.unique(record.digests))
+            told = f"; {copies:,} of the {count:,} are copies of others" if copies else ""
             raise DataError(
-                f"{folder}: too few images: there is none left {what}",
-                hint="every class needs at least 3 images, better 50",
+                f"{folder}: too few images: there is none left {what}{told}",
+                hint="every class needs at least 3 different images, better 50",
             )
 
 
@@ -215,4 +218,22 @@ def _twice(parts: list[Part]) -> list[str]:
     return [
         f"{count:,} of the images to choose by or to test on are copies of training images: "
         "accuracies on them come out too high"
+    ]
+
+
+def _in_two(parts: list[Part]) -> list[str]:
+    """Images that are in several classes."""
+    digests = np.concatenate([part.digests for part in parts])
+    labels = np.concatenate([part.labels for part in parts])
+    order = np.lexsort((labels, digests))
+    same = np.flatnonzero(digests[order[1:]] == digests[order[:-1]])
+    same = same[labels[order[same + 1]] != labels[order[same]]]
+    if not len(same):
+        return []
+    count = len(np.unique(digests[order[same]]))
+    files = [file for part in parts for images in part.by_class for file in images]
+    first, second = (str(files[order[place]]) for place in (same[0], same[0] + 1))
+    return [
+        f"{count:,} image{'s are' if count > 1 else ' is'} in more than one class, such as "
+        f"{first!r}, the same as {second!r}: no network can tell them apart; leave each in one"
     ]

@@ -181,6 +181,31 @@ def test_copies_of_training_images_among_the_test_images_are_told(folder: Path) 
     assert notes[0].startswith("1 of the images to choose by or to test on are copies")
 
 
+def test_images_in_two_classes_are_told_in_one_note(folder: Path) -> None:
+    train, val = folder / "train", folder / "val"
+    shutil.copy(train / "ant" / "0.png", train / "bee" / "same.png")
+    shutil.copy(train / "ant" / "1.png", val / "bee" / "same.png")
+    notes = survey(folder, folder.parent / "cache").notes
+    (told,) = [note for note in notes if "more than one class" in note]
+    assert told.startswith("2 images are in more than one class, such as '")
+    pairs = ((train / "ant" / "0.png", train), (train / "ant" / "1.png", val))
+    assert any(
+        f"{str(one)!r}, the same as {str(place / 'bee' / 'same.png')!r}" in told
+        for one, place in pairs
+    )
+
+
+def test_copies_are_told_where_too_few_images_are_left(folder: Path) -> None:
+    shutil.rmtree(folder / "val")
+    for path in (folder / "train").rglob("*.png"):
+        if path.stem != "0":
+            shutil.copy(path.with_name("0.png"), path)
+    told = r"none left to hold out; 8 of the 10 are copies of others"
+    with pytest.raises(DataError, match=told) as caught:
+        record(folder)
+    assert "at least 3 different images" in caught.value.hint
+
+
 def test_files_are_read_once(folder: Path) -> None:
     told: list[str] = []
     for _ in range(2):
