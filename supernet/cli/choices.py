@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from supernet.cli.options import FloatRange
 from supernet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -42,12 +43,12 @@ _OPTIONS = (
     ),
     click.option(
         "--minutes",
-        type=click.FloatRange(0, 1e6, min_open=True),
+        type=FloatRange(0, 1e6, min_open=True),
         help="Time that all of it may take here: epochs, input sizes and batch are chosen for it.",
     ),
     click.option(
         "--epochs",
-        type=click.FloatRange(0, 10000, min_open=True),
+        type=FloatRange(0, 10000, min_open=True),
         help="Epochs of all phases together, which keep their shares; as the recipe says when not "
         "given.",
     ),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @options.device
 @click.option(
     "--epochs",
-    type=click.FloatRange(0, 10000, min_open=True),
+    type=options.FloatRange(0, 10000, min_open=True),
     help="Epochs of the training, 17 when not given; 1 for a quick look.",
 )
 @click.option(

@@ -1,5 +1,6 @@
 """`supernet eval`: networks side by side."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -25,9 +26,12 @@ class _Numbers(options.Value):
         if isinstance(value, tuple):
             return value
         try:
-            return tuple(float(number) for number in value.split(","))
+            numbers = tuple(float(number) for number in value.split(","))
         except ValueError:
+            numbers = (math.nan,)
+        if not all(map(math.isfinite, numbers)):
             self.fail(f"{value!r} is not a list of numbers such as 0.485,0.456,0.406", param, ctx)
+        return numbers
 
 
 @click.command(

@@ -36,7 +36,7 @@ def _formats(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--int8", is_flag=True, help="Also on 8-bit integers, where the format can.")
 @click.option(
     "--most-lost",
-    type=click.FloatRange(0, 100),
+    type=options.FloatRange(0, 100),
     default=1.0,
     show_default=True,
     help="Points of accuracy that int8 may lose; the fewest layers that it takes stay in float.",

@@ -16,26 +16,26 @@ from supernet.cli.output import command_line, print_json, print_table, progress_
 @click.argument("subnet", type=click.Path(path_type=Path), default=Path("subnet.json"))
 @click.option(
     "--epochs",
-    type=click.FloatRange(0, 10_000, min_open=True),
+    type=options.FloatRange(0, 10_000, min_open=True),
     default=3.0,
     show_default=True,
     help="Passes over the training images.",
 )
 @click.option(
     "--lr",
-    type=click.FloatRange(0, 100, min_open=True),
+    type=options.FloatRange(0, 100, min_open=True),
     help="Highest learning rate; when not given, a fifth of the recipe's highest, or half of it "
     "for a quarter or more of the epochs that the supernet had from random weights.",
 )
 @click.option(
     "--distill",
-    type=click.FloatRange(0, 1),
+    type=options.FloatRange(0, 1),
     help="Weight of what the supernet's largest subnet says, against the labels; when not given, "
     ".5, or 0 for a quarter or more of the epochs that the supernet had from random weights.",
 )
 @click.option(
     "--ema",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=options.FloatRange(0, 1, max_open=True),
     default=0.0,
     show_default=True,
     help="Share that an average of the weights keeps at each step; 0 for none.",

@@ -53,7 +53,11 @@ def command() -> None:
     help="Tables (.yaml, .json), one target from all of them.",
 )
 @click.option("--space", "space_name", help="Name or YAML file; found out when not given.")
-@click.option("--width", type=float, help="Width multiplier of --space, such as 1.2.")
+@click.option(
+    "--width",
+    type=options.FloatRange(0, 1000, min_open=True),
+    help="Width multiplier of --space, such as 1.2.",
+)
 @click.option(
     "--data", help="Images for the run, in train/<class>/ and val/<class>/; may follow later."
 )

@@ -1,5 +1,6 @@
 """Options that several commands share, with one meaning everywhere."""
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -9,6 +10,7 @@ import click
 __all__ = [
     "SHAPE",
     "SIZES",
+    "FloatRange",
     "Once",
     "Value",
     "common",
@@ -127,6 +129,19 @@ def engine(more: str = "") -> Decorator:
 
 class Value(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
     """Base of the kinds of values that options of ours take."""
+
+
+class FloatRange(click.FloatRange):
+    """Finite numbers within bounds; click's own lets ``nan`` pass, which no bound refuses."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return number
 
 
 class _Sizes(Value):

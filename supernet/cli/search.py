@@ -126,7 +126,7 @@ _BYTE_LIMITS = ("max_file_size", "max_peak_memory")
 )
 @click.option(
     "--budget-seconds",
-    type=click.FloatRange(0, min_open=True),
+    type=options.FloatRange(0, min_open=True),
     help="Wall time of the search, at most.",
 )
 @click.option(

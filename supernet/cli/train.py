@@ -39,7 +39,7 @@ _KEPT = (
 )
 @click.option(
     "--max-latency-ms",
-    type=click.FloatRange(0, 1e7, min_open=True),
+    type=options.FloatRange(0, 1e7, min_open=True),
     help="Of a recipe that searches: the latency of the subnet that it ends with.",
 )
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")

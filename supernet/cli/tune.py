@@ -37,7 +37,7 @@ _SHOWN = 10  # trials in the table
 @click.option("--recipe", default="demo", show_default=True, help="Name or YAML file.")
 @click.option(
     "--epochs",
-    type=click.FloatRange(0, 10000, min_open=True),
+    type=options.FloatRange(0, 10000, min_open=True),
     help="Epochs of every trial, all phases together; as the recipe says when not given.",
 )
 @click.option(

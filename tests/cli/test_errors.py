@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from supernet.cli import options
+
 Command = Callable[..., Any]
 
 LATER = ("--recipe", "progressive_shrinking", "--phases", "kernel")
@@ -30,6 +32,10 @@ def _one_line(stderr: str) -> str:
         (["trian"], 2, "no command 'trian'; did you mean 'train'?"),
         (["train", "--epoch", "3"], 2, "--epochs"),
         (["train", "--data", "nowhere"], 2, "nowhere: no such folder"),
+        (["train", "--minutes", "nan"], 2, "'--minutes': 'nan' is not a finite number"),
+        (["train", "--epochs", "NaN"], 2, "'--epochs': 'NaN' is not a finite number"),
+        (["search", "--budget-seconds", "inf"], 2, "'inf' is not a finite number"),
+        (["eval", "a.onnx", "--mean", "nan"], 2, "'nan' is not a list of numbers such as"),
         (["train", "--space", "nowhere"], 2, "unknown space 'nowhere'"),
         (["train", "--recipe", "dmeo"], 2, "did you mean 'demo'?"),
         (["train", "--space", "missing.yaml"], 2, "missing.yaml: no such file"),
@@ -94,6 +100,13 @@ def test_what_is_missing_or_misspelt_is_named(supernet: Command, arguments, code
     assert result.code == code
     assert text in _one_line(result.stderr)
     assert not Path("runs").exists()
+
+
+def test_no_option_takes_what_is_no_number():
+    folder = Path(options.__file__).parent
+    own = [path for path in folder.rglob("*.py") if path.name != "options.py"]
+    assert not [path.name for path in own if "click.FloatRange" in path.read_text()]
+    assert not [path.name for path in own if "type=float" in path.read_text()]
 
 
 def test_what_may_be_given_once_may_come_from_the_environment(

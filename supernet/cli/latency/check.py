@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 @click.option("--column", help="Of --networks, that holds what was measured.")
 @options.unit
 @click.option("--space", "space_name", help="Of the networks; the table's when not given.")
-@click.option("--max-mape", type=float, help="Fail where the mean error in percent is above.")
+@click.option(
+    "--max-mape", type=options.FloatRange(0), help="Fail where the mean error in percent is above."
+)
 @options.seed
 @options.common
 def command(

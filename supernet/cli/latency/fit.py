@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 @click.option("--batch", type=click.IntRange(1, 1 << 20), default=1, help="Images at a time.")
 @click.option(
     "--hold-out",
-    type=click.FloatRange(0.05, 0.5),
+    type=options.FloatRange(0.05, 0.5),
     default=0.2,
     show_default=True,
     help="Share of the networks to find the error with.",
