@@ -233,7 +233,11 @@ def test_weights_of_the_user_go_first(planned: Planned, installed: Start) -> Non
     assert plan.space.stages == load_space("mobilenet_v3_large").stages
 
 
-def test_weights_that_tell_no_space_are_asked_for_it(planned: Planned) -> None:
+def test_weights_that_tell_no_space_are_asked_for_it(
+    planned: Planned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.safetensors").touch()
     with pytest.raises(ConfigError, match="no shipped space is known") as caught:
         planned(photos(), init="mine.safetensors")
     assert "--space" in caught.value.hint
@@ -269,10 +273,19 @@ def test_a_recipe_that_wants_weights_gets_those_installed(
 def test_uneven_and_tiny_classes_are_told(planned: Planned) -> None:
     plan = planned(photos(train_counts=(900,) * 8 + (40, 7)), 100_000)
     assert any(
-        "fewer than 10 images to train on" in note and "j (7)" in note for note in plan.notes
+        "fewer than 10 images to train on" in note and "'j' (7)" in note for note in plan.notes
     )
-    assert any("class a has 900 images, j only 7" in note for note in plan.notes)
+    assert any("class 'a' has 900 images, 'j' only 7" in note for note in plan.notes)
     assert not any("class" in note for note in planned(photos(), 100_000).notes)
+
+
+def test_names_of_classes_are_told_without_what_a_terminal_obeys(planned: Planned) -> None:
+    names = (*"abcdefgh", "\x1b[31mi", "\x1b[2Jj")
+    plan = planned(photos(classes=names, train_counts=(900,) * 8 + (8, 7)), 100_000)
+    told = "\n".join(plan.notes)
+    assert r"'\x1b[31mi' (8)" in told
+    assert r"'\x1b[2Jj' only 7" in told
+    assert "\x1b" not in told
 
 
 def test_long_images_are_told(planned: Planned) -> None:

@@ -146,7 +146,7 @@ def _class_notes(look: "Look") -> list[str]:
     notes = []
     few = sorted((name for name in counts if counts[name] < _FEW), key=lambda name: counts[name])
     if few:
-        named = ", ".join(f"{name} ({counts[name]})" for name in few[:_NAMED])
+        named = ", ".join(f"{name!r} ({counts[name]})" for name in few[:_NAMED])
         more = f" and {len(few) - _NAMED} more" * (len(few) > _NAMED)
         notes.append(
             f"classes with fewer than {_FEW} images to train on: {named}{more}; "
@@ -155,7 +155,7 @@ def _class_notes(look: "Look") -> list[str]:
     least, most = min(counts, key=lambda n: counts[n]), max(counts, key=lambda n: counts[n])
     if counts[most] >= _IMBALANCE * max(1, counts[least]):
         notes.append(
-            f"class {most} has {counts[most]:,} images, {least} only {counts[least]:,}: rare "
+            f"class {most!r} has {counts[most]:,} images, {least!r} only {counts[least]:,}: rare "
             "classes will be recognised less often than the accuracy suggests"
         )
     if look.long_share >= _WIDE:
