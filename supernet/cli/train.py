@@ -68,6 +68,7 @@ def command(
     from supernet.evaluate import resolved_device
     from supernet.runs import find_run
     from supernet.train import joined_processes
+    from supernet.workflow.claims import check_claimable
     from supernet.workflow.train import resume_training, train_supernet
 
     reading = choices.reading_of(fit, skip_broken)
@@ -81,6 +82,7 @@ def command(
             if run.metrics() == before:
                 click.echo("nothing was left to do: the training had come to its end")
         else:
+            processes.from_main(lambda: check_claimable(run_folder))
             common["reading"] = reading
             space, recipe = choices.chosen(data, since=since, seed=seed, **common, **asked)
             run = train_supernet(space, recipe, data, folder=run_folder, seed=seed, **common)

@@ -2,15 +2,18 @@
 
 import contextlib
 import datetime
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from supernet.files import storage_error
 from supernet.locks import LOCK, alone, new_folder
 from supernet.runs import RUNS, Run, check_new
 from supernet.space import Space
 from supernet.train import Processes
 
-__all__ = ["claimed_run", "held_run"]
+__all__ = ["check_claimable", "claimed_run", "held_run"]
 
 
 @contextlib.contextmanager
@@ -45,6 +48,24 @@ def claimed_run(
             return made
 
         yield Run((processes or Processes()).from_main(claim))
+
+
+def check_claimable(folder: Path | None) -> None:
+    """Refuse a folder that `claimed_run` would refuse, before time is spent; nothing is made.
+
+    Args:
+        folder: as of `claimed_run`.
+
+    Raises:
+        ConfigError: it holds a run already.
+        StorageError: it cannot be made or written.
+    """
+    wanted = (folder or RUNS).absolute()
+    if folder:
+        check_new(folder)
+    there = next(path for path in (wanted, *wanted.parents) if path.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise storage_error(wanted, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
 @contextlib.contextmanager

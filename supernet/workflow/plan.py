@@ -25,6 +25,7 @@ from supernet.train import (
     save_recipe,
     scaled,
 )
+from supernet.train.batches import steps_per_epoch
 from supernet.train.recipe import Precision
 from supernet.workflow.planning.choice import (
     Candidate,
@@ -44,7 +45,7 @@ from supernet.workflow.planning.schedule import (
 )
 from supernet.workflow.planning.timing import Speed, time_steps
 from supernet.workflow.planning.words import notes_of, plan_lines
-from supernet.workflow.start import no_weights_named
+from supernet.workflow.start import check_source, no_weights_named
 from supernet.workflow.train import check_device, seeded_supernet
 
 __all__ = [
@@ -216,10 +217,14 @@ class _Planner:
 
     def plan(self) -> TrainingPlan:
         """Look, choose, time, fit."""
-        wishes, look = self._wishes, self._look
+        wishes = self._wishes
         init = wishes.recipe.init if wishes.recipe and not wishes.init else wishes.init
         if init == "required":
             init = None
+        check_source(init or "")
+        look = self._look
+        batch_size = wishes.batch_size or (wishes.recipe.batch_size if wishes.recipe else 0)
+        steps_per_epoch(look.train_images, batch_size or 1)  # refused before anything is timed
         some = candidates(look, space=wishes.space, init=init)
         if wishes.recipe and wishes.recipe.init == "required" and not some[0].init:
             raise no_weights_named()

@@ -1,5 +1,6 @@
 """What a supernet starts from: a published network, a run, or a checkpoint."""
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +43,8 @@ SPACES = {
     "timm:mobilenetv4_hybrid_medium": "mobilenet_v4_hybrid",
 }
 """The shipped spaces whose largest subnets are published networks."""
+_WEIGHTS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
+"""Suffixes of files of weights."""
 
 
 def start_from(
@@ -148,11 +151,34 @@ def check_source(source: str) -> None:
     if source == "required":
         raise no_weights_named()
     if source and not is_network(source) and not Path(source).exists():
+        if _is_path(source):
+            raise ConfigError(
+                f"{source}: no such run folder or weights file",
+                hint=f"it is looked for as {Path(source).expanduser().absolute()}",
+            )
+        close = _like(source)
         raise ConfigError(
-            f"{source}: no such run folder or weights file",
-            hint="networks of others are named as torchvision:NAME or timm:NAME, your own as "
+            f"{source}: no such run folder or weights file, nor a network by that name",
+            hint=f"did you mean {close!r}?"
+            if close
+            else "networks of others are named as torchvision:NAME or timm:NAME, your own as "
             f"FILE.py:FUNCTION, those that come as packages {', '.join(PACKAGED)}",
         )
+
+
+def _is_path(source: str) -> bool:
+    """Whether it is written as paths are, and no name of a network is."""
+    return source[0] in ".~" or "/" in source or Path(source).suffix.lower() in _WEIGHTS
+
+
+def _like(source: str) -> str:
+    """The network whose name is nearest; empty where none is near."""
+    from torchvision import models
+
+    known = {*SPACES, *(f"torchvision:{name}" for name in models.list_models(module=models))}
+    by_name = {name.rpartition(":")[2]: name for name in sorted(known)}
+    close = difflib.get_close_matches(source.rpartition(":")[2].lower(), by_name, n=1, cutoff=0.75)
+    return by_name[close[0]] if close else ""
 
 
 def no_weights_named() -> ConfigError:

@@ -182,6 +182,47 @@ def test_what_does_not_fit_is_refused_before_an_image_is_decoded(
     assert "decoding" not in refused.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--batch-size", 500), "batch_size: 500 is more than the"),
+        (("--init", "resnet18"), "nor a network by that name (did you mean 'torchvision:resnet18'"),
+        (("--init", "resnet50d"), "did you mean 'timm:resnet50d'?"),
+        (("--init", "mobilenet_v3_lagre"), "did you mean 'torchvision:mobilenet_v3_large'?"),
+        (("--init", "efficientnet_lite9"), "did you mean 'efficientnet_lite"),
+        (("--init", "keras:net"), "networks of others are named as torchvision:NAME"),
+        (("--init", "./no.safetensors"), "no.safetensors: no such run folder or weights file (it"),
+        (("--init", "no.pth"), "no.pth: no such run folder or weights file (it is looked for as /"),
+        (("--run", "sealed/deep/mine"), "cannot write"),
+        (("--run", "made"), "made holds a run already"),
+    ],
+)
+def test_what_is_known_at_once_is_refused_before_steps_are_timed(
+    supernet: Command,
+    pictures: str,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[object, ...],
+    words: str,
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("timed")
+
+    def access(path: Path, mode: int) -> bool:
+        return Path(path).name != "sealed"
+
+    monkeypatch.setattr("supernet.workflow.plan.time_steps", refuse)
+    monkeypatch.setattr("supernet.workflow.claims.os.access", access)  # root may write everywhere
+    Path("sealed").mkdir()
+    Path("made").mkdir()
+    Path("made/config.yaml").touch()
+    refused = supernet("train", "--data", pictures, *arguments)
+    assert refused.code == (1 if "sealed" in str(arguments[-1]) else 2)
+    assert words in refused.stderr.splitlines()[-1]
+    assert "Traceback" not in refused.stderr
+    assert not list(Path("sealed").iterdir())
+    assert not Path("runs").exists()
+
+
 @pytest.mark.usefixtures("supernet")
 @pytest.mark.parametrize("seed", range(3))
 def test_the_batch_suits_the_images_that_the_seed_leaves(pictures: str, seed: int) -> None:
