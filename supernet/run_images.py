@@ -19,6 +19,7 @@ __all__ = [
     "check_unchanged",
     "dataset_of",
     "fingerprint_of",
+    "images_are_there",
     "tell_changes",
 ]
 
@@ -164,6 +165,16 @@ def fingerprint_of(run: "Run", split: Split, data: str | None) -> str:
     return f"{found['train']} {found[split]}" if found else ""
 
 
+def images_are_there(run: "Run") -> bool:
+    """Whether the folder or the tar files of a run's images are there; true of other data."""
+    config = run.config()
+    if not config.fingerprints:
+        return True
+    from supernet.data.shards import are_there
+
+    return Path(config.data).is_dir() or (_may_be_there(config) and are_there(config.data))
+
+
 def _record(run: "Run", config: "RunConfig") -> "ImageRecord | None":
     """What was kept of the images; None where nothing was."""
     if not config.fingerprints:
@@ -175,11 +186,16 @@ def _record(run: "Run", config: "RunConfig") -> "ImageRecord | None":
 
 def _now(config: "RunConfig", known: "ImageRecord", progress: Progress) -> "ImageRecord | None":
     """The images as they are; None where they are not there."""
-    if not Path(config.data).is_dir() and Path(config.data).suffix.lower() != TAR:
+    if not _may_be_there(config):
         return None
     from supernet.data import survey_source
 
     return survey_source(config.data, seed=config.seed, known=known, progress=progress)
+
+
+def _may_be_there(config: "RunConfig") -> bool:
+    """Whether the data is a folder, or a name for tar files."""
+    return Path(config.data).is_dir() or Path(config.data).suffix.lower() == TAR
 
 
 def _compared(known: "ImageRecord", now: "ImageRecord") -> list[str]:

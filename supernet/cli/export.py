@@ -137,6 +137,7 @@ def command(
     with progress_bar() as progress:
         outcome = export_subnet(path, run, request, output=output, progress=progress)
     _print(outcome)
+    _note_few(outcome, run.config().holdout_images)
     for reason in outcome.failed.values():
         click.echo(f"error: {reason}", err=True)
     if as_json:
@@ -265,6 +266,15 @@ def _row(made: "ExportedFile") -> list[str]:
         f"{ms:.4f} ms",
         size,
     ]
+
+
+def _note_few(outcome: "ExportOutcome", images: int) -> None:
+    """Say where int8 was chosen by very few held-out images."""
+    from supernet.workflow.held_out import few_told
+
+    told = few_told(images, "how int8 is made was chosen")
+    if told and any(made.precision == "int8" for made in outcome.files):
+        click.echo(f"note: {told}", err=True)
 
 
 def _print_latency(outcome: "ExportOutcome") -> None:

@@ -43,6 +43,7 @@ from supernet.search.setup import check_asked, problem_of, tables_of
 from supernet.space import Domain, Genes, Space, SubnetFile, encode
 from supernet.studies import Storage
 from supernet.workflow.confirm import Confirmed, confirm, pairs_of
+from supernet.workflow.held_out import check_held_out
 from supernet.workflow.ladder import ladder_of, measured_problem
 from supernet.workflow.learn import learn_predictor
 from supernet.workflow.quantisation_loss import learn_int8_predictor
@@ -94,10 +95,13 @@ def search_run(
         request = replace(request, confirm=0 if steps or known is not None else FINALISTS)
     if request.certify and known is not None:
         check_provable(known)
+    weights = sha256(run.weights())
+    if known is None or steps or request.confirm or request.precision == "int8":
+        check_held_out(run, request, progress, learns=predicts and known is None)
     tables = _tables(space, request, resume, progress)
     problem = _problem(space, request, tables, known)
     check_limits(problem)
-    asked = {**request.as_dict(), "weights": sha256(run.weights())}
+    asked = {**request.as_dict(), "weights": weights}
     fingerprint = run.condition("holdout").fingerprint
     if fingerprint:
         asked["fingerprint"] = fingerprint

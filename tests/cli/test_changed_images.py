@@ -10,6 +10,7 @@ import yaml
 
 from supernet.evaluate import Evidence
 from supernet.runs import Run
+from supernet.workflow.held_out import few_told
 from tests.cli.conftest import RECIPE, SPACE, Command, Result, run_command
 from tests.data.painted import paint
 
@@ -141,6 +142,44 @@ def test_search_and_export_tell_it(supernet: Command) -> None:
     export = supernet("export", "subnet.json", "--onnx", "-o", "net")
     assert export.code == 0, export.stderr
     assert export.stderr.count("2 training images added to 'ant'") == 1
+
+
+def test_a_search_says_first_what_it_lacks(
+    supernet: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("measured a table")
+
+    monkeypatch.setattr("supernet.workflow.search.tables_of", refuse)
+    Path("photos").rename("elsewhere")
+    learned, measured = ("--pairs", 10), ("--measure", "--algorithm", "random", "--budget", 3)
+    for asked in (learned, measured):  # what `quality` measured is too little to learn from
+        result = supernet("search", "--run", "runs/a", *asked)
+        assert result.code == 2
+        assert "photos: no such images" in result.stderr.splitlines()[-1]
+        Run(Path("runs/a")).evidence.unlink()
+    Path("elsewhere").rename("photos")
+    shutil.rmtree("runs/a/checkpoints")
+    result = supernet("search", "--run", "runs/a")
+    assert result.code == 2
+    assert "no checkpoint in it" in result.stderr.splitlines()[-1]
+
+
+def test_few_held_out_images_are_told_once(supernet: Command) -> None:
+    count = Run(Path("runs/a")).config().holdout_images
+    told = f"on {count} held-out images, where one is {100 / count:.3g} points"
+    search = supernet("search", "--measure", "--budget", 3, "--objective", "macs")
+    assert search.code == 0, search.stderr
+    assert search.stderr.count(told) == 1
+    export = supernet("export", "subnet.json", "--onnx", "--int8", "-o", "net")
+    assert export.code == 0, export.stderr
+    assert export.stderr.count(told) == 1
+    assert "chosen on" not in supernet("export", "subnet.json", "--onnx", "-o", "other").stderr
+
+
+def test_enough_held_out_images_are_not_told() -> None:
+    assert few_told(100, "chosen") == few_told(0, "chosen") == ""
+    assert few_told(8, "chosen").startswith("chosen on 8 held-out images, where one is 12.5 points")
 
 
 def test_other_classes_are_refused_by_name(supernet: Command) -> None:
