@@ -198,12 +198,14 @@ def export_bundle(
     request = request or ExportRequest()
     folder = output or run.exports / "bundle"
     check_folder(folder, BUNDLE_FILE)
+    earlier = _earlier(folder)
+    _check_names(folder, levels, earlier)
     for level in levels:
         check_operators(run.space(), level.file)
     evaluator = run.evaluator(data=request.data, progress=progress)
     checkpoint = run.checkpoint(folder)
     jobs = {level.name: Job(evaluator, level.file, request) for level in levels}
-    with staged(folder, _earlier(folder)) as stage:
+    with staged(folder, earlier) as stage:
         made = {
             name: job.written(stage, exporter("onnx"), "fp32", progress, stem=name)
             for name, job in jobs.items()
@@ -234,6 +236,17 @@ def export_bundle(
             level.file.is_of_other_weights(checkpoint["sha256"]) for level in levels
         ),
     )
+
+
+def _check_names(folder: Path, levels: Sequence[Level], earlier: Sequence[Path]) -> None:
+    """Refuse to replace what no earlier bundle has written, such as the subnet that is given."""
+    for level in levels:
+        for path in (folder / f"{level.name}.json", folder / f"{level.name}.onnx"):
+            if path.exists() and path not in earlier:
+                raise ConfigError(
+                    f"output: {path} is there already, and of no bundle",
+                    hint="give a new folder by -o",
+                )
 
 
 def _shared(stage: Path, jobs: Mapping[str, Job], progress: Progress) -> SharedWeights:

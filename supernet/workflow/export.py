@@ -102,7 +102,7 @@ def export_subnet(
     request = request or ExportRequest()
     wanted = request.exporters()
     folder = output or run.exports / path.stem
-    check_folder(folder, exporters=[made for made, _ in wanted])
+    check_folder(folder, exporters=[made for made, _ in wanted], given=path)
     file, space = SubnetFile.load(path), run.space()
     check_operators(space, file)
     better = finetuned_file(run, file) if request.finetuned else None

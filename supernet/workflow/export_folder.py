@@ -21,7 +21,7 @@ from supernet.errors import (
 )
 from supernet.export import Exporter, format_of
 from supernet.export.handover import sample_files
-from supernet.files import storage_error
+from supernet.files import read_document, storage_error
 from supernet.locks import LOCK, alone
 from supernet.space import SubnetFile
 
@@ -43,6 +43,9 @@ SUBNET_FILE = "subnet.json"
 _USUAL_ENDS = {"pixels": False, "output": "logits"}  # of files whose facts do not tell
 _STAGE = ".export"  # how folders end that are being made
 _LEFT_S = 86_400.0  # after which nobody is at work in one any more
+_VERSION = 1  # of the documents of exports
+_DOCUMENTS = (SUBNET_FILE, "bundle.json", "backbone.json")
+_AROUND = ("README.md", "labels.txt", "predict.py", "pictures.py", "adaptive.py", "samples")
 _IN_CARD = {"bytes": int, "precision": str, "notes": list}
 """What cards tell of each file."""
 
@@ -106,17 +109,21 @@ def files_in(folder: Path) -> set[Path]:
 
 
 def check_folder(
-    folder: Path, marker: str = SUBNET_FILE, exporters: Iterable[Exporter] = ()
+    folder: Path,
+    marker: str = SUBNET_FILE,
+    exporters: Iterable[Exporter] = (),
+    given: Path | None = None,
 ) -> None:
     """Refuse a folder that holds something else than an export.
 
     Args:
         folder: to be written.
-        marker: name of the file that such an export has.
+        marker: name of the document that such an export has.
         exporters: that will write there.
+        given: the subnet file that is exported.
 
     Raises:
-        ConfigError: a file is there, or a folder without the marker that is not empty.
+        ConfigError: a file is there, or a folder that is not empty and that no export made.
         ExportError: a file of the user's would be replaced.
     """
     if folder.is_file() or folder.suffix in (".onnx", ".tflite", ".xml", ".pte"):
@@ -127,7 +134,7 @@ def check_folder(
     if (
         folder.is_dir()
         and any(path.name != LOCK for path in folder.iterdir())
-        and not (folder / marker).is_file()
+        and not _made_by_export(folder, marker, given)
     ):
         raise ConfigError(
             f"output: {folder} holds other things than an export",
@@ -135,6 +142,34 @@ def check_folder(
         )
     for exporter in exporters:
         exporter.check_folder(folder)
+
+
+def _made_by_export(folder: Path, marker: str, given: Path | None) -> bool:
+    """Whether its document tells networks, and they or their samples are there.
+
+    Searches have a ``subnet.json`` too, and anybody may copy one. Of an export that was killed the
+    document may be there alone.
+    """
+    names, here = _told_by(folder / marker), {path.name for path in folder.iterdir()}
+    if not names:
+        return False
+    if not here.isdisjoint(names) or sample_files(folder):
+        return True
+    alone = given is None or given.resolve() != (folder / marker).resolve()
+    return alone and here.isdisjoint(_AROUND)
+
+
+def _told_by(document: Path) -> list[str]:
+    """Names of the networks that the document of an export tells; none where it is of another."""
+    try:
+        body: Any = read_document(document, document.stem, _VERSION)
+        if document.name == SUBNET_FILE:
+            body = body["measured"]
+        if "levels" in body:
+            return [str(level["file"]) for level in body["levels"]]
+        return [str(name) for name in dict(body["files"])]
+    except (FileFormatError, KeyError, TypeError, ValueError):
+        return []
 
 
 def images_told(dataset: Dataset) -> str:
@@ -226,13 +261,13 @@ def _parts(path: Path) -> list[Path]:
 def _move(source: Path, folder: Path, stale: Sequence[Path]) -> None:
     """Nothing goes but what is stale and what is replaced: a folder may hold other files, too.
 
-    Documents come first: whenever a process is killed, what a document tells of a file that is
-    there is true of it, and a new folder is known for an export.
+    Documents come first, then networks: whenever a process is killed, what a document tells of a
+    file that is there is true of it, and the folder is known for an export.
     """
     folder.mkdir(exist_ok=True)
     for path in stale:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    for path in sorted(source.iterdir(), key=lambda path: path.suffix != ".json"):
+    for path in sorted(source.iterdir(), key=_turn):
         target = folder / path.name
         if path.is_dir() and not path.suffix:  # a plain folder; others are networks
             _move(path, target, ())
@@ -240,6 +275,10 @@ def _move(source: Path, folder: Path, stale: Sequence[Path]) -> None:
         if target.is_dir():
             shutil.rmtree(target)
         path.replace(target)
+
+
+def _turn(path: Path) -> tuple[bool, bool, bool]:
+    return path.name not in _DOCUMENTS, path.suffix != ".json", path.name in _AROUND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
