@@ -25,11 +25,11 @@ from supernet.export.contract import (
 )
 from supernet.export.direct import direct_onnx, drawn
 from supernet.export.names import shorten
-from supernet.export.onnx_versions import lowest_of, lowest_runtime, to_oldest_ir
+from supernet.export.onnx_versions import check_opset, lowest_runtime, to_oldest_ir
 from supernet.export.traced import traced_onnx
 from torch import nn
 
-from supernet.errors import ConfigError, FileFormatError
+from supernet.errors import ExportError, FileFormatError, SupernetError
 from supernet.files import atomic_path
 from supernet.latency.kit.graph import OPSET
 from supernet.progress import Progress, silent
@@ -58,9 +58,7 @@ class Onnx(Exporter):
         model = onnx_model(source)
         written = Written()
         if precision == "int8":
-            from supernet.export.int8.quantising import quantise
-
-            model, written = quantise(model, source, progress)
+            model, written = _quantised(model, source, path, progress)
             shorten(model.graph, weights=True)
         to_oldest_ir(model)
         runtime = {"opset": _opset(model), "lowest_onnxruntime": lowest_runtime(model)}
@@ -125,24 +123,33 @@ def to_onnx(
 
 def onnx_model(source: Source) -> onnx.ModelProto:
     """The graph of a network in fp32, without metadata."""
-    opset = _checked_opset(source.opset or OPSET)
+    opset = source.opset or OPSET
+    check_opset(opset)
     own = replace(source, opset=opset)
     return direct_onnx(own) if drawn(own) else traced_onnx(own)
 
 
-def _checked_opset(opset: int) -> int:
-    """`opset`, unless we write none so old, or the installed package knows none so new.
+def _quantised(
+    model: onnx.ModelProto, source: Source, path: Path, progress: Progress
+) -> tuple[onnx.ModelProto, Written]:
+    """The graph on 8-bit integers.
 
     Raises:
-        ConfigError: names those that can be asked for.
+        ExportError: ONNX Runtime does not quantise or run it.
     """
-    newest = onnx.defs.onnx_opset_version()
-    if not OPSET <= opset <= newest:
-        raise ConfigError(
-            f"opset: must be from {OPSET} to {newest}, found {opset}",
-            hint=f"an ONNX Runtime from {lowest_of(OPSET)} on runs opset {OPSET}",
-        )
-    return opset
+    from supernet.export.int8.quantising import quantise
+
+    try:
+        return quantise(model, source, progress)
+    except Exception as error:  # its own kinds, which it does not export
+        ours = isinstance(error, SupernetError | OSError)
+        if ours and not isinstance(error, FileFormatError):
+            raise
+        last = " ".join(str(error).split())[-300:] or type(error).__name__
+        raise ExportError(
+            f"{path.name}: not to be had on 8-bit integers: {last}",
+            hint="give a lower --opset" if _opset(model) > OPSET else "",
+        ) from error
 
 
 def _opset(model: onnx.ModelProto) -> int:

@@ -153,7 +153,10 @@ class BackboneJob:
                 checks = verify_maps(opened, self._body(size), names, self._images(size))
             except Exception as error:  # runtimes raise anything, for an operator that they lack
                 last = " ".join(str(error).split())[-300:]
-                raise ExportError(f"{path.name}: {made.title} does not run it: {last}") from error
+                raise ExportError(
+                    f"{path.name}: {made.title} does not run it: {last}",
+                    hint=self._request.other_opset(made),
+                ) from error
             why = refused(checks)
             if why:
                 raise ExportError(

@@ -12,7 +12,6 @@ import numpy.typing as npt
 import onnx
 
 from supernet.errors import ConfigError, ExportError
-from supernet.export import exporter
 from supernet.export.bundle import SharedWeights
 from supernet.export.bundle.card import bundle_card
 from supernet.export.factors import factors_of
@@ -197,6 +196,7 @@ def export_bundle(
     """
     request = request or ExportRequest()
     folder = output or run.exports / "bundle"
+    (onnx_files, _), *_ = request.exporters()
     check_folder(folder, BUNDLE_FILE)
     earlier = _earlier(folder)
     _check_names(folder, levels, earlier)
@@ -207,7 +207,7 @@ def export_bundle(
     jobs = {level.name: Job(evaluator, level.file, request) for level in levels}
     with staged(folder, earlier) as stage:
         made = {
-            name: job.written(stage, exporter("onnx"), "fp32", progress, stem=name)
+            name: job.written(stage, onnx_files, "fp32", progress, stem=name)
             for name, job in jobs.items()
         }
         alone = sum(file.size_bytes for file in made.values())

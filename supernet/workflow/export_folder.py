@@ -49,6 +49,8 @@ _AROUND = ("README.md", "labels.txt", "predict.py", "pictures.py", "adaptive.py"
 _IN_CARD = {"bytes": int, "precision": str, "notes": list}
 """What cards tell of each file."""
 
+_OF_ONE_FILE = (ExportError, FileFormatError, MissingPackageError)
+
 Facts = TypeVar("Facts")
 
 
@@ -74,17 +76,17 @@ def write_each(folder: Path, wanted: Mapping[str, Callable[[], Facts]]) -> Writt
         wanted: what writes each, by name.
 
     Raises:
-        ExportError, MissingPackageError: none could be written; that of the first.
+        ExportError, FileFormatError, MissingPackageError: none could be written; that of the first.
         KeyboardInterrupt: before there was a file.
     """
     files: dict[str, Facts] = {}
-    failed: dict[str, ExportError | MissingPackageError] = {}
+    failed: dict[str, ExportError | FileFormatError | MissingPackageError] = {}
     interrupted = False
     for name, write in wanted.items():
         before = set(folder.rglob("*"))
         try:
             files[name] = write()
-        except (ExportError, MissingPackageError, KeyboardInterrupt) as error:
+        except (*_OF_ONE_FILE, KeyboardInterrupt) as error:
             for part in sorted(set(folder.rglob("*")) - before, reverse=True):
                 part.rmdir() if part.is_dir() else part.unlink()
             if not isinstance(error, KeyboardInterrupt):
@@ -97,7 +99,7 @@ def write_each(folder: Path, wanted: Mapping[str, Callable[[], Facts]]) -> Writt
     if not files:
         raise next(iter(failed.values()))
     told = {
-        name: str(error) + (f" ({error.hint})" if isinstance(error, MissingPackageError) else "")
+        name: str(error) + (f" ({error.hint})" if error.hint else "")
         for name, error in failed.items()
     }
     return Written(files=files, failed=told, interrupted=interrupted)

@@ -129,7 +129,10 @@ class Job:
             found = verify(opened, self._network, sample, precision=precision)
         except Exception as error:  # runtimes raise anything, for an operator that they lack
             last = " ".join(str(error).split())[-300:]
-            raise ExportError(f"{path.name}: {made.title} does not run it: {last}") from error
+            raise ExportError(
+                f"{path.name}: {made.title} does not run it: {last}",
+                hint=self._request.other_opset(made),
+            ) from error
         why = found.refused(made.tolerance) if precision == "fp32" else ""
         if why:
             raise ExportError(

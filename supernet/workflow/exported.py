@@ -49,7 +49,8 @@ class ExportRequest:
         """What is written, one file each.
 
         Raises:
-            ConfigError: an unknown format, or none that can do int8.
+            ConfigError: an unknown format, one that cannot do what is asked, or none that can do
+                int8.
             MissingPackageError: a package is missing; names the extra.
         """
         unknown = [name for name in self.formats if name not in FORMATS]
@@ -60,6 +61,10 @@ class ExportRequest:
                 f"opset: is of ONNX files, found {', '.join(self.formats)}",
                 hint="add --onnx, or leave out --opset",
             )
+        if self.opset:
+            from supernet.export.onnx_versions import check_opset
+
+            check_opset(self.opset, int8=self.int8)
         if self.weights_bits not in (0, 7, 8):
             raise ConfigError(f"weights-bits: must be 7 or 8, found {self.weights_bits}")
         if self.weights_bits and not (self.int8 and "onnx" in self.formats):
@@ -71,6 +76,10 @@ class ExportRequest:
         if self.int8 and all(precision == "fp32" for _, precision in found):
             raise ConfigError(f"int8: not in {', '.join(self.formats)}", hint="add --onnx")
         return found
+
+    def other_opset(self, made: Exporter) -> str:
+        """What may help where a runtime does not run a file; empty where that was not asked for."""
+        return "give a lower --opset" if self.opset and made.name == "onnx" else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Static quantisation: what is exported in int8 computes what the float network does."""
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 from onnx import numpy_helper
 from supernet.export import Sample, Source
-from supernet.export.formats.onnx import onnx_model, open_onnx
+from supernet.export.formats.onnx import Onnx, onnx_model, open_onnx
 from supernet.export.int8.bias import bias_shifts, mean_inputs, with_shifted_biases
 from supernet.export.int8.choosing import Chooser, Way, divergence
 from supernet.export.int8.gates import narrowed
@@ -19,7 +20,7 @@ from supernet.export.int8.quantising import float_islands, quantise
 from supernet.export.int8.ranges import images_of, measured_ranges
 from supernet.export.pixels import Deployed
 
-from supernet.errors import ConfigError
+from supernet.errors import ConfigError, ExportError, FileFormatError
 from supernet.models import Network
 from supernet.space import Operator
 
@@ -378,6 +379,25 @@ def test_without_images_it_is_refused(network: Network):
     plain = Source(network=network, in_channels=3, resolution=SIZE)
     with pytest.raises(ConfigError, match="needs training images"):
         quantise(onnx_model(plain), plain)
+
+
+@pytest.mark.parametrize("error", [FileFormatError, RuntimeError])
+@pytest.mark.parametrize("opset", [0, 20])
+def test_what_the_runtime_refuses_is_named_by_its_file(
+    network: Network,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[Exception],
+    opset: int,
+):
+    def refuse(model: onnx.ModelProto, threads: int) -> None:
+        raise error("NOT_IMPLEMENTED: QuantizeLinear")
+
+    monkeypatch.setattr("supernet.export.int8.choosing.open_onnx", refuse)
+    with pytest.raises(ExportError, match=r"model_int8\.onnx: .*QuantizeLinear") as found:
+        Onnx().write(source(network, opset=opset), tmp_path / "model_int8.onnx", "int8")
+    assert found.value.hint == ("give a lower --opset" if opset else "")
+    assert not [*tmp_path.iterdir()]
 
 
 def test_without_labels_the_float_network_is_the_judge(network: Network):

@@ -147,6 +147,17 @@ def test_an_opset_that_no_file_has_is_refused() -> None:
         asked("pytorch", "torch-export", opset=20)
 
 
+@pytest.mark.parametrize("opset", [-1, 13, 99])
+def test_an_opset_that_is_not_written_is_refused_at_once(opset: int, tmp_path: Path) -> None:
+    """Before there is anything to do: of a bundle, there is not even a run."""
+    for formats in (("onnx",), ("pytorch", "onnx")):
+        with pytest.raises(ConfigError, match=f"opset: must be from 18 to .*, found {opset}"):
+            asked(*formats, opset=opset)
+    request = ExportRequest(opset=opset)
+    with pytest.raises(ConfigError, match=f"opset: must be from 18 to .*, found {opset}"):
+        export_bundle([], Run(tmp_path / "run"), request, output=tmp_path / "net")
+
+
 def test_bits_of_weights_that_no_file_has_are_refused() -> None:
     for wrong in ({"formats": ("onnx",)}, {"formats": ("litert",), "int8": True}):
         with pytest.raises(ConfigError, match="weights-bits: is of ONNX files in int8"):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from supernet.errors import ExportError, MissingPackageError
+from supernet.errors import ExportError, FileFormatError, MissingPackageError
 from supernet.workflow.export_folder import write_each
 
 
@@ -44,6 +44,15 @@ def test_a_package_that_is_missing_for_one_keeps_the_others(tmp_path: Path):
     assert written.failed == {"b": "int8 needs nncf (pip install nncf)"}
     with pytest.raises(MissingPackageError, match="needs nncf"):
         write_each(tmp_path, {"b": bad(tmp_path / "b", missing)})
+
+
+def test_a_file_that_its_runtime_refuses_keeps_the_others(tmp_path: Path):
+    refused = FileFormatError("b: ONNX Runtime refuses it", hint="give a lower --opset")
+    wanted = {"a": good(tmp_path / "a"), "b": bad(tmp_path / "b", refused)}
+    written = write_each(tmp_path, wanted)
+    assert [*written.files] == ["a"]
+    assert written.failed == {"b": "b: ONNX Runtime refuses it (give a lower --opset)"}
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def test_where_none_can_be_written_the_first_reason_is_told(tmp_path: Path):
