@@ -66,12 +66,20 @@ class Adaptive:
         return list(found)
 
 
+def frame_ms(text: str) -> float:
+    """The time of a frame, as given on the command line."""
+    ms = float(text)
+    if not ms > 0:
+        raise argparse.ArgumentTypeError(f"must be milliseconds above 0, found {text}")
+    return ms
+
+
 def main() -> int:
     """Read the command line; 1 where a picture could not be read."""
     spelled_out()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("images", nargs="+", type=Path)
-    parser.add_argument("--ms", type=float, required=True, help="of a frame")
+    parser.add_argument("--ms", type=frame_ms, required=True, help="of a frame")
     given = parser.parse_args()
     adaptive = Adaptive(given.ms)
 

@@ -137,10 +137,15 @@ def upright(image: Image.Image, levels: Levels, *, grey: bool = False) -> Image.
         image: opened; it is decoded here.
         levels: black and white where it has more than 8 bits; its own where they are not told.
         grey: give greys in place of colours.
+
+    Raises:
+        OSError, ValueError: it cannot be decoded.
     """
     kind = deep_kind(image)
     plain = _eight_bits(deep_values(image), kind, levels) if kind else image
     plain.load()
+    if plain.mode == "LAB":
+        plain = _in_colours(plain)
     if plain.mode in _SEE_THROUGH or "transparency" in plain.info:
         plain = plain.convert("RGBA")
         plain = Image.alpha_composite(Image.new("RGBA", plain.size, "white"), plain)
@@ -149,6 +154,23 @@ def upright(image: Image.Image, levels: Levels, *, grey: bool = False) -> Image.
         plain = plain.convert(wanted)
     turn = _TURNED.get(image.getexif().get(_ORIENTATION, 1))
     return plain if turn is None else plain.transpose(turn)
+
+
+def _in_colours(image: Image.Image) -> Image.Image:
+    """CIELAB as sRGB, by colour profiles: Pillow has no other way.
+
+    Raises:
+        ValueError: this Pillow has none.
+    """
+    try:
+        from PIL import ImageCms
+
+        ends = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        found = ImageCms.applyTransform(image, ImageCms.buildTransform(*ends, "LAB", "RGB"))
+    except ImportError as error:
+        raise ValueError("CIELAB needs a Pillow with LittleCMS") from error
+    assert found is not None
+    return found
 
 
 def _eight_bits(values: Any, kind: str, levels: Levels) -> Image.Image:

@@ -1,13 +1,14 @@
 """From picture files to 8-bit colours: more bits than 8, transparency, orientation, shape."""
 
 import struct
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms, features
 
 from supernet.data import pictures
 
@@ -213,6 +214,43 @@ def test_pictures_stand_as_the_camera_was_held(tmp_path: Path, turn: int, deep: 
     with Image.open(tmp_path / "plain.png") as image:
         expected = np.asarray(ImageOps.exif_transpose(image))
     np.testing.assert_array_equal(seen(path)[..., 0], expected)
+
+
+def in_lab(path: Path, colours: Any) -> None:
+    """Write colours, ``(H, W, 3)``, as a TIFF in CIELAB."""
+    ends = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    transform = ImageCms.buildTransform(*ends, "RGB", "LAB")
+    made = ImageCms.applyTransform(Image.fromarray(colours), transform)
+    assert made is not None
+    made.save(path)
+
+
+@pytest.mark.skipif(not features.check("littlecms2"), reason="this Pillow has no colour profiles")
+def test_cielab_becomes_the_colours_it_was_made_of(tmp_path: Path) -> None:
+    steps = np.linspace(80, 200, 12).round().astype(np.uint8)
+    colours = np.stack(np.meshgrid(steps, steps), axis=-1)
+    colours = np.concatenate([colours, colours[..., :1] // 2 + 60], axis=-1)
+    in_lab(tmp_path / "lab.tif", colours)
+    with Image.open(tmp_path / "lab.tif") as image:
+        assert image.mode == "LAB"
+        found = np.asarray(pictures.upright(image, {})).astype(float)
+        grey = pictures.upright(image, {}, grey=True)
+    assert np.abs(found - colours).max() <= 4  # 8 bits of each are fewer in sRGB
+    assert np.abs(found - colours).mean() < 1.5
+    assert grey.mode == "L"
+
+
+def test_cielab_without_colour_profiles_is_no_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("LAB", (8, 8)).save(tmp_path / "lab.tif")
+    monkeypatch.setitem(sys.modules, "PIL.ImageCms", None)
+    monkeypatch.delattr("PIL.ImageCms", raising=False)
+    with (
+        Image.open(tmp_path / "lab.tif") as image,
+        pytest.raises(ValueError, match="CIELAB needs a Pillow with LittleCMS"),
+    ):
+        pictures.upright(image, {})
 
 
 def test_black_is_put_around_by_pad_alone() -> None:

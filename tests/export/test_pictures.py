@@ -1,5 +1,7 @@
 """The script in an exported folder sees pictures as evaluation does."""
 
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,7 +10,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from supernet.export.handover import _predict_script, write_predict_script
+from supernet.export.handover import (
+    _predict_script,
+    write_adaptive_script,
+    write_predict_script,
+)
 
 from supernet.data import eval_view
 from supernet.data.decoding import Square
@@ -60,6 +66,41 @@ def test_what_it_needs_lies_beside_it(tmp_path: Path) -> None:
     write_predict_script(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"pictures.py", "predict.py"}
     assert "supernet" not in (tmp_path / "pictures.py").read_text()
+
+
+def test_what_cannot_be_told_of_a_picture_is_one_line_and_stops_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script, paths = _predict_script(), [tmp_path / name for name in ("a.png", "b.png")]
+    for number, path in enumerate(paths):
+        Image.new("L", (40 + number, 40)).save(path)
+
+    def told(image: Image.Image) -> str:
+        if image.width == 40:
+            raise ValueError("conversion from LAB to RGB not supported")
+        return "a bag"
+
+    assert [script.tell(path, told) for path in paths] == [1, 0]
+    found = capsys.readouterr()
+    assert found.out == f"{paths[1]}: a bag\n"
+    assert found.err == (
+        f"error: {paths[0]}: cannot be classified: conversion from LAB to RGB not supported\n"
+    )
+
+
+def test_a_frame_takes_some_time(tmp_path: Path) -> None:
+    write_predict_script(tmp_path)
+    script = write_adaptive_script(tmp_path)
+    (tmp_path / "bundle.json").write_text('{"levels": []}')
+    for wrong in ("nan", "-1", "0"):
+        done = subprocess.run(
+            [sys.executable, script, "a.png", f"--ms={wrong}"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert done.stderr.endswith(f"--ms: must be milliseconds above 0, found {wrong}\n")
 
 
 def test_what_is_no_picture_is_one_line_and_stops_nothing(
