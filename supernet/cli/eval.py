@@ -68,6 +68,8 @@ def command(files: tuple[Path, ...], run_folder: Path | None, as_json: bool, **g
     )
     for row in found:
         note_finetuned(row.finetuned, str(row.path))
+        for note in row.notes:
+            click.echo(f"note: {row.path}: {note}")
     if as_json:
         print_json({"files": [asdict(row) | {"path": str(row.path)} for row in found]})
 

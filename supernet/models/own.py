@@ -69,6 +69,11 @@ def own_normalisation(source: str) -> Normalisation:
             f"{path}: MEAN and STD must have one number each, or one for each of three channels, "
             f"STD above 0; found {names.get('MEAN')!r} and {names.get('STD')!r}"
         )
+    if max(map(abs, (*mean, *std))) > 1:
+        raise ConfigError(
+            f"{path}: MEAN and STD are of pixel values from 0 to 1, found {mean} and {std}",
+            hint="divide by 255 what is of values from 0 to 255",
+        )
     return mean, std
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-from supernet.data import Dataset, Views, load_dataset
+from supernet.data import Dataset, load_dataset
 from supernet.errors import ConfigError, FileFormatError
 from supernet.evaluate.batches import ViewBatches
 from supernet.evaluate.evaluator import images_at_once, some_images
@@ -28,6 +28,7 @@ from supernet.space import (
 )
 from supernet.workflow.export import enclosing_run, find_subnet
 from supernet.workflow.export_latency import file_latencies
+from supernet.workflow.feeding import Feeding, feeding_of, reads_pixels
 from supernet.workflow.finetune import with_finetuned
 from supernet.workflow.peak_memory import peak_memory
 
@@ -62,6 +63,11 @@ class EvaluateRequest:
                 if not math.isfinite(value) or (least is not None and value <= least):
                     above = " above 0" if least is not None else ""
                     raise ConfigError(f"{name}: must be finite numbers{above}, found {value:g}")
+                if abs(value) > 1:
+                    raise ConfigError(
+                        f"{name}: is of pixel values from 0 to 1, found {value:g}",
+                        hint="divide by 255 what is of values from 0 to 255",
+                    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +94,8 @@ class Evaluated:
     finetuned: tuple[float, float] | None = None
     """What `supernet finetune` gave, where the weights are its own: top-1 on held-out images before
     and after, percent."""
+    notes: tuple[str, ...] = ()
+    """How a file of others was fed, as far as it was taken from the file."""
 
 
 def found_files(paths: Sequence[Path]) -> list[Path]:
@@ -141,14 +149,14 @@ def evaluate_files(
     ms = file_latencies(networks, None, None, progress, images=sizes) if networks else {}
     # opened after the timing: some runtimes have one pool of threads for all their files
     opened = {path: exporter_of(path).open(path, threads=0) for path in networks}
-    for path, model in opened.items():  # one that does not fit is told before any is evaluated
-        _hits(path, model, images, 1)
+    # one that does not fit is told before any is evaluated
+    fitted = {path: _fitted(path, model, images) for path, model in opened.items()}
     for number, path in enumerate(wanted):
         progress(number, len(wanted), f"evaluating, {path.name}")
         if path.suffix == ".json":
             found.append(_subnet(path, request, progress))
         else:
-            row = _file(path, opened[path], images, sizes[path])
+            row = _file(path, fitted[path], request.images, sizes[path])
             found.append(replace(row, latency_ms=ms[path]))
     return found
 
@@ -232,8 +240,39 @@ def _tried(path: Path, images: _Images) -> Image:
     return image
 
 
-def _file(path: Path, model: OpenedModel, images: _Images, image: Image) -> Evaluated:
-    resolution, hits, count = _hits(path, model, images, images.request.images)
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class _Fitted:
+    """A file with the images that it is measured on."""
+
+    model: OpenedModel
+    feeding: Feeding
+    dataset: Dataset
+    resolution: int
+
+
+def _fitted(path: Path, model: OpenedModel, images: _Images) -> _Fitted:
+    """A file with its images, of which it gets one right or not.
+
+    Raises:
+        ConfigError: other channels, other classes.
+    """
+    resolution, request = _resolution(path, model, images.request), images.request
+    dataset = images.dataset(resolution, model.preprocessing)
+    channels = model.input.image[0]
+    if channels not in (None, dataset.in_channels):
+        raise ConfigError(
+            f"{path}: reads {channels} channels, the images have {dataset.in_channels}",
+            hint="give images of its kind by --data",
+        )
+    feeding = feeding_of(path, model, dataset.views, mean=request.mean, std=request.std)
+    found = _Fitted(model=model, feeding=feeding, dataset=dataset, resolution=resolution)
+    _hits(path, found, 1)
+    return found
+
+
+def _file(path: Path, fitted: _Fitted, most: int, image: Image) -> Evaluated:
+    hits, count = _hits(path, fitted, most)
+    model = fitted.model
     return Evaluated(
         path=path,
         runtime=model.runtime,
@@ -244,36 +283,33 @@ def _file(path: Path, model: OpenedModel, images: _Images, image: Image) -> Eval
         size_bytes=_size(path),
         memory_bytes=peak_memory(path, image),
         macs=_macs(path, model.input.sized(image)),
-        resolution=resolution,
+        resolution=fitted.resolution,
+        notes=fitted.feeding.notes,
     )
 
 
-def _hits(
-    path: Path, model: OpenedModel, images: _Images, most: int | None
-) -> tuple[int, int, int]:
-    """The input size, how many test images it gets right, and of how many."""
-    resolution = _resolution(path, model, images.request)
-    dataset = images.dataset(resolution, model.preprocessing)
-    channels = model.input.image[0]
-    if channels not in (None, dataset.in_channels):
-        raise ConfigError(
-            f"{path}: reads {channels} channels, the images have {dataset.in_channels}",
-            hint="give images of its kind by --data",
-        )
+def _hits(path: Path, fitted: _Fitted, most: int) -> tuple[int, int]:
+    """How many test images a file gets right, and of how many.
+
+    Args:
+        path: of the file.
+        fitted: it, with its images.
+        most: images at most; 0 for all.
+    """
+    model, dataset, views = fitted.model, fitted.dataset, fitted.feeding.views
     test = dataset.test
     if most and most < len(test):
         test = some_images(test, most)
-    views = _views(path, model, dataset, images.request)
     batches = ViewBatches(
         test,
-        resolution,
+        fitted.resolution,
         views,
-        batch_size=images_at_once(resolution),
+        batch_size=images_at_once(fitted.resolution),
         device=torch.device("cpu"),
     )
     hits, start = 0, 0
     for batch in batches:
-        fed = pixels_of(batch, views.mean, views.std) if _reads_pixels(model) else batch
+        fed = pixels_of(batch, views.mean, views.std) if reads_pixels(model) else batch
         logits = model.logits([fed])
         if logits.shape[1] != len(dataset.classes):
             raise ConfigError(
@@ -284,7 +320,7 @@ def _hits(
         labels = test.labels[start : start + len(logits)]
         hits += int((logits.argmax(axis=1) == labels).sum())
         start += len(logits)
-    return resolution, hits, len(test)
+    return hits, len(test)
 
 
 def _size(path: Path) -> int:
@@ -320,37 +356,6 @@ def _resolution(path: Path, model: OpenedModel, request: EvaluateRequest) -> int
     if not found:
         raise ConfigError(f"{path}: its input size varies", hint="give one by --resolution")
     return found
-
-
-def _reads_pixels(model: OpenedModel) -> bool:
-    told = model.preprocessing.get("pixels")
-    return told if isinstance(told, bool) else model.input.dtype == "uint8"
-
-
-def _views(path: Path, model: OpenedModel, dataset: Dataset, request: EvaluateRequest) -> Views:
-    """How an image becomes what the file reads: as asked, as it says, as the images say."""
-    facts: dict[str, Any] = dict(model.preprocessing)
-    own = dataset.views
-    mean = request.mean or _numbers(facts.get("mean")) or own.mean
-    std = request.std or _numbers(facts.get("std"), above_zero=True) or own.std
-    frame = _numbers([facts.get("frame")], above_zero=True) or (own.frame,)
-    channels = dataset.in_channels
-    if len(mean) != channels or len(std) != channels:
-        raise ConfigError(
-            f"{path}: mean and std need {channels} values each, found {len(mean)} and {len(std)}"
-        )
-    return Views(mean=mean, std=std, frame=frame[0])
-
-
-def _numbers(told: Any, *, above_zero: bool = False) -> tuple[float, ...]:
-    """Numbers as our files tell them; nothing where others mean something else by that word."""
-    if not isinstance(told, list):
-        return ()
-    for value in told:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not math.isfinite(value) or (above_zero and value <= 0):
-            return ()
-    return tuple(map(float, told))
 
 
 def _subnet(path: Path, request: EvaluateRequest, progress: Progress) -> Evaluated:

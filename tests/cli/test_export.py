@@ -251,6 +251,22 @@ def test_files_of_others_are_fed_as_they_ask(in_trained: Command, tmp_path: Path
     assert row["macs"] == 10
 
 
+def test_a_normalisation_that_a_file_of_others_tells_is_said(in_trained: Command, tmp_path: Path):
+    files = [convolution(tmp_path / f"{name}.onnx", 16) for name in ("small", "large")]
+    for path, (mean, std) in zip(files, (([0.2], [0.4]), ([51.0], [102.0]))):
+        model = onnx.load(path)
+        helper.set_model_props(model, {"mean": json.dumps(mean), "std": json.dumps(std)})
+        onnx.save(model, path)
+    found = in_trained("eval", *files, "--images", "100", "--json")
+    assert found.code == 0, found.stderr
+    small, large = found.json["files"]
+    assert small["top1"] == large["top1"]
+    assert (
+        f"note: {files[0]}: normalised by what it tells: mean [0.2] and std [0.4]" in found.stdout
+    )
+    assert "mean [51.0] and std [102.0], of pixel values up to 255" in found.stdout
+
+
 @pytest.mark.parametrize(
     ("make", "text"),
     [

@@ -123,6 +123,12 @@ def test_numbers_that_are_none_are_refused(tmp_path: Path, lines: str) -> None:
         normalisation_of(source)
 
 
+def test_numbers_of_another_scale_are_refused(tmp_path: Path) -> None:
+    source = written(tmp_path, f"MEAN, STD = (123.7,), (58.4,)\n{dedent(_BUILD)}")
+    with pytest.raises(ConfigError, match="are of pixel values from 0 to 1, found"):
+        normalisation_of(source)
+
+
 def test_a_changed_file_is_run_anew(tmp_path: Path) -> None:
     source = written(tmp_path, f"MEAN, STD = (0.5,), (0.5,)\n{dedent(_BUILD)}")
     assert normalisation_of(source) == ((0.5,), (0.5,))
