@@ -115,7 +115,10 @@ class InputSpec:
         """
         if len(inputs) != 1 or len(inputs[0][1]) != 4 or inputs[0][0] not in _IMAGE_DTYPES:
             shown = ", ".join(f"{kind} {list(sizes)}" for kind, sizes in inputs) or "none"
-            raise FileFormatError(f"{path}: expected one input of images, found {shown}")
+            raise FileFormatError(
+                f"{path}: expected one input of images, found {shown}",
+                hint=f"give one that reads {' or '.join(_IMAGE_DTYPES)} images and nothing else",
+            )
         ((dtype, sizes),) = inputs
         first, last = (sizes[place] in (1, 3) for place in (1, 3))
         layout = usual if first == last else "NCHW" if first else "NHWC"

@@ -37,7 +37,13 @@ from supernet.progress import Progress, silent
 __all__ = ["Onnx", "open_onnx", "to_onnx"]
 
 _ERRORS_ONLY = 3
-_DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}
+_NO_DOUBLES = "it reads float64, which ONNX Runtime does not compute: export it in float32"
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+    "tensor(uint8)": "uint8",
+}
 
 
 class Onnx(Exporter):
@@ -181,7 +187,10 @@ def open_onnx(model: Path | bytes, threads: int = 1) -> OpenedModel:
     except Exception as error:  # its own kinds, which it does not export
         if isinstance(model, Path):
             _check_weights(model)
-        raise FileFormatError(f"{name}: ONNX Runtime refuses it: {str(error)[:300]}") from error
+        raise FileFormatError(
+            f"{name}: ONNX Runtime refuses it: {str(error)[:300]}",
+            hint=_NO_DOUBLES if _reads_doubles(model) else "",
+        ) from error
     run = _Session(session, name)
     return OpenedModel(
         runtime=f"onnxruntime {onnxruntime.__version__}",
@@ -192,6 +201,18 @@ def open_onnx(model: Path | bytes, threads: int = 1) -> OpenedModel:
         operators=partial(_executed, data),
         preprocessing=_metadata(session.get_modelmeta().custom_metadata_map),
     )
+
+
+def _reads_doubles(model: Path | bytes) -> bool:
+    try:
+        graph = (
+            onnx.load_from_string(model)
+            if isinstance(model, bytes)
+            else onnx.load(model, load_external_data=False)
+        ).graph
+    except (OSError, DecodeError):  # no graph at all
+        return False
+    return any(item.type.tensor_type.elem_type == onnx.TensorProto.DOUBLE for item in graph.input)
 
 
 def _outside(path: Path) -> dict[str, int]:

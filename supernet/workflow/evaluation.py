@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 
 from supernet.data import Dataset, load_dataset
@@ -28,7 +29,7 @@ from supernet.space import (
 )
 from supernet.workflow.export import enclosing_run, find_subnet
 from supernet.workflow.export_latency import file_latencies
-from supernet.workflow.feeding import Feeding, feeding_of, reads_pixels
+from supernet.workflow.feeding import Feeding, feeding_of, reads_pixels, with_output
 from supernet.workflow.finetune import with_finetuned
 from supernet.workflow.peak_memory import peak_memory
 
@@ -265,6 +266,8 @@ def _fitted(path: Path, model: OpenedModel, images: _Images) -> _Fitted:
             hint="give images of its kind by --data",
         )
     feeding = feeding_of(path, model, dataset.views, mean=request.mean, std=request.std)
+    blank = np.zeros((1, dataset.in_channels, resolution, resolution), np.float32)
+    model = with_output(path, model, len(dataset.classes), blank)
     found = _Fitted(model=model, feeding=feeding, dataset=dataset, resolution=resolution)
     _hits(path, found, 1)
     return found

@@ -2,15 +2,19 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 from supernet.data import Views
 from supernet.errors import ConfigError
 from supernet.export import OpenedModel
+from supernet.export.contract import Images
 
-__all__ = ["Feeding", "feeding_of", "reads_pixels"]
+__all__ = ["Feeding", "feeding_of", "reads_pixels", "with_output"]
 
 _WHITE = 255  # of pixel values of 8 bits
 
@@ -61,6 +65,41 @@ def feeding_of(
         )
     frame = _numbers([facts.get("frame")], above_zero=True) or (own.frame,)
     return Feeding(views=Views(mean=mean, std=std, frame=frame[0]), notes=notes)
+
+
+def with_output(path: Path, model: OpenedModel, classes: int, images: Images) -> OpenedModel:
+    """The file with the output that tells the classes, where it has several.
+
+    Args:
+        path: of the file.
+        model: it, opened.
+        classes: how many there are.
+        images: some that it reads.
+
+    Raises:
+        ConfigError: it has several, of which none or more than one could be that.
+    """
+    maps = model.maps
+    if maps is None or "output" in model.preprocessing:  # a file of this library
+        return model
+    images = model.input.arrange(np.repeat(images[:1], model.input.batch or 1, axis=0))
+    found = maps(images)
+    numbers = {k: v for k, v in found.items() if np.asarray(v).dtype.kind in "fiu"}
+    fitting = [name for name, value in numbers.items() if np.size(value) == classes * len(images)]
+    if len(found) == 1 or next(iter(found)) in fitting:
+        return model
+    if len(fitting) != 1:
+        shown = ", ".join(f"{name} {list(np.shape(value))}" for name, value in found.items())
+        raise ConfigError(
+            f"{path}: has {len(found)} outputs, {shown}; the images have {classes} classes",
+            hint="give a file whose first output, or only one of them, has a number for each class",
+        )
+    (name,) = fitting
+
+    def call(images: Images) -> npt.NDArray[np.float32]:
+        return np.asarray(maps(images)[name], np.float32).reshape(len(images), -1)
+
+    return replace(model, call=call)
 
 
 def _from_zero_to_one(

@@ -1,6 +1,7 @@
 """How images become what a file reads."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from supernet.export.contract import InputSpec
 from supernet.data import Views
 from supernet.errors import ConfigError
 from supernet.workflow.evaluation import EvaluateRequest
-from supernet.workflow.feeding import Feeding, feeding_of
+from supernet.workflow.feeding import Feeding, feeding_of, with_output
 
 OWN = Views(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25), frame=1.0)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -77,3 +78,35 @@ def test_what_is_asked_for_is_of_values_up_to_1() -> None:
         with pytest.raises(ConfigError, match=f"{name}: is of pixel values from 0 to 1, found 58"):
             EvaluateRequest(**{name: (58.0,)})
     EvaluateRequest(mean=(-1.0, 1.0), std=(1.0,))
+
+
+def heads(**outputs: tuple[int, ...]) -> OpenedModel:
+    """A network with these outputs, which are all numbered from 0."""
+
+    def maps(images: Any) -> dict[str, Any]:
+        return {name: np.arange(np.prod(shape)).reshape(shape) for name, shape in outputs.items()}
+
+    first = next(iter(outputs))
+    return replace(file(), call=lambda images: maps(images)[first].reshape(1, -1), maps=maps)
+
+
+def test_the_output_that_tells_classes_is_taken() -> None:
+    path, images = Path("theirs.onnx"), np.zeros((1, 3, 8, 8), np.float32)
+    for model in (
+        heads(map=(1, 4, 2, 2), classes=(1, 10)),
+        heads(classes=(1, 10), map=(1, 4, 2, 2)),
+        heads(logits=(1, 10), probabilities=(1, 10)),
+        heads(map=(1, 4, 2, 2), classes=(1, 10, 1, 1)),
+    ):
+        found = with_output(path, model, 10, images)
+        assert found.logits([images]).tolist() == [[*range(10)]]
+    for model in (heads(map=(1, 4, 2, 2), sevens=(1, 7)), heads(a=(1, 3), b=(1, 10), c=(1, 10))):
+        with pytest.raises(ConfigError, match=r"has [23] outputs, .*; the images have 10 classes"):
+            with_output(path, model, 10, images)
+    named = heads(label=(1,), classes=(1, 10))
+    maps = named.maps
+    assert maps is not None
+    words = replace(named, maps=lambda images: maps(images) | {"label": np.array(["bag"])})
+    assert with_output(path, words, 10, images).logits([images]).shape == (1, 10)
+    alone = heads(map=(1, 4, 2, 2))
+    assert with_output(path, alone, 10, images) is alone  # told by the number of its values
