@@ -8,6 +8,7 @@ from typing import Any
 from supernet.blocks import Wired
 from supernet.errors import ConfigError, FileFormatError
 from supernet.files import read_as, write_document
+from supernet.space._figures import wrong_figures, wrong_texts
 from supernet.space.cells import CellChoice
 from supernet.space.dimensions import PER_BLOCK
 from supernet.space.operator import Operator, Shortcut, total_macs, total_params
@@ -196,6 +197,13 @@ class _Body:
     operators: tuple[Operator, ...]
     cells: tuple[CellChoice, ...] = ()
     reads: tuple[tuple[int, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        problems = wrong_texts(self.checkpoint or {}, "checkpoint")
+        problems += wrong_figures(self.predicted, "predicted")
+        problems += wrong_figures(self.measured, "measured")
+        if problems:
+            raise ConfigError(problems)
 
 
 def _check_reads(

@@ -191,4 +191,6 @@ def _is_whole(name: str, facts: Any) -> bool:
     wanted |= {"lowest_onnxruntime": str} if name.endswith(".onnx") else {}
     if not isinstance(facts, dict) or not facts.get("maps"):
         return False
+    if not isinstance(facts.get("latency_ms"), float | None):
+        return False
     return all(isinstance(facts.get(key), kind) for key, kind in wanted.items())

@@ -333,4 +333,9 @@ def _is_whole(name: str, facts: Any) -> bool:
         own["images"] = int
     if "sensitivity" in facts:
         own |= {"weights_bits": int, "calibrator": str}
+        layers = facts["sensitivity"]
+        if not isinstance(layers, dict) or not all(isinstance(v, float) for v in layers.values()):
+            return False
+    if not isinstance(facts.get("latency_ms"), float | None):
+        return False
     return all(isinstance(facts.get(key), kind) for key, kind in own.items())

@@ -112,6 +112,56 @@ def test_a_file_comes_back_as_it_was_saved(
     assert list(check_operators(any_space, file)) == operators(any_space, subnet)
 
 
+@pytest.mark.parametrize(
+    ("told", "problem"),
+    [
+        ({"latency_low_ms": "a"}, "latency_low_ms: must be milliseconds, none beyond 1e+12"),
+        ({"latency_ms": 10**400}, "latency_ms: must be milliseconds"),
+        ({"latency_ms": True}, "latency_ms: must be milliseconds"),
+        ({"latency_ms": 1e-320}, "latency_ms: must be milliseconds"),
+        ({"features_latency_ms@phone": [1]}, "features_latency_ms@phone: must be milliseconds"),
+        ({"top1": "90"}, "top1: must be a number, found '90'"),
+        ({"top1": 1e30}, "top1: must be of numbers, none too large"),
+        ({"holdout_top1": False}, "holdout_top1: must be a number, found False"),
+        ({"max_abs_diff": -1}, "max_abs_diff: must be a number from 0"),
+        ({"target": 3}, "target: must be a name, found 3"),
+        ({"target": "a\0"}, "target: must be a name"),
+        ({"files": {"model.onnx": {"bytes": 10**400}}}, "files: must be of numbers, none too"),
+        ({"mine": [1, {"a": [-1e300]}]}, "mine: must be of numbers, none too large"),
+    ],
+)
+@pytest.mark.parametrize("where", ["predicted", "measured"])
+def test_figures_that_are_none_are_named(
+    tmp_path: Path, body: dict[str, Any], where: str, told: dict[str, Any], problem: str
+) -> None:
+    body[where] = told
+    with pytest.raises(ConfigError) as error:
+        load(tmp_path, body)
+    assert f"{where}.{problem}" in str(error.value)
+    assert str(tmp_path / "subnet.json") in str(error.value)
+
+
+@pytest.mark.parametrize("path", ["a\0b", "a" * 300, "a/" * 4000])
+def test_a_checkpoint_that_can_be_no_path_is_refused(
+    tmp_path: Path, body: dict[str, Any], path: str
+) -> None:
+    body["checkpoint"] = {"path": path, "sha256": "ab"}
+    with pytest.raises(ConfigError, match=r"checkpoint\.path: is no path, found"):
+        load(tmp_path, body)
+
+
+def test_figures_that_nobody_knows_stay(tmp_path: Path, body: dict[str, Any]) -> None:
+    told = {
+        "latency_ms": None, "latency_low_ms": 0.0, "latency_ms@phone": 3, "top1": 120.5, "mine": True,
+        "size": [1, 2.5], "files": ["model.onnx"], "name": "a b", "finetuned_from": "ab",
+        "target": "tables/pi.json",
+    }  # fmt: skip
+    body |= {"predicted": told, "measured": told}
+    found = load(tmp_path, body)
+    assert (found.predicted, found.measured) == (told, told)
+    found.save(tmp_path / "again.json")
+
+
 def test_measured_values_are_added_to_a_copy(tiny_space: Space, subnet: Subnet) -> None:
     file = SubnetFile.of(tiny_space, subnet, measured={"top1": 80.0})
     more = file.with_measured(latency_ms=1.5)
