@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from supernet.export.verification import ONE_OF
 from torch import nn
 
 from supernet.space import SubnetFile, total_macs, total_params
@@ -76,7 +77,8 @@ def milliseconds(facts: Mapping[str, Any]) -> str:
 
 
 def _files(card: Card) -> str:
-    rows = ["| file | top-1 | as in torch | logit off by | latency | size |", "|---" * 6 + "|"]
+    one = ONE_OF[card.preprocessing["output"]]
+    rows = [f"| file | top-1 | as in torch | {one} off by | latency | size |", "|---" * 6 + "|"]
     for name, facts in card.files.items():
         if "top1" not in facts:
             rows.append(f"| `{name}` | not run here | | | | {_size(facts['bytes'])} |")

@@ -10,8 +10,10 @@ from torch import nn
 
 from supernet.metrics import percent_true
 
-__all__ = ["Verification", "compared", "torch_logits", "verify"]
+__all__ = ["ONE_OF", "Verification", "compared", "torch_logits", "verify"]
 
+ONE_OF = {"logits": "logit", "probabilities": "probability"}
+"""What one output is called, by what a file gives."""
 _USUAL = 10.0  # logits of a trained network
 _SUSPECT = 1e-4  # difference from which on torch's own rounding is looked at
 _TIMES = 4.0  # torch's own rounding: a runtime adds in another order
@@ -23,9 +25,10 @@ class Verification:
 
     images: int
     max_abs_diff: float
-    """Largest absolute difference of any logit; NaN where the file gives what is no number."""
+    """Largest absolute difference of any logit or probability; NaN where the file gives what is no
+    number."""
     largest: float
-    """Largest absolute logit of torch."""
+    """Largest absolute logit or probability of torch."""
     top1: float
     """Accuracy of the file, percent."""
     torch_top1: float
@@ -36,22 +39,23 @@ class Verification:
     """Largest difference of torch from itself in double precision; 0 where it was not looked at.
     Batch norms of many layers may make what is rounded a thousand times larger."""
 
-    def refused(self, tolerance: float) -> str:
+    def refused(self, tolerance: float, output: str = "logits") -> str:
         """Why the file does not compute the network; empty where it does.
 
         Args:
             tolerance: largest difference that is rounding where logits are up to 10; it grows with
-                them, and with torch's own rounding.
+                them, and with torch's own rounding. Probabilities are off by half as much at most.
+            output: what it gives, a key of `ONE_OF`.
         """
         allowed = max(tolerance * max(1.0, self.largest / _USUAL), _TIMES * self.rounding)
         if not np.isfinite(self.largest):
-            return "torch gives logits that are not finite: the weights are damaged"
+            return f"torch gives {output} that are not finite: the weights are damaged"
         if not np.isfinite(self.max_abs_diff):
-            return "it gives logits that are not finite where torch's are"
+            return f"it gives {output} that are not finite where torch's are"
         if self.max_abs_diff > allowed:
             return (
-                f"it and torch differ by {self.max_abs_diff:.2g} in a logit, more than "
-                f"{allowed:.2g} where logits are up to {self.largest:.3g}"
+                f"it and torch differ by {self.max_abs_diff:.2g} in a {ONE_OF[output]}, more than "
+                f"{allowed:.2g} where {output} are up to {self.largest:.3g}"
             )
         return ""
 

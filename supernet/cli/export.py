@@ -230,6 +230,8 @@ def _print_bundle(found: "BundleOutcome") -> None:
 
 
 def _print(outcome: "ExportOutcome") -> None:
+    from supernet.export.verification import ONE_OF
+
     if outcome.weights_changed:
         click.echo(
             "note: the supernet was trained on since this subnet was found; its newest weights "
@@ -241,10 +243,11 @@ def _print(outcome: "ExportOutcome") -> None:
     title = f"Exported to {outcome.folder}"
     if first:
         title += f" (torch: {first.torch_top1:.2f} % of {first.images} test images)"
+    one = ONE_OF[outcome.first.facts["output"]]
     print_table(
         title,
         [_row(made) for made in outcome.files],
-        ["file", "top-1", "as in torch", "logit off by", "latency", "size"],
+        ["file", "top-1", "as in torch", f"{one} off by", "latency", "size"],
     )
     for note in [note for made in outcome.files for note in made.notes]:
         click.echo(f"note: {note}")

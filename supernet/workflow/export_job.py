@@ -133,7 +133,7 @@ class Job:
                 f"{path.name}: {made.title} does not run it: {last}",
                 hint=self._request.other_opset(made),
             ) from error
-        why = found.refused(made.tolerance) if precision == "fp32" else ""
+        why = found.refused(made.tolerance, self.ends["output"]) if precision == "fp32" else ""
         if why:
             raise ExportError(
                 f"{path.name}: not right in {opened.runtime}: {why}; it is not kept",

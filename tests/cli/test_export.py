@@ -56,6 +56,13 @@ def test_files_are_hardly_larger_than_a_search_says(exported: Any) -> None:
         assert len(model.SerializeToString()) <= said + around
 
 
+def test_probabilities_are_off_by_a_probability(exported: Any) -> None:
+    folder, found = exported
+    for told in (found.stdout, (folder / "README.md").read_text()):
+        assert "probability off by" in told
+        assert "logit" not in told
+
+
 def test_the_folder_answers_to_a_stranger(exported: Any):
     """`predict.py` runs where this library is not: only the folder is its path."""
     folder, _ = exported

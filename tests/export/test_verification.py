@@ -30,6 +30,18 @@ def test_rounding_grows_with_the_logits(size: float, off: float, right: bool) ->
         assert f"up to {size:.3g}" in found.refused(1e-4)
 
 
+def test_probabilities_are_called_so() -> None:
+    expected = np.full((4, 3), 0.25)
+    why = against(expected, expected + 0.01).refused(1e-4, "probabilities")
+    assert why == (
+        "it and torch differ by 0.01 in a probability, more than 0.0001 where probabilities are up "
+        "to 0.25"
+    )
+    assert "in a logit, more than" in against(expected, expected + 0.01).refused(1e-4)
+    nothing = against(expected, expected * np.nan).refused(1e-4, "probabilities")
+    assert nothing.startswith("it gives probabilities that are not finite")
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_what_is_no_number_has_a_sentence_of_its_own(bad: float) -> None:
     expected = np.zeros((4, 3))

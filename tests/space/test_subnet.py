@@ -152,9 +152,9 @@ def test_a_checkpoint_that_can_be_no_path_is_refused(
 
 def test_figures_that_nobody_knows_stay(tmp_path: Path, body: dict[str, Any]) -> None:
     told = {
-        "latency_ms": None, "latency_low_ms": 0.0, "latency_ms@phone": 3, "top1": 120.5, "mine": True,
-        "size": [1, 2.5], "files": ["model.onnx"], "name": "a b", "finetuned_from": "ab",
-        "target": "tables/pi.json",
+        "latency_ms": None, "latency_low_ms": 0.0, "latency_ms@phone": 3, "top1": 120.5,
+        "mine": True, "size": [1, 2.5], "files": ["model.onnx"], "name": "a b",
+        "finetuned_from": "ab", "target": "tables/pi.json",
     }  # fmt: skip
     body |= {"predicted": told, "measured": told}
     found = load(tmp_path, body)

@@ -74,9 +74,9 @@ def test_a_scale_that_cannot_be_told_is_refused(told: dict[str, Any]) -> None:
 
 
 def test_what_is_asked_for_is_of_values_up_to_1() -> None:
-    for name in ("mean", "std"):
-        with pytest.raises(ConfigError, match=f"{name}: is of pixel values from 0 to 1, found 58"):
-            EvaluateRequest(**{name: (58.0,)})
+    for asked in ({"mean": (58.0,), "std": (1.0,)}, {"mean": (0.5,), "std": (58.0,)}):
+        with pytest.raises(ConfigError, match="is of pixel values from 0 to 1, found 58"):
+            EvaluateRequest(mean=asked["mean"], std=asked["std"])
     EvaluateRequest(mean=(-1.0, 1.0), std=(1.0,))
 
 
