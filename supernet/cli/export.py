@@ -14,6 +14,7 @@ from supernet.errors import ConfigError
 from supernet.export.registry import FORMATS
 
 if TYPE_CHECKING:
+    from supernet.runs import Run
     from supernet.workflow.bundle import BundleOutcome
     from supernet.workflow.exported import ExportedFile, ExportOutcome
 
@@ -130,6 +131,8 @@ def command(
 
     request = ExportRequest(formats=formats, opset=opset or 0, **given)
     path, run = find_subnet(subnet, run_folder)
+    if request.finetuned:
+        _note_unfinished(path, run)
     if backbone:
         from supernet.cli.export_backbone import write_backbone
 
@@ -143,6 +146,15 @@ def command(
     if as_json:
         print_json(_as_json(outcome))
     return 1 if outcome.failed else 0
+
+
+def _note_unfinished(path: Path, run: "Run") -> None:
+    from supernet.space import SubnetFile
+    from supernet.workflow.finetune import unfinished_note
+
+    note = unfinished_note(run, SubnetFile.load(path))
+    if note:
+        click.echo(f"note: {note}", err=True)
 
 
 _BACKBONE = ("features", "size", "any_size")

@@ -30,7 +30,7 @@ from supernet.space import (
 from supernet.workflow.export import enclosing_run, find_subnet
 from supernet.workflow.export_latency import file_latencies
 from supernet.workflow.feeding import Feeding, feeding_of, reads_pixels, with_output
-from supernet.workflow.finetune import with_finetuned
+from supernet.workflow.finetune import unfinished_note, with_finetuned
 from supernet.workflow.peak_memory import peak_memory
 
 __all__ = ["EvaluateRequest", "Evaluated", "evaluate_files", "found_files"]
@@ -96,7 +96,7 @@ class Evaluated:
     """What `supernet finetune` gave, where the weights are its own: top-1 on held-out images before
     and after, percent."""
     notes: tuple[str, ...] = ()
-    """How a file of others was fed, as far as it was taken from the file."""
+    """What was taken from a file of others; that a subnet's finetuning has no end yet."""
 
 
 def found_files(paths: Sequence[Path]) -> list[Path]:
@@ -368,6 +368,7 @@ def _subnet(path: Path, request: EvaluateRequest, progress: Progress) -> Evaluat
     path, run = find_subnet(path, request.run)
     file = SubnetFile.load(path)
     check_operators(run.space(), file)
+    note = unfinished_note(run, file) if request.finetuned else ""
     trained, file = with_finetuned(run, file) if request.finetuned else (run, file)
     evaluator = trained.evaluator("cpu", data=request.data, progress=progress)
     network = evaluator.network(file.subnet)
@@ -391,4 +392,5 @@ def _subnet(path: Path, request: EvaluateRequest, progress: Progress) -> Evaluat
         thop_macs=thop_macs(network.to(memory_format=torch.contiguous_format), shape),
         resolution=resolution,
         finetuned=file.finetuned if trained is not run else None,
+        notes=(note,) if note else (),
     )

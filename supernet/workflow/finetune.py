@@ -20,6 +20,7 @@ __all__ = [
     "FinetuneRequest",
     "finetune_subnet",
     "finetuned_file",
+    "unfinished_note",
     "with_finetuned",
 ]
 
@@ -113,6 +114,23 @@ def with_finetuned(run: Run, file: SubnetFile) -> tuple[Run, SubnetFile]:
     return run, file
 
 
+def unfinished_note(run: Run, file: SubnetFile) -> str:
+    """What to say where a subnet's finetuning from the newest weights has no end; else nothing."""
+    place = Run(run.finetuned / file.subnet.key)
+    if (place.folder / _FILE).exists():
+        return ""
+    try:
+        begun = fill(Recipe, place.config().recipe, "recipe").init
+    except (FileFormatError, ConfigError):  # it was not begun
+        return ""
+    if Path(begun).name != _start_name(run):
+        return ""
+    return (
+        "its finetuning is not finished, so the supernet's weights are taken; `supernet finetune` "
+        "goes on with it"
+    )
+
+
 def finetune_subnet(
     path: Path,
     run: Run,
@@ -180,7 +198,7 @@ def _train(
 ) -> None:
     """Begin the training in `place`, or go on with it."""
     config = run.config()
-    start = place.folder.resolve() / f"start-{sha256(run.weights())[:16]}.safetensors"
+    start = place.folder.resolve() / _start_name(run)
     recipe = request.recipe(fill(Recipe, config.recipe, "recipe"), run.folder)
     recipe = replace(recipe, init=str(start))
     if (place.folder / "config.yaml").is_file():
@@ -201,6 +219,11 @@ def _train(
         progress=progress,
         like=run,
     )
+
+
+def _start_name(run: Run) -> str:
+    """Name of the file of the weights that a subnet begins with."""
+    return f"start-{sha256(run.weights())[:16]}.safetensors"
 
 
 def _check_same(place: Run, recipe: Recipe) -> None:

@@ -601,8 +601,14 @@ def test_a_finetuned_subnet_is_what_is_exported(in_trained: Command, trained: Pa
     )
     told = f"{found.json['after']:.2f} % of the held-out images, {found.json['before']:.2f} before"
     assert f"with its finetuned weights: {told}" in tuned.stderr
-    assert "finetuned" not in plainly.stderr
+    assert "finetun" not in plainly.stderr
     assert tuned.json["files"][0]["top1"] == exported.json["torch_top1"]
+    (trained / own).rename(trained / "finetuned.json")  # as if it had been stopped
+    for command in (["eval", "--images", "50"], ["export", "--onnx", "-o", tmp_path / "stopped"]):
+        stopped = in_trained(*command, subnet)
+        note = "its finetuning is not finished, so the supernet's weights are taken"
+        assert note in stopped.stdout + stopped.stderr
+    (trained / "finetuned.json").rename(trained / own)
     shutil.rmtree(folder.parent)
     plain = in_trained("export", "--onnx", "--not-finetuned", "-o", tmp_path / "plain", "--json")
     assert plain.json["files"]["model.onnx"]["torch_top1"] == plainly.json["files"][0]["top1"]
