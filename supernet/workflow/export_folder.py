@@ -168,7 +168,7 @@ def _told_by(document: Path) -> list[str]:
         if document.name == SUBNET_FILE:
             body = body["measured"]
         if "levels" in body:
-            return [str(level["file"]) for level in body["levels"]]
+            return [str(level["file"]) for level in body["levels"] if "file" in level]
         return [str(name) for name in dict(body["files"])]
     except (FileFormatError, KeyError, TypeError, ValueError):
         return []

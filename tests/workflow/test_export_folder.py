@@ -26,7 +26,7 @@ NETWORKS = ("a.onnx", "b.onnx", "d.onnx")
 DOCUMENTS: dict[str, dict[str, Any]] = {
     "subnet": {"measured": {"files": dict.fromkeys(NETWORKS, 0)}},
     "backbone": {"files": dict.fromkeys(NETWORKS, 0)},
-    "bundle": {"levels": [{"name": name[0], "file": name} for name in NETWORKS]},
+    "bundle": {"levels": [{"name": "?"}, *({"file": name} for name in NETWORKS)]},
 }
 
 
@@ -106,7 +106,7 @@ def test_a_subnet_that_a_search_wrote_makes_no_export_of_its_folder(
 def test_a_bundle_replaces_no_subnet_that_lies_in_its_folder(
     tmp_path: Path, tiny_space: Space
 ) -> None:
-    tell(tmp_path, "bundle")
+    tell(tmp_path, "bundle", levels=[{"name": "a", "file": "a.onnx"}])
     (tmp_path / "a.onnx").write_text("of a bundle")
     file = SubnetFile.of(tiny_space, decode(tiny_space, smallest(tiny_space))[0])
     file.save(tmp_path / "mine.json")
