@@ -147,7 +147,10 @@ def test_another_study_in_the_storage_is_refused(in_trained: Command, tmp_path: 
         (("--ladder", "100,all", "--algorithm", "ei"), "ei measures all subnets alike"),
         (("--ladder", "100,all", "--certify"), "of a measured accuracy nothing can be proven"),
         (("--measure", "--predictor", "a.json"), "what is measured is not asked of it"),
-        (("--measure", "--storage", "journal:a"), "only samplers of Optuna have a study to keep"),
+        (
+            ("--measure", "--algorithm", "ei", "--storage", "journal:a"),
+            "only samplers of Optuna have a study to keep",
+        ),
         (("--measure", "--workers", 200), "processes need about"),
         (("--measure", "--start", "none.json"), "none.json"),
     ],
