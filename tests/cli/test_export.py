@@ -359,7 +359,7 @@ def test_a_file_that_does_not_run_at_the_size_is_one_line(in_trained: Command, t
     [
         (("--std", "0"), "std: must be finite numbers above 0, found 0"),
         (("--std=-1",), "std: must be finite numbers above 0, found -1"),
-        (("--mean", "nan"), "mean: must be finite numbers, found nan"),
+        (("--mean", "'nan' is not a list of numbers"), "nan"),
     ],
 )
 def test_numbers_that_normalise_nothing_are_refused(
