@@ -294,7 +294,7 @@ def test_long_images_are_told(planned: Planned) -> None:
 
 
 def test_too_little_time_is_told_with_how_much_would_do(planned: Planned) -> None:
-    notes = planned(photos(), minutes=2).notes
+    notes = planned(photos(), minutes=1).notes
     (note,) = [note for note in notes if ": few, as" in note]
     assert "spaces largest" in notes[notes.index(note) + 1]
     enough = int(note.split("--minutes ")[1])
