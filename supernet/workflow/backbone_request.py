@@ -77,6 +77,7 @@ class BackboneOutcome:
     failed: Mapping[str, str] = field(default_factory=dict)
     """Why files could not be written, by their names."""
     finetuned: tuple[float, float] | None = None
+    """As of `ExportOutcome`."""
 
     @property
     def card(self) -> Path:

@@ -28,26 +28,23 @@ from supernet.search import (
     run_search,
     search_folder,
 )
-from supernet.search.algorithms.optuna_study import StudyPlace
 from supernet.search.api import check_provable, proven
-from supernet.search.contract import Factory
 from supernet.search.objective import Values
-from supernet.search.registry import (
-    check_budget,
-    check_ladder_given,
-    default_budget,
-    factory_of,
-    usual,
-)
+from supernet.search.registry import check_budget, default_budget
 from supernet.search.setup import check_asked, problem_of, tables_of
 from supernet.space import Domain, Genes, Space, SubnetFile, encode
-from supernet.studies import Storage
+from supernet.workflow.algorithm import (
+    factory_for,
+    measured_if_few,
+    shared_by,
+    with_algorithm,
+)
 from supernet.workflow.confirm import Confirmed, confirm, pairs_of
 from supernet.workflow.held_out import check_held_out
 from supernet.workflow.ladder import ladder_of, measured_problem
 from supernet.workflow.learn import learn_predictor
 from supernet.workflow.quantisation_loss import learn_int8_predictor
-from supernet.workflow.ray_tune import check_tune, tune_search
+from supernet.workflow.ray_tune import tune_search
 from supernet.workflow.report import report_results, report_run
 from supernet.workflow.request import FINALISTS, RAY_TUNE, SearchRequest
 from supernet.workflow.search_outcome import SearchOutcome
@@ -85,7 +82,7 @@ def search_run(
         ConfigError: an unknown target, objective or dimension; with `resume` no such search.
     """
     space = run.space()
-    request = _with_algorithm(_measured_if_few(run, request), space)
+    request = with_algorithm(measured_if_few(run, request), space)
     tell_changes(run, progress)
     steps = ladder_of(request, run) if request.measures else ()
     predicts = not steps or any(step.predicts for step in steps)
@@ -151,7 +148,7 @@ def search_space(
             "a search without a run needs an accuracy predictor",
             hint="give --predictor FILE, or --run",
         )
-    predictor, request = load_predictor(request.predictor, space), _with_algorithm(request, space)
+    predictor, request = load_predictor(request.predictor, space), with_algorithm(request, space)
     if request.certify:
         check_provable(predictor)
     tables = _tables(space, request, resume, progress)
@@ -161,68 +158,6 @@ def search_space(
     with search_folder(SEARCHES, name, problem, request.as_dict(), resume=resume) as folder:
         outcome = _search(None, request, problem, tables, predictor, folder, output, progress)
     return replace(outcome, report=report_results(SEARCHES))
-
-
-def _measured_if_few(run: Run, request: SearchRequest) -> SearchRequest:
-    """`request`, with every accuracy measured where a predictor would learn from all there are."""
-    known = request.predictor is not None or run.imported_predictor.is_file()
-    if known or request.measures or request.certify or not run.config().data:
-        return request
-    count = Domain.of(run.space(), request.fix).count
-    if count > request.pairs:
-        return request
-    request = replace(request, measure=True)
-    if request.storage or 0 < request.budget < count:
-        return request
-    return replace(request, algorithm=request.algorithm or "grid")
-
-
-def _with_algorithm(request: SearchRequest, space: Space) -> SearchRequest:
-    """`request` with the name of its algorithm: that which suits where none is named.
-
-    Raises:
-        ConfigError: no such algorithm; one that cannot search so, or keep a study there.
-        MissingPackageError: it needs a package that is not there.
-        StorageError: the storage cannot be reached.
-    """
-    if request.engine == RAY_TUNE:
-        check_tune()
-        return replace(request, algorithm=RAY_TUNE)
-    climbs = len(request.ladder) > 1
-    domain, budget = Domain.of(space, request.fix), request.budget or None
-    name = request.algorithm or usual(
-        domain,
-        budget,
-        request.seconds,
-        measures=request.measures,
-        climbs=climbs,
-        shared=bool(request.storage),
-    )
-    request = replace(request, algorithm=name)
-    check_ladder_given(name, climbs=request.measures)
-    _factory(request)
-    if request.storage:
-        Storage(request.storage).open()
-    return request
-
-
-def _factory(
-    request: SearchRequest, about: Mapping[str, str] | None = None, *, goes_on: bool = False
-) -> Factory:
-    place = None
-    if request.storage:
-        storage = Storage(request.storage)
-        place = StudyPlace(storage, request.study, about=about or {}, goes_on=goes_on)
-    return factory_of(request.algorithm, place)
-
-
-def _about(run: Run | None, request: SearchRequest) -> dict[str, str]:
-    """What decides a measured accuracy, beside the subnet: the same for all who share a study."""
-    if run is None or not request.measures:
-        return {}
-    images = f"{request.images or 'all'} of {(run.condition('holdout').fingerprint or '')[:8]}"
-    weights = sha256(run.weights())[:16]
-    return {"weights": weights, "images": images, "precision": request.precision}
 
 
 def _name(request: SearchRequest, tables: Mapping[str, LatencyTable]) -> str:
@@ -364,7 +299,7 @@ def _found(
         )
     return run_search(
         folder.journaled(problem),
-        factory=_factory(request, _about(run, request), goes_on=folder.resumed),
+        factory=factory_for(request, shared_by(run, request), goes_on=folder.resumed),
         start=start,
         given=_given(problem.domain, request.start),
         **common,

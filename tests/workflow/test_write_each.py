@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from supernet.errors import ExportError, FileFormatError, MissingPackageError
+from supernet.errors import ExportError, FileFormatError, MissingPackageError, SupernetError
 from supernet.workflow.export_folder import write_each
 
 
@@ -35,24 +35,21 @@ def test_one_that_fails_is_named_and_the_others_are_kept(tmp_path: Path, order: 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "c"]
 
 
-def test_a_package_that_is_missing_for_one_keeps_the_others(tmp_path: Path):
-    """As nncf, which OpenVINO needs for int8 alone."""
-    missing = MissingPackageError("int8 needs nncf", hint="pip install nncf")
-    wanted = {"a": good(tmp_path / "a"), "b": bad(tmp_path / "b", missing)}
+@pytest.mark.parametrize(
+    "error",
+    [
+        MissingPackageError("int8 needs nncf", hint="pip install nncf"),  # of OpenVINO, for int8
+        FileFormatError("ONNX Runtime refuses it", hint="give a lower --opset"),
+    ],
+)
+def test_what_one_lacks_keeps_the_others(tmp_path: Path, error: SupernetError):
+    wanted = {"a": good(tmp_path / "a"), "b": bad(tmp_path / "b", error)}
     written = write_each(tmp_path, wanted)
     assert [*written.files] == ["a"]
-    assert written.failed == {"b": "int8 needs nncf (pip install nncf)"}
-    with pytest.raises(MissingPackageError, match="needs nncf"):
-        write_each(tmp_path, {"b": bad(tmp_path / "b", missing)})
-
-
-def test_a_file_that_its_runtime_refuses_keeps_the_others(tmp_path: Path):
-    refused = FileFormatError("b: ONNX Runtime refuses it", hint="give a lower --opset")
-    wanted = {"a": good(tmp_path / "a"), "b": bad(tmp_path / "b", refused)}
-    written = write_each(tmp_path, wanted)
-    assert [*written.files] == ["a"]
-    assert written.failed == {"b": "b: ONNX Runtime refuses it (give a lower --opset)"}
+    assert written.failed == {"b": f"{error} ({error.hint})"}
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    with pytest.raises(type(error), match=str(error)):
+        write_each(tmp_path, {"b": bad(tmp_path / "b", error)})
 
 
 def test_where_none_can_be_written_the_first_reason_is_told(tmp_path: Path):

@@ -36,7 +36,6 @@ SAMPLERS = {
 """Classes of Optuna by the names that they are asked for by."""
 _FLAT = ("gp", "cmaes", "grid")  # take numbers that are always there
 _ALONE = ("cmaes",)  # take one objective
-_ENDING = ("GridSampler", "BruteForceSampler")  # tell the study to stop after the last point
 
 
 def check_points(domain: Domain) -> None:
@@ -92,7 +91,10 @@ class OptunaSampler:
             kind="numbers" if flat else "categories",
         )
         named = place if isinstance(sampler, str) else None  # others may be bound to a study
-        self._place, self._ends = place, type(study.sampler).__name__ in _ENDING
+        samplers = self._optuna.samplers
+        whole = (samplers.GridSampler, samplers.BruteForceSampler)
+        self._place, self._ends = place, isinstance(study.sampler, whole)
+        """Whether it tells the study to stop after the last point."""
         self._replay, self._ended = opened_replay(study, named), False
         self._first: Genes = start.genes
         self._trials: dict[bytes, int] = {}
