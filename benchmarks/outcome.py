@@ -1,16 +1,18 @@
 r"""Is what we find better than the network that one would have taken anyway?
 
     python benchmarks/outcome.py --data FOLDER --minutes 5 --seeds 0 1 2
-    python benchmarks/outcome.py --data FOLDER --start published --sizes 64 96 128 \\
+    python benchmarks/outcome.py --data FOLDER --start published \\
         --networks efficientnet_lite0@64 efficientnet_lite0@80 efficientnet_lite0@96 \\
         efficientnet_lite0@112 efficientnet_lite0@128
 
 FOLDER has train/ and val/ with a folder of pictures for each class. Networks of others are trained
-for `--minutes` each, by the better of two recipes (short trainings tell, on held-out images). One
-supernet, its search and the finetuning of what it found get `--share` of all that time together:
-*the front*. Another one gets the time of one network, for the middle latency: *single*. From
-scratch, a network of our space that is chosen by its size, without a supernet, gets that time too:
-*alone*, which tells what the space gives from what the supernet gives.
+for `--minutes` each, by the better of two recipes on held-out images (trainings of half the time
+tell; where they are close, both train in full and one counts). Our inputs are those that `supernet
+plan` chooses for minutes, or `--sizes`. One supernet, its search and the finetuning of what it
+found get `--share` of all that time together: *the front*. Another one gets the time of one
+network, for the middle latency: *single*. From scratch, a network of our space that is chosen by
+its size, without a supernet, gets that time too: *alone*, which tells what the space gives from
+what the supernet gives.
 
 Equal time: seconds of a step are measured in turn at the start, the fastest round counts, and the
 minutes become steps. Equal latency: what is found may take as long as the network of others,
@@ -23,25 +25,19 @@ Every row is kept at once in `--work`: the same command goes on, and may name mo
 """
 
 import argparse
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
-from equal_time import STEPS, fastest
+from equal_time import STEPS
 from outcome_alone import Alone
 from outcome_costs import Costs, costs_of
 from outcome_nets import (
     AS_OURS,
     PUBLISHED,
     Rival,
-    described,
-    file_top1,
-    network_top1,
-    recipes,
     rival_turn,
-    train_rival,
     write_file,
 )
 from outcome_options import parsed
@@ -54,6 +50,7 @@ from outcome_ours import (
     within,
 )
 from outcome_report import body_of, print_tables
+from outcome_theirs import Theirs
 from records import write_result
 from resumable import Row, Rows
 
@@ -63,7 +60,6 @@ from supernet.latency import LatencyTable, Protocol, measure, measure_drift_corr
 from supernet.memory import keep_freed_memory
 from supernet.space import Space, Subnet
 from supernet.train import Recipe, at_precision
-from supernet.train.precision import auto_precision
 from supernet.workflow.planning.choice import halves
 from supernet.workflow.start import normalisation_at, normalised
 
@@ -94,6 +90,11 @@ class Bench:
         return found
 
     @property
+    def theirs(self) -> Theirs:
+        """The networks of others."""
+        return Theirs(given=self.given, rows=self.rows, rivals=self.rivals, dataset=self.dataset)
+
+    @property
     def space(self) -> Space:
         """That is trained."""
         return our_space(
@@ -106,36 +107,7 @@ class Bench:
         with progress_bar() as progress:
             return this_machine(self.space, progress=progress)
 
-    def recipes(self) -> dict[str, Recipe]:
-        """Ways to train networks of others, in fp32 and in what suits this processor."""
-        precisions = dict.fromkeys(("fp32", auto_precision(self.given.device)))
-        return {
-            f"{name}, {precision}": replace(recipe, precision=precision)
-            for name, recipe in recipes(self.given.start).items()
-            for precision in precisions
-        }
-
     # ------------------------------------------------------------ before the trainings
-
-    def costs(self) -> Row:
-        """Seconds of steps, all in turn."""
-        dataset = self.dataset(self.given.seeds[0])
-        networks = {r: r.built(dataset.classes, self.given.start, 0) for r in self.rivals}
-        alike_in_time = {name: work_of(recipe) for name, recipe in self.recipes().items()}
-        turns = {
-            f"{rival} {alike_in_time[name]}": rival_turn(
-                network, dataset, rival.size, recipe, STEPS, self.given.device
-            )
-            for rival, network in networks.items()
-            for name, recipe in self.recipes().items()
-        }
-        theirs = fastest(turns, self.given.rounds)
-        step_s = {
-            f"{rival} {name}": float(np.mean(theirs[f"{rival} {work}"]))
-            for rival in networks
-            for name, work in alike_in_time.items()
-        }
-        return {"step_s": step_s}
 
     @property
     def our_costs(self) -> Costs:
@@ -146,14 +118,14 @@ class Bench:
     def timed(self, recipe: Recipe) -> Row:
         """Our costs, in turn with the middle network of others, whose steps were timed before."""
         given, dataset = self.given, self.dataset(self.given.seeds[0])
-        rival, (name, how) = Rival.of(self.middle), next(iter(self.recipes().items()))
+        rival, (name, how) = Rival.of(self.middle), next(iter(self.theirs.recipes().items()))
         network = rival.built(dataset.classes, given.start, 0)
         turn = rival_turn(network, dataset, rival.size, how, STEPS, given.device)
         sizes = halves(recipe.batch_size)
         ours, theirs = costs_of(
             self.space, recipe, dataset, {"theirs": turn}, given.rounds, given.device, sizes
         )
-        before = self.rows.get("costs", self.costs)["step_s"][f"{rival} {name}"]
+        before = self.theirs.step_s(rival, name)
         return ours.row(before / float(np.mean(theirs["theirs"])))
 
     def latencies(self) -> Row:
@@ -180,74 +152,7 @@ class Bench:
         """The network of others for whose latency there is a single one of ours."""
         return list(self.limits)[len(self.limits) // 2]
 
-    def steps(self, rival: Rival, recipe: str, seconds: float) -> int:
-        """Of a network of others, in so much time."""
-        step_s: float = self.rows.get("costs", self.costs)["step_s"][f"{rival} {recipe}"]
-        return max(1, round(seconds / step_s))
-
-    def tried(self, rival: Rival, recipe: str) -> Row:
-        """A short training, by the held-out images."""
-        seed, how = self.given.seeds[0], self.recipes()[recipe]
-        steps = self.steps(rival, recipe, self.given.probe * self.seconds)
-        with progress_bar() as progress:
-            network = train_rival(
-                rival,
-                self.dataset(seed),
-                how,
-                steps,
-                start=self.given.start,
-                seed=seed,
-                device=self.given.device,
-                progress=progress,
-            )
-        found = self.dataset(seed)
-        top1 = network_top1(network, found, found.holdout, rival.size)
-        return {"steps": steps, "holdout_top1": top1, **described(how)}
-
-    def chosen(self, rival: Rival) -> str:
-        """The recipe of a network: the best for the middle one of its family."""
-        names = list(self.recipes())
-        family = [
-            r for name in self.limits for r in self.rivals if str(r) == name and alike(r, rival)
-        ]
-        middle = family[len(family) // 2]
-        # of two precisions the faster one stays
-        by_speed = {n.rpartition(", ")[0]: n for n in sorted(names, key=self._slowness(middle))}
-        tried = {
-            name: self.rows.get(f"try {middle} {name}", lambda name=name: self.tried(middle, name))  # type: ignore[misc]  # called at once
-            for name in by_speed.values()
-        }
-        return max(tried, key=lambda name: float(tried[name]["holdout_top1"]))
-
-    def _slowness(self, rival: Rival) -> Callable[[str], float]:
-        step_s = self.rows.get("costs", self.costs)["step_s"]
-        return lambda name: -float(step_s[f"{rival} {name}"])
-
     # ------------------------------------------------------------ trainings
-
-    def file(self, rival: Rival, seed: int) -> Path:
-        """Of a trained network of others."""
-        return self.rows.folder / f"others-{seed}" / f"{rival}.onnx"
-
-    def theirs(self, rival: Rival, seed: int) -> Row:
-        """A network of others, trained."""
-        recipe = self.chosen(rival)
-        steps, dataset = self.steps(rival, recipe, self.seconds), self.dataset(seed)
-        with progress_bar() as progress:
-            network = train_rival(
-                rival,
-                dataset,
-                self.recipes()[recipe],
-                steps,
-                start=self.given.start,
-                seed=seed,
-                device=self.given.device,
-                progress=progress,
-            )
-        path = write_file(network.eval(), self.file(rival, seed), rival.size)
-        top1 = file_top1(path, dataset)
-        step_s = self.rows.get("costs", self.costs)["step_s"][f"{rival} {recipe}"]
-        return {"recipe": recipe, "steps": steps, "counted_s": steps * step_s, "test_top1": top1}
 
     def job(self, kind: str, seed: int) -> Job:
         """One of our two supernets of a seed."""
@@ -278,7 +183,7 @@ class Bench:
         rows.get(f"{job.name} trained", lambda: job.trained(rows, costs))
         limit = next(iter(limits.values())) if kind == "single" else None
         search = rows.get(f"{job.name} searched", lambda: job.searched(rows, costs, limit))
-        files = {str(r): self.file(r, seed) for r in self.rivals}
+        files = {str(r): self.theirs.file(r, seed) for r in self.rivals}
         result = searched_front(job, rows, search)
         subnets = job.chosen(rows, limits, lambda: within(result, self.table, limits, files))
         if job.tuned_share:
@@ -300,7 +205,7 @@ class Bench:
 
     def measured(self, seed: int) -> Row:
         """Milliseconds of all files of a seed, in turn; ours with the supernet's weights."""
-        files = {str(r): self.file(r, seed) for r in self.rivals}
+        files = {str(r): self.theirs.file(r, seed) for r in self.rivals}
         for kind in ("front", "single"):
             job = self.job(kind, seed)
             for name, subnet in job.known(self.rows).items():
@@ -311,7 +216,7 @@ class Bench:
     def seed(self, seed: int) -> None:
         """All rows of a seed."""
         for rival in self.rivals:
-            self.rows.get(f"{rival} seed {seed}", lambda r=rival: self.theirs(r, seed))  # type: ignore[misc]  # called at once
+            self.rows.get(f"{rival} seed {seed}", partial(self.theirs.trained, rival, seed))
         for kind in ("front", "single"):
             self.ours(kind, seed)
         self.rows.get(f"measured seed {seed}", lambda: self.measured(seed))
@@ -327,22 +232,12 @@ class Bench:
             rows=self.rows,
             name=middle,
             limit_ms=self.limits[middle],
-            recipes={n: r for n, r in self.recipes().items() if n.startswith(AS_OURS)},
+            recipes={n: r for n, r in self.theirs.recipes().items() if n.startswith(AS_OURS)},
             seconds=self.seconds,
             rounds=self.given.rounds,
             device=self.given.device,
         )
-        return job.trained(self.dataset(seed), seed, self.file(Rival.of(middle), seed))
-
-
-def work_of(recipe: Recipe) -> str:
-    """What decides how long a step takes."""
-    return f"{recipe.optimizer} {recipe.batch_size} {recipe.precision}"
-
-
-def alike(one: Rival, other: Rival) -> bool:
-    """Whether two networks differ by width and input size alone."""
-    return one.network.rpartition("_")[0] == other.network.rpartition("_")[0]
+        return job.trained(self.dataset(seed), seed, self.theirs.file(Rival.of(middle), seed))
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ __all__ = ["parsed"]
 
 PHOTOS = (
     "mobilenet_v2_0.35@64",
-    "mobilenet_v2_0.35@96",
+    "mobilenet_v3_small@64",
     "mobilenet_v3_small@96",
     "mobilenet_v2_0.5@96",
     "mobilenet_v2_0.75@96",
@@ -22,6 +22,9 @@ TINY = (
     "mobilenet_v2_0.5@32",
 )
 
+SIZES = {"scratch": (48, 56, 64), "published": (64, 96, 128)}
+"""From random weights as `supernet plan` chooses for minutes."""
+
 
 def parsed(description: str) -> argparse.Namespace:
     """The command line, of a benchmark with this first line."""
@@ -30,7 +33,7 @@ def parsed(description: str) -> argparse.Namespace:
     parser.add_argument("--start", choices=("scratch", "published"), default="scratch")
     parser.add_argument("--minutes", type=float, default=5.0, help="of one network's training")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--sizes", type=int, nargs="+", default=[64, 96, 128], help="of ours")
+    parser.add_argument("--sizes", type=int, nargs="+", default=None, help="inputs of ours")
     parser.add_argument("--space", default="", help="small_photos, or that of the weights")
     parser.add_argument("--networks", nargs="+", default=None, help="NAME@SIZE, of others")
     parser.add_argument("--share", type=float, default=1 / 3, help="of their time, for the front")
@@ -39,14 +42,14 @@ def parsed(description: str) -> argparse.Namespace:
     parser.add_argument("--tuned-lr", type=float, default=0.0, help="of finetuning; 0: ours")
     parser.add_argument("--pairs", type=int, default=30, help="evaluations of a search")
     parser.add_argument("--candidates", type=int, default=10, help="more of them, the promising")
-    parser.add_argument("--probe", type=float, default=0.2, help="share of the time for a try")
+    parser.add_argument("--probe", type=float, default=0.5, help="share of the time for a try")
     parser.add_argument("--rounds", type=int, default=4, help="in which steps are timed")
     parser.add_argument("--device", default="cpu", help="that trains; latencies are of this CPU")
     parser.add_argument("--work", type=Path, default=None, help="folder that keeps rows and runs")
     parser.add_argument("--out", default=None, help="name of the result")
     add_hardware(parser)
     given = parser.parse_args()
-    given.sizes = sorted(given.sizes)
+    given.sizes = sorted(given.sizes or SIZES[given.start])
     tiny = given.sizes[-1] < 48
     given.space = given.space or ("demo" if tiny else "")
     given.networks = given.networks or (TINY if tiny else PHOTOS)

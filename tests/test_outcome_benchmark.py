@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -165,6 +165,37 @@ def test_an_unknown_network_is_refused(load_benchmark: Callable[[str], ModuleTyp
     for text in ("resnet50@64", "mobilenet_v2@64", "mobilenet_v2_0.5"):
         with pytest.raises(SystemExit, match="expected mobilenet_v2_WIDTH@SIZE"):
             nets.Rival.of(text)
+
+
+def test_recipes_that_are_close_both_count_and_held_out_images_choose(
+    load_benchmark: Callable[[str], ModuleType], tmp_path: Path
+) -> None:
+    nets, theirs = load_benchmark("outcome_nets"), load_benchmark("outcome_theirs")
+    small, large = map(nets.Rival.of, ("mobilenet_v3_small@64", "mobilenet_v3_small@96"))
+    other = nets.Rival.of("mobilenet_v2_0.5@96")
+    given = SimpleNamespace(start="scratch", device="cpu", seeds=[0], probe=0.5, minutes=4.0)
+    rows = load_benchmark("resumable").Rows(tmp_path, {})
+    one = theirs.Theirs(given=given, rows=rows, rivals=(small, large, other), dataset=pytest.fail)
+    names = list(one.recipes())
+    ours, usual = names[0], next(name for name in names if not name.startswith(nets.AS_OURS))
+    seconds = {
+        f"{rival} {name}": rival.size * (1.0 if name in (ours, usual) else 2.0)
+        for rival in one.rivals
+        for name in names
+    }
+    rows.get("costs", lambda: {"step_s": seconds})
+    for rival, gain in ((large, 4.0), (other, 6.0)):
+        rows.get(f"try {rival} {ours}", lambda: {"holdout_top1": 60.0})
+        rows.get(f"try {rival} {usual}", lambda gain=gain: {"holdout_top1": 60.0 + gain})
+    assert one.chosen(small) == [ours, usual]
+    assert one.chosen(other) == [usual]
+    for recipe, held_out in ((ours, 71.0), (usual, 70.0)):
+        made = {"recipe": recipe, "holdout_top1": held_out, "test_top1": 140.0 - held_out}
+        rows.get(f"{small} seed 0 by {recipe}", lambda made=made: made)
+        one.file(small, 0, recipe).parent.mkdir(parents=True)
+        one.file(small, 0, recipe).write_text(recipe)
+    assert one.trained(small, 0)["test_top1"] == 69.0  # not by the test images
+    assert one.file(small, 0).read_text() == ours
 
 
 def test_subnets_are_spread_over_latencies(load_benchmark: Callable[[str], ModuleType]) -> None:
