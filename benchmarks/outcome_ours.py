@@ -53,17 +53,14 @@ _TRIES = 4
 
 
 def our_space(name: str, sizes: Sequence[int], start: Start, dataset: Dataset) -> Space:
-    """The space that is trained: for tiny images the stem keeps their size."""
+    """The space that is trained."""
     space = load_space(name or (PUBLISHED if start == "published" else "small_photos"))
-    space = replace(
+    return replace(
         space,
         resolutions=tuple(sizes),
         num_classes=len(dataset.classes),
         in_channels=dataset.in_channels,
     )
-    if max(sizes) < 48:
-        space = replace(space, stem=replace(space.stem, stride=1))
-    return space
 
 
 def our_recipe(start: Start) -> Recipe:

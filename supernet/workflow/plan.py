@@ -31,6 +31,7 @@ from supernet.workflow.planning.choice import (
     Candidate,
     batch_size_for,
     candidates,
+    epochs_enough,
     epochs_wanted,
     halves,
     in_steps_enough,
@@ -59,8 +60,6 @@ _TIMING_SHARE, _LEAST_TIMING_S, _MOST_TIMING_S = 0.05, 2.0, 40.0
 _GMACS, _GMACS_A_SECOND = 3.0, 0.4
 """10^9 multiply-adds of a step that is timed on a CPU, at least, and for a second of timing: what
 a step costs whatever its batch is, such as the optimiser's work, would count too much in less."""
-_ENOUGH = 0.5
-"""Share of the epochs wanted for which a lighter network is not yet taken."""
 _HOPELESS = 2.0
 """Times the time: a space that would take so long by the speed of the lightest is not timed."""
 _MOST_EPOCHS = 3.0
@@ -294,7 +293,7 @@ class _Planner:
         for candidate in some:
             enough = self._recipe(candidate)
             if not self._fixed:
-                enough = scaled(enough, _ENOUGH * epochs_wanted(self._look, candidate.init))
+                enough = scaled(enough, epochs_enough(self._look, candidate.init))
             if self._duration(candidate.space, enough, usual).total > _HOPELESS * self._budget_s:
                 continue
             family = _family(candidate)

@@ -16,7 +16,7 @@ from supernet.reading import FRESH
 from supernet.space import load_space
 from supernet.train import Processes, Recipe, load_recipe, scaled
 from supernet.workflow.plan import TrainingPlan, Wishes, plan_training
-from supernet.workflow.planning.choice import epochs_wanted, sizes_up_to
+from supernet.workflow.planning.choice import epochs_enough, epochs_wanted, sizes_up_to
 from supernet.workflow.planning.saved import saved_bytes
 from supernet.workflow.planning.schedule import total_steps
 from supernet.workflow.planning.start import Start
@@ -124,6 +124,22 @@ def test_small_pictures_get_the_small_space(
     assert plan.space.stages == load_space("demo").stages
     assert plan.space.resolutions == sizes
     assert not plan.notes
+
+
+@pytest.mark.parametrize("gmacs_per_s", [0.1, 1, 100])
+def test_small_pictures_keep_their_size_however_little_time_there_is(
+    planned: Planned, gmacs_per_s: float
+) -> None:
+    plan = planned(photos(short_sides=(32,) * 3, pixels_side=32), gmacs_per_s, minutes=2)
+    assert plan.space.resolutions == (24, 28, 32)
+
+
+@pytest.mark.parametrize(("init", "seen"), [("", 300_000), ("weights", 30_000)])
+def test_of_many_images_no_more_need_be_seen_than_of_ten_thousand(init: str, seen: int) -> None:
+    for each in (100, 1000, 5000, 100_000):
+        look = photos(train_counts=(each,) * 10)
+        half = 0.5 * epochs_wanted(look, init)
+        assert epochs_enough(look, init) == pytest.approx(min(half, seen / look.train_images))
 
 
 def test_sizes_are_multiples_that_networks_can_halve() -> None:

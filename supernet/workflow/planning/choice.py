@@ -19,6 +19,7 @@ __all__ = [
     "Candidate",
     "batch_size_for",
     "candidates",
+    "epochs_enough",
     "epochs_wanted",
     "halves",
     "in_steps_enough",
@@ -37,6 +38,7 @@ _SPACES = (("mobilenet_v3", 96, _LARGEST), ("small_photos", 48, 128))
 """For photographs without weights, with the smallest input size at which each still sees something
 (the last maps have a side of 3 pixels then), and the largest."""
 _SMALL_SPACE, _SMALL_LEAST = "demo", 16
+"""For smaller images, at their own size whatever the time: at half of it they lose what is seen."""
 _WEIGHTS_LEAST = 96
 """Weights that were trained at 224 pixels are of little use far below."""
 _SHARES = (1.0, 0.875, 0.75, 0.625, 0.5)
@@ -88,7 +90,7 @@ def candidates(look: Look, *, space: Space | None, init: str | None) -> list[Can
     if init:
         return _at_sizes(_space_of(init), look, init, _WEIGHTS_LEAST)
     if not is_photographic(look):
-        return _at_sizes(load_space(_SMALL_SPACE), look, "", _SMALL_LEAST)
+        return _at_sizes(load_space(_SMALL_SPACE), look, "", least=top_size(look))
     if start is not None and init is None and look.channels == 3:
         return _at_sizes(load_space(start.space), look, start.init, _WEIGHTS_LEAST)
     found = []
@@ -129,9 +131,24 @@ def sizes_up_to(top: int) -> tuple[int, ...]:
 
 def epochs_wanted(look: Look, init: str) -> float:
     """Epochs after which more are of little use: fewer for more images, and from weights."""
-    at_ten_thousand, low, high = (6.0, 2.0, 20.0) if init else (60.0, 20.0, 200.0)
-    wanted = at_ten_thousand * (10_000 / max(1, look.train_images)) ** 0.3
+    low, high = (2.0, 20.0) if init else (20.0, 200.0)
+    wanted = _at_ten_thousand(init) * (10_000 / max(1, look.train_images)) ** 0.3
     return float(round(min(high, max(low, wanted))))
+
+
+def epochs_enough(look: Look, init: str) -> float:
+    """Epochs for which a lighter network is not yet taken: half of those wanted.
+
+    Of more than 10,000 images, no more are seen than half of what is wanted for these: new ones
+    teach as much as repeated ones.
+    """
+    of_ten_thousand = _at_ten_thousand(init) * 10_000 / max(1, look.train_images)
+    return 0.5 * min(epochs_wanted(look, init), of_ten_thousand)
+
+
+def _at_ten_thousand(init: str) -> float:
+    """Epochs of 10,000 images."""
+    return 6.0 if init else 60.0
 
 
 def batch_size_for(look: Look, recipe: Recipe, processes: int) -> Recipe:
