@@ -109,7 +109,12 @@ class Classifier:
 
 def in_words(best: list[tuple[str, float]]) -> str:
     """Classes with their probabilities."""
-    return ", ".join(f"{label} {100 * share:.1f} %" for label, share in best)
+    return ", ".join(f"{shown(label)} {100 * share:.1f} %" for label, share in best)
+
+
+def shown(name: object) -> str:
+    """A name; what a terminal would obey in it as its number."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(name))
 
 
 def check() -> int:
@@ -132,7 +137,8 @@ def check() -> int:
             close = float(np.abs(found - np.array(wanted)).max())
             right = same and (name.endswith("_int8.onnx") or close <= TOLERANCE)
             wrong += not right
-            label = classifier.classes[int(np.argmax(found))] if classifier.classes else "maps"
+            classes = classifier.classes
+            label = shown(classes[int(np.argmax(found))]) if classes else "maps"
             print(f"{name} {file}: {label}, off by {close:.1e}: {'ok' if right else 'WRONG'}")
     return 1 if wrong else 0
 
@@ -145,15 +151,15 @@ def tell(path: Path, told: Callable[[Image.Image], str]) -> int:
             image.load()
         except Exception as error:  # noqa: BLE001  # a decoder may raise anything on damage
             reason = getattr(error, "strerror", None) or "not a picture that can be read"
-            print(f"error: {path}: {reason}", file=sys.stderr)
+            print(f"error: {shown(path)}: {reason}", file=sys.stderr)
             return 1
         try:
             answer = told(image)
         except Exception as error:  # noqa: BLE001  # decoders and runtimes have kinds of their own
             reason = " ".join(str(error).split())[:200] or type(error).__name__
-            print(f"error: {path}: cannot be classified: {reason}", file=sys.stderr)
+            print(f"error: {shown(path)}: cannot be classified: {reason}", file=sys.stderr)
             return 1
-        print(f"{path}: {answer}", flush=True)
+        print(f"{shown(path)}: {answer}", flush=True)
     return 0
 
 

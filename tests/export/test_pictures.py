@@ -88,6 +88,15 @@ def test_what_cannot_be_told_of_a_picture_is_one_line_and_stops_nothing(
     )
 
 
+def test_a_terminal_obeys_no_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script, path = _predict_script(), tmp_path / "a\x1b[31m.png"
+    Image.new("L", (40, 40)).save(path)
+    best = [("a \x1b[2Jbag\r", 0.5), ("日本", 0.25)]
+    assert script.tell(path, lambda _: script.in_words(best)) == 0
+    out = capsys.readouterr().out
+    assert out.endswith("a\\x1b[31m.png: a \\x1b[2Jbag\\r 50.0 %, 日本 25.0 %\n")
+
+
 def test_a_frame_takes_some_time(tmp_path: Path) -> None:
     write_predict_script(tmp_path)
     script = write_adaptive_script(tmp_path)
