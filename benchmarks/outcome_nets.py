@@ -41,7 +41,7 @@ __all__ = ["Rival", "Start", "file_top1", "recipes", "train_alone", "train_rival
 Start: TypeAlias = Literal["scratch", "published"]
 
 PUBLISHED = "efficientnet_lite0"
-"""The only network of others whose real weights are a package of the ordinary index."""
+"""The network of others that starts from real weights, those of a package."""
 AS_OURS = "as our networks alone"
 """The recipe of ours, in a phase."""
 _WIDTH = re.compile(r"mobilenet_v2_(\d+(?:\.\d+)?)")
