@@ -1,6 +1,7 @@
-"""Optuna's studies: the package, storages by what the user typed, and their errors in a line."""
+"""Optuna's studies: the packages, storages by what the user typed, and their errors in a line."""
 
 import contextlib
+import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,30 +12,36 @@ from supernet.errors import ConfigError, MissingPackageError, StorageError
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
-__all__ = ["Storage", "need_optuna"]
+__all__ = ["BESIDE", "Storage", "need_optuna"]
 
+BESIDE = {"gp": ("scipy",), "cmaes": ("cmaes",)}
+"""Packages that samplers need beside Optuna and torch: it loads them when first asked."""
 _WAIT_S = 20.0  # for a SQLite file that another process writes
 _SQLITE, _JOURNAL = "sqlite:///", "journal:"
 _DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
 """What brings a module that talks to a database; SQLAlchemy's default changes with its version."""
 
 
-def need_optuna(what: str) -> Any:
-    """The package.
+def need_optuna(what: str, sampler: str = "") -> Any:
+    """The package, with all that one of its samplers needs.
 
     Args:
         what: needs it, for the message.
+        sampler: by its short name, as in `BESIDE`.
 
     Raises:
-        MissingPackageError: it is not installed.
+        MissingPackageError: one of them is not installed.
     """
-    try:
-        import optuna
-    except ImportError:
-        raise MissingPackageError(
-            f"{what} needs the package optuna, which is not installed",
-            hint="pip install 'supernet[optuna]'",
-        ) from None
+    for package in ("optuna", *BESIDE.get(sampler, ())):
+        try:
+            importlib.import_module(package)
+        except ImportError:
+            raise MissingPackageError(
+                f"{what} needs the package {package}, which is not installed",
+                hint="pip install 'supernet[optuna]'",
+            ) from None
+    import optuna
+
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna
 

@@ -267,12 +267,12 @@ def factory_of(
 
     Raises:
         ConfigError: an unknown name; a storage for an algorithm that has no study.
-        MissingPackageError: Optuna is not installed, and it is Optuna's.
+        MissingPackageError: Optuna, or what its sampler needs, is not installed.
     """
     if isinstance(algorithm_, str):
         info = algorithm(algorithm_)
         if info.of_optuna:
-            need_optuna(f"algorithm {info.name}")
+            need_optuna(f"algorithm {info.name}", info.name.removeprefix("optuna:"))
         factory = info.factory
     elif callable(algorithm_):
         factory = algorithm_

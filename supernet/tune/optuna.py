@@ -1,6 +1,5 @@
 """A study of Optuna as proposer: samplers, pruners, and who is at work on which trial."""
 
-import importlib
 import os
 import socket
 import time
@@ -10,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from supernet.errors import ConfigError, MissingPackageError
+from supernet.errors import ConfigError
 from supernet.files import nearest
 from supernet.studies import Storage, need_optuna
 from supernet.tune.contract import Outcome, Report, State, Trial, TrialRecord
@@ -30,7 +29,6 @@ SAMPLERS = ("tpe", "gp", "cmaes", "random")
 PRUNERS = ("none", "median", "asha", "hyperband")
 """Who gives trials up; ``asha`` is `SuccessiveHalvingPruner`, which is asynchronous."""
 
-_PACKAGES = {"gp": ("scipy",), "cmaes": ("cmaes",)}  # beside torch
 _IDENTITY, _OWNER, _BEAT = "supernet:study", "supernet:owner", "supernet:beat"
 _BASELINE, _LOST_AS, _REPEAT = "baseline", "lost_as", "repeat"
 _MARK = "mark"
@@ -125,14 +123,7 @@ class OptunaProposer:
             return getattr(samplers, names[name])(seed=seed)
 
     def _check_sampler(self, name: str) -> None:
-        for package in _PACKAGES.get(name, ()):
-            try:
-                importlib.import_module(package)
-            except ImportError:
-                raise MissingPackageError(
-                    f"sampler {name}: needs the package {package}, which is not installed",
-                    hint="pip install 'supernet[optuna]'",
-                ) from None
+        need_optuna(f"sampler {name}", name)
         always = [p for p in self._plan.parameters.values() if not p.when and not p.choices]
         if name == "cmaes" and len(always) < 2:
             raise ConfigError(

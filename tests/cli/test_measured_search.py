@@ -163,6 +163,26 @@ def test_what_cannot_be_measured_is_said_before(
     assert words in found.stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "package"),
+    [
+        (("--measure", "--algorithm", "optuna:cmaes"), "cmaes"),
+        (("--measure", "--algorithm", "optuna:gp"), "scipy"),
+        (("--measure", "--algorithm", "optuna:tpe"), "optuna"),
+        (("--ladder", "100,all", "--algorithm", "bohb"), "optuna"),
+    ],
+)
+def test_an_algorithm_without_its_package_names_the_extra(
+    in_trained: Command, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], package: str
+) -> None:
+    pytest.importorskip("optuna")
+    monkeypatch.setitem(sys.modules, package, None)
+    found = in_trained("search", *COSTS, *options)
+    assert found.code == 3
+    told = f"algorithm {options[-1]} needs the package {package}, which is not installed"
+    assert f"{told} (pip install 'supernet[optuna]')" in found.stderr
+
+
 def test_a_storage_that_cannot_be_opened_is_said(in_trained: Command, tmp_path: Path) -> None:
     pytest.importorskip("optuna")
     (tmp_path / "text.db").write_text("no database " * 100)

@@ -13,7 +13,7 @@ from supernet.search.algorithms.optuna_parameters import Parameters
 from supernet.search.algorithms.optuna_study import StudyPlace, opened_replay, opened_study
 from supernet.search.contract import Candidates, Evaluated, Start
 from supernet.space import Domain, Genes
-from supernet.studies import need_optuna
+from supernet.studies import BESIDE, need_optuna
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -65,7 +65,7 @@ class OptunaSampler:
             finished there is asked for first.
 
     Raises:
-        MissingPackageError: Optuna is not installed.
+        MissingPackageError: Optuna, or what the sampler needs, is not installed.
         ConfigError: a storage that cannot be opened, or holds another study; a grid of more
             subnets than the budget; a sampler that cannot suggest subnets.
     """
@@ -79,6 +79,9 @@ class OptunaSampler:
     ) -> None:
         self._start, self._problem, self._archive = start, start.problem, start.archive
         self._domain, self._optuna = start.problem.domain, need_optuna("a sampler of Optuna")
+        for name in BESIDE:
+            if self._is(sampler, (name,)):
+                need_optuna(f"{SAMPLERS[name]} of Optuna", name)
         flat = self._is(sampler, _FLAT)
         self._parameters = Parameters(self._domain, flat=flat)
         objectives = start.problem.objectives[: 1 if self._is(sampler, _ALONE) else None]
