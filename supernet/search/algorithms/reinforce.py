@@ -64,7 +64,7 @@ class Reinforce:
 
     def tell(self, evaluated: Evaluated) -> None:
         """Learn from each batch of subnets."""
-        for row, reward in zip(evaluated.genes, self._rewarded(evaluated).tolist()):
+        for row, reward in zip(evaluated.genes, self.rewards(evaluated).tolist()):
             if np.isfinite(reward):
                 self._genes.append(row.copy())
                 self._rewards.append(reward)
@@ -79,14 +79,8 @@ class Reinforce:
         found: Values = shares / shares.sum(axis=1, keepdims=True)
         return found
 
-    def _drawn(self, count: int) -> Genes:
-        ends = self.probabilities().cumsum(axis=1)
-        points = self._start.rng.random((count, len(ends), 1))
-        ranks = (points > ends[None, :, :-1]).sum(axis=2)
-        return self._domain.of_ranks(np.minimum(ranks, self._domain.counts - 1).astype(np.int8))
-
-    def _rewarded(self, evaluated: Evaluated) -> Values:
-        """Shares of 1, shape ``(N,)``; NaN where nothing was measured."""
+    def rewards(self, evaluated: Evaluated) -> Values:
+        """Of subnets, in shares of 1, shape ``(N,)``; NaN where nothing was measured."""
         first = self._problem.objectives[0]
         quality = evaluated.columns[first.name] / 100
         found: Values = (quality if first.maximise else -quality).copy()
@@ -97,6 +91,12 @@ class Reinforce:
             else:
                 found -= _BETA * np.abs(share - 1)
         return found
+
+    def _drawn(self, count: int) -> Genes:
+        ends = self.probabilities().cumsum(axis=1)
+        points = self._start.rng.random((count, len(ends), 1))
+        ranks = (points > ends[None, :, :-1]).sum(axis=2)
+        return self._domain.of_ranks(np.minimum(ranks, self._domain.counts - 1).astype(np.int8))
 
     def _learn(self, genes: Genes, rewards: Values) -> None:
         """One step of Adam up the gradient of the mean reward.
