@@ -30,7 +30,7 @@ class Latency:
         # 0.80 - 0.1 * |2 - 1|, 0.70 - 0.1 * |0.5 - 1|, 0.75 - 0
         ("tunas", 0.1, [0.70, 0.65, 0.75]),
         # MnasNet (arXiv:1807.11626, equation 2), whose reward ProxylessNAS takes
-        # (arXiv:1812.00332, section 3.3.2): accuracy * (latency / limit) ** -0.07:
+        # (arXiv:1812.00332): accuracy * (latency / limit) ** -0.07:
         # 0.80 * 2 ** -0.07 = 0.80 * 0.952638, 0.70 * 2 ** 0.07 = 0.70 * 1.049717, 0.75 * 1
         ("proxyless_reinforce", 0.07, [0.762110, 0.734802, 0.75]),
     ],
