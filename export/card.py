@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from supernet.export.int8.telling import beside_float_told
 from supernet.export.verification import ONE_OF
 from torch import nn
 
@@ -99,7 +100,13 @@ def _files(card: Card) -> str:
         if in_torch
         else ""
     )
-    notes = "".join(f"\n- {note}" for facts in card.files.values() for note in facts["notes"])
+    told = [note for facts in card.files.values() for note in facts["notes"]]
+    told += [
+        beside_float_told(name, facts["beside_float"])
+        for name, facts in card.files.items()
+        if "beside_float" in facts
+    ]
+    notes = "".join(f"\n- {note}" for note in told)
     return "## Files\n\n" + "\n".join(rows) + torch_line + ("\n" + notes) * bool(notes)
 
 

@@ -21,6 +21,7 @@ from supernet.export.contract import (
     Source,
     Written,
 )
+from supernet.export.int8.telling import floats_told
 from supernet.export.quiet import quiet, reason
 from supernet.export.sources import ONE_IMAGE, example, exported, one_image, spelled_out
 from supernet.export.xnnpack import executed, float_kinds
@@ -66,8 +67,7 @@ class ExecuTorch(Exporter):
             facts["torchao"] = version("torchao")
             islands = float_kinds(executed(data))
             facts["float_operators"] = islands
-            shown = ", ".join(f"{count} {kind}" for kind, count in islands.items())
-            notes.append(f"compute in float: {shown or 'none'}")
+            notes.append(floats_told(islands))
         write_bytes(path, data)
         return Written(notes=tuple(notes), facts=facts)
 

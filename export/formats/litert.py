@@ -25,6 +25,7 @@ from supernet.export.contract import (
     Written,
 )
 from supernet.export.environment import Environment
+from supernet.export.int8.telling import floats_told
 from supernet.export.quiet import quiet, reason
 from supernet.export.sources import ONE_IMAGE, exported, one_image, spelled_out
 
@@ -88,8 +89,7 @@ class LiteRt(Exporter):
             notes.append(ONE_IMAGE)
         if precision == "int8":
             facts["float_operators"] = _float_kinds(_executed(data))
-            shown = ", ".join(f"{count} {kind}" for kind, count in facts["float_operators"].items())
-            notes.append(f"compute in float: {shown or 'none'}")
+            notes.append(floats_told(facts["float_operators"]))
         return Written(notes=tuple(notes), facts=facts)
 
     def open(self, path: Path, threads: int = 1) -> OpenedModel:

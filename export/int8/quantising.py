@@ -7,6 +7,7 @@ from supernet.export.contract import Source, Written
 from supernet.export.int8.choosing import Chooser, Int8Report
 from supernet.export.int8.graphs import Links, prepared
 from supernet.export.int8.ranges import images_of
+from supernet.export.int8.telling import floats_told
 
 from supernet.errors import ConfigError
 from supernet.progress import Progress, silent
@@ -51,8 +52,9 @@ def quantise(
         progress=progress,
     )
     found, report = chooser.choose(source.most_lost, source.weights_bits)
-    facts = report.as_dict() | {"float_operators": float_islands(found)}
-    return found, Written(notes=_notes(report), facts=facts)
+    islands = float_islands(found)
+    facts = report.as_dict() | {"float_operators": islands}
+    return found, Written(notes=(*_notes(report), f"int8: {floats_told(islands)}"), facts=facts)
 
 
 def float_islands(model: onnx.ModelProto) -> dict[str, int]:

@@ -264,7 +264,7 @@ def _print(outcome: "ExportOutcome") -> None:
     for note in [note for made in outcome.files for note in made.notes]:
         click.echo(f"note: {note}")
     _print_latency(outcome)
-    _print_faster(outcome.files)
+    _print_paying(outcome.files)
     click.echo(f"\nmodel card: {outcome.card}")
 
 
@@ -306,23 +306,13 @@ def _print_latency(outcome: "ExportOutcome") -> None:
     click.echo(text)
 
 
-def _print_faster(files: Sequence["ExportedFile"]) -> None:
-    """Say which ONNX file to ship where int8 was asked for."""
-    found = {made.precision: made for made in files if made.format == "onnx"}
-    if set(found) != {"fp32", "int8"}:
-        return
-    small, plain = found["int8"], found["fp32"]
-    assert small.latency_ms is not None
-    assert plain.latency_ms is not None
-    assert small.verification is not None
-    assert plain.verification is not None
-    times = plain.latency_ms / small.latency_ms
-    lost = plain.verification.top1 - small.verification.top1
-    speed = f"{times:.2f} times as fast, {lost:.2f} points lost"
-    if times > 1:
-        click.echo(f"int8: {speed}: ship model_int8.onnx")
-    else:
-        click.echo(f"int8: {speed}: it does not pay on this machine, ship model.onnx")
+def _print_paying(files: Sequence["ExportedFile"]) -> None:
+    """Say which file to ship where one on integers was timed beside that in float."""
+    from supernet.export.int8.telling import beside_float_told
+
+    for made in files:
+        if made.beside_float:
+            click.echo(beside_float_told(made.path.name, made.beside_float))
 
 
 def _as_json(outcome: "ExportOutcome") -> dict[str, Any]:

@@ -25,7 +25,12 @@ from supernet.workflow.export_latency import (
     file_latencies,
     table_of_prediction,
 )
-from supernet.workflow.exported import ExportedFile, ExportOutcome, ExportRequest
+from supernet.workflow.exported import (
+    ExportedFile,
+    ExportOutcome,
+    ExportRequest,
+    beside_floats,
+)
 from supernet.workflow.finetune import finetuned_file
 
 __all__ = ["enclosing_run", "export_subnet", "find_subnet"]
@@ -150,7 +155,7 @@ def _timed(
 ) -> list[ExportedFile]:
     here = [made.path for made in files if made.runtime]
     ms = file_latencies(here, table, space, progress)
-    return [replace(made, latency_ms=ms.get(made.path)) for made in files]
+    return beside_floats([replace(made, latency_ms=ms.get(made.path)) for made in files])
 
 
 def _checked(

@@ -21,6 +21,7 @@ from supernet.errors import (
 )
 from supernet.export import Exporter, format_of
 from supernet.export.handover import sample_files
+from supernet.export.int8.telling import BESIDE_FLOAT
 from supernet.files import read_document, storage_error
 from supernet.locks import LOCK, alone
 from supernet.space import SubnetFile
@@ -338,4 +339,10 @@ def _is_whole(name: str, facts: Any) -> bool:
             return False
     if not isinstance(facts.get("latency_ms"), float | None):
         return False
-    return all(isinstance(facts.get(key), kind) for key, kind in own.items())
+    if "beside_float" in facts and not _has(facts["beside_float"], BESIDE_FLOAT):
+        return False
+    return _has(facts, own)
+
+
+def _has(facts: Any, kinds: Mapping[str, type]) -> bool:
+    return isinstance(facts, dict) and all(isinstance(facts.get(k), v) for k, v in kinds.items())

@@ -1,17 +1,18 @@
 """What an export is asked for, and what came of it."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from supernet.errors import ConfigError
 from supernet.export import FORMATS, Exporter, Verification, exporter
 from supernet.export.contract import Precision
+from supernet.export.int8.telling import beside_float
 from supernet.workflow.export_folder import SUBNET_FILE
 from supernet.workflow.export_latency import LatencyCheck
 
-__all__ = ["ExportOutcome", "ExportRequest", "ExportedFile"]
+__all__ = ["ExportOutcome", "ExportRequest", "ExportedFile", "beside_floats"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +100,10 @@ class ExportedFile:
     """On this machine, one thread, batch 1."""
     operators: Mapping[str, int] = field(default_factory=dict)
     """What the runtime executes, by kind."""
+    beside_float: Mapping[str, Any] = field(default_factory=dict)
+    """Of a file on integers: what it gave and took beside that in float of its format, and which
+    to ship (`supernet.export.int8.telling.beside_float`); empty where they were not timed
+    together."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, without the path."""
@@ -112,7 +117,31 @@ class ExportedFile:
             "bytes": self.size_bytes,
             "operators": dict(self.operators),
             "notes": list(self.notes),
+            **({"beside_float": dict(self.beside_float)} if self.beside_float else {}),
         }
+
+
+def beside_floats(files: Sequence[ExportedFile]) -> list[ExportedFile]:
+    """The same files, those on integers with what they gave beside those in float.
+
+    Args:
+        files: all of one export, timed in turn.
+    """
+    plain = {made.format: _timed(made) for made in files if made.precision == "fp32"}
+
+    def with_it(made: ExportedFile) -> ExportedFile:
+        own, other = _timed(made), plain.get(made.format)
+        if made.precision == "fp32" or own is None or other is None:
+            return made
+        return replace(made, beside_float=beside_float(own, other))
+
+    return [with_it(made) for made in files]
+
+
+def _timed(made: ExportedFile) -> tuple[str, float, float] | None:
+    if made.latency_ms is None or made.verification is None:
+        return None
+    return made.path.name, made.latency_ms, made.verification.top1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

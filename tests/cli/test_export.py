@@ -13,7 +13,9 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from supernet.export.contract import Written
 from supernet.export.counting import onnx_macs
+from supernet.export.int8.telling import floats_told
 from supernet.export.registry import FORMATS
 
 from supernet.errors import FileFormatError, MissingPackageError
@@ -180,9 +182,64 @@ def test_the_card_and_the_file_say_what_was_measured(exported: Any):
     labels = (folder / "labels.txt").read_text().splitlines()
     assert labels[0] == "T-shirt/top"
     assert len(labels) == 10
-    assert files["model_int8.onnx"]["float_operators"]["Softmax"] == 1
-    assert "int8:" in found.stdout
-    assert "ship model" in found.stdout
+    islands = files["model_int8.onnx"]["float_operators"]
+    assert islands["Softmax"] == 1
+    for told in (card, found.stdout):
+        assert f"int8: {floats_told(islands)}\n" in told
+        assert "1 Softmax" in floats_told(islands)
+
+
+@pytest.mark.parametrize(
+    ("ms", "pays", "told"),
+    [
+        (
+            {"model.onnx": 1.0, "model_int8.onnx": 2.0},
+            False,
+            "0.50 times as fast as model.onnx, {lost:.2f} points lost: it does not pay on the "
+            "machine that exported, ship model.onnx\n",
+        ),
+        (
+            {"model.onnx": 3.0, "model_int8.onnx": 2.0},
+            True,
+            "1.50 times as fast as model.onnx, {lost:.2f} points lost: ship model_int8.onnx\n",
+        ),
+    ],
+    ids=["slower", "faster"],
+)
+def test_whether_int8_pays_stands_wherever_the_files_are_told(
+    in_trained: Command,
+    exported: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ms: dict[str, float],
+    pays: bool,
+    told: str,
+):
+    def timed(paths: list[Path], *_: object) -> dict[Path, float]:
+        return {path: ms.get(path.name, 1.0) for path in paths}
+
+    def quantised(model: onnx.ModelProto, *_: object) -> tuple[onnx.ModelProto, Written]:
+        facts = exported[1].json["files"]["model_int8.onnx"]
+        kept = {key: facts[key] for key in ("weights_bits", "calibrator", "sensitivity")}
+        return onnx.load(exported[0] / "model_int8.onnx"), Written(facts=kept)
+
+    monkeypatch.setattr("supernet.workflow.export.file_latencies", timed)
+    monkeypatch.setattr("supernet.export.int8.quantising.quantise", quantised)
+    ends = ("--pixels", "--probabilities", "-o", tmp_path / "net", "--json")
+    found = in_trained("export", "--onnx", "--int8", *ends)
+    assert found.code == 0, found.stderr
+    folder = tmp_path / "net"
+    fact = found.json["files"]["model_int8.onnx"]["beside_float"]
+    assert SubnetFile.load(folder / "subnet.json").measured["files"]["model_int8.onnx"][
+        "beside_float"
+    ] == fact  # fmt: skip
+    assert (fact["pays"], fact["ship"]) == (pays, "model_int8.onnx" if pays else "model.onnx")
+    assert "beside_float" not in found.json["files"]["model.onnx"]
+    line = f"int8: model_int8.onnx is {told.format(lost=fact['points_lost'])}"
+    assert line in found.stdout
+    assert line in (folder / "README.md").read_text()
+    assert in_trained("export", "--pytorch", *ends).code == 0  # another format leaves it there
+    assert line in (folder / "README.md").read_text()
 
 
 def test_networks_are_measured_side_by_side(exported: Any, in_trained: Command, tmp_path: Path):

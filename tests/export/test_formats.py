@@ -222,10 +222,9 @@ def test_int8_computes_with_integers_and_names_what_does_not(
     made = files(name, precision)
     kinds = found(name).open(made.path).operators()
     assert sum(count for kind, count in kinds.items() if kind.endswith(("8", "Conv"))) >= 14
-    if name != "onnx":  # see tests/export/test_int8.py
-        islands = made.written.facts["float_operators"]
-        assert len(islands) <= 9
-        assert all(part in " ".join(made.written.notes) for part in islands)
+    islands = made.written.facts["float_operators"]
+    assert len(islands) <= 9
+    assert all(part in " ".join(made.written.notes) for part in islands)
 
 
 @pytest.mark.parametrize(("name", "precision"), variants(runs=True, int8=True))

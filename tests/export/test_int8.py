@@ -305,6 +305,7 @@ def test_what_is_chosen_loses_little_and_says_how(network: Network):
     assert len(values) == 7
     assert "held-out images 100.00 % in float" in written.notes[0]
     assert float_islands(made) == facts["float_operators"] == {}
+    assert written.notes[-1] == "int8: compute in float: none"
 
 
 def test_weights_have_the_bits_that_are_asked_for(network: Network):
@@ -373,6 +374,9 @@ def test_the_fewest_layers_that_lose_little_stay_in_float(network: Network):
     assert float_islands(made)["Conv"] >= 1
     assert "stay in float" in written.notes[1]
     assert "layers.1.expand.conv" in written.notes[1]
+    convolutions = float_islands(made)["Conv"]
+    assert written.notes[-1].startswith("int8: compute in float: ")
+    assert f"{convolutions} Conv" in written.notes[-1]
 
 
 def test_without_images_it_is_refused(network: Network):
