@@ -7,6 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from supernet.export.contract import Source
+from supernet.export.frames import failed_layer
 from supernet.export.quiet import quiet, reason
 from torch import Tensor, nn
 
@@ -25,6 +26,8 @@ __all__ = [
 ]
 
 ONE_IMAGE = "this format takes one image at a time; the batch is fixed at 1"
+
+_ADVICE = ("The error above", "For ", "If you ", "consider ", "Caused by", "The following call")
 
 
 def one_image(source: Source) -> Source:
@@ -61,11 +64,14 @@ def exported(source: Source) -> torch.export.ExportedProgram:
     """
     # a batch of 1 is taken for a constant even where it is declared to vary
     images, shapes = example(source, 2 if source.dynamic_batch else 1), varying_sizes(source)
+    network = plain(source)
     try:
         with quiet(), torch.no_grad():
-            program = torch.export.export(plain(source), (images,), dynamic_shapes=shapes)
+            program = torch.export.export(network, (images,), dynamic_shapes=shapes)
     except Exception as error:  # of any kind: its own, and those of what it calls
-        raise ExportError(f"torch.export failed: {reason(error)}") from error
+        layer = failed_layer(error, network)
+        where = f" in layer {layer}" if layer else ""
+        raise ExportError(f"torch.export failed{where}: {reason(error, _ADVICE)}") from error
     _strip(program)
     return program
 

@@ -3,14 +3,18 @@
 import contextlib
 import copy
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 
 import onnx
 import torch
 from supernet.export.contract import Source
+from supernet.export.culprits import lacking
 from supernet.export.factors import lone_norms
+from supernet.export.frames import failed_layer
 from supernet.export.names import shorten
+from supernet.export.quiet import reason
 from supernet.export.sources import varying_sizes
 
 from supernet.errors import ExportError
@@ -43,9 +47,11 @@ def traced_onnx(source: Source) -> onnx.ModelProto:
                 verbose=False,
             )
     except Exception as error:  # of any kind: the exporter's own, and those of what it calls
-        last = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+        layer = failed_layer(error, plain)
+        why = lacking(str(error), source, layer)
+        where = f" in layer {layer}" if layer and not why else ""
         raise ExportError(
-            f"ONNX opset {opset}: torch's exporter failed: {last[0][:300]}"
+            f"ONNX opset {opset}: torch's exporter failed{where}: {why or _first_cause(error)}"
         ) from error
     assert program is not None
     model = program.model_proto
@@ -61,6 +67,12 @@ def traced_onnx(source: Source) -> onnx.ModelProto:
         raise ExportError(f"torch's exporter left {left} batch norms in the graph")
     _strip(model)
     return model
+
+
+def _first_cause(error: Exception) -> str:
+    """One line; the exporter puts a page of advice before it."""
+    summed = re.findall(r"<class '[\w.]+'>: (.+)", str(error))
+    return summed[0][:300] if summed else reason(error)
 
 
 def _strip(model: onnx.ModelProto) -> None:

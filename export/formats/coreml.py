@@ -17,6 +17,7 @@ from supernet.export.contract import (
     Source,
     Written,
 )
+from supernet.export.culprits import lacking
 from supernet.export.quiet import quiet, reason
 from supernet.export.sources import ONE_IMAGE, as_floats, exported, one_image
 from supernet.export.staging import staged
@@ -61,7 +62,8 @@ class CoreMl(Exporter):
                     skip_model_load=True,
                 )
         except Exception as error:  # of any kind: its own, and those of what it calls
-            raise ExportError(f"CoreML: the converter failed: {reason(error)}") from error
+            why = lacking(str(error), source) or reason(error)
+            raise ExportError(f"CoreML: the converter failed: {why}") from error
         model.user_defined_metadata[_KEPT] = json.dumps(dict(source.preprocessing))
         with staged(path) as folder:
             made = folder / path.name

@@ -21,6 +21,7 @@ from supernet.export.contract import (
     Source,
     Written,
 )
+from supernet.export.culprits import lacking
 from supernet.export.int8.telling import floats_told
 from supernet.export.quiet import quiet, reason
 from supernet.export.sources import ONE_IMAGE, example, exported, one_image, spelled_out
@@ -144,7 +145,8 @@ def _lowered(program: torch.export.ExportedProgram, source: Source) -> bytes:
             )
             data: bytes = lowered.to_executorch().buffer
     except Exception as error:  # of any kind: its own, and those of what it calls
-        raise ExportError(f"ExecuTorch: the converter failed: {reason(error)}") from error
+        why = lacking(str(error), source) or reason(error)
+        raise ExportError(f"ExecuTorch: the converter failed: {why}") from error
     return data
 
 

@@ -24,6 +24,7 @@ from supernet.export.contract import (
     Source,
     Written,
 )
+from supernet.export.culprits import lacking
 from supernet.export.environment import Environment
 from supernet.export.int8.telling import floats_told
 from supernet.export.quiet import quiet, reason
@@ -140,7 +141,13 @@ def _converted(python: Path, source: Source, precision: Precision, folder: Path)
     told.write_text(json.dumps(asked), encoding="utf-8")
     # -P: modules beside the script must not hide those of the environment
     command = [str(python), "-P", "-W", "ignore", str(_CONVERTER), str(told)]
-    run_converter(command, title="LiteRT", folder=folder, limit_s=_LIMIT_S)
+    try:
+        run_converter(command, title="LiteRT", folder=folder, limit_s=_LIMIT_S)
+    except ExportError as error:
+        why = lacking(str(error), source)
+        if not why:
+            raise
+        raise ExportError(f"LiteRT: the converter failed: {why}") from error
     if not output.is_file():
         raise ExportError("LiteRT: the converter ended well and wrote no file")
     return output.read_bytes()

@@ -20,6 +20,7 @@ from supernet.export.contract import (
     Source,
     Written,
 )
+from supernet.export.culprits import missing
 from supernet.export.quiet import last_lines, quiet
 from supernet.export.sources import ONE_IMAGE, as_floats, one_image
 from supernet.export.staging import staged
@@ -71,7 +72,7 @@ class Ncnn(Exporter):
             if not (param.is_file() and weights.is_file()):
                 raise ExportError(f"ncnn: pnnx wrote no file; its last lines:\n{last_lines(text)}")
             page = _with_shape(param.read_text(encoding="utf-8"), source.shape)
-            _refuse_foreign(page)
+            _refuse_foreign(page, source)
             with staged(path) as place:
                 (place / path.with_suffix(".bin").name).write_bytes(weights.read_bytes())
                 (place / path.name).write_text(page, encoding="utf-8")
@@ -111,13 +112,12 @@ def _with_shape(page: str, shape: tuple[int, int, int]) -> str:
     return re.sub(r"(?m)^(Input\s+\S+\s+0\s+1\s+\S+)[^\n]*$", sized, page, count=1)
 
 
-def _refuse_foreign(page: str) -> None:
+def _refuse_foreign(page: str, source: Source) -> None:
     """Pnnx leaves operators that ncnn has not, under the names of torch."""
-    foreign = [
-        line.split()[0] for line in page.splitlines()[2:] if "." in line.split(maxsplit=1)[0]
-    ]
+    kinds = {line.split(maxsplit=1)[0] for line in page.splitlines()[2:]}
+    foreign = sorted(kind for kind in kinds if "." in kind)
     if foreign:
-        raise ExportError(f"ncnn: has no operator for {', '.join(sorted(set(foreign)))}")
+        raise ExportError(f"ncnn: {missing(foreign, source)}")
 
 
 def _page(path: Path) -> str:

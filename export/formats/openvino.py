@@ -22,6 +22,7 @@ from supernet.export.contract import (
     Source,
     Written,
 )
+from supernet.export.culprits import lacking
 from supernet.export.quiet import quiet, reason
 from supernet.export.staging import staged
 
@@ -135,7 +136,8 @@ def _model(source: Source) -> Any:
             # bytes are read as ONNX when the second argument holds nothing
             return openvino.Core().read_model(data, b"")
     except Exception as error:  # its own kinds
-        raise ExportError(f"OpenVINO IR: the converter failed: {_why(error)}") from error
+        why = lacking(str(error), source) or _why(error)
+        raise ExportError(f"OpenVINO IR: the converter failed: {why}") from error
 
 
 def _quantised(model: Any, source: Source) -> Any:

@@ -12,6 +12,7 @@ from supernet.evaluate import Evaluator
 from supernet.export import Exporter, Sample, Source, verify
 from supernet.export.card import Card, model_card
 from supernet.export.contract import Precision
+from supernet.export.culprits import lacking
 from supernet.export.handover import (
     SAMPLES,
     write_labels,
@@ -109,7 +110,8 @@ class Job:
         path = folder / _file_name(made, precision, stem)
         progress(0, 1, f"writing {path.name}")
         before = files_in(folder)
-        written = made.write(self._source(precision), path, precision, progress)
+        source = self._source(precision)
+        written = made.write(source, path, precision, progress)
         size = sum(part.stat().st_size for part in files_in(folder) - before)
         file = ExportedFile(
             path=path,
@@ -128,9 +130,9 @@ class Job:
             sample = self.sample("test", made.name != "onnx")
             found = verify(opened, self._network, sample, precision=precision)
         except Exception as error:  # runtimes raise anything, for an operator that they lack
-            last = " ".join(str(error).split())[-300:]
+            why = lacking(str(error), source) or " ".join(str(error).split())[-300:]
             raise ExportError(
-                f"{path.name}: {made.title} does not run it: {last}",
+                f"{path.name}: {made.title} does not run it: {why}",
                 hint=self._request.other_opset(made),
             ) from error
         why = found.refused(made.tolerance, self.ends["output"]) if precision == "fp32" else ""
