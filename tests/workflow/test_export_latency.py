@@ -1,19 +1,27 @@
 """What was measured of a file beside what was predicted of it."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from supernet.export.card import _latency
 
-from supernet.latency import HeldOut, LatencyTable, describe_device
+from supernet.latency import HeldOut, LatencyTable, describe_device, drift
+from supernet.latency.kit.protocol import Timing
 from supernet.progress import silent
 from supernet.space import Space, SubnetFile, decode, largest, load_space, operators, smallest
 from supernet.workflow import backbone
 from supernet.workflow.backbone_price import BackbonePrice
-from supernet.workflow.export_latency import check_latency, is_of_files, table_of_prediction
+from supernet.workflow.export_latency import (
+    check_latency,
+    file_latencies,
+    is_of_files,
+    table_of_prediction,
+)
 
 TABLE = LatencyTable(
     target="here",
@@ -139,3 +147,37 @@ def test_what_is_no_latency_is_not_compared(predicted: Any, tiny_space: Space) -
     subnet = decode(tiny_space, smallest(tiny_space))[0]
     file = SubnetFile.of(tiny_space, subnet, predicted={"target": "t", "latency_ms": predicted})
     assert check_latency(file, table, {"fp32": 2.1}) is None
+
+
+@pytest.mark.parametrize(
+    ("threads", "known", "expected"),
+    [(1, True, [2.0, 3.0]), (2, True, [4.0, 6.0]), (1, False, [4.0, 6.0])],
+    ids=["corrected", "of several threads", "of another space"],
+)
+def test_files_compare_with_a_table_however_fast_the_machine_is_now(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    threads: int,
+    known: bool,
+    expected: list[float],
+) -> None:
+    """The machine takes twice the time today, for files and for the networks of the table."""
+    paths = [tmp_path / name for name in ("model.onnx", "model_int8.onnx")]
+    for path in paths:
+        path.write_bytes(b"not opened")
+    today = [4.0, 6.0]
+
+    def fake(models: Sequence[Any], *_: object, **__: object) -> list[Timing]:
+        return [Timing(ms, 0.0) for ms in [*today, 2 * 1.5, 2 * 2.5, 2 * 3.5][: len(models)]]
+
+    def anchors(*_: object) -> tuple[list[bytes], Any]:
+        return [b""] * 3, np.array([1.5, 2.5, 3.5])
+
+    monkeypatch.setattr("supernet.workflow.export_latency.measure", fake)
+    monkeypatch.setattr(drift, "measure", fake)
+    monkeypatch.setattr(drift, "_anchors", anchors)
+    monkeypatch.setattr(drift, "backend_of", lambda _: object())
+    table = replace(TABLE, threads=threads)
+    found = file_latencies(paths, table, load_space("demo") if known else None)
+    assert list(found) == paths
+    assert [*found.values()] == pytest.approx(expected)
