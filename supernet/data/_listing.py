@@ -1,6 +1,7 @@
 """The files that a data set consists of, where it consists of files; nothing is decoded."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from supernet.data.catalogue import NAMED, NamedSet
 from supernet.data.decoding import Square
 from supernet.data.files import ImageFile
 from supernet.data.images import HOLDOUT_IMAGES
-from supernet.data.named import is_kept
+from supernet.data.named import fetching, is_kept
 from supernet.data.record import SPLITS
 from supernet.data.room import Room
 from supernet.data.shards import names_shards
@@ -67,7 +68,7 @@ def list_files(data: str, seed: int, progress: Progress) -> Listing | None:
     if Path(data).is_dir() or names_shards(data):
         return _of_folder(Path(data), seed, progress)
     if data in NAMED and not NAMED[data].pixels:
-        return _of_named(NAMED[data])
+        return _of_named(NAMED[data], progress)
     return None
 
 
@@ -92,12 +93,14 @@ def _of_folder(source: Path, seed: int, progress: Progress) -> Listing:
     )
 
 
-def _of_named(info: NamedSet) -> Listing:
-    halves = [open_half(info, half, user_folder() / "datasets" / info.name) for half in _HALVES]
+def _of_named(info: NamedSet, progress: Progress) -> Listing:
+    folder = user_folder() / "datasets" / info.name
+    with nullcontext() if folder.is_dir() else fetching(info, progress):
+        halves = [open_half(info, half, folder) for half in _HALVES]
     counts, test_counts = (_counts(half.labels, len(halves[0].classes)) for half in halves)
-    held = [max(1, round(HOLDOUT_SHARE * count)) for count in counts]
+    held = [max(1, round(HOLDOUT_SHARE * count)) if count else 0 for count in counts]
     kept = min(1.0, HOLDOUT_IMAGES / sum(held))
-    held = [max(1, int(kept * count)) for count in held]
+    held = [max(1, int(kept * count)) if count else 0 for count in held]
 
     def stay(square: Square) -> Stay:
         undone = [

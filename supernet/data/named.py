@@ -6,7 +6,8 @@ shifts them by; photographs as folders of images are (`supernet.data.folder`).
 
 import math
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from supernet.places import user_folder
 from supernet.progress import Progress, silent
 from supernet.reading import FRESH, Reading
 
-__all__ = ["NAMED", "is_kept", "load_named"]
+__all__ = ["NAMED", "fetching", "is_kept", "load_named"]
 
 
 def load_named(
@@ -86,11 +87,7 @@ class _Stored:
 def _half(info: NamedSet, square: Square | None, half: str, progress: Progress) -> _Stored:
     kept = _kept(info, square, half)
     if kept is None:
-
-        def waiting() -> None:
-            progress(0, 1, f"waiting for another process that fetches {info.name}")
-
-        with alone(user_folder() / "datasets" / f".{info.name}.lock", waiting=waiting):
+        with fetching(info, progress):
             kept = _kept(info, square, half)
             if kept is None:
                 _keep(info, square, half, progress)
@@ -98,6 +95,17 @@ def _half(info: NamedSet, square: Square | None, half: str, progress: Progress) 
     if kept is None:
         raise DataError(f"{_cache(info, square, half)}: cannot be read back after it was written")
     return kept
+
+
+@contextmanager
+def fetching(info: NamedSet, progress: Progress) -> Iterator[None]:
+    """No other process downloads or keeps the data set at the same time."""
+
+    def waiting() -> None:
+        progress(0, 1, f"waiting for another process that fetches {info.name}")
+
+    with alone(user_folder() / "datasets" / f".{info.name}.lock", waiting=waiting):
+        yield
 
 
 def _cache(info: NamedSet, square: Square | None, half: str) -> Path:

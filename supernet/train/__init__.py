@@ -26,6 +26,7 @@ from supernet.train.recipes import (
 )
 from supernet.train.sampling import phase_genes
 from supernet.train.search_phase import SearchPhase
+from supernet.train.teacher import check_teachers
 from supernet.train.trainer import Trainer
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "augmented",
     "check_auxiliary",
     "check_norms",
+    "check_teachers",
     "distillation_loss",
     "event_writer",
     "joined_processes",

@@ -8,15 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from supernet.data.images import Dataset, Views
-from supernet.errors import ConfigError, FileFormatError
+from supernet.errors import ConfigError, DataError, FileFormatError
 from supernet.models import Supernet, extract, load_weights
 from supernet.models.published import Normalisation, network_channels
-from supernet.models.sources import normalisation_of, open_network
-from supernet.runs import Run
-from supernet.space import largest_subnet
+from supernet.models.sources import is_network, normalisation_of, open_network
+from supernet.run_images import images_are_there
+from supernet.runs import Run, find_run
+from supernet.space import Space, largest_subnet
 from supernet.train.recipe import RUN_TEACHER, Elastic, Phase, Recipe
 
-__all__ = ["Teachers", "only_largest"]
+__all__ = ["Teachers", "check_teachers", "only_largest"]
 
 _SHOWN = 5  # classes
 
@@ -82,29 +83,13 @@ class Teachers:
         return self._foreign[phase.teacher]
 
     def _open(self, source: str, device: torch.device) -> nn.Module:
+        space = self._supernet.space
         if source.startswith(RUN_TEACHER):
-            run = Run(Path(source.removeprefix(RUN_TEACHER)))
-            config, space = run.config(), self._supernet.space
-            theirs, ours = (
-                tuple(unicodedata.normalize("NFC", name) for name in names)
-                for names in (config.classes, self._classes)
-            )
-            if theirs != ours or config.in_channels != space.in_channels:
-                raise ConfigError(
-                    f"teacher {source}: knows {_counted(config.classes, config.in_channels)}, the "
-                    f"data have {_counted(self._classes, space.in_channels)}",
-                    hint="a teacher must have learned the same classes, in the same order",
-                )
+            run = _teaching_run(source, space, self._classes)
+            config = run.config()
             largest = run.evaluator(str(device)).network(largest_subnet(run.space()))
             return self._reading(largest, (config.mean, config.std))
-        space = self._supernet.space
-        network = open_network(source, num_classes=space.num_classes, classes=self._classes)
-        channels = network_channels(network)
-        if channels != space.in_channels:
-            raise ConfigError(
-                f"teacher {source}: reads images of {channels} channels, the data have "
-                f"{space.in_channels}"
-            )
+        network = _teaching_network(source, space, self._classes)
         return self._reading(network.to(device), normalisation_of(source))
 
     def _reading(self, network: nn.Module, own: Normalisation) -> nn.Module:
@@ -134,6 +119,65 @@ class _Renormalised(nn.Module):
         """``(N, C, H, W)`` to ``(N, classes)`` logits."""
         logits: Tensor = self.network(x * self.scale + self.shift)
         return logits
+
+
+def check_teachers(space: Space, recipe: Recipe, classes: Sequence[str]) -> None:
+    """Refuse networks from elsewhere that cannot teach, before an image is decoded.
+
+    Args:
+        space: of the supernet, with the classes and channels of the images.
+        recipe: whose phases name teachers.
+        classes: their names.
+
+    Raises:
+        ConfigError: an unknown network or run, or one of other classes or channels.
+        MissingPackageError: timm or the package of the weights is not installed.
+        DataError: the weights cannot be downloaded, or the images of a run are gone.
+        FileFormatError: a file that is missing, damaged, or of another network.
+    """
+    for source in dict.fromkeys(phase.teacher for phase in recipe.phases if phase.distill):
+        if source.startswith(RUN_TEACHER):
+            run = _teaching_run(source, space, classes)
+            run.supernet()
+            data = run.config().data
+            if not data or not images_are_there(run):
+                raise DataError(
+                    f"teacher {source}: the images that it learned from are "
+                    f"{f'not there: {data}' if data else 'not known'}; its batch norms need some",
+                    hint="put them back, or name another teacher",
+                )
+        elif is_network(source):
+            _teaching_network(source, space, classes)
+            normalisation_of(source)
+
+
+def _teaching_run(source: str, space: Space, classes: Sequence[str]) -> Run:
+    """The run that is named, which knows the classes and channels of the images."""
+    run = find_run(Path(source.removeprefix(RUN_TEACHER)))
+    config = run.config()
+    theirs, ours = (
+        tuple(unicodedata.normalize("NFC", name) for name in names)
+        for names in (config.classes, classes)
+    )
+    if theirs != ours or config.in_channels != space.in_channels:
+        raise ConfigError(
+            f"teacher {source}: knows {_counted(config.classes, config.in_channels)}, the "
+            f"data have {_counted(classes, space.in_channels)}",
+            hint="a teacher must have learned the same classes, in the same order",
+        )
+    return run
+
+
+def _teaching_network(source: str, space: Space, classes: Sequence[str]) -> nn.Module:
+    """The network that is named, with the outputs and channels of the images."""
+    network = open_network(source, num_classes=space.num_classes, classes=classes)
+    channels = network_channels(network)
+    if channels != space.in_channels:
+        raise ConfigError(
+            f"teacher {source}: reads images of {channels} channels, the data have "
+            f"{space.in_channels}"
+        )
+    return network
 
 
 def _counted(classes: Sequence[str], channels: int) -> str:

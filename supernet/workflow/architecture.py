@@ -9,6 +9,7 @@ import numpy as np
 
 from supernet.errors import ConfigError, FileFormatError
 from supernet.latency import LatencyTable
+from supernet.latency.targets import HERE
 from supernet.progress import Progress, silent
 from supernet.runs import Run
 from supernet.search import (
@@ -38,6 +39,7 @@ from supernet.workflow.engines import EngineRequest
 from supernet.workflow.subnet_files import predicted_latency, subnet_file
 
 __all__ = [
+    "check_searches",
     "finish_searches",
     "keep_tables",
     "kept_tables",
@@ -51,6 +53,26 @@ _FINALISTS = 8  # subnets of the result: the chosen one, and the next most proba
 _SCORED = 20_000  # subnets whose probability is looked at
 
 
+def check_searches(space: Space, recipe: Recipe) -> None:
+    """Refuse phases that cannot search, as far as is known without measuring this machine.
+
+    Raises:
+        ConfigError: a search without target or limit, an unknown target, a table without
+            the space's operators, or nothing to choose.
+        InfeasibleError: no subnet of a phase meets its limit.
+    """
+    for phase in recipe.searching:
+        assert phase.search is not None
+        check_aim(phase.name, phase.search)
+        if phase_domain(space, phase).count == 1:
+            raise ConfigError(
+                f"phase {phase.name!r} searches, and space {space.name!r} leaves it one subnet",
+                hint="let its elastic dimensions vary (0 for all choices), or take another space",
+            )
+        if phase.search.target not in HERE:
+            _aimed(space, phase, silent)
+
+
 def prepared(
     space: Space, recipe: Recipe, progress: Progress = silent
 ) -> tuple[Recipe, dict[str, LatencyTable]]:
@@ -59,28 +81,22 @@ def prepared(
     This machine is measured where it is the target and not known yet, as by a search.
 
     Raises:
-        ConfigError: a search without target or limit, an unknown target, a table without
-            the space's operators, or nothing to choose.
+        ConfigError: as of `check_searches`.
         InfeasibleError: no subnet of a phase meets its limit.
     """
-    tables: dict[str, LatencyTable] = {}
-    phases = []
-    for phase in recipe.phases:
-        if phase.search is None:
-            phases.append(phase)
-            continue
-        check_aim(phase.name, phase.search)
-        if phase_domain(space, phase).count == 1:
-            raise ConfigError(
-                f"phase {phase.name!r} searches, and space {space.name!r} leaves it one subnet",
-                hint="let its elastic dimensions vary (0 for all choices), or take another space",
-            )
-        ((target, table),) = tables_of(space, [phase.search.target], progress=progress).items()
-        named = replace(phase, search=replace(phase.search, target=target))
-        check_limits(_problem(space, named, table))
-        phases.append(named)
-        tables[phase.name] = table
-    return replace(recipe, phases=tuple(phases)), tables
+    check_searches(space, recipe)
+    found = {phase.name: _aimed(space, phase, progress) for phase in recipe.searching}
+    named = tuple(found[p.name][0] if p.name in found else p for p in recipe.phases)
+    return replace(recipe, phases=named), {name: table for name, (_, table) in found.items()}
+
+
+def _aimed(space: Space, phase: Phase, progress: Progress) -> tuple[Phase, LatencyTable]:
+    """A phase that searches, with the name of its target, and the table of that."""
+    assert phase.search is not None
+    ((target, table),) = tables_of(space, [phase.search.target], progress=progress).items()
+    named = replace(phase, search=replace(phase.search, target=target))
+    check_limits(_problem(space, named, table))
+    return named, table
 
 
 def keep_tables(run: Run, tables: Mapping[str, LatencyTable]) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 from supernet.data import Decoding, Look, PolicyName, look_at
 from supernet.errors import ConfigError
-from supernet.models import Supernet
 from supernet.progress import Progress, silent
 from supernet.reading import FRESH, Reading
 from supernet.space import Space, save_space
@@ -21,12 +20,15 @@ from supernet.train import (
     augmented,
     check_auxiliary,
     check_norms,
+    check_teachers,
     only_phases,
     save_recipe,
     scaled,
 )
 from supernet.train.batches import steps_per_epoch
 from supernet.train.recipe import Precision
+from supernet.workflow.architecture import check_searches
+from supernet.workflow.beginning import of_images, seeded_supernet
 from supernet.workflow.planning.choice import (
     Candidate,
     batch_size_for,
@@ -46,8 +48,8 @@ from supernet.workflow.planning.schedule import (
 )
 from supernet.workflow.planning.timing import Speed, time_steps
 from supernet.workflow.planning.words import notes_of, plan_lines
-from supernet.workflow.start import check_source, no_weights_named
-from supernet.workflow.train import check_device, seeded_supernet
+from supernet.workflow.start import check_source, check_start, no_weights_named
+from supernet.workflow.train import check_device
 
 __all__ = [
     "TrainingPlan",
@@ -229,6 +231,7 @@ class _Planner:
             raise no_weights_named()
         if wishes.recipe and not wishes.recipe.init:
             some = [replace(one, init="") for one in some]
+        self._try_out(some[-1])
         candidate = some[0] if len(some) == 1 else self._affordable(some)
         recipe = self._recipe(candidate)
         speed = self._timed(candidate.space, recipe, self._timing_s)
@@ -260,6 +263,20 @@ class _Planner:
             wishes=wishes,
             device=self._processes.device,
         )
+
+    def _try_out(self, candidate: Candidate) -> None:
+        """Refuse weights, teachers and targets that do not fit, before anything is timed."""
+        recipe, classes = self._recipe(candidate), self._look.classes
+        own = self._own(candidate.space)
+        check_auxiliary(own, recipe)
+        check_norms(own, recipe, self._processes)
+        check_start(seeded_supernet(own, 0), candidate.init, self._progress, classes=classes)
+        check_teachers(own, recipe, classes)
+        check_searches(own, recipe)
+
+    def _own(self, space: Space) -> Space:
+        """The space with the classes and channels of the images."""
+        return of_images(space, self._look.classes, self._look.channels)
 
     def _recipe(self, candidate: Candidate) -> Recipe:
         """The recipe before its epochs are fitted."""
@@ -341,10 +358,8 @@ class _Planner:
     def _timed(self, space: Space, recipe: Recipe, seconds: float) -> Speed:
         check_auxiliary(space, recipe)
         check_norms(space, recipe, self._processes)
-        own = replace(space, num_classes=len(self._look.classes), in_channels=self._look.channels)
-        supernet: Supernet = seeded_supernet(own, 0)
         return time_steps(
-            supernet,
+            seeded_supernet(self._own(space), 0),
             recipe,
             self._look,
             processes=self._processes,

@@ -21,8 +21,10 @@ from supernet.train.recipe import RUN_TEACHER
 __all__ = [
     "SPACES",
     "absolute_sources",
+    "adapt_start",
     "begin_from",
     "check_source",
+    "check_start",
     "no_weights_named",
     "normalisation_at",
     "normalised",
@@ -96,13 +98,43 @@ def begin_from(
         SupernetError: as `start_from`.
     """
     taken = start_from(supernet, source, progress, classes=dataset.classes)
-    if is_network(source):  # the statistics of a supernet of ours belong to no subnet
-        processes = processes or Processes()
-        supernet.to(processes.device)
-        if processes.is_main:
-            adapt_norms(Evaluator(supernet, dataset, device=processes.device))
-        processes.copy_from_main(value.detach() for value in supernet.state_dict().values())
+    adapt_start(supernet, source, dataset, processes=processes or Processes())
     return taken
+
+
+def adapt_start(supernet: Supernet, source: str, dataset: Dataset, *, processes: Processes) -> None:
+    """Adapt the norms of a published network that a supernet started from to its images.
+
+    Args:
+        supernet: that started; changed in place, and moved to the device.
+        source: as of `start_from`.
+        dataset: the training images; the first of the processes sees some for all of them.
+        processes: those that will train, and where.
+    """
+    if not is_network(source):  # the statistics of a supernet of ours belong to no subnet
+        return
+    supernet.to(processes.device)
+    if processes.is_main:
+        adapt_norms(Evaluator(supernet, dataset, device=processes.device))
+    processes.copy_from_main(value.detach() for value in supernet.state_dict().values())
+
+
+def check_start(
+    supernet: Supernet, source: str, progress: Progress = silent, *, classes: Sequence[str] = ()
+) -> None:
+    """Refuse what `start_from` would refuse; nothing is told but a download.
+
+    Args:
+        supernet: changed in place.
+        source: as of `start_from`, and so are the others; empty for none.
+        progress: told about a download.
+        classes: names of the supernet's classes.
+
+    Raises:
+        SupernetError: as `start_from`.
+    """
+    if source:
+        _taken(supernet, source, classes, progress)
 
 
 def normalised(dataset: Dataset, normalisation: Normalisation) -> Dataset:

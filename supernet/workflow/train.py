@@ -1,7 +1,7 @@
 """Training a supernet into a run folder."""
 
 import datetime
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -11,8 +11,6 @@ import torch
 
 from supernet import __version__
 from supernet.data import EMBEDDED, Dataset, absolute_source, load_dataset
-from supernet.data.load import survey_source
-from supernet.data.record import SPLITS
 from supernet.errors import ConfigError, FileFormatError
 from supernet.evaluate import Evaluator
 from supernet.files import fill
@@ -42,16 +40,16 @@ from supernet.workflow.architecture import (
     finish_searches,
     keep_tables,
     kept_tables,
-    prepared,
 )
+from supernet.workflow.beginning import Beginning, begun, outlined, seeded_supernet
 from supernet.workflow.claims import claimed_run, held_run
 from supernet.workflow.report import report_run
 from supernet.workflow.start import (
     absolute_sources,
-    begin_from,
+    adapt_start,
     check_source,
-    normalisation_at,
     normalised,
+    start_from,
 )
 
 __all__ = [
@@ -113,18 +111,22 @@ def train_supernet(
         check_auxiliary(space, recipe)
         check_norms(space, recipe, processes)
         recipe = processes.broadcast(at_precision(recipe, processes.device))
-        size = space.resolutions[-1]
         reading = replace(reading, whole=bool(recipe.augment and recipe.augment.whole))
         check_source(recipe.init)
         with processes.one_a_machine_first():
+            outline = outlined(
+                space, recipe, data, like, seed=seed, reading=reading, progress=progress
+            )
+        beginning = begun(space, recipe, outline, seed=seed, processes=processes, progress=progress)
+        with processes.one_a_machine_first():
+            size = space.resolutions[-1]
             if like is not None:
                 dataset = like.dataset(progress, resolution=size)
             else:
-                _check_batch(data, recipe, seed, progress)
                 dataset = load_dataset(
                     data, resolution=size, seed=seed, reading=reading, progress=progress
                 )
-                dataset = normalised(dataset, normalisation_at(recipe.init))
+                dataset = normalised(dataset, beginning.normalisation)
         config = RunConfig(
             data=absolute_source(data),
             classes=dataset.classes,
@@ -140,21 +142,13 @@ def train_supernet(
             versions={"supernet": __version__, "torch": str(torch.__version__)},
             created=now.isoformat(timespec="seconds"),
         )
-        return _begun(run, space, recipe, config, dataset, processes, progress, each_epoch)
-
-
-def _check_batch(data: str, recipe: Recipe, seed: int, progress: Progress) -> None:
-    """Refuse a batch of more images than there are, before any is decoded."""
-    record = survey_source(data, seed=seed, progress=progress)
-    if record is not None:
-        count = int((record.splits == SPLITS.index("train")).sum())
-        steps_per_epoch(count, recipe.batch_size)
+        return _begun(run, space, beginning, config, dataset, processes, progress, each_epoch)
 
 
 def _begun(
     run: Run,
     space: Space,
-    recipe: Recipe,
+    beginning: Beginning,
     config: RunConfig,
     dataset: Dataset,
     processes: Processes,
@@ -162,16 +156,12 @@ def _begun(
     each_epoch: EachEpoch | None,
 ) -> Run:
     """The run, trained in a folder that is held."""
+    supernet, recipe, tables = beginning.supernet, beginning.recipe, beginning.tables
     halves = image_halves(dataset, config.seed) if recipe.searching else ()
-    for images in (dataset.train, *halves):  # refused before anything is fetched
+    for images in (dataset.train, *halves):  # without broken ones
         steps_per_epoch(len(images), recipe.batch_size)
-    own = _of_images(space, dataset.classes, dataset.in_channels)
-    with processes.one_a_machine_first():
-        recipe, tables = prepared(own, recipe, progress)
     config = replace(config, recipe=asdict(absolute_sources(recipe)))
-    supernet = seeded_supernet(own, config.seed)
-    if recipe.init:
-        begin_from(supernet, recipe.init, dataset, processes=processes, progress=progress)
+    adapt_start(supernet, recipe.init, dataset, processes=processes)
     trainer = _trainer(
         run, supernet, config, dataset, recipe, tables, processes, progress, each_epoch
     )
@@ -219,8 +209,13 @@ def _resumed(
     """The run, trained to its end in a folder that is held."""
     recipe = fill(Recipe, config.recipe, "recipe")
     check_norms(run.space(), recipe, processes)  # their number may be another now
+    supernet = seeded_supernet(run.space(), config.seed)
+    found = list_checkpoints(run.checkpoints)
+    fresh = recipe.init if not found else ""
     with processes.one_a_machine_first():
         check_unchanged(run)
+        if fresh:
+            start_from(supernet, fresh, progress, classes=config.classes)
         dataset = run.dataset(progress)
     if config.images not in (0, len(dataset.train)):
         raise ConfigError(
@@ -228,10 +223,7 @@ def _resumed(
             f"{config.images}, so it cannot go on as if it had never stopped",
             hint="put them back, or start a new run from this one's weights with --init",
         )
-    supernet = seeded_supernet(run.space(), config.seed)
-    found = list_checkpoints(run.checkpoints)
-    if not found and recipe.init:
-        begin_from(supernet, recipe.init, dataset, processes=processes, progress=progress)
+    adapt_start(supernet, fresh, dataset, processes=processes)
     tables = kept_tables(run, recipe)
     trainer = _trainer(
         run, supernet, config, dataset, recipe, tables, processes, progress, each_epoch
@@ -255,11 +247,6 @@ def _trained(run: Run, trainer: Trainer, processes: Processes, progress: Progres
             report_run(run)
     processes.barrier()
     return run
-
-
-def _of_images(space: Space, classes: Sequence[str], in_channels: int) -> Space:
-    """The space with the classes and channels of images, as `Run.space` has it."""
-    return replace(space, num_classes=len(classes), in_channels=in_channels)
 
 
 def _trainer(
@@ -286,13 +273,6 @@ def _trainer(
         after_phase=None if each_epoch else _validation(evaluator, supernet.space, config.seed),
         after_epoch=partial(each_epoch, evaluator) if each_epoch else None,
     )
-
-
-def seeded_supernet(space: Space, seed: int) -> Supernet:
-    """A new supernet whose random weights depend on the seed alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return Supernet(space)
 
 
 def check_device(device: str) -> None:

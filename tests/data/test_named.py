@@ -27,6 +27,7 @@ from supernet.data import (
 )
 from supernet.data._torchvision import Found, open_half
 from supernet.data.catalogue import NamedSet, _by_name
+from supernet.data.outline import Outline, outline_of
 from supernet.errors import DataError, MissingPackageError
 from tests.data.published import CLASSES, MAKERS, TEST, TRAIN, labels_of, value
 
@@ -121,6 +122,22 @@ def test_the_mean_and_the_deviation_are_those_of_the_training_images(home: Path)
 def test_photographs_are_normalised_as_folders_are(home: Path):
     made("food101", home)
     assert load_dataset("food101", resolution=14).views.mean == (0.485, 0.456, 0.406)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_its_outline_is_known_before_photographs_are_decoded_and_without_files_after(
+    name: str, home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = made(name, home)
+    with monkeypatch.context() as patch:
+        patch.setattr(named, "decoded", None)
+        before = outline_of(name, resolution=14, seed=3)
+    dataset = load_dataset(name, resolution=14, seed=3)
+    assert before == Outline(
+        classes=dataset.classes, channels=dataset.in_channels, train_images=len(dataset.train)
+    )
+    folder.rename(home / "gone")
+    assert outline_of(name, resolution=14, seed=3) == before
 
 
 @pytest.mark.parametrize("name", ["cifar10", "food101"])

@@ -59,6 +59,7 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> Planned:
             )
 
         monkeypatch.setattr("supernet.workflow.plan.look_at", lambda data, **how: look)
+        monkeypatch.setattr("supernet.workflow.plan.check_start", lambda *start, **how: None)
         monkeypatch.setattr("supernet.workflow.plan.time_steps", timed)
         return plan_training(Wishes(data="photos", **wishes))
 
