@@ -1,5 +1,9 @@
-"""Studies of Optuna in a storage: searches that go on, and sampler objects."""
+"""Studies of Optuna in a storage: searches that go on or share one, and sampler objects."""
 
+import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +13,18 @@ import pytest
 import supernet
 from supernet.errors import ConfigError
 from supernet.predict import AccuracyPairs, fit_predictor
+from supernet.search import Accuracy, Evaluated, Problem, Start, corners, load_result, macs
+from supernet.search.algorithms.optuna import OptunaSampler
+from supernet.search.algorithms.optuna_parameters import Parameters
+from supernet.search.algorithms.optuna_study import StudyPlace
+from supernet.search.archive import Archive
 from supernet.space import Domain, Genes, Space, load_space, macs_of, sample
+from supernet.studies import Storage
 
 optuna = pytest.importorskip("optuna")
 
+SHARING = Path(__file__).with_name("sharing.py")
+DEADLINE_S = 400.0
 LIMITS = {"macs": 2.5e6}
 BUDGET = 40
 
@@ -82,6 +94,95 @@ def test_where_others_wrote_to_the_study_a_search_goes_on_beside_them(demo: Spac
     study = optuna.load_study(study_name="supernet", storage=how["storage"])
     complete = [t.params for t in study.trials if t.state.name == "COMPLETE"]
     assert all(complete.count(one) == 1 for one in complete)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_two_processes_at_once_lose_and_double_nothing(demo: Space, tmp_path: Path) -> None:
+    """Whatever one has measured is one trial of the study, and the other learns from it."""
+    storage, names = f"sqlite:///{tmp_path / 'study.db'}", ("one", "two")
+    calls = [tmp_path / f"{name}.txt" for name in names]
+    processes: list[subprocess.Popen[bytes]] = []
+    try:
+        for number, name in enumerate(names):
+            options = (tmp_path / name, storage, str(number), calls[number], calls[1 - number])
+            processes.append(subprocess.Popen([sys.executable, SHARING, *options]))
+            until = time.monotonic() + DEADLINE_S
+            while not number and _count(calls[0]) < 4:  # it has told the corners
+                assert processes[0].poll() is None
+                assert time.monotonic() < until
+                time.sleep(0.05)
+        assert [process.wait(timeout=DEADLINE_S) for process in processes] == [0, 0]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    measured = [
+        [tuple(json.loads(line)) for line in path.read_text().splitlines()] for path in calls
+    ]
+    own = [set(rows) for rows in measured]
+    for name, rows, asked in zip(names, measured, own):
+        result = load_result(tmp_path / name).result
+        assert result.complete
+        finite = np.isfinite(result.columns["top1"])
+        assert {tuple(row) for row in result.genes[finite].tolist()} == asked
+        assert len(rows) == len(asked) == finite.sum() == 30
+    assert own[0] & own[1] not in (own[0], own[1])  # each has some of its own
+    assert len(own[0] & own[1]) >= 4
+
+    trials = optuna.load_study(study_name="supernet", storage=storage).trials
+    assert {t.state.name for t in trials} <= {"COMPLETE", "FAIL"}  # what breaks the limit fails
+    complete = [t for t in trials if t.state.name == "COMPLETE"]
+    rows = [Parameters(Domain.of(demo)).row(t.params)[0].tolist() for t in complete]
+    first: dict[str, Any] = {}
+    for t in complete:  # one that is suggested again later is told at once
+        one = first.setdefault(str(t.params), t)
+        assert one is t or t.datetime_start >= one.datetime_complete
+    assert {tuple(row) for row in rows} == own[0] | own[1]
+    values = {tuple(row): t.values[0] for row, t in zip(rows, complete)}
+    for name in names:
+        result = load_result(tmp_path / name).result
+        for row, top1 in zip(result.genes.tolist(), result.columns["top1"].tolist()):
+            assert np.isnan(top1) or values[tuple(row)] == top1
+
+
+def test_what_another_process_is_at_work_on_is_not_begun(demo: Space, tmp_path: Path) -> None:
+    """Two of one seed suggest the same; and both begin with the corners."""
+    top1 = Accuracy(function=Measured(demo), measured=True)
+    asked = Problem(domain=Domain.of(demo), objectives=(top1, macs(demo)))
+    place = StudyPlace(Storage(f"journal:{tmp_path / 'study.log'}"))
+    archives = [Archive(asked), Archive(asked)]
+    one, two = (
+        OptunaSampler(_start(asked, archive), sampler="random", place=place) for archive in archives
+    )
+    for archive, sampler, genes in zip(archives, (one, two), (one.ask(1).genes, two.ask(1).genes)):
+        np.testing.assert_array_equal(genes, corners(asked))
+        columns = {"top1": top1(genes), "macs": macs(demo)(genes)}
+        archive.add(Evaluated(genes, columns, np.zeros(len(genes))))
+        sampler.tell(archive.at(np.arange(len(genes))))
+    begun, other = one.ask(1).genes, two.ask(1).genes
+    assert begun.tobytes() != other.tobytes()
+    study = optuna.load_study(study_name="supernet", storage=place.storage.open())
+    states = [trial.state.name for trial in study.trials]
+    assert states == ["COMPLETE"] * len(corners(asked)) + ["RUNNING", "FAIL", "RUNNING"]
+    mine, failed, others = (trial.params for trial in study.trials[-3:])
+    assert mine == failed != others
+
+
+def _start(asked: Problem, archive: Archive) -> Start:
+    genes = corners(asked)
+    return Start(
+        problem=asked,
+        rng=np.random.default_rng(0),
+        budget=BUDGET,
+        genes=genes,
+        given=genes[:0],
+        archive=archive,
+    )
+
+
+def _count(path: Path) -> int:
+    return len(path.read_text().splitlines()) if path.exists() else 0
 
 
 def test_a_study_of_another_predictor_is_refused(demo: Space, tmp_path: Path):

@@ -1,7 +1,8 @@
 """Samplers of Optuna, through its own ask and tell (extra: optuna)."""
 
+import datetime
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,12 @@ from supernet.studies import BESIDE, need_optuna
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.samplers import BaseSampler
+    from optuna.trial import FrozenTrial
 
 __all__ = ["SAMPLERS", "OptunaSampler", "check_points"]
 
 _AT_ONCE = 16  # subnets asked for at a time, at most
+_STALE_S = 3600.0  # after which a trial that has no end is nobody's
 _TRIES = 8  # trials for each subnet that is asked for, before a random one is taken
 _POINTS = 2_000  # of a grid: for each of them the sampler looks through all
 SAMPLERS = {
@@ -56,7 +59,8 @@ class OptunaSampler:
     """Asks a study of Optuna, and tells it everything.
 
     Genes are parameters (`Parameters`). A subnet that breaks a limit is a failed trial, and one
-    near it is asked for; one that is known is told at once: neither is measured.
+    near it is asked for; one that is known is told at once: neither is measured. One that
+    another process is at work on is a failed trial, too, and the sampler is asked again.
 
     Args:
         start: of the search.
@@ -190,13 +194,17 @@ class OptunaSampler:
             trial = self._followed()[0].ask()
             genes = self._parameters.suggested(trial)
             key, index = genes.tobytes(), int(self._archive.find(genes)[0])
-            if index < 0 and key not in self._trials and self._problem.allows(genes)[0]:
+            new = index < 0 and key not in self._trials and self._problem.allows(genes)[0]
+            taken = new and not self._ends and self._is_elsewhere(trial.params, trial.number)
+            if new and not taken:
                 self._trials[key] = trial.number
                 return genes
             known = self._archive.at(np.array([index])).columns if index >= 0 else {}
             values = [float(known[name][0]) if known else np.nan for name in self._names]
             self._tell(trial.number, genes[0], values)
-            if index < 0 and not self._ends:
+            if taken:
+                genes = self._domain.sample(1, self._start.rng)
+            elif index < 0 and not self._ends:
                 break
         return self._start.near(genes)
 
@@ -214,4 +222,28 @@ class OptunaSampler:
                 self._ended = True
         elif not failed:
             params, spread = self._parameters.of(row)
-            study.add_trial(trials.create_trial(params=params, distributions=spread, values=values))
+            new = trials.create_trial(params=params, distributions=spread, values=values)
+            if not self._is_elsewhere(params):
+                study.add_trial(new)
+
+    def _is_elsewhere(self, params: Mapping[str, Any], number: int = -1) -> bool:
+        """Whether another process has measured a subnet, or began to not long ago.
+
+        Args:
+            params: of the subnet.
+            number: of the own trial of it; each looks after its own is there, so one sees another.
+        """
+        if self._place is None or self._replay.repeats:
+            return False
+        states = self._optuna.trial.TrialState
+        trials = self._replay.study.get_trials(
+            deepcopy=False, states=(states.COMPLETE, states.RUNNING)
+        )
+        alike = (one for one in trials if one.number != number and one.params == params)
+        return any(one.state == states.COMPLETE or _age_s(one) < _STALE_S for one in alike)
+
+
+def _age_s(trial: "FrozenTrial") -> float:
+    """Since it was begun."""
+    begun = trial.datetime_start
+    return (datetime.datetime.now() - begun).total_seconds() if begun else 0.0  # noqa: DTZ005  # as Optuna notes it
