@@ -102,6 +102,48 @@ def stranger(folder: Path, *arguments: object, **environment: str) -> Any:
     )
 
 
+ALONE = """
+import runpy, sys
+
+class Alone:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] not in sys.stdlib_module_names | ALLOWED:
+            raise ModuleNotFoundError(f"{name} is not among what the folder needs", name=name)
+
+ALLOWED = {"onnxruntime", "numpy", "PIL", "predict", "pictures"}
+sys.meta_path.insert(0, Alone())
+sys.argv[0] = "predict.py"
+runpy.run_path("predict.py", run_name="__main__")
+"""
+
+
+def alone(folder: Path, *arguments: object) -> Any:
+    """What `predict.py` answers where nothing but what it asks for can be imported."""
+    return subprocess.run(
+        [sys.executable, "-s", "-c", ALONE, *map(str, arguments)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_script_needs_onnxruntime_numpy_and_pillow_alone(exported: Any, tmp_path: Path):
+    folder = shutil.copytree(exported[0], tmp_path / "net")
+    checked = alone(folder, "--check")
+    assert checked.returncode == 0, checked.stderr
+    assert checked.stdout.count(": ok\n") == 4
+    answered = alone(folder, next((folder / "samples").glob("1_*.png")))
+    assert answered.returncode == 0, answered.stderr
+    assert " %" in answered.stdout
+    for package in ("torch", "supernet"):
+        changed = (
+            (exported[0] / "pictures.py").read_text().replace("import io\n", f"import {package}\n")
+        )
+        (folder / "pictures.py").write_text(changed)
+        assert f"{package} is not among what" in alone(folder, "--check").stderr
+
+
 def test_a_device_that_got_one_of_the_files_can_check_it(exported: Any, tmp_path: Path):
     folder = shutil.copytree(exported[0], tmp_path / "net")
     (folder / "model.onnx").unlink()
