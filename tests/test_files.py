@@ -44,6 +44,12 @@ class Outer:
     kinds: tuple[Literal["round", "square"], ...] = ()
 
 
+ELSEWHERE = (
+    "choose a folder that you may write to: runs go where --run says, tables and decoded images "
+    "where SUPERNET_HOME says"
+)
+
+
 def names(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()]
 
@@ -80,8 +86,8 @@ def test_an_interrupted_write_leaves_the_old_file(
     [
         (errno.ENOSPC, "no space is left on the disk", "free some space"),
         (errno.EDQUOT, "the disk quota is used up", "free some space"),
-        (errno.EACCES, "writing there is not permitted", "may write to"),
-        (errno.EROFS, "the file system is read-only", "may write to"),
+        (errno.EACCES, "writing there is not permitted", ELSEWHERE),
+        (errno.EROFS, "the file system is read-only", ELSEWHERE),
         (errno.EIO, os.strerror(errno.EIO), ""),
     ],
 )

@@ -63,8 +63,25 @@ def test_a_home_that_cannot_be_written_is_named(
 ) -> None:
     (tmp_path / "file").write_text("")  # nobody writes below it, root neither
     monkeypatch.setenv("HOME", str(tmp_path / "file"))
-    with pytest.warns(FallbackWarning, match="file/.cache cannot be written"):
+    with pytest.warns(FallbackWarning, match=r"file/\.cache cannot be written: .* SUPERNET_HOME"):
         assert user_folder().parent == bare
+
+
+def test_a_home_that_may_only_be_read_is_left_alone_and_the_way_out_told(
+    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As whoever is not root meets it."""
+    plain = os.access
+
+    def access(path: Path, mode: int) -> bool:
+        return plain(path, mode) and not (mode & os.W_OK and Path(path).name == "home")
+
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("supernet.places.os.access", access)
+    with pytest.warns(FallbackWarning, match=r"home/\.cache cannot be written: .* SUPERNET_HOME"):
+        assert user_folder().parent == bare
+    assert not list((tmp_path / "home").iterdir())
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")

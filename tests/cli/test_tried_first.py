@@ -160,3 +160,21 @@ def test_a_target_that_does_not_fit(supernet: Command, aim: dict[str, Any], word
     ((code, told),) = refused(supernet, "--space", "tiny.yaml", "--recipe", own)
     assert code == 2
     assert words in told
+
+
+@pytest.mark.parametrize("chosen", [("--recipe", "recipe.yaml"), ()])
+def test_a_batch_of_one_image_where_a_batch_norm_would_see_one_value(
+    supernet: Command, chosen: tuple[str, ...]
+) -> None:
+    text = (
+        Path("tiny.yaml")
+        .read_text(encoding="utf-8")
+        .replace("resolutions: [16]", "resolutions: [8]")
+    )
+    more = "  - {width: [16], depth: [1], kernel: [3], expand: [2], stride: 2}\nhead:"
+    Path("small.yaml").write_text(text.replace("head:", more), encoding="utf-8")  # 8, 4, 2, 1
+    ((code, told),) = refused(supernet, "--space", "small.yaml", "--batch-size", 1, *chosen)
+    assert code == 2
+    assert "batch_size: 1 (accumulate 1, processes 1) gives batch norm one image at a time" in told
+    assert "1x1 at 8 px" in told
+    assert "give a larger --batch-size" in told

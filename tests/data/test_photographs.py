@@ -178,6 +178,27 @@ def test_broken_files_are_left_out_where_asked_for(folder: Path, notes: Notes) -
     np.testing.assert_array_equal(all_pixels(again), all_pixels(dataset))
 
 
+def test_the_first_broken_file_is_told_at_once_and_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long before all others are decoded, and the refusal names how many there are."""
+    from supernet.data import store
+
+    monkeypatch.setattr(store, "_CHUNK", 1)
+    monkeypatch.setattr(store.os, "cpu_count", lambda: 1)
+    spoil(folder, "train/ant/1.png", "train/bee/3.png")
+    told: list[tuple[int, str]] = []
+    with pytest.raises(DataError, match="2 of 14"):
+        load(folder, progress=lambda done, total, text: told.append((total, text)))
+    early = [place for place, (_, text) in enumerate(told) if "looking for others" in text]
+    assert len(early) == 1
+    total, text = told[early[0]]
+    assert total == 0  # a note
+    assert text.startswith(f"{folder / 'train/ant/1.png'} cannot be decoded (")
+    after = [total for total, text in told[early[0] + 1 :] if text == "decoding images"]
+    assert len(after) >= 8  # of ten in the training folder
+
+
 def test_a_file_that_breaks_later_is_refused(folder: Path) -> None:
     found = load(folder, Reading(skip_broken=True)).reading
     spoil(folder, "train/ant/1.png")

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from supernet.data import ImageRecord, changes, files, load_folder, load_record
+from supernet.data import Dataset, ImageRecord, changes, files, load_folder, load_record
 from supernet.data.digests import DIGEST_BYTES, OLD_DIGEST_BYTES, digests_of
 from supernet.data.files import identities_of
 from supernet.data.survey import survey
@@ -163,6 +163,31 @@ def test_a_split_that_is_made_is_the_same_each_time_and_for_every_seed(folder: P
     assert (len(dataset.train), len(dataset.holdout), len(dataset.test)) == tuple(
         int((found[0].splits == split).sum()) for split in range(3)
     )
+
+
+def test_a_split_that_is_made_is_told_where_it_is_made(folder: Path) -> None:
+    told: list[str] = []
+
+    def loaded(root: Path, known: ImageRecord | None = None) -> Dataset:
+        told.clear()
+        return load_folder(
+            root,
+            resolution=14,
+            cache=folder.parent / "c",
+            known=known,
+            progress=lambda done, total, text: told.append(text) if not total else None,
+        )
+
+    made = loaded(folder / "train")
+    assert len(made.test) > 0
+    assert (
+        f"train: has no test images, so {len(made.test)} of its 10 are kept for testing, always "
+        "the same ones"
+    ) in told
+    loaded(folder / "train", made.record)  # a run tells it once
+    assert not any("kept for testing" in text for text in told)
+    loaded(folder)  # has test images of its own
+    assert not any("kept for testing" in text for text in told)
 
 
 def test_a_class_of_one_image_is_named_with_what_to_do(folder: Path) -> None:

@@ -1,20 +1,31 @@
 """What runs a file is said, and no newer runtime is asked for than its operators need."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import onnx
 import onnxruntime
 import pytest
+import torch
 from onnx import TensorProto, helper
+from supernet.export import Source
+from supernet.export.direct import drawn
+from supernet.export.formats.onnx import Onnx
 from supernet.export.onnx_versions import (
     check_opset,
     lowest_runtime,
     newest_opset,
     to_oldest_ir,
 )
+from torch import Tensor, nn
 
 from supernet.errors import ConfigError
+from supernet.latency.kit.graph import OPSET
+from supernet.latency.kit.proto import IR_VERSION
+from supernet.models import Network
+from supernet.space import Precision, decode, load_space, operators, smallest
 
 
 def model(opset: int) -> onnx.ModelProto:
@@ -43,6 +54,48 @@ def test_the_oldest_representation_and_runtime(opset: int, ir: int, runtime: str
 
 def test_of_an_opset_that_came_later_the_installed_runtime_is_named() -> None:
     assert lowest_runtime(model(99)) == onnxruntime.__version__
+
+
+class Convolved(nn.Module):
+    """A network of somebody else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.classifier = nn.Conv2d(3, 4, 3), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, 3, H, W)`` to ``(N, 2)``."""
+        logits: Tensor = self.classifier(self.convolution(x).mean((2, 3)))
+        return logits
+
+
+@pytest.mark.parametrize(
+    ("own", "precision"),
+    [
+        (True, "fp32"),
+        (True, "int8"),
+        (False, "fp32"),  # by torch's exporter, which writes IR 10
+        pytest.param(False, "int8", marks=pytest.mark.slow),
+    ],
+)
+def test_a_written_file_has_the_representation_of_kits(
+    tmp_path: Path, own: bool, precision: Precision
+) -> None:
+    """Devices are measured by these: what they measured, they can load."""
+    space = replace(load_space("demo"), num_classes=10)
+    subnet = decode(space, smallest(space))[0]
+    network = Network(operators(space, subnet)) if own else Convolved()
+    size = subnet.resolution
+    source = Source(
+        network=network.eval(),
+        in_channels=3,
+        resolution=size,
+        calibration=[torch.randn(8, 3, size, size)],
+        opset=OPSET,
+    )
+    assert drawn(source) == own
+    Onnx().write(source, tmp_path / "a.onnx", precision)
+    assert onnx.load(tmp_path / "a.onnx").ir_version <= IR_VERSION
 
 
 @pytest.fixture

