@@ -100,11 +100,15 @@ workers = click.option(
 )
 
 
-def engine(more: str = "") -> Decorator:
+_MEASURES = "What measures: processes; ray, with an actor for each of --workers"
+
+
+def engine(more: str = "", *, known: str = _MEASURES) -> Decorator:
     """``--engine NAME`` and ``--ray-address``; a command takes `engine` and `ray_address`.
 
     Args:
-        more: about engines of this command alone.
+        more: about engines of this command alone, behind those that are `known`.
+        known: what there is to choose from.
     """
 
     def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -120,7 +124,7 @@ def engine(more: str = "") -> Decorator:
             cls=Once,
             default="processes",
             show_default=True,
-            help="What measures: processes; ray, with an actor for each of --workers" + more + ".",
+            help=known + more + ".",
         )
         return named(address(function))
 

@@ -55,23 +55,25 @@ _SHOWN = 10  # trials in the table
 )
 @click.option(
     "--pruner",
-    default="median",
-    show_default=True,
     help="Who gives poor trials up, of Optuna: none, median, asha (successive halving) or "
-    "hyperband.",
+    "hyperband; of Ray Tune: asha or none.  [default: median; of Ray Tune asha]",
 )
 @click.option(
     "--grace-epochs",
     type=click.IntRange(1),
     help="Epochs before which no trial is given up; a ninth of all when not given.",
 )
+@options.engine(
+    known="What trains: processes; ray-tune, where Ray Tune gives trials up by its ASHA and "
+    "proposes by its OptunaSearch, in an actor for each of --workers"
+)
 @click.option(
     "--workers",
     type=click.IntRange(1, 256),
     default=1,
     show_default=True,
-    help="Trainings at the same time, a process each; they share the processors, or take a GPU "
-    "each.",
+    help="Trainings at the same time, a process (or an actor) each; they share the processors, or "
+    "take a GPU each.",
 )
 @click.option(
     "--storage",

@@ -9,7 +9,7 @@ from typing import Any
 
 from supernet.errors import ConfigError, MissingPackageError
 
-__all__ = ["Cluster", "load_ray"]
+__all__ = ["Cluster", "load_ray", "starts_here"]
 
 _OBJECTS_BYTES = 100 << 20  # tasks and results are small; Ray would take a third of the memory
 _KNOCK_S = 5.0
@@ -36,6 +36,16 @@ def load_ray() -> Any:
             hint="pip install 'supernet[ray]'",
         ) from None
     return ray
+
+
+def starts_here(address: str) -> bool:
+    """Whether a `Cluster` would start one on this machine.
+
+    Args:
+        address: as of `Cluster`.
+    """
+    runs = load_ray().is_initialized()
+    return not (runs or address or os.environ.get("RAY_ADDRESS"))
 
 
 class Cluster:

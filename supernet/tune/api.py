@@ -10,12 +10,16 @@ from supernet.progress import Progress, silent
 from supernet.space import Space, load_space
 from supernet.studies import need_optuna
 from supernet.train import Recipe, load_recipe, scaled
+from supernet.tune.engines import check_engine, pruner_of
 from supernet.tune.load import load_study
 from supernet.tune.optuna import check_names
 from supernet.tune.plan import Plan
 from supernet.tune.result import StudyResult
 from supernet.tune.session import Session
 from supernet.tune.spec import Study
+from supernet.workflow.engines import DEFAULT_ENGINE
+from supernet.workflow.ray_tune import check_tune
+from supernet.workflow.request import RAY_TUNE
 from supernet.workflow.train import check_device
 
 __all__ = ["RULES", "STUDIES", "tune"]
@@ -34,8 +38,10 @@ RULES: Mapping[str, Rule] = {
     "epochs": optional(number(above=0)),
     "trials": whole(1),
     "sampler": text,
-    "pruner": text,
+    "pruner": optional(text),
     "grace_epochs": optional(whole(1)),
+    "engine": text,
+    "ray_address": text,
     "workers": whole(1),
     "storage": optional(text),
     "folder": optional(kind(os.PathLike, str)),
@@ -57,8 +63,10 @@ def tune(  # noqa: PLR0913  # the options of a user
     epochs: float | None = None,
     trials: int = 20,
     sampler: str = "tpe",
-    pruner: str = "median",
+    pruner: str | None = None,
     grace_epochs: int | None = None,
+    engine: str = DEFAULT_ENGINE,
+    ray_address: str = "",
     workers: int = 1,
     storage: str | None = None,
     folder: Path | str | None = None,
@@ -80,10 +88,15 @@ def tune(  # noqa: PLR0913  # the options of a user
         trials: of the study, in all; trials whose process was killed are tried again and not
             counted.
         sampler: who proposes: ``tpe``, ``gp``, ``cmaes`` or ``random``.
-        pruner: who gives trials up: ``none``, ``median``, ``asha`` or ``hyperband``.
+        pruner: who gives trials up: ``none``, ``median``, ``asha`` or ``hyperband``; ``median``
+            when not given, of Ray Tune ``asha``.
         grace_epochs: before so many no trial is given up; a ninth of all when not given.
-        workers: trainings at the same time, each in a process of its own, which share the
-            threads (or the GPUs) of this one; 1 trains in this process.
+        engine: what trains: ``processes``, or ``ray-tune``, where Ray Tune's ASHA scheduler
+            gives trials up and its Optuna searcher proposes.
+        ray_address: of the Ray cluster that is joined; ``RAY_ADDRESS``, or one that starts here,
+            when empty.
+        workers: trainings at the same time, each in a process (or an actor) of its own, which
+            share the threads (or the GPUs) of this one; 1 process trains in this one.
         storage: a URL as Optuna takes it, or ``journal:FILE``; a file in the folder when not
             given.
         folder: for the study; one below ``studies/`` by its name when not given.
@@ -100,7 +113,7 @@ def tune(  # noqa: PLR0913  # the options of a user
     Raises:
         ConfigError: an argument of another type, or one that breaks a rule; a study with values
             that no training takes, a storage of another study, more workers than fit into memory.
-        MissingPackageError: Optuna, or what a sampler needs, is not installed.
+        MissingPackageError: Optuna, Ray Tune, or what a sampler needs, is not installed.
         StorageError: the storage is locked or gone, or the disk is full.
         TrainingError: all trials failed.
 
@@ -126,6 +139,10 @@ def tune(  # noqa: PLR0913  # the options of a user
         >>> result.best.value >= result.baseline.value
         True
     """
+    pruner = pruner if pruner is not None else pruner_of(engine)
+    check_engine(engine, sampler=sampler, pruner=pruner, storage=storage or "", address=ray_address)
+    if engine == RAY_TUNE:
+        check_tune()
     need_optuna("supernet tune")
     asked = study if isinstance(study, Study) else load_study(study)
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
@@ -144,6 +161,8 @@ def tune(  # noqa: PLR0913  # the options of a user
         sampler=sampler,
         pruner=pruner,
         grace_epochs=grace_epochs or max(1, round(plan.epochs / _GRACE)),
+        engine=engine,
+        ray_address=ray_address,
         workers=workers,
         storage=storage or "",
         seed=seed,

@@ -49,6 +49,8 @@ def confirm_best(
             tasks[2 * seed + 1] = _task(2 * seed + 1, baseline, seed, own)
     waiting, total = [*tasks.values()], len(tasks)
     found: dict[int, Outcome] = {}
+    if not tasks:
+        return
     text = "confirming on fresh seeds"
     for outcome in executor.run(lambda: waiting.pop(0) if waiting else None, _goes_on):
         found[outcome.number] = outcome

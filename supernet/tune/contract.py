@@ -37,6 +37,8 @@ class Trial:
     """By parameter."""
     folder: int
     """Number of the trial whose folder is gone on with; its own where nothing was lost."""
+    kept: bool = False
+    """Whether it is never given up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,8 @@ class Task:
     seed: int
     folder: Path
     """The run; gone on with where it was begun."""
+    kept: bool = False
+    """Whether it is never given up, also by an executor that gives up by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +94,11 @@ was answered with no."""
 
 
 class Executor(Protocol):
-    """Runs trainings; decides nothing. Only the loop calls it."""
+    """Runs trainings. Only the loop calls it.
+
+    It decides nothing, unless it is a scheduler as Ray Tune is, which gives trainings up by itself:
+    such a one comes back as pruned.
+    """
 
     def run(self, following: Callable[[], Task | None], report: Reporter) -> Iterator[Outcome]:
         """Train what `following` gives, each as soon as there is room for it.

@@ -81,6 +81,7 @@ class _Loop:
                 space=made.space,
                 seed=self._seed,
                 folder=self._folder / str(trial.folder),
+                kept=trial.kept,
             )
         return None
 

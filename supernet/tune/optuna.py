@@ -5,9 +5,9 @@ import socket
 import time
 import uuid
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from supernet.errors import ConfigError
 from supernet.files import nearest
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
     from optuna.trial import Trial as OptunaTrial
 
-__all__ = ["PRUNERS", "SAMPLERS", "OptunaProposer", "check_names"]
+__all__ = ["PRUNERS", "REDUCTION", "SAMPLERS", "Define", "OptunaProposer", "check_names"]
 
 SAMPLERS = ("tpe", "gp", "cmaes", "random")
 """Who proposes: `TPESampler` (multivariate, conditional parameters in groups), `GPSampler`,
@@ -38,7 +38,12 @@ _REASON, _SECONDS = "reason", "seconds"
 _BEAT_S, _STALE_S = 30.0, 600.0
 _REPEATS = 16  # proposals in a row that are known already
 _ENOUGH = 4  # complete trials, to say anything of importances
-_STARTUP, _REDUCTION = 5, 3
+_STARTUP = 5
+REDUCTION = 3
+"""Of so many trials one goes on, where halving gives trials up."""
+
+Define: TypeAlias = Callable[[Any], None]
+"""Takes a new trial of Optuna, and asks it for the value of each parameter."""
 
 
 def check_names(sampler: str, pruner: str) -> None:
@@ -63,6 +68,7 @@ class OptunaProposer:
         pruner: one of `PRUNERS`.
         grace_epochs: before so many epochs no trial is given up.
         seed: of the sampler.
+        asking: has a study with its storage ask for a trial; the study itself when not given.
 
     Raises:
         ConfigError: the storage holds another study of that name, or the sampler takes no
@@ -81,6 +87,7 @@ class OptunaProposer:
         pruner: str = "median",
         grace_epochs: int = 1,
         seed: int = 0,
+        asking: Callable[[Any, Any, Define], None] | None = None,
     ) -> None:
         check_names(sampler, pruner)
         self._plan, self._storage, self._optuna = plan, storage, need_optuna("supernet tune")
@@ -88,11 +95,11 @@ class OptunaProposer:
         self._running: dict[int, OptunaTrial] = {}
         made_pruner = self._pruner(pruner, grace_epochs)
         self._check_sampler(sampler)
-        backend = storage.open()
+        self._asking, self._backend = asking or _ask, storage.open()
         with storage.errors():
             self._study = self._optuna.create_study(
                 study_name=plan.study.name,
-                storage=backend,
+                storage=self._backend,
                 direction="maximize",
                 pruner=made_pruner,
                 load_if_exists=True,
@@ -138,11 +145,11 @@ class OptunaProposer:
         if name == "median":
             return pruners.MedianPruner(n_startup_trials=_STARTUP, n_warmup_steps=grace)
         if name == "asha":
-            return pruners.SuccessiveHalvingPruner(min_resource=grace, reduction_factor=_REDUCTION)
+            return pruners.SuccessiveHalvingPruner(min_resource=grace, reduction_factor=REDUCTION)
         if name == "hyperband":
             most = max(grace + 1, int(self._plan.epochs))
             return pruners.HyperbandPruner(
-                min_resource=grace, max_resource=most, reduction_factor=_REDUCTION
+                min_resource=grace, max_resource=most, reduction_factor=REDUCTION
             )
         raise AssertionError(name)
 
@@ -196,20 +203,29 @@ class OptunaProposer:
         with self._storage.errors():
             for _ in range(_REPEATS):
                 self._study.sampler = self._fresh(self._seed + self._asked())
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    trial = self._study.ask()
-                    values = self._plan.draw(lambda name, one: _suggested(trial, name, one))  # noqa: B023  # called at once
+                trial, values = self._proposed()
                 twin = self._twin(trial.number, values)
                 if twin is None or _LOST_AS in trial.user_attrs:
                     trial.set_user_attr(_OWNER, _owner())
                     trial.set_user_attr(_BEAT, time.time())
                     self._running[trial.number] = trial
                     folder = int(trial.user_attrs.get(_LOST_AS, trial.number))
-                    return Trial(number=trial.number, values=values, folder=folder)
+                    kept = bool(trial.user_attrs.get(_BASELINE))
+                    return Trial(number=trial.number, values=values, folder=folder, kept=kept)
                 trial.set_user_attr(_REPEAT, twin.number)  # does not count
-                self._study.tell(trial, state=self._states.FAIL)
+                self._study.tell(trial.number, state=self._states.FAIL)
         return None
+
+    def _proposed(self) -> "tuple[OptunaTrial, Values]":
+        found: list[tuple[OptunaTrial, Values]] = []
+
+        def define(trial: "OptunaTrial") -> None:
+            found.append((trial, self._plan.draw(lambda *one: _suggested(trial, *one))))
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._asking(self._study, self._backend, define)
+        return found[0]
 
     def _asked(self) -> int:
         """Trials that were asked for, each once: a study that goes on draws by it as before."""
@@ -236,10 +252,10 @@ class OptunaProposer:
             if outcome.state in ("lost", "stopped"):
                 self._lose(outcome.number, killed=outcome.state == "lost")
             elif outcome.state == "complete":
-                self._study.tell(trial, outcome.value)
+                self._study.tell(outcome.number, outcome.value)
             else:
                 states = {"pruned": self._states.PRUNED, "failed": self._states.FAIL}
-                self._study.tell(trial, state=states[outcome.state])
+                self._study.tell(outcome.number, state=states[outcome.state])
 
     def beat(self) -> None:
         """As `Proposer.beat`; at most every 30 seconds."""
@@ -313,6 +329,11 @@ class OptunaProposer:
             kept |= {_LOST_AS: own.get(_LOST_AS, number), _AGAIN: number, _KILLS: kills}
             self._study.enqueue_trial(dict(trials[number].params), user_attrs=kept)
         self._study.tell(number, state=self._states.FAIL)
+
+
+def _ask(study: Any, storage: Any, define: Define) -> None:
+    del storage
+    define(study.ask())
 
 
 def _suggested(trial: "OptunaTrial", name: str, parameter: Parameter) -> Value:

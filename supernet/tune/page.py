@@ -80,6 +80,7 @@ def _view(result: StudyResult, plan: Plan) -> StudyView:
             "Epochs of a trial": f"{result.epochs:g}",
             "Sampler, pruner": f"{result.sampler}, {result.pruner}",
             "Trials": ", ".join(f"{n} {state}" for state, n in result.counts().items()),
+            "Engine": result.engine,
             "Storage": result.storage,
             **{f"Remark {i + 1}": line for i, line in enumerate(result.remarks)},
         },

@@ -67,6 +67,7 @@ class StudyResult:
     importances: Mapping[str, float] = field(default_factory=dict)
     confirmed: tuple[Confirmed, ...] = ()
     remarks: tuple[str, ...] = ()
+    engine: str = "processes"
 
     @property
     def best(self) -> TrialRecord | None:

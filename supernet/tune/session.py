@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from supernet.errors import FileFormatError, TrainingError
+from supernet.evaluate.ray_cluster import starts_here
 from supernet.locks import LOCK, alone
 from supernet.progress import Progress
 from supernet.space import save_space
@@ -21,9 +22,11 @@ from supernet.tune.memory import check_memory, measured_need
 from supernet.tune.optuna import OptunaProposer
 from supernet.tune.page import write_page
 from supernet.tune.plan import Plan
+from supernet.tune.ray_tune import RayTune, ask_tune
 from supernet.tune.result import Confirmed, StudyResult, load_result, save_result
 from supernet.tune.trial import TrainTrial
 from supernet.workflow.engines import places
+from supernet.workflow.request import RAY_TUNE
 
 __all__ = ["Session"]
 
@@ -45,6 +48,8 @@ class Session:
     sampler: str
     pruner: str
     grace_epochs: int
+    engine: str
+    ray_address: str
     workers: int
     storage: str
     """Empty for a file in the folder."""
@@ -100,9 +105,10 @@ class Session:
             Storage(self._storage),
             identity,
             sampler=self.sampler,
-            pruner=self.pruner,
+            pruner="none" if self._is_rays else self.pruner,
             grace_epochs=self.grace_epochs,
             seed=self.seed,
+            asking=ask_tune if self._is_rays else None,
         )
         claim_folder(self.folder, self.plan.study.name, proposer.mark, identity)
         values, reasons = self.plan.baseline()
@@ -112,6 +118,10 @@ class Session:
             why = "; ".join(reasons)
             remarks.append(f"the recipe as it is does not lie within the study ({why})")
         return proposer
+
+    @property
+    def _is_rays(self) -> bool:
+        return self.engine == RAY_TUNE
 
     @property
     def _storage(self) -> str:
@@ -126,13 +136,31 @@ class Session:
 
     def _executor(self, proposer: OptunaProposer | None = None) -> Executor:
         beat = proposer.beat if proposer else lambda: None
+        if self._is_rays:
+            halves = proposer is not None and self.pruner != "none"
+            return RayTune(
+                TrainTrial(data=self.data, device=self._of_actors, subnet=self.plan.study.subnet),
+                folder=self.folder,
+                epochs=self.plan.epochs,
+                grace_epochs=self.grace_epochs if halves else 0,
+                known=proposer.records() if proposer else (),
+                workers=self.workers,
+                device=self._of_actors,
+                address=self.ray_address,
+                idle=beat,
+            )
         if self.workers == 1:
             return InProcess(self._trains(1)[0], idle=beat)
         return Workers(self._trains(self.workers), idle=beat)
 
+    @property
+    def _of_actors(self) -> str:
+        """The device as an actor calls it: Ray gives each its own."""
+        return "cuda" if self.device.startswith("cuda") else self.device
+
     def _check_memory(self) -> None:
         """Measure what one training takes, where there are to be several at once."""
-        if self.workers == 1:
+        if self.workers == 1 or (self._is_rays and not starts_here(self.ray_address)):
             return
         trains = self._trains(self.workers)
         self.progress(0, 1, "measuring what one training takes of memory")
@@ -153,6 +181,7 @@ class Session:
             holdout_images=self.holdout_images,
             sampler=self.sampler,
             pruner=self.pruner,
+            engine=self.engine,
             storage=Storage(self._storage).shown,
             trials=tuple(proposer.records()),
             importances=proposer.importances(),

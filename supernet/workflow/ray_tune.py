@@ -23,10 +23,12 @@ from supernet.search.driver import searched
 if TYPE_CHECKING:
     from supernet.workflow.ray_trials import Trials
 
-__all__ = ["check_tune", "tune_search"]
+__all__ = ["FOLDER", "RETRIES", "check_tune", "quiet", "tune_search"]
 
-_FOLDER = "tune"
-_RETRIES = 1  # of a trial whose actor was killed
+FOLDER = "tune"
+"""Where Tune keeps its files until the end, in a folder of ours."""
+RETRIES = 1
+"""Of a trial whose actor was killed."""
 _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",  # which has no way to be quiet
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -93,7 +95,7 @@ def tune_search(
         trials = Trials(start, clock, progress)
         cluster = Cluster(address, workers)
         try:
-            with _quiet(folder):
+            with quiet(folder):
                 _run(cluster, trials, folder, seed=seed, workers=workers, device=device)
         finally:
             cluster.leave()
@@ -121,7 +123,7 @@ def _run(
     )
     tune.run(
         trainable,
-        name=_FOLDER,
+        name=FOLDER,
         metric=VALUE,
         mode="max",
         stop=Keeper(trials),
@@ -133,7 +135,7 @@ def _run(
             time_attr=RESOURCE, max_t=REDUCTION ** len(problem.ladder), reduction_factor=REDUCTION
         ),
         verbose=0,
-        max_failures=_RETRIES,
+        max_failures=RETRIES,
         reuse_actors=True,
         raise_on_failed_trial=False,
         max_concurrent_trials=workers,
@@ -141,14 +143,14 @@ def _run(
 
 
 @contextmanager
-def _quiet(folder: Path) -> Iterator[None]:
+def quiet(folder: Path) -> Iterator[None]:
     """Tune keeps its files in a folder until the end, and says nothing."""
     before = {name: os.environ.get(name) for name in _ENVIRONMENT}
     os.environ.update(_ENVIRONMENT)
-    shutil.rmtree(folder / _FOLDER, ignore_errors=True)
+    shutil.rmtree(folder / FOLDER, ignore_errors=True)
     try:
         yield
     finally:
-        shutil.rmtree(folder / _FOLDER, ignore_errors=True)
+        shutil.rmtree(folder / FOLDER, ignore_errors=True)
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})

@@ -154,6 +154,10 @@ def test_a_study_of_which_all_trials_fail_ends_with_a_line(
         (("--storage", "tune.db"), 2, "expected a URL such as sqlite:///tune.db"),
         (("--storage", "sqlite:////no/where/t.db"), 1, "the folder /no/where is not there"),
         (("--pruner", "hyper"), 2, "unknown pruner 'hyper'; did you mean 'hyperband'?"),
+        (("--engine", "ray"), 2, "unknown engine 'ray'; "),
+        (("--engine", "ray-tune", "--sampler", "gp"), 2, "with the engine ray-tune only tpe"),
+        (("--engine", "ray-tune", "--storage", "sqlite:///a.db"), 2, "is kept in its folder"),
+        (("--ray-address", "auto"), 2, "ray_address: the engine processes joins no cluster"),
         (("--device", "cuda:99"), 2, "device 'cuda:99' is not there"),
     ],
 )
@@ -178,6 +182,37 @@ def test_a_missing_optuna_names_the_extra(tuning: Command, monkeypatch: pytest.M
     done = tuning()
     assert done.code == 3
     assert done.stderr.strip().endswith("(pip install 'supernet[optuna]')")
+
+
+def test_a_missing_ray_names_the_extra(tuning: Command, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    done = tuning("--engine", "ray-tune")
+    assert done.code == 3
+    assert done.stderr.strip().endswith("(pip install 'supernet[ray]')")
+
+
+@pytest.mark.slow
+def test_ray_tune_ends_with_the_same_files_and_goes_on(tuning: Command, tiny_yaml: Path):
+    pytest.importorskip("ray.tune")
+    tune = ("--engine", "ray-tune", "--epochs", "2")
+    assert tuning("--trials", 2, *tune).code == 0
+    first = load_result(tiny_yaml / "studies" / "rates")
+    done = tuning("--trials", 4, *tune, "--json", confirm=1)
+    assert done.code == 0, done.stderr
+    result = load_result(tiny_yaml / "studies" / "rates")
+    assert result.trials[:2] == first.trials
+    assert result.trials[0].baseline
+    assert (result.engine, result.sampler, result.pruner) == ("ray-tune", "tpe", "asha")
+    assert [trial.number for trial in result.trials] == [0, 1, 2, 3]
+    assert {trial.state for trial in result.trials} <= {"complete", "pruned"}
+    assert result.best is not None
+    assert len(result.confirmed) == (not result.best.baseline)
+    folder = tiny_yaml / "studies" / "rates"
+    weights = list(folder.glob("trials/*/checkpoints"))
+    assert [path.parent.name for path in weights] == [str(result.best.folder)]
+    assert Run(Path(done.json["files"]["run"])).supernet().space.name == "tiny"
+    assert load_recipe(done.json["files"]["recipe"]).epochs == pytest.approx(2)
+    assert "ray-tune" in (folder / "report.html").read_text()
 
 
 @pytest.mark.slow
