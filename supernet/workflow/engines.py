@@ -6,6 +6,7 @@ from functools import partial
 
 from supernet.errors import ConfigError
 from supernet.evaluate import Engine, InProcess, RayActors, Workers, resolved_device
+from supernet.evaluate.ray_cluster import starts_here
 from supernet.files import nearest
 from supernet.memory import free_mib
 from supernet.progress import Progress, silent
@@ -17,6 +18,7 @@ __all__ = [
     "ENGINES",
     "EngineInfo",
     "EngineRequest",
+    "check_actors_memory",
     "check_count",
     "open_engine",
     "places",
@@ -93,6 +95,7 @@ def _processes(run: Run, asked: EngineRequest, progress: Progress) -> Engine:
 
 
 def _ray(run: Run, asked: EngineRequest, progress: Progress) -> Engine:  # noqa: ARG001  # its actors tell nothing
+    check_actors_memory(asked.workers, asked.ray_address)
     run = Run(run.folder.resolve())  # nodes have working directories of their own
     device = "cuda" if asked.device.startswith("cuda") else asked.device  # Ray gives each its own
     make = partial(SubnetEvaluator, run, device)
@@ -125,6 +128,21 @@ def check_count(name: str, value: int, *, lowest: int) -> None:
     """
     if value < lowest:
         raise ConfigError(f"{name}: must be {lowest} or more, found {value}")
+
+
+def check_actors_memory(workers: int, address: str) -> None:
+    """Refuse more actors than this machine's memory holds, where Ray is to start on it.
+
+    Args:
+        workers: actors at the same time.
+        address: of a cluster, whose nodes have memory of their own; empty where none is joined.
+
+    Raises:
+        ConfigError: they do not fit; says how many do.
+        MissingPackageError: Ray is not installed.
+    """
+    if workers > 1 and starts_here(address):
+        _check_memory(workers)
 
 
 def places(device: str, workers: int) -> list[str]:

@@ -40,6 +40,7 @@ from supernet.workflow.algorithm import (
     with_algorithm,
 )
 from supernet.workflow.confirm import Confirmed, confirm, pairs_of
+from supernet.workflow.engines import check_actors_memory
 from supernet.workflow.held_out import check_held_out
 from supernet.workflow.ladder import ladder_of, measured_problem
 from supernet.workflow.learn import learn_predictor
@@ -290,6 +291,7 @@ def _found(
         "progress": progress,
     }
     if request.engine == RAY_TUNE:
+        check_actors_memory(request.workers, request.ray_address)
         return tune_search(
             problem,
             folder=folder.path,

@@ -183,6 +183,15 @@ def test_an_algorithm_without_its_package_names_the_extra(
     assert f"{told} (pip install 'supernet[optuna]')" in found.stderr
 
 
+@pytest.mark.parametrize("engine", ["ray", "ray-tune"])
+def test_more_actors_than_memory_holds_are_said_before(in_trained: Command, engine: str) -> None:
+    pytest.importorskip("ray.tune")
+    pytest.importorskip("optuna")
+    found = in_trained("search", *COSTS, "--measure", "--workers", 200, "--engine", engine)
+    assert found.code == 2
+    assert "processes need about" in found.stderr
+
+
 def test_a_storage_that_cannot_be_opened_is_said(in_trained: Command, tmp_path: Path) -> None:
     pytest.importorskip("optuna")
     (tmp_path / "text.db").write_text("no database " * 100)

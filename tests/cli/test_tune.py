@@ -113,11 +113,14 @@ def test_two_processes_train_at_the_same_time(tuning: Command):
     assert [trial["state"] for trial in done.json["trials"]] == ["complete"] * 2
 
 
+@pytest.mark.parametrize("engine", ["processes", "ray-tune"])
 def test_more_workers_than_memory_holds_are_refused(
-    tuning: Command, tiny_yaml: Path, monkeypatch: pytest.MonkeyPatch
+    tuning: Command, tiny_yaml: Path, monkeypatch: pytest.MonkeyPatch, engine: str
 ):
+    if engine == "ray-tune":
+        pytest.importorskip("ray.tune")
     monkeypatch.setattr("supernet.tune.memory.free_mib", lambda: 4000.0)
-    done = tuning("--trials", 3, "--workers", 32)
+    done = tuning("--trials", 3, "--workers", 32, "--engine", engine)
     assert done.code == 2
     line = done.stderr.strip().splitlines()[-1]
     assert "workers: 32 trainings of" in line

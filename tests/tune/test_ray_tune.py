@@ -272,13 +272,17 @@ def test_whatever_ends_the_study_nothing_is_left_running_and_nothing_is_lost(
         stderr=subprocess.PIPE,
     )
     notes = [tmp_path / "trials" / str(i) / "pid" for i in range(2)]
-    wait_until(lambda: all(note.exists() and note.read_text() for note in notes))
-    time.sleep(2)  # so that the reports are in
-    pids = started(driver.pid)
-    actors = [int(note.read_text()) for note in notes]
-    assert set(actors) <= set(pids)
-    driver.send_signal(how)
-    driver.communicate(timeout=60)
+    try:
+        wait_until(lambda: all(note.exists() and note.read_text() for note in notes))
+        time.sleep(2)  # so that the reports are in
+        pids = started(driver.pid)
+        actors = [int(note.read_text()) for note in notes]
+        assert set(actors) <= set(pids)
+        driver.send_signal(how)
+        driver.communicate(timeout=60)
+    finally:
+        driver.kill()
+        driver.communicate()
     assert driver.returncode != 0
     assert alive(actors, 20) == []
     assert alive(pids, 20 if how is signal.SIGINT else 120) == []  # agents look each minute
