@@ -196,7 +196,7 @@ class Tasks(Searcher):
         """Nothing, likewise."""
 
 
-class Halving(ASHAScheduler):  # type: ignore[misc]  # of Ray
+class Halving(ASHAScheduler):
     """Tune's ASHA, which knows the trials of earlier calls and lets go on what is to be kept.
 
     Args:

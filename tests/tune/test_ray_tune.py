@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -126,12 +127,72 @@ def cluster() -> Iterator[None]:
     begun.leave()
 
 
-@pytest.fixture
-def run(cluster: None, plan: Plan, opened: Opened, tmp_path: Path) -> Run:
+class Played:
+    """What Ray Tune does with one worker, played in this process."""
+
+    def __init__(self, train: Train, *, grace: int, known: list[TrialRecord]) -> None:
+        self._train, self._grace, self._known = train, grace, known
+
+    def run(
+        self, following: Callable[[], Task | None], report: Callable[[Report], bool]
+    ) -> Iterator[Outcome]:
+        return Line(self._loop).outcomes(following, report, lambda: None)
+
+    def close(self) -> None:
+        pass
+
+    def _loop(self, line: Line) -> None:
+        from supernet.tune.ray_trials import Halving, Keeper, Tasks, Training
+
+        keeper, tasks = Keeper(line), Tasks(line)
+        asha = Halving(grace=self._grace or 99, epochs=trains.EPOCHS, known=self._known)
+        actor: Any = Training.__new__(Training)
+        number = 0
+        while isinstance(config := tasks.suggest(str(number)), dict) and not keeper.stop_all():
+            if number:
+                actor.reset_config(config)
+            else:
+                actor.setup(config, train=self._train, epochs=trains.EPOCHS)
+            trial: Any = SimpleNamespace(trial_id=str(number), config=config)
+            asha.on_trial_add(None, trial)
+            ended = False
+            while not ended:
+                result = actor.step()
+                ended = keeper(trial.trial_id, result) or result["done"]
+                ended = ended or asha.on_trial_result(None, trial, result) == asha.STOP
+            asha.on_trial_complete(None, trial, result)
+            tasks.on_trial_complete(trial.trial_id, result)
+            number += 1
+        if number:
+            actor.cleanup()
+
+
+def rays(train: Train, folder: Path, known: list[TrialRecord], grace: int, workers: int) -> RayTune:
+    """Ray Tune itself."""
+    return RayTune(
+        train,
+        folder=folder,
+        epochs=trains.EPOCHS,
+        grace_epochs=grace,
+        known=known,
+        workers=workers,
+    )
+
+
+@pytest.fixture(params=["played", pytest.param("ray", marks=pytest.mark.slow)])
+def run(request: pytest.FixtureRequest, plan: Plan, opened: Opened, tmp_path: Path) -> Run:
     """Goes on with a study of Ray Tune; the recipe as it is first."""
+    pytest.importorskip("ray.tune")
+    if request.param == "ray":
+        request.getfixturevalue("cluster")
 
     def go_on(
-        train: Train, trials: int, own: Plan = plan, folder: Path = tmp_path, **asked: Any
+        train: Train,
+        trials: int,
+        own: Plan = plan,
+        folder: Path = tmp_path,
+        grace: int = 1,
+        workers: int = 1,
     ) -> list[TrialRecord]:
         folder.mkdir(exist_ok=True)
         storage = f"journal:{folder}/study.journal"
@@ -139,8 +200,12 @@ def run(cluster: None, plan: Plan, opened: Opened, tmp_path: Path) -> Run:
         values, _ = own.baseline()
         if values is not None:
             proposer.enqueue_baseline(values)
-        options = {"grace_epochs": 1, "known": proposer.records()} | asked
-        tune = RayTune(train, folder=folder, epochs=trains.EPOCHS, **options)
+        known = proposer.records()
+        tune = (
+            rays(train, folder, known, grace, workers)
+            if request.param == "ray"
+            else Played(train, grace=grace, known=known)
+        )
         run_trials(own, proposer, tune, trials=trials, folder=folder / "trials")
         assert not (folder / "tune").exists()
         return proposer.records()
@@ -148,11 +213,15 @@ def run(cluster: None, plan: Plan, opened: Opened, tmp_path: Path) -> Run:
     return go_on
 
 
+in_ray_only = pytest.mark.parametrize(
+    "run", [pytest.param("ray", marks=pytest.mark.slow)], indirect=True
+)
+
+
 def states(records: list[TrialRecord]) -> list[str]:
     return [record.state for record in records]
 
 
-@pytest.mark.slow
 def test_it_finds_what_is_better_and_gives_up_what_is_poor(run: Run) -> None:
     records = run(trains.rising, 12)
     assert (records[0].baseline, records[0].value) == (True, 80)
@@ -164,12 +233,10 @@ def test_it_finds_what_is_better_and_gives_up_what_is_poor(run: Run) -> None:
     assert max(record.value or 0 for record in records) > 80
 
 
-@pytest.mark.slow
 def test_without_asha_nothing_is_given_up(run: Run) -> None:
-    assert states(run(trains.rising, 6, grace_epochs=0)) == ["complete"] * 6
+    assert states(run(trains.rising, 6, grace=0)) == ["complete"] * 6
 
 
-@pytest.mark.slow
 def test_conditional_parameters_are_proposed_where_they_belong(
     run: Run, recipe: Recipe, space: Space
 ) -> None:
@@ -186,7 +253,6 @@ def test_conditional_parameters_are_proposed_where_they_belong(
     assert found == {frozenset(both | {name}) for name in ("recipe.momentum", "recipe.beta2")}
 
 
-@pytest.mark.slow
 def test_a_trial_that_fails_is_recorded_and_the_study_goes_on(run: Run) -> None:
     records = run(trains.nan_at_large, 10)
     assert len(records) == 10
@@ -196,14 +262,13 @@ def test_a_trial_that_fails_is_recorded_and_the_study_goes_on(run: Run) -> None:
     assert records[0].state == "complete"
 
 
-@pytest.mark.slow
+@in_ray_only
 def test_the_recipe_as_it_is_is_never_given_up_though_others_are_ahead(run: Run) -> None:
     records = run(trains.late_baseline, 4, workers=2)
     assert records[0].state == "complete"
     assert len(records[0].curve) == 4
 
 
-@pytest.mark.slow
 def test_a_study_that_stops_and_goes_on_is_the_one_that_did_not(run: Run, tmp_path: Path) -> None:
     at_once = run(trains.rising, 9, folder=tmp_path / "one")
     run(trains.rising, 4, folder=tmp_path / "parts")
@@ -214,25 +279,40 @@ def test_a_study_that_stops_and_goes_on_is_the_one_that_did_not(run: Run, tmp_pa
     assert states(in_parts) == states(at_once)
 
 
-@pytest.mark.slow
+@in_ray_only
 @pytest.mark.parametrize(
     ("train", "state"), [("killed_once", "complete"), ("killed_always", "failed")]
 )
 def test_a_killed_actor_costs_its_trial_alone_which_begins_once_more(
     run: Run, train: str, state: str
 ) -> None:
-    records = run(getattr(trains, train), 2, grace_epochs=0, workers=2)
+    records = run(getattr(trains, train), 2, grace=0, workers=2)
     assert states(records) == [state] * 2
     if state == "failed":
         assert all("its actor was killed twice" in record.reason for record in records)
 
 
-@pytest.mark.slow
 def test_a_full_disk_ends_the_study(run: Run, opened: Opened, tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="no space is left"):
         run(trains.full_disk, 3)
     proposer = opened(storage=f"journal:{tmp_path}/study.journal")
     assert states(proposer.records()) == ["lost"]
+
+
+def test_what_is_to_be_kept_goes_on_though_others_are_ahead(plan: Plan, tmp_path: Path) -> None:
+    pytest.importorskip("ray.tune")
+    from supernet.tune.ray_trials import Halving
+
+    made, asha = plan.as_it_is(), Halving(grace=1, epochs=4)
+    found = []
+    for number, (value, kept) in enumerate([(9.0, False), (5.0, True), (5.0, False)]):
+        task = Task(
+            number=number, recipe=made.recipe, space=made.space, seed=0, folder=tmp_path, kept=kept
+        )
+        trial: Any = SimpleNamespace(trial_id=str(number), config={"task": task})
+        asha.on_trial_add(None, trial)
+        found.append(asha.on_trial_result(None, trial, {"epoch": 1, "value": value}))
+    assert found == [asha.CONTINUE, asha.CONTINUE, asha.STOP]
 
 
 SLOW = """
