@@ -63,7 +63,13 @@ def bits(x: Tensor) -> Tensor:
         ("onnx", branch, r"failed in layer 0\.odd: Could not guard"),
         ("torch-export", branch, r"failed in layer 0\.odd: Could not guard"),
         ("openvino", determinant, r"has no operator Det \(in layer 0\.odd\)$"),
-        ("coreml", determinant, r"has no operator linalg_det \(in layer 0\.odd\)$"),
+        pytest.param(
+            "coreml",
+            determinant,
+            r"has no operator linalg_det \(in layer 0\.odd\)$",
+            # a finaliser of coremltools' own fails once it has failed to convert
+            marks=pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+        ),
         ("ncnn", bits, r"has no operator Tensor.to .*, torch.bitwise_and \(in layer 0\.odd\)$"),
         pytest.param(
             "executorch",
