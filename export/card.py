@@ -100,13 +100,13 @@ def _files(card: Card) -> str:
         if in_torch
         else ""
     )
-    told = [note for facts in card.files.values() for note in facts["notes"]]
-    told += [
+    said = [note for facts in card.files.values() for note in facts["notes"]]
+    said += [
         beside_float_told(name, facts["beside_float"])
         for name, facts in card.files.items()
         if "beside_float" in facts
     ]
-    notes = "".join(f"\n- {note}" for note in told)
+    notes = "".join(f"\n- {note}" for note in said)
     return "## Files\n\n" + "\n".join(rows) + torch_line + ("\n" + notes) * bool(notes)
 
 

@@ -36,7 +36,8 @@ class Block(nn.Module):
         self.conv, self.odd = nn.Conv2d(1, 4, 3), Odd(function)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.odd(self.conv(x)).mean((2, 3))
+        out: Tensor = self.odd(self.conv(x)).mean((2, 3))
+        return out
 
 
 def source(function: Function) -> Source:
@@ -45,7 +46,8 @@ def source(function: Function) -> Source:
 
 
 def determinant(x: Tensor) -> Tensor:
-    return torch.linalg.det(x)[..., None, None]
+    found: Tensor = torch.linalg.det(x)
+    return found[..., None, None]
 
 
 def branch(x: Tensor) -> Tensor:
