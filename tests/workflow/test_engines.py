@@ -1,6 +1,7 @@
 """Actors of a Ray that starts here are held against the memory of this machine."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,8 @@ def little(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_more_actors_than_memory_holds_are_refused(tmp_path: Path) -> None:
     two, three = (EngineRequest(engine="ray", workers=workers) for workers in (2, 3))
-    assert open_engine(Run(tmp_path), two) == 2
+    opened: Any = open_engine(Run(tmp_path), two)
+    assert opened == 2
     with pytest.raises(ConfigError, match="workers: 3 processes need about") as error:
         open_engine(Run(tmp_path), three)
     assert error.value.hint == "--workers 2"
