@@ -10,6 +10,7 @@ import pytest
 from supernet.search import ALGORITHMS, Accuracy, Budget, Problem, run_search
 from supernet.search.algorithms import optuna as samplers
 from supernet.search.algorithms.optuna_parameters import Parameters
+from supernet.search.algorithms.optuna_study import opened_study
 from supernet.space import Domain, Genes, Space, with_effect
 from supernet.space.layout import layout_of
 
@@ -121,10 +122,9 @@ def test_each_sampler_is_given_the_space_that_it_takes(
     opened = []
 
     def noted(*given: Any, **more: Any) -> Any:
-        opened.append(true_opened(*given, **more))
+        opened.append(opened_study(*given, **more))
         return opened[-1]
 
-    true_opened = samplers.opened_study
     monkeypatch.setattr(samplers, "opened_study", noted)
     asked = problem(measured=True, domain=Domain.of(problem().domain.space, FIX))
     top1, *costs = asked.objectives
