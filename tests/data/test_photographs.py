@@ -185,7 +185,7 @@ def test_the_first_broken_file_is_told_at_once_and_once(
     from supernet.data import store
 
     monkeypatch.setattr(store, "_CHUNK", 1)
-    monkeypatch.setattr(store.os, "cpu_count", lambda: 1)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
     spoil(folder, "train/ant/1.png", "train/bee/3.png")
     told: list[tuple[int, str]] = []
     with pytest.raises(DataError, match="2 of 14"):
