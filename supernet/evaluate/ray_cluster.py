@@ -118,7 +118,7 @@ class Cluster:
                 _temp_dir=self._folder,
                 **quiet,
             )
-        except (OSError, RuntimeError, ValueError, self.ray.exceptions.RayError) as error:
+        except Exception as error:  # noqa: BLE001  # a node that starts too slowly is a bare one
             self._abandon(error, address)
         except BaseException:  # Ctrl-C
             self.leave()

@@ -194,6 +194,17 @@ def test_a_cluster_that_is_not_there_is_an_error(
     assert "ray start --head" in error.value.hint
 
 
+def test_a_node_that_starts_too_slowly_is_an_error(
+    ray: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(**_: Any) -> None:
+        raise Exception("The current node timed out during startup")  # noqa: TRY002  # as Ray does
+
+    monkeypatch.setattr(ray, "init", slow)
+    with pytest.raises(ConfigError, match="Ray did not start here: The current node timed out"):
+        RayActors([partial(Standing, tmp_path)])
+
+
 def _submit(folder: Path, tasks: list[EvaluationTask]) -> None:
     with RayActors([partial(Standing, folder)] * 2) as actors:
         for _ in range(10_000):
