@@ -268,8 +268,6 @@ class _Planner:
         """Refuse weights, teachers and targets that do not fit, before anything is timed."""
         recipe, classes = self._recipe(candidate), self._look.classes
         own = self._own(candidate.space)
-        check_auxiliary(own, recipe)
-        check_norms(own, recipe, self._processes)
         check_start(seeded_supernet(own, 0), candidate.init, self._progress, classes=classes)
         check_teachers(own, recipe, classes)
         check_searches(own, recipe)

@@ -89,17 +89,24 @@ def supernet(tiny_yaml: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     return run_command
 
 
+def write_pictures(folder: Path, drawn: Callable[[int], np.ndarray]) -> None:
+    """Two classes, 40 pictures each to train on and 6 to test; `drawn` gives the pixels of one."""
+    for split, count in (("train", 40), ("val", 6)):
+        for index, name in enumerate(("dark", "light")):
+            place = folder / split / name
+            place.mkdir(parents=True)
+            for number in range(count):
+                pixels = drawn(index).astype(np.uint8)
+                Image.fromarray(pixels).save(place / f"{number}.png")
+
+
 @pytest.fixture
 def pictures(tiny_yaml: Path) -> str:
     """A folder of dark and light pictures of 24 x 30 pixels."""
     rng = np.random.default_rng(0)
-    for split, count in (("train", 40), ("val", 6)):
-        for index, name in enumerate(("dark", "light")):
-            folder = tiny_yaml / "pictures" / split / name
-            folder.mkdir(parents=True)
-            for number in range(count):
-                pixels = rng.integers(0, 100, (24, 30, 3)) + 120 * index
-                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png")
+    write_pictures(
+        tiny_yaml / "pictures", lambda index: rng.integers(0, 100, (24, 30, 3)) + 120 * index
+    )
     return "pictures"
 
 

@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from PIL import Image
 
 from supernet.reading import Fit
 from supernet.runs import Run
-from tests.cli.conftest import Command
+from tests.cli.conftest import Command, write_pictures
 
 pytestmark = pytest.mark.cli
 
@@ -21,14 +20,13 @@ BROKEN = ("train/dark/3.png", "val/light/1.png")
 def wide(tiny_yaml: Path) -> str:
     """Pictures of 60 x 20 pixels whose class is told by their ends alone; two are broken."""
     rng = np.random.default_rng(0)
-    for split, count in (("train", 40), ("val", 6)):
-        for index, name in enumerate(("dark", "light")):
-            folder = tiny_yaml / "wide" / split / name
-            folder.mkdir(parents=True)
-            for number in range(count):
-                pixels = rng.integers(100, 150, (20, 60, 3))
-                pixels[:, :20] = pixels[:, 40:] = 250 * index
-                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png")
+
+    def drawn(index: int) -> np.ndarray:
+        pixels = rng.integers(100, 150, (20, 60, 3))
+        pixels[:, :20] = pixels[:, 40:] = 250 * index
+        return pixels
+
+    write_pictures(tiny_yaml / "wide", drawn)
     for name in BROKEN:
         (tiny_yaml / "wide" / name).write_bytes(b"no image")
     return "wide"
