@@ -21,9 +21,9 @@ from supernet.tune.contract import (
 )
 from supernet.tune.executors import InProcess, Workers
 from supernet.tune.load import load_study, save_study
-from supernet.tune.optuna import PRUNERS, SAMPLERS
 from supernet.tune.plan import Plan, Proposal
 from supernet.tune.result import Comparison, Confirmed, StudyResult, load_result
+from supernet.tune.samplers import PRUNERS, SAMPLERS
 from supernet.tune.spec import Parameter, Study
 
 __all__ = [

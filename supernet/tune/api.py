@@ -12,9 +12,9 @@ from supernet.studies import need_optuna
 from supernet.train import Recipe, load_recipe, scaled
 from supernet.tune.engines import check_engine, pruner_of
 from supernet.tune.load import load_study
-from supernet.tune.optuna import check_names
 from supernet.tune.plan import Plan
 from supernet.tune.result import StudyResult
+from supernet.tune.samplers import check_names
 from supernet.tune.session import Session
 from supernet.tune.spec import Study
 from supernet.workflow.engines import DEFAULT_ENGINE

@@ -1,7 +1,5 @@
-"""A study of Optuna as proposer: samplers, pruners, and who is at work on which trial."""
+"""A study of Optuna as proposer: what it is of, what was tried, and what was lost."""
 
-import os
-import socket
 import time
 import uuid
 import warnings
@@ -10,51 +8,32 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from supernet.errors import ConfigError
-from supernet.files import nearest
 from supernet.studies import Storage, need_optuna
 from supernet.tune.contract import Outcome, Report, State, Trial, TrialRecord
 from supernet.tune.identity import identity_problems
+from supernet.tune.owners import beat, is_dead, own
 from supernet.tune.plan import Plan, Values
+from supernet.tune.samplers import check_names, check_sampler, made_pruner, made_sampler
 from supernet.tune.spec import Parameter, Value
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
     from optuna.trial import Trial as OptunaTrial
 
-__all__ = ["PRUNERS", "REDUCTION", "SAMPLERS", "Define", "OptunaProposer", "check_names"]
+__all__ = ["Define", "OptunaProposer"]
 
-SAMPLERS = ("tpe", "gp", "cmaes", "random")
-"""Who proposes: `TPESampler` (multivariate, conditional parameters in groups), `GPSampler`,
-`CmaEsSampler` (numbers that are always there), `RandomSampler`."""
-PRUNERS = ("none", "median", "asha", "hyperband")
-"""Who gives trials up; ``asha`` is `SuccessiveHalvingPruner`, which is asynchronous."""
-
-_IDENTITY, _OWNER, _BEAT = "supernet:study", "supernet:owner", "supernet:beat"
+_IDENTITY = "supernet:study"
 _BASELINE, _LOST_AS, _REPEAT = "baseline", "lost_as", "repeat"
 _MARK = "mark"
 _AGAIN, _KILLS = "again", "kills"  # of a trial that was lost: which one, and how often killed
 _MOST_KILLS = 2
 _REASON, _SECONDS = "reason", "seconds"
-_BEAT_S, _STALE_S = 30.0, 600.0
+_BEAT_S = 30.0
 _REPEATS = 16  # proposals in a row that are known already
 _ENOUGH = 4  # complete trials, to say anything of importances
-_STARTUP = 5
-REDUCTION = 3
-"""Of so many trials one goes on, where halving gives trials up."""
 
 Define: TypeAlias = Callable[[Any], None]
 """Takes a new trial of Optuna, and asks it for the value of each parameter."""
-
-
-def check_names(sampler: str, pruner: str) -> None:
-    """Refuse what Optuna is not asked for here.
-
-    Raises:
-        ConfigError: an unknown name; names the nearest.
-    """
-    for kind, name, known in (("sampler", sampler, SAMPLERS), ("pruner", pruner, PRUNERS)):
-        if name not in known:
-            raise ConfigError(f"unknown {kind} {name!r}; {nearest(name, known)}")
 
 
 class OptunaProposer:
@@ -93,65 +72,30 @@ class OptunaProposer:
         self._plan, self._storage, self._optuna = plan, storage, need_optuna("supernet tune")
         self._beaten = 0.0
         self._running: dict[int, OptunaTrial] = {}
-        made_pruner = self._pruner(pruner, grace_epochs)
-        self._check_sampler(sampler)
+        gives_up = made_pruner(pruner, grace_epochs, plan.epochs)
+        check_sampler(sampler, plan)
         self._asking, self._backend = asking or _ask, storage.open()
         with storage.errors():
             self._study = self._optuna.create_study(
                 study_name=plan.study.name,
                 storage=self._backend,
                 direction="maximize",
-                pruner=made_pruner,
+                pruner=gives_up,
                 load_if_exists=True,
             )
             begun = self._study.get_trials(deepcopy=False)
-            self._fresh = partial(self._sampler, sampler)
+            self._fresh = partial(made_sampler, sampler)
             self._seed = seed
             self._claim(identity, begun)
             self.mark = self._marked()
             """Of this study alone."""
             for trial in begun:
-                if trial.state == self._states.RUNNING and _is_dead(trial):
+                if trial.state == self._states.RUNNING and is_dead(trial):
                     self._lose(trial.number)
 
     @property
     def _states(self) -> Any:
         return self._optuna.trial.TrialState
-
-    def _sampler(self, name: str, seed: int) -> Any:
-        samplers = self._optuna.samplers
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that a part is experimental
-            if name == "tpe":
-                return samplers.TPESampler(
-                    seed=seed, multivariate=True, group=True, constant_liar=True
-                )
-            names = {"gp": "GPSampler", "cmaes": "CmaEsSampler", "random": "RandomSampler"}
-            return getattr(samplers, names[name])(seed=seed)
-
-    def _check_sampler(self, name: str) -> None:
-        need_optuna(f"sampler {name}", name)
-        always = [p for p in self._plan.parameters.values() if not p.when and not p.choices]
-        if name == "cmaes" and len(always) < 2:
-            raise ConfigError(
-                f"sampler cmaes: needs two ranges that are always there, found {len(always)}",
-                hint="use --sampler tpe",
-            )
-
-    def _pruner(self, name: str, grace: int) -> Any:
-        pruners = self._optuna.pruners
-        if name == "none":
-            return pruners.NopPruner()
-        if name == "median":
-            return pruners.MedianPruner(n_startup_trials=_STARTUP, n_warmup_steps=grace)
-        if name == "asha":
-            return pruners.SuccessiveHalvingPruner(min_resource=grace, reduction_factor=REDUCTION)
-        if name == "hyperband":
-            most = max(grace + 1, int(self._plan.epochs))
-            return pruners.HyperbandPruner(
-                min_resource=grace, max_resource=most, reduction_factor=REDUCTION
-            )
-        raise AssertionError(name)
 
     # ---------------------------------------------------------------- whose study it is
 
@@ -206,8 +150,7 @@ class OptunaProposer:
                 trial, values = self._proposed()
                 twin = self._twin(trial.number, values)
                 if twin is None or _LOST_AS in trial.user_attrs:
-                    trial.set_user_attr(_OWNER, _owner())
-                    trial.set_user_attr(_BEAT, time.time())
+                    own(trial)
                     self._running[trial.number] = trial
                     folder = int(trial.user_attrs.get(_LOST_AS, trial.number))
                     kept = bool(trial.user_attrs.get(_BASELINE))
@@ -264,7 +207,7 @@ class OptunaProposer:
         self._beaten = time.monotonic()
         with self._storage.errors():
             for trial in [*self._running.values()]:
-                trial.set_user_attr(_BEAT, time.time())
+                beat(trial)
 
     def records(self) -> list[TrialRecord]:
         """As `Proposer.records`; without trials that wait, and without repeats."""
@@ -322,11 +265,11 @@ class OptunaProposer:
     def _lose(self, number: int, *, killed: bool = True) -> None:
         """Fail a trial whose process is no more, and queue it again, unless it was killed twice."""
         trials = self._study.get_trials(deepcopy=False)
-        own = trials[number].user_attrs
-        kills = int(own.get(_KILLS, _LOST_AS in own)) + killed
+        noted = trials[number].user_attrs
+        kills = int(noted.get(_KILLS, _LOST_AS in noted)) + killed
         if kills < _MOST_KILLS and number not in _tried_again(trials):
-            kept = {key: own[key] for key in (_BASELINE,) if key in own}
-            kept |= {_LOST_AS: own.get(_LOST_AS, number), _AGAIN: number, _KILLS: kills}
+            kept = {key: noted[key] for key in (_BASELINE,) if key in noted}
+            kept |= {_LOST_AS: noted.get(_LOST_AS, number), _AGAIN: number, _KILLS: kills}
             self._study.enqueue_trial(dict(trials[number].params), user_attrs=kept)
         self._study.tell(number, state=self._states.FAIL)
 
@@ -352,39 +295,9 @@ def _suggested(trial: "OptunaTrial", name: str, parameter: Parameter) -> Value:
 
 def _tried_again(trials: "Sequence[FrozenTrial]") -> dict[int, int]:
     """Of lost trials the number of the next try."""
-    own = ((t.user_attrs, t.number) for t in trials if _LOST_AS in t.user_attrs)
-    return {int(attrs.get(_AGAIN, attrs[_LOST_AS])): number for attrs, number in own}
+    lost = ((t.user_attrs, t.number) for t in trials if _LOST_AS in t.user_attrs)
+    return {int(attrs.get(_AGAIN, attrs[_LOST_AS])): number for attrs, number in lost}
 
 
 def _is_repeat(trial: "FrozenTrial") -> bool:
     return _REPEAT in trial.user_attrs
-
-
-def _owner() -> list[Any]:
-    """This process, so that others can see whether it is still there."""
-    return [socket.gethostname(), os.getpid(), _started(os.getpid())]
-
-
-def _started(pid: int) -> str:
-    """When a process began, in ticks; empty where the system does not say."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:  # noqa: PTH123  # not a path of ours
-            return file.read().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return ""
-
-
-def _is_dead(trial: "FrozenTrial") -> bool:
-    """Whether the process of a running trial is no more, or was not heard of for long."""
-    host, pid, started = trial.user_attrs.get(_OWNER, ["", 0, ""])
-    if host != socket.gethostname():
-        begun = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
-        heard = float(trial.user_attrs.get(_BEAT, begun))
-        return time.time() - heard > _STALE_S
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return _started(pid) != str(started)

@@ -17,7 +17,7 @@ from ray.tune.search import Searcher
 from supernet.tune.contract import Outcome, Report, Task, Train, TrialRecord
 from supernet.tune.executors import outcome_of
 from supernet.tune.line import Line
-from supernet.tune.optuna import REDUCTION
+from supernet.tune.samplers import REDUCTION
 
 __all__ = ["EPOCH", "VALUE", "Halving", "Keeper", "Tasks", "Training"]
 

@@ -22,7 +22,8 @@ from supernet.tune import InProcess, Parameter, Plan, Report, Study, TrialRecord
 from supernet.tune.contract import Executor, Outcome, Train
 from supernet.tune.identity import identity_of
 from supernet.tune.loop import best_of, run_trials
-from supernet.tune.optuna import PRUNERS, SAMPLERS, OptunaProposer
+from supernet.tune.optuna import OptunaProposer
+from supernet.tune.samplers import PRUNERS, SAMPLERS
 from tests.tune import trains
 
 Opened = Callable[..., OptunaProposer]
@@ -355,6 +356,7 @@ from supernet.train import load_recipe
 from supernet.tune import InProcess, Parameter, Plan, Study, Workers
 from supernet.tune.loop import run_trials
 from supernet.tune.optuna import OptunaProposer
+from supernet.tune.samplers import PRUNERS, SAMPLERS
 from supernet.studies import Storage
 from tests.tune import trains
 
