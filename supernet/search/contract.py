@@ -1,7 +1,7 @@
 """What an algorithm is: it is asked for subnets and told what they are worth."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -31,6 +31,9 @@ class Candidates:
     rung comes the whole measurement, which is meant where None is given."""
     beyond: bool = False
     """Whether those are measured too that break a limit."""
+    known: Mapping[str, Values] = field(default_factory=dict)
+    """Measured figures that others have found, by name, each of shape ``(N,)``, NaN where there is
+    none: these are taken as they are. They cost what a measurement costs."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -73,6 +73,8 @@ class _One(NamedTuple):
     """Shape ``(1, G)``."""
     rung: int
     beyond: bool
+    known: Mapping[str, Values]
+    """Figures that need not be measured, each of shape ``(1,)``."""
 
 
 class _Waiting(NamedTuple):
@@ -182,7 +184,12 @@ class _Measuring:
 
 def _ones(asked: Candidates, whole: int) -> list[_One]:
     rungs = [whole] * len(asked.genes) if asked.rung is None else asked.rung.tolist()
-    return [_One(asked.genes[[number]], rung, asked.beyond) for number, rung in enumerate(rungs)]
+    ones = []
+    for number, rung in enumerate(rungs):
+        figures = {name: values[[number]] for name, values in asked.known.items()}
+        known = {name: value for name, value in figures.items() if np.isfinite(value[0])}
+        ones.append(_One(asked.genes[[number]], rung, asked.beyond, known))
+    return ones
 
 
 def _figures(problem: Problem, one: _One, columns: Mapping[str, Values]) -> dict[str, Values]:
@@ -190,8 +197,10 @@ def _figures(problem: Problem, one: _One, columns: Mapping[str, Values]) -> dict
     asked: tuple[Objective, ...] = problem.ladder[one.rung : one.rung + 1]
     asked = asked or (*problem.objectives, *problem.others)
     found: dict[str, Values] = {}
-    for objective in asked:
-        if objective.measured:
-            within = one.beyond or problem.violation({**columns, **found}, 1)[0] <= 0
-            found[objective.name] = objective(one.genes) if within else np.full(1, np.nan)
+    for objective in (each for each in asked if each.measured):
+        if objective.name in one.known:
+            found[objective.name] = one.known[objective.name]
+            continue
+        within = one.beyond or problem.violation({**columns, **found}, 1)[0] <= 0
+        found[objective.name] = objective(one.genes) if within else np.full(1, np.nan)
     return found

@@ -56,9 +56,8 @@ class Measured:
 def searched(space: Space, folder: Path, last: int = -1, **more: Any) -> tuple[Any, int]:
     """The result, and how much was measured for it."""
     function = Measured(space, last)
-    result = supernet.search(
-        space, accuracy=function, limits=LIMITS, budget=BUDGET, folder=folder, **more
-    )
+    how: dict[str, Any] = {"limits": LIMITS, "budget": BUDGET, "folder": folder} | more
+    result = supernet.search(space, accuracy=function, **how)
     return result, function.count
 
 
@@ -94,6 +93,22 @@ def test_where_others_wrote_to_the_study_a_search_goes_on_beside_them(demo: Spac
     study = optuna.load_study(study_name="supernet", storage=how["storage"])
     complete = [t.params for t in study.trials if t.state.name == "COMPLETE"]
     assert all(complete.count(one) == 1 for one in complete)
+
+
+@pytest.mark.parametrize("objectives", [[], ["macs"]])
+def test_what_another_search_has_measured_is_taken_as_it_is(
+    demo: Space, tmp_path: Path, objectives: list[str]
+):
+    how: dict[str, Any] = {"algorithm": "optuna:tpe", "storage": f"journal:{tmp_path}/a.log"}
+    how |= {"objectives": objectives} if objectives else {}
+    one, count = searched(demo, tmp_path / "one", **how, budget=12)
+    two, more = searched(demo, tmp_path / "two", **how, budget=20, seed=1)
+    finite = np.isfinite(one.columns["top1"])
+    assert (finite.sum(), np.isfinite(two.columns["top1"]).sum()) == (count, count + more)
+    assert more == 20 - 12
+    known = {row.tobytes(): top1 for row, top1 in zip(two.genes, two.columns["top1"])}
+    taken = [known[row.tobytes()] for row in one.genes[finite]]
+    np.testing.assert_array_equal(taken, one.columns["top1"][finite])
 
 
 @pytest.mark.slow

@@ -66,7 +66,7 @@ class OptunaSampler:
         start: of the search.
         sampler: a name of `SAMPLERS`, or one of Optuna's or of your own.
         place: where the study is kept, for other processes and for later; what others have
-            finished there is asked for first.
+            finished there is asked for first, with what they found.
 
     Raises:
         MissingPackageError: Optuna, or what the sampler needs, is not installed.
@@ -114,11 +114,15 @@ class OptunaSampler:
             return self._asked(count)
 
     def _asked(self, count: int) -> Candidates:
+        found: dict[bytes, list[float]] = {}
         if self._place and not self._replay.repeats:
-            self._first = np.concatenate([self._first, self._of_others()])
+            others, found = self._of_others()
+            self._first = np.concatenate([self._first, others])
         if len(self._first):
             first, self._first = self._first, self._first[:0]
-            return Candidates(first)
+            unknown = [np.nan] * len(self._names)
+            table = np.array([found.get(row.tobytes(), unknown) for row in first])
+            return Candidates(first, known=dict(zip(self._names, table.T)))
         if self._ended or len(self._told) >= self._domain.count:
             return Candidates(self._first)
         return Candidates(np.concatenate([self._suggestion() for _ in range(min(count, _AT_ONCE))]))
@@ -174,16 +178,17 @@ class OptunaSampler:
         check_points(self._domain)
         return self._parameters.space()
 
-    def _of_others(self) -> Genes:
-        """What other processes have finished since the last time, shape ``(N, G)``."""
+    def _of_others(self) -> tuple[Genes, dict[bytes, list[float]]]:
+        """What other processes have finished since the last time, ``(N, G)``, and its figures."""
         states = self._optuna.trial.TrialState
         trials = self._replay.study.get_trials(deepcopy=False, states=(states.COMPLETE,))
         fresh = [trial for trial in trials if trial.number not in self._seen]
         self._seen |= {trial.number for trial in fresh}  # they end in any order
         rows = [self._parameters.row(trial.params) for trial in fresh]
+        found = {row.tobytes(): trial.values for row, trial in zip(rows, fresh)}
         new = [row for row in rows if row.tobytes() not in self._told]
         self._told |= {row.tobytes() for row in new}  # the study knows them
-        return np.concatenate([self._first[:0], *new])
+        return np.concatenate([self._first[:0], *new]), found
 
     def _suggestion(self) -> Genes:
         """A subnet within the limits that is not known, shape ``(1, G)``; none of a used grid."""
