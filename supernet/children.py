@@ -8,12 +8,13 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["Child"]
+__all__ = ["Child", "how_killed"]
 
 _END_S = 5.0  # for one that was told to end
 _TEMPLATE = sys.platform == "linux"  # elsewhere what was loaded may not stand being copied
 _SAFE_PATH = "PYTHONSAFEPATH"
 _STARTING = threading.Lock()
+_FAULTS = ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV")
 _LOADED = ("torch",)  # by the template: seconds of each process that starts anew
 
 
@@ -63,6 +64,24 @@ class Child:
             self._process.kill()
             self._process.join()
         self._process.close()
+
+
+def how_killed(status: int) -> str:
+    """What ended a process, and the way out.
+
+    Args:
+        status: its exit status, which is below 0.
+    """
+    known = -status in {*signal.Signals}
+    name = signal.Signals(-status).name if known else f"signal {-status}"
+    if name == "SIGKILL":
+        return (
+            f"its process was killed ({name}), perhaps for want of memory: fewer --workers leave "
+            "more to each"
+        )
+    if name in _FAULTS:
+        return f"its process crashed ({name}), by a fault of a library that it uses"
+    return f"its process was ended by somebody ({name})"
 
 
 def _start_template(module: str) -> bool:

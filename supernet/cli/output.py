@@ -16,7 +16,7 @@ import click
 
 from supernet.errors import StorageError, SupernetError
 from supernet.places import FallbackWarning, temporary_folder
-from supernet.progress import Progress
+from supernet.progress import FailedWarning, Progress
 
 __all__ = [
     "command_line",
@@ -71,7 +71,7 @@ def _warn(others: Callable[..., None]) -> Callable[..., None]:
     """Shows what we warn of as one line, all else as before."""
 
     def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-        if not issubclass(category, FallbackWarning):
+        if not issubclass(category, FallbackWarning | FailedWarning):
             others(message, category, *where, **more)
         elif os.environ.get("LOCAL_RANK", "0") == "0":
             click.echo(f"warning: {message}", err=True)

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
-from supernet.children import Child
+from supernet.children import Child, how_killed
 from supernet.errors import ConfigError
-from supernet.evaluate.pool import Measures, Pool
+from supernet.evaluate.pool import Killed, Measures, Pool
 from supernet.evaluate.task import Evaluation, EvaluationTask
 
 __all__ = ["Engine", "InProcess", "Workers", "evaluate_all"]
@@ -95,7 +95,7 @@ class _Worker(Child):
     """One process."""
 
     def answer(self, task: EvaluationTask) -> Any:
-        """What came back: an evaluation, an error, or None of a killed one.
+        """As `Worker.answer` of the pool.
 
         Raises:
             ConfigError: the process ended by itself.
@@ -107,7 +107,7 @@ class _Worker(Child):
             status = self.status()
             if status > 0:
                 raise _ended(status) from None
-            return None
+            return Killed(how_killed(status))
 
 
 def _work(make: Callable[[], Measures], threads: int, pipe: Connection) -> None:

@@ -4,12 +4,13 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from supernet.evaluate.task import Evaluation, EvaluationTask, failed
 
-__all__ = ["TRIES", "Measures", "Pool", "Worker"]
+__all__ = ["TRIES", "Killed", "Measures", "Pool", "Worker"]
 
 TRIES = 2
 """Of a task whose worker was killed."""
@@ -22,6 +23,14 @@ class Measures(Protocol):
         """Measure one subnet."""
 
 
+@dataclass(frozen=True, slots=True)
+class Killed:
+    """What comes back of a worker that was killed."""
+
+    how: str
+    """By what, in words."""
+
+
 class Worker(Protocol):
     """One process that measures; a place of the pool starts it and talks to it."""
 
@@ -30,10 +39,10 @@ class Worker(Protocol):
         """Whether it still takes tasks."""
 
     def answer(self, task: EvaluationTask) -> Any:
-        """What came back: an evaluation, an error, or None of a killed one."""
+        """What came back: an evaluation, an error, or `Killed`."""
 
     def stop(self) -> None:
-        """Have it end; whoever waits for its answer gets None."""
+        """Have it end; whoever waits for its answer gets `Killed`."""
 
     def end(self) -> None:
         """Wait until it has ended, and free what it held."""
@@ -71,16 +80,18 @@ class Pool(ABC):
 
     def evaluate(self, task: EvaluationTask) -> Evaluation:
         """As `Engine.evaluate`."""
+        how = ""
         with self._place() as place:
             for _ in range(TRIES):
                 if self._closing:
-                    break
+                    return failed(task)
                 result = self._worker(place).answer(task)
                 if isinstance(result, Evaluation):
                     return result
                 if isinstance(result, BaseException):
                     raise result
-        return failed(task)
+                how = result.how
+        return failed(task, f"tried {TRIES} times, and the last time {how}")
 
     def close(self) -> None:
         """End all workers; whoever waits for one is told that the task failed."""

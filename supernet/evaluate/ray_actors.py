@@ -2,13 +2,16 @@
 
 import time
 import weakref
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from supernet.errors import ConfigError
-from supernet.evaluate.pool import Measures, Pool
+from supernet.evaluate.pool import Killed, Measures, Pool
 from supernet.evaluate.ray_cluster import Cluster
+from supernet.evaluate.ray_deaths import how_died
 from supernet.evaluate.task import Evaluation, EvaluationTask
+from supernet.progress import Progress, note, silent
 
 __all__ = ["RayActors"]
 
@@ -16,6 +19,7 @@ _STARTS, _PAUSE_S = 10, 3.0  # of an actor whose nodes die; Ray notices that wit
 _PATIENCE_S = 10.0  # between looks whether the cluster has a processor for each of our actors
 
 
+_TOLD = 8  # characters of the name of a node
 _living: "weakref.WeakSet[_Remote]" = weakref.WeakSet()  # of this process, also of other engines
 
 
@@ -29,6 +33,7 @@ class RayActors(Pool):
         makes: the evaluator of each actor; must be picklable, and is called once there.
         device: where they measure; anything but ``cpu`` takes GPUs.
         address: of a running cluster (see `Cluster`); else one is started here.
+        progress: told at the end how much each node has measured, where there were several.
 
     Raises:
         MissingPackageError: Ray is not installed.
@@ -36,10 +41,16 @@ class RayActors(Pool):
     """
 
     def __init__(
-        self, makes: Sequence[Callable[[], Measures]], *, device: str = "cpu", address: str = ""
+        self,
+        makes: Sequence[Callable[[], Measures]],
+        *,
+        device: str = "cpu",
+        address: str = "",
+        progress: Progress = silent,
     ) -> None:
         super().__init__(makes)
-        self._device, self._address = device, address
+        self._device, self._address, self._progress = device, address, progress
+        self._measured: Counter[str] = Counter()  # by node
         self._cluster: Cluster | None = self._joined()
 
     def _start(self, make: Callable[[], Measures]) -> "_Remote":
@@ -48,9 +59,18 @@ class RayActors(Pool):
         with self._changed:
             self._cluster = cluster = self._cluster or self._joined()
         threads = max(1, min(torch.get_num_threads(), cluster.cpus // self.slots))
-        return _Remote(cluster, make, threads, self.slots, uses_gpu=self._device != "cpu")
+        uses_gpu = self._device != "cpu"
+        return _Remote(cluster, make, threads, self.slots, uses_gpu=uses_gpu, noted=self._note)
+
+    def _note(self, node: str) -> None:
+        with self._changed:
+            self._measured[node] += 1
 
     def _leave(self) -> None:
+        nodes = [f"{node} {count}" for node, count in sorted(self._measured.items())]
+        if len(nodes) > 1:
+            note(self._progress, f"subnets measured on each node of Ray: {', '.join(nodes)}")
+        self._measured.clear()
         cluster, self._cluster = self._cluster, None
         if cluster:
             cluster.leave()
@@ -75,6 +95,7 @@ class _Remote:
         threads: of torch.
         actors: that there are in all.
         uses_gpu: whether it takes its share of the GPUs.
+        noted: told after each measurement on which node it was.
     """
 
     def __init__(
@@ -85,10 +106,12 @@ class _Remote:
         actors: int,
         *,
         uses_gpu: bool,
+        noted: Callable[[str], None],
     ) -> None:
         self._cluster, self._ray = cluster, cluster.ray
         self._told, self._actors, self._uses_gpu = (make, threads), actors, uses_gpu
         self.alive, self._stopped = True, False
+        self._noted, self._node = noted, ""
         _living.add(self)
         self._begin(cpus=1)
 
@@ -101,14 +124,17 @@ class _Remote:
         errors = self._ray.exceptions
         try:
             self._wait_until_ready()
-            return self._ray.get(self._actor.evaluate.remote(task))
+            answer = self._ray.get(self._actor.evaluate.remote(task))
         except errors.RayTaskError:  # of Ray itself: the actor gives errors back as results
             raise
         except errors.RayError as error:
             self._die()
             if getattr(error, "actor_init_failed", False):
                 raise _unable(error) from None
-            return None
+            return Killed(how_died(str(error)))
+        if isinstance(answer, Evaluation):
+            self._noted(self._node)
+        return answer
 
     def _die(self) -> None:
         self.alive = False
@@ -133,7 +159,7 @@ class _Remote:
                     self._ray.kill(self._actor)
                     self._begin(cpus=0)
             try:
-                self._ray.get(self._ready)
+                self._node = self._ray.get(self._ready)
             except self._ray.exceptions.RayActorError as error:
                 if error.actor_init_failed or self._stopped:
                     raise
@@ -164,8 +190,12 @@ class _Actor:
         self._make = make
         self._evaluator: Measures | None = None
 
-    def ready(self) -> None:
-        """Answer as soon as it runs."""
+    def ready(self) -> str:
+        """Answer as soon as it runs: on which node, by its address and the start of its name."""
+        import ray
+
+        node = ray.get_runtime_context().get_node_id()
+        return f"{ray.util.get_node_ip_address()} ({node[:_TOLD]})"
 
     def evaluate(self, task: EvaluationTask) -> Evaluation | Exception:
         """Measure one subnet, or give back what went wrong."""

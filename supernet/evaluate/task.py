@@ -48,6 +48,8 @@ class Evaluation:
     """Mean cross-entropy in nats."""
     seconds: float
     """Wall time of calibration and evaluation."""
+    reason: str = ""
+    """Why the measuring failed, where it is known."""
 
 
 def tasks_of(
@@ -76,7 +78,14 @@ def tasks_of(
     ]
 
 
-def failed(task: EvaluationTask) -> Evaluation:
-    """What comes back of a task that cannot be measured."""
+def failed(task: EvaluationTask, reason: str = "") -> Evaluation:
+    """What comes back of a task that cannot be measured.
+
+    Args:
+        task: that was tried.
+        reason: why, where it is known.
+    """
     nan = math.nan
-    return Evaluation(key=task.subnet.key, genes=task.genes, top1=nan, loss=nan, seconds=nan)
+    return Evaluation(
+        key=task.subnet.key, genes=task.genes, top1=nan, loss=nan, seconds=nan, reason=reason
+    )

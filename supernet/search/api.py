@@ -12,7 +12,7 @@ import numpy as np
 from supernet.arguments import held_to
 from supernet.errors import ConfigError, SupernetError
 from supernet.predict import AccuracyPredictor, load_predictor
-from supernet.progress import Progress, silent
+from supernet.progress import FailedWarning, Progress, silent
 from supernet.runs import Run
 from supernet.search.algorithms.optuna_study import StudyPlace
 from supernet.search.arguments import RULES
@@ -274,7 +274,7 @@ def _guarded(accuracy: Callable[[Genes], Values], name: str, genes: Genes) -> Va
         line = " ".join(str(error).split())[:200]
         warnings.warn(
             f"a measurement failed, and counts as none: {type(error).__name__}: {line}",
-            RuntimeWarning,
+            FailedWarning,
             stacklevel=2,
         )
         return np.full(len(genes), np.nan)

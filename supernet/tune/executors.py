@@ -3,7 +3,6 @@
 import contextlib
 import math
 import resource
-import signal
 import sys
 import threading
 import time
@@ -11,7 +10,7 @@ from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from supernet.children import Child
+from supernet.children import Child, how_killed
 from supernet.errors import MissingPackageError, StorageError
 from supernet.tune.contract import Outcome, Report, Reporter, Task, Train
 from supernet.tune.trial import PrunedError
@@ -170,12 +169,8 @@ class _Worker(Child):
         status = self.status()
         self.end()
         if status < 0:
-            name = signal.Signals(-status).name
-            return Outcome(
-                number=self._task.number,
-                state="lost",
-                reason=f"its process was killed ({name}), perhaps for want of memory",
-            )
+            reason = how_killed(status)
+            return Outcome(number=self._task.number, state="lost", reason=reason)
         reason = (
             f"its process ended by itself (status {status}; its message is above); a script that "
             'starts workers needs `if __name__ == "__main__":` around what it runs'

@@ -177,15 +177,22 @@ class Tasks(Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Pass on how a trial ended: by itself, given up, or since its actor was killed."""
+        """Pass on how a trial ended: by itself, or given up; why an actor did, `failed` hears."""
+        if error:
+            return
         task, told = self._running.pop(trial_id), result or {}
         outcome: Outcome | None = told.get(_OUTCOME)
-        if outcome is None and not error:
+        if outcome is None:
             seconds = float(told.get("time_total_s", 0.0))
             outcome = Outcome(number=task.number, state="pruned", seconds=seconds)
-        if outcome is None:
-            reason = "its actor was killed twice, perhaps for want of memory, or cannot start"
-            outcome = Outcome(number=task.number, state="failed", reason=reason)
+        self._end(outcome)
+
+    def failed(self, trial_id: str, reason: str) -> None:
+        """Pass on that a trial has failed, as its actor ended for good."""
+        task = self._running.pop(trial_id)
+        self._end(Outcome(number=task.number, state="failed", reason=reason))
+
+    def _end(self, outcome: Outcome) -> None:
         self._line.ask("outcome", outcome)
         self._may_have = True
 

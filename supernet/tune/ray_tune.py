@@ -109,7 +109,9 @@ class RayTune:
         from ray import tune
 
         from supernet.tune.ray_trials import Keeper, Tasks, Training
+        from supernet.workflow.ray_trials import Deaths
 
+        tasks = Tasks(line)
         trainable = tune.with_parameters(
             Training,
             train=self._train,
@@ -124,7 +126,8 @@ class RayTune:
             resources_per_trial={"cpu": 1, "gpu": gpu},
             num_samples=-1,  # until the study has no more
             storage_path=str(self._folder.resolve()),
-            search_alg=Tasks(line),
+            search_alg=tasks,
+            callbacks=[Deaths(tasks.failed)],
             scheduler=self._scheduler(),
             trial_dirname_creator=lambda trial: trial.trial_id,
             verbose=0,

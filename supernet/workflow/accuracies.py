@@ -1,6 +1,7 @@
 """Accuracies of subnets of a run: looked up in its evidence, else measured by an engine."""
 
 import math
+import warnings
 from types import TracebackType
 from typing import Self
 
@@ -16,7 +17,7 @@ from supernet.evaluate import (
     evaluate_all,
     tasks_of,
 )
-from supernet.progress import Progress, silent
+from supernet.progress import FailedWarning, Progress, silent
 from supernet.runs import Run
 from supernet.space import (
     Domain,
@@ -34,6 +35,8 @@ from supernet.space.layout import layout_of
 from supernet.workflow.engines import EngineRequest, check_count, open_engine
 
 Values = npt.NDArray[np.float64]
+
+_TOLD = 3  # reasons why subnets could not be measured
 
 __all__ = ["Accuracies", "first_pairs", "random_pairs"]
 
@@ -92,13 +95,12 @@ class Accuracies:
         Raises:
             ConfigError: a subnet could not be measured.
         """
-        found = self._measured(genes, self._progress)
+        found, why = self._measured(genes, self._progress)
         failed = int(np.isnan(found[0]).sum())
         if failed:
             raise ConfigError(
-                f"{failed} of {len(genes)} subnets could not be measured: their process was "
-                "killed twice, or their loss is not a number",
-                hint="with less memory for each, --workers 1; the others are kept",
+                f"{failed} of {len(genes)} subnets could not be measured: {why}",
+                hint="the others are kept: the same command measures these alone",
             )
         return found
 
@@ -109,9 +111,14 @@ class Accuracies:
     def top1(self, genes: Genes) -> Values:
         """Accuracy in percent, shape ``(N,)``; NaN where it could not be measured.
 
-        For searches, which tell of their progress themselves.
+        For searches, which tell of their progress themselves, and go on. Why one could not be
+        measured is a warning.
         """
-        top1: Values = self._measured(genes, silent)[0]
+        found, why = self._measured(genes, silent)
+        if why:
+            told = f"a subnet could not be measured, and counts as failed: {why}"
+            warnings.warn(told, FailedWarning, stacklevel=2)
+        top1: Values = found[0]
         return top1
 
     def close(self) -> None:
@@ -130,13 +137,13 @@ class Accuracies:
     ) -> None:
         self.close()
 
-    def _measured(self, genes: Genes, progress: Progress) -> Values:
-        """As `measure`; NaN where it failed."""
+    def _measured(self, genes: Genes, progress: Progress) -> tuple[Values, str]:
+        """As `measure`; NaN where it failed, and why."""
         keys = subnet_keys(self.space, genes)
         known = self.evidence.lookup(self.condition, keys)
         todo = {key: i for i, key in enumerate(keys) if math.isnan(known.top1[i])}
         if not todo:
-            return np.stack([known.top1, known.loss])
+            return np.stack([known.top1, known.loss]), ""
         done = len(keys) - len(todo)
         tasks = tasks_of(
             self.space,
@@ -147,13 +154,16 @@ class Accuracies:
             finetune_epochs=self._epochs,
             precision=self._precision,
         )
+        reasons: set[str] = set()
         for result in evaluate_all(self._engine, tasks):
-            if not (math.isnan(result.top1) or math.isnan(result.loss)):
+            if math.isnan(result.top1) or math.isnan(result.loss):
+                reasons.add(result.reason or "its loss is not a number")
+            else:
                 self.evidence.add(self.condition, [result])
                 done += 1
             progress(done, len(keys), "evaluating subnets")
         known = self.evidence.lookup(self.condition, keys)
-        return np.stack([known.top1, known.loss])
+        return np.stack([known.top1, known.loss]), "; ".join(sorted(reasons)[:_TOLD])
 
 
 def random_pairs(space: Space, count: int, seed: int) -> Genes:

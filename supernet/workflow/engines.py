@@ -94,12 +94,13 @@ def _processes(run: Run, asked: EngineRequest, progress: Progress) -> Engine:
     return Workers([partial(SubnetEvaluator, run, place) for place in where])
 
 
-def _ray(run: Run, asked: EngineRequest, progress: Progress) -> Engine:  # noqa: ARG001  # its actors tell nothing
+def _ray(run: Run, asked: EngineRequest, progress: Progress) -> Engine:
     check_actors_memory(asked.workers, asked.ray_address)
     run = Run(run.folder.resolve())  # nodes have working directories of their own
     device = "cuda" if asked.device.startswith("cuda") else asked.device  # Ray gives each its own
     make = partial(SubnetEvaluator, run, device)
-    return RayActors([make] * asked.workers, device=device, address=asked.ray_address)
+    makes = [make] * asked.workers
+    return RayActors(makes, device=device, address=asked.ray_address, progress=progress)
 
 
 _KNOWN = (

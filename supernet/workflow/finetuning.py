@@ -48,8 +48,8 @@ class SubnetEvaluator:
         )
         try:
             finetune(network, evaluator.dataset, subnet.resolution, recipe, device=evaluator.device)
-        except TrainingError:
-            return failed(task)
+        except TrainingError as error:
+            return failed(task, f"finetuning: {error}")
         evaluator.recalibrate(network, subnet.resolution, task.calibration_images)
         fold_norms(network)
         score = evaluator.score(network, subnet.resolution, task.split, images=task.images)

@@ -9,6 +9,7 @@ from itertools import pairwise
 from supernet.errors import ConfigError
 from supernet.evaluate import CALIBRATION_IMAGES, Engine
 from supernet.predict import AccuracyPredictor
+from supernet.progress import Progress, silent
 from supernet.runs import Run
 from supernet.search import Accuracy, Problem, Rung, algorithm
 from supernet.space import Precision
@@ -142,6 +143,7 @@ def measured_problem(
     problem: Problem,
     steps: Sequence[Step],
     predictor: AccuracyPredictor | None,
+    progress: Progress = silent,
 ) -> Iterator[Problem]:
     """`problem` with measured accuracies; what measures ends with the block.
 
@@ -151,8 +153,11 @@ def measured_problem(
         problem: its accuracy is replaced.
         steps: the rungs.
         predictor: for the rung that it is.
+        progress: told what the engine says of itself.
     """
-    engine = _opened(run, request)
+    if request.engine == RAY_TUNE:  # its trials are in folders of their own
+        run = Run(run.folder.resolve())
+    engine = _opened(run, request, progress)
     try:
         *lower, whole = steps
         accuracies = partial(Step.accuracies, run=run, engine=engine, precision=request.precision)
@@ -169,11 +174,11 @@ def measured_problem(
         engine.close()
 
 
-def _opened(run: Run, request: SearchRequest) -> Engine:
+def _opened(run: Run, request: SearchRequest, progress: Progress) -> Engine:
     """What measures; each trial of Ray Tune does where it runs, by a copy of what is made here."""
     if request.engine == RAY_TUNE:
-        return open_engine(Run(run.folder.resolve()), EngineRequest(device=request.device))
-    return open_engine(run, request.measuring)
+        return open_engine(run, EngineRequest(device=request.device))
+    return open_engine(run, request.measuring, progress)
 
 
 def _rung(

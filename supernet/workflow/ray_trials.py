@@ -3,15 +3,19 @@
 Loads Ray and Optuna; `supernet.workflow.ray_tune` has looked for them before.
 """
 
+import warnings
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
-from ray.tune import Stopper, Trainable
+from ray.tune import Callback, Stopper, Trainable
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
-from supernet.progress import Progress
+from supernet.evaluate.ray_deaths import how_died
+from supernet.progress import FailedWarning, Progress
 from supernet.search.algorithms.climbing import REDUCTION
 from supernet.search.algorithms.optuna_parameters import Parameters
 from supernet.search.clock import Clock
@@ -19,14 +23,16 @@ from supernet.search.contract import Start
 from supernet.search.loop import IDLE
 from supernet.search.objective import Objective
 from supernet.space import Genes
+from supernet.workflow.ray_tune import RETRIES
 
-__all__ = ["RESOURCE", "VALUE", "Keeper", "Suggestions", "Trial", "Trials"]
+__all__ = ["RESOURCE", "VALUE", "Deaths", "Keeper", "Suggestions", "Trial", "Trials", "warn_of"]
 
 VALUE, RESOURCE = "value", "resource"
 """Keys of a result: the accuracy at a rung, and what stands for the rung's work in ASHA."""
 _RUNG, _ERROR = "rung", "error"
 _GENES = "genes"
 _STUDY = "supernet"
+_FAILURE = "Failure # "  # begins each entry of the file of errors
 _TRIES = 8  # suggestions for each new subnet, before one near the last is taken
 _ROUNDING = 1e-9  # of costs that are added up
 
@@ -167,6 +173,37 @@ class Keeper(Stopper):
     def stop_all(self) -> bool:
         """Whether the search ends."""
         return self._trials.is_over()
+
+
+class Deaths(Callback):
+    """Hears of trials whose actors ended for good, and why: Tune's searchers are not told that.
+
+    Args:
+        tell: called with the name of the trial and the reason, after the searcher.
+    """
+
+    def __init__(self, tell: Callable[[str, str], None]) -> None:
+        self._tell = tell
+
+    def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        """Look into what Tune has written of the errors of the trial; the last of them counts."""
+        del iteration, trials, info
+        told = Path(trial.error_file).read_text(encoding="utf-8") if trial.error_file else ""
+        *_, last = told.split(_FAILURE)
+        how = how_died(last)
+        self._tell(trial.trial_id, f"tried {1 + RETRIES} times, and the last time {how}")
+
+
+def warn_of(trial: str, reason: str) -> None:
+    """Tell the user of a trial that has failed.
+
+    Args:
+        trial: its name.
+        reason: why.
+    """
+    del trial
+    told = f"a subnet could not be measured, and counts as failed: {reason}"
+    warnings.warn(told, FailedWarning, stacklevel=2)
 
 
 class Suggestions(Searcher):

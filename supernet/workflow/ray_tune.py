@@ -113,7 +113,15 @@ def _run(
     from ray import tune
     from ray.tune.schedulers import AsyncHyperBandScheduler
 
-    from supernet.workflow.ray_trials import RESOURCE, VALUE, Keeper, Suggestions, Trial
+    from supernet.workflow.ray_trials import (
+        RESOURCE,
+        VALUE,
+        Deaths,
+        Keeper,
+        Suggestions,
+        Trial,
+        warn_of,
+    )
 
     problem = trials.start.problem
     trainable = tune.with_parameters(
@@ -127,6 +135,7 @@ def _run(
         metric=VALUE,
         mode="max",
         stop=Keeper(trials),
+        callbacks=[Deaths(warn_of)],
         resources_per_trial={"cpu": 1, "gpu": 0.0 if device == "cpu" else cluster.share(workers)},
         num_samples=-1,  # until the searcher has no more
         storage_path=str(folder.resolve()),

@@ -115,7 +115,7 @@ def search_run(
         problem = _problem(space, request, tables, predictor)
         with ExitStack() as stack:
             if steps:
-                measured = measured_problem(run, request, problem, steps, predictor)
+                measured = measured_problem(run, request, problem, steps, predictor, progress)
                 problem = stack.enter_context(measured)
             outcome = _search(run, request, problem, tables, predictor, folder, output, progress)
     return replace(outcome, report=report_run(run))

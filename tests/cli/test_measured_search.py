@@ -7,16 +7,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from supernet.evaluate import Evidence
+from supernet.errors import ConfigError
+from supernet.evaluate import Evidence, Workers
+from supernet.progress import FailedWarning
 from supernet.runs import find_run
-from supernet.search import load_result
-from supernet.space import SubnetFile
+from supernet.search import Accuracy, Problem, load_result, macs
+from supernet.space import Domain, SubnetFile, sample, subnet_keys, unique
+from supernet.workflow.accuracies import Accuracies
+from supernet.workflow.ladder import ladder_of, measured_problem
+from supernet.workflow.request import SearchRequest
+from tests.evaluate.test_engines import Standing
 
 Command = Callable[..., Any]
 
@@ -190,6 +197,35 @@ def test_more_actors_than_memory_holds_are_said_before(in_trained: Command, engi
     found = in_trained("search", *COSTS, "--measure", "--workers", 200, "--engine", engine)
     assert found.code == 2
     assert "processes need about" in found.stderr
+
+
+def test_why_a_subnet_could_not_be_measured_is_told(in_trained: Command, tmp_path: Path) -> None:
+    run = find_run(None)
+    genes = unique(sample(run.space(), 5, np.random.default_rng(0)))
+    deadly = subnet_keys(run.space(), genes)[1]
+    why = r"tried 2 times, and the last time its process was killed \(SIGKILL\).*: fewer --workers"
+    with Workers([partial(Standing, tmp_path, deadly=deadly)] * 2) as workers:
+        accuracies = Accuracies(run, workers, images=77)
+        with pytest.warns(FailedWarning, match=f"a subnet could not be measured, .*: {why}"):
+            found = accuracies.top1(genes)
+        assert np.flatnonzero(np.isnan(found)).tolist() == [1]
+        with pytest.raises(ConfigError, match=rf"1 of {len(genes)} subnets could not .*: {why}"):
+            accuracies.measure(genes)
+
+
+def test_trials_of_ray_tune_measure_from_folders_of_their_own(
+    in_trained: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = find_run(None)
+    assert not run.folder.is_absolute()
+    request = SearchRequest(engine="ray-tune", measure=True, ladder=("50", "100"), device="cpu")
+    top1 = Accuracy(function=lambda genes: np.zeros(len(genes)))
+    problem = Problem(domain=Domain.of(run.space()), objectives=(top1, macs(run.space())))
+    with measured_problem(run, request, problem, ladder_of(request, run), None) as asked:
+        monkeypatch.chdir(tmp_path)
+        genes = asked.domain.smallest()
+        assert 0 < float(asked.ladder[0].function(genes)[0]) <= 100
+        assert 0 < float(asked.objectives[0](genes)[0]) <= 100
 
 
 def test_a_storage_that_cannot_be_opened_is_said(in_trained: Command, tmp_path: Path) -> None:

@@ -131,7 +131,10 @@ def test_a_killed_worker_costs_its_task_alone_which_is_tried_once_more(
     with Workers([partial(Standing, tmp_path, deadly=deadly, tries=kills)] * 2) as workers:
         found = {row.key: row for row in evaluate_all(workers, tasks)}
     assert len(found) == len(tasks)
-    assert found.pop(deadly).top1 == pytest.approx(top1, nan_ok=True)
+    row = found.pop(deadly)
+    assert row.top1 == pytest.approx(top1, nan_ok=True)
+    killed = "tried 2 times, and the last time its process was killed (SIGKILL), perhaps for"
+    assert row.reason.startswith(killed) == bool(row.reason) == (kills == 2)
     assert {row.top1 for row in found.values()} == {1.0}
     assert len((tmp_path / deadly).read_text()) == 2
     assert multiprocessing.active_children() == []

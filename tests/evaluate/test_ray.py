@@ -3,6 +3,7 @@
 import builtins
 import multiprocessing
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,10 @@ from supernet.space import Space, sample, unique
 from tests.evaluate.test_engines import Standing, Waiting
 
 PROCESSES = Path("/proc")
+KILLED = (
+    r"tried 2 times, and the last time its actor \(process \d+ on [\d.]+\) was killed or crashed; "
+    r".* for want of memory \(`dmesg` on the node tells; fewer --workers"
+)
 
 
 @pytest.fixture
@@ -104,7 +109,9 @@ def test_a_killed_actor_costs_its_task_alone_which_is_tried_once_more(
     with RayActors([partial(Standing, tmp_path, deadly=deadly, tries=kills)] * 2) as actors:
         found = {row.key: row for row in evaluate_all(actors, tasks)}
     assert len(found) == len(tasks)
-    assert found.pop(deadly).top1 == pytest.approx(top1, nan_ok=True)
+    row = found.pop(deadly)
+    assert row.top1 == pytest.approx(top1, nan_ok=True)
+    assert bool(re.match(KILLED, row.reason)) == bool(row.reason) == (kills == 2)
     assert {row.top1 for row in found.values()} == {1.0}
     assert len((tmp_path / deadly).read_text()) == 2
 
