@@ -18,7 +18,7 @@ from supernet.export.quiet import last_lines
 
 from supernet.errors import ExportError
 
-__all__ = ["run_converter"]
+__all__ = ["died", "run_converter", "too_slow"]
 
 _LOOK_S = 0.2
 _GUARD = """
@@ -77,13 +77,38 @@ def run_converter(
         kept.seek(0)
         text = kept.read().decode(errors="replace")
     if not ended:
-        raise ExportError(
-            f"{title}: the converter was ended after {limit_s:g} s{_quoted(text)}",
-            hint="try again when the machine is less busy",
-        )
+        raise too_slow(title, limit_s, text)
     if child.returncode:
-        raise ExportError(f"{title}: the converter {_how(child.returncode)}{_quoted(text)}")
+        raise died(title, child.returncode, text)
     return text
+
+
+def too_slow(title: str, limit_s: float, text: str) -> ExportError:
+    """The error of a converter that was ended.
+
+    Args:
+        title: of what it makes.
+        limit_s: seconds that it had.
+        text: that it printed.
+    """
+    return ExportError(
+        f"{title}: the converter was ended after {limit_s:g} s{_quoted(text)}",
+        hint="try again when the machine is less busy, or leave this format out",
+    )
+
+
+def died(title: str, status: int, text: str) -> ExportError:
+    """The error of a converter that failed.
+
+    Args:
+        title: of what it makes.
+        status: that it ended with; below 0 the signal that killed it.
+        text: that it printed.
+    """
+    return ExportError(
+        f"{title}: the converter {_how(status)}{_quoted(text)}",
+        hint="leave this format out, and report these lines with the subnet.json",
+    )
 
 
 def _waited(child: subprocess.Popen[bytes], until: float, each_look: Callable[[], None]) -> bool:

@@ -1,20 +1,23 @@
 """Processes that do not outlive the one that started them."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from types import ModuleType
 from typing import Any
 
-__all__ = ["Child", "how_killed"]
+__all__ = ["Child", "how_killed", "without_script"]
 
 _END_S = 5.0  # for one that was told to end
 _TEMPLATE = sys.platform == "linux"  # elsewhere what was loaded may not stand being copied
 _SAFE_PATH = "PYTHONSAFEPATH"
 _STARTING = threading.Lock()
 _FAULTS = ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV")
+_SCRIPT = threading.Lock()
 _LOADED = ("torch",)  # by the template: seconds of each process that starts anew
 
 
@@ -82,6 +85,21 @@ def how_killed(status: int) -> str:
     if name in _FAULTS:
         return f"its process crashed ({name}), by a fault of a library that it uses"
     return f"its process was ended by somebody ({name})"
+
+
+@contextlib.contextmanager
+def without_script() -> Iterator[None]:
+    """No child that is started within executes the script of this process for what it defines.
+
+    What it defines cannot be pickled within, either.
+    """
+    with _SCRIPT:
+        script = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = script
 
 
 def _start_template(module: str) -> bool:

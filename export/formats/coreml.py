@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
+from supernet.export.apart import call_apart, sent
 from supernet.export.contract import (
     Exporter,
     Images,
@@ -50,26 +51,8 @@ class CoreMl(Exporter):
         """See `Exporter.write`."""
         del precision
         progress(0, 1, self.title)
-        program = exported(as_floats(one_image(source)))
-        try:
-            with quiet():
-                import coremltools
-
-                model = coremltools.convert(
-                    program.run_decompositions({}),
-                    minimum_deployment_target=coremltools.target.iOS16,
-                    compute_precision=coremltools.precision.FLOAT32,
-                    skip_model_load=True,
-                )
-        except Exception as error:  # of any kind: its own, and those of what it calls
-            why = lacking(str(error), source) or reason(error)
-            raise ExportError(f"CoreML: the converter failed: {why}") from error
-        model.user_defined_metadata[_KEPT] = json.dumps(dict(source.preprocessing))
         with staged(path) as folder:
-            made = folder / path.name
-            with quiet():
-                model.save(str(made))
-            (made / _DEBUGGING).unlink(missing_ok=True)
+            call_apart(self.title, _save, sent(source), folder / path.name)
         notes = [_NOT_RUN]
         if source.dynamic_batch:
             notes.append(ONE_IMAGE)
@@ -103,6 +86,28 @@ class CoreMl(Exporter):
             operators=partial(_kinds, block),
             preprocessing=told if isinstance(told, dict) else {},
         )
+
+
+def _save(source: Source, path: Path) -> None:
+    """Write a package. Called in a process of its own."""
+    program = exported(as_floats(one_image(source)))
+    try:
+        with quiet():
+            import coremltools
+
+            model = coremltools.convert(
+                program.run_decompositions({}),
+                minimum_deployment_target=coremltools.target.iOS16,
+                compute_precision=coremltools.precision.FLOAT32,
+                skip_model_load=True,
+            )
+    except Exception as error:  # of any kind: its own, and those of what it calls
+        why = lacking(str(error), source) or reason(error)
+        raise ExportError(f"CoreML: the converter failed: {why}") from error
+    model.user_defined_metadata[_KEPT] = json.dumps(dict(source.preprocessing))
+    with quiet():
+        model.save(str(path))
+    (path / _DEBUGGING).unlink(missing_ok=True)
 
 
 def _check_weights(block: Any, path: Path) -> None:

@@ -11,6 +11,7 @@ from weakref import WeakSet
 
 import numpy as np
 import torch
+from supernet.export.apart import call_apart, sent
 from supernet.export.contract import (
     Exporter,
     Images,
@@ -59,14 +60,11 @@ class ExecuTorch(Exporter):
     ) -> Written:
         """See `Exporter.write`."""
         progress(0, 1, f"{self.title}, {precision}: may take half a minute")
-        fixed = spelled_out(one_image(source))
-        program = _quantised(fixed) if precision == "int8" else exported(fixed)
-        data = _lowered(program, source)
+        data, islands = call_apart(self.title, _program, sent(source), precision)
         notes = [ONE_IMAGE] if source.dynamic_batch else []
         facts: dict[str, Any] = {"executorch": version("executorch"), "torch": torch.__version__}
         if precision == "int8":
             facts["torchao"] = version("torchao")
-            islands = float_kinds(executed(data))
             facts["float_operators"] = islands
             notes.append(floats_told(islands))
         write_bytes(path, data)
@@ -100,6 +98,14 @@ class ExecuTorch(Exporter):
             operators=partial(executed, data),
             preprocessing=preprocessing,
         )
+
+
+def _program(source: Source, precision: Precision) -> tuple[bytes, dict[str, int]]:
+    """A whole file, and what computes in float in it. Called in a process of its own."""
+    fixed = spelled_out(one_image(source))
+    program = _quantised(fixed) if precision == "int8" else exported(fixed)
+    data = _lowered(program, source)
+    return data, float_kinds(executed(data)) if precision == "int8" else {}
 
 
 def _quantised(source: Source) -> torch.export.ExportedProgram:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from supernet.export.apart import call_apart, sent
 from supernet.export.commands import run_converter
 from supernet.export.contract import (
     Exporter,
@@ -26,9 +27,10 @@ from supernet.export.contract import (
 )
 from supernet.export.culprits import lacking
 from supernet.export.environment import Environment
+from supernet.export.formats.torch_export import program_bytes
 from supernet.export.int8.telling import floats_told
 from supernet.export.quiet import quiet, reason
-from supernet.export.sources import ONE_IMAGE, exported, one_image, spelled_out
+from supernet.export.sources import ONE_IMAGE, one_image, spelled_out
 
 from supernet.errors import ExportError, FileFormatError
 from supernet.files import atomic_path
@@ -125,8 +127,7 @@ def _pairs(environment: Environment) -> list[tuple[str, str]]:
 def _converted(python: Path, source: Source, precision: Precision, folder: Path) -> bytes:
     """A file's content, without what lies behind it."""
     program, output, calibration = (folder / name for name in ("a.pt2", "a.tflite", "a.npy"))
-    with quiet():
-        torch.export.save(exported(spelled_out(one_image(source))), program)
+    program.write_bytes(call_apart("LiteRT", _program, sent(source)))
     if precision == "int8":
         batches = [batch.cpu().permute(0, 2, 3, 1).numpy() for batch in source.calibration]
         np.save(calibration, np.concatenate(batches))
@@ -151,6 +152,11 @@ def _converted(python: Path, source: Source, precision: Precision, folder: Path)
     if not output.is_file():
         raise ExportError("LiteRT: the converter ended well and wrote no file")
     return output.read_bytes()
+
+
+def _program(source: Source) -> bytes:
+    """What the converter reads. Called in a process of its own."""
+    return program_bytes(spelled_out(one_image(source)))
 
 
 def _interpreter(data: bytes, threads: int = 1, *, plain: bool = False) -> Any:

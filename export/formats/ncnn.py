@@ -61,7 +61,7 @@ class Ncnn(Exporter):
         from supernet.export.formats.onnx import onnx_model
 
         progress(0, 1, f"{self.title} by pnnx")
-        data = onnx_model(as_floats(one_image(source))).SerializeToString()
+        data = onnx_model(as_floats(one_image(source)), self.title).SerializeToString()
         with TemporaryDirectory() as made:
             folder = Path(made)
             (folder / "model.onnx").write_bytes(data)

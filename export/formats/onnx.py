@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import onnxruntime
 from google.protobuf.message import DecodeError
+from supernet.export.apart import call_apart, sent
 from supernet.export.contract import (
     Exporter,
     Images,
@@ -127,12 +128,20 @@ def to_onnx(
     return path
 
 
-def onnx_model(source: Source) -> onnx.ModelProto:
-    """The graph of a network in fp32, without metadata."""
+def onnx_model(source: Source, title: str = "ONNX") -> onnx.ModelProto:
+    """The graph of a network in fp32, without metadata.
+
+    Args:
+        source: of the network.
+        title: of what it is for, for messages.
+    """
     opset = source.opset or OPSET
     check_opset(opset)
     own = replace(source, opset=opset)
-    return direct_onnx(own) if drawn(own) else traced_onnx(own)
+    if drawn(own):
+        return direct_onnx(own)
+    model: onnx.ModelProto = call_apart(title, traced_onnx, sent(own))
+    return model
 
 
 def _quantised(

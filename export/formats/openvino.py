@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from supernet.export.apart import call_apart, sent
 from supernet.export.contract import (
     Exporter,
     Images,
@@ -59,21 +60,9 @@ class OpenVino(Exporter):
         progress: Progress = silent,
     ) -> Written:
         """See `Exporter.write`."""
-        model = _model(source)
-        layers = _weights_of(model)
-        facts: dict[str, Any] = {"openvino": _version()}
-        notes: tuple[str, ...] = ()
-        if precision == "int8":
-            progress(0, 1, f"{self.title}, int8 by NNCF")
-            model = _quantised(model, source)
-            facts |= {"nncf": version("nncf"), "weights_bits": 7}
-        model.set_rt_info(json.dumps(dict(source.preprocessing)), _KEPT)
+        progress(0, 1, f"{self.title}{', int8 by NNCF' if precision == 'int8' else ''}")
         with staged(path) as folder:
-            _save(model, folder / path.name)
-            if precision == "int8":
-                found, notes = _islands(_compiled(folder / path.name, 1), layers)
-                facts |= found
-        return Written(notes=notes, facts=facts)
+            return call_apart(self.title, _written, sent(source), folder / path.name, precision)
 
     def open(self, path: Path, threads: int = 1) -> OpenedModel:
         """See `Exporter.open`."""
@@ -103,6 +92,23 @@ class OpenVino(Exporter):
     def parts(self, path: Path) -> list[Path]:
         """See `Exporter.parts`."""
         return [path, path.with_suffix(".bin")]
+
+
+def _written(source: Source, path: Path, precision: Precision) -> Written:
+    """Called in a process of its own."""
+    model = _model(source)
+    layers = _weights_of(model)
+    facts: dict[str, Any] = {"openvino": _version()}
+    notes: tuple[str, ...] = ()
+    if precision == "int8":
+        model = _quantised(model, source)
+        facts |= {"nncf": version("nncf"), "weights_bits": 7}
+    model.set_rt_info(json.dumps(dict(source.preprocessing)), _KEPT)
+    _save(model, path)
+    if precision == "int8":
+        found, notes = _islands(_compiled(path, 1), layers)
+        facts |= found
+    return Written(notes=notes, facts=facts)
 
 
 def _save(model: Any, path: Path) -> None:

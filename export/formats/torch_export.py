@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from supernet.export.apart import call_apart, sent
 from supernet.export.contract import (
     Exporter,
     Images,
@@ -29,7 +30,7 @@ from supernet.errors import FileFormatError
 from supernet.files import write_bytes
 from supernet.progress import Progress, silent
 
-__all__ = ["TorchExport", "maps_on", "on_threads", "run_on"]
+__all__ = ["TorchExport", "maps_on", "on_threads", "program_bytes", "run_on"]
 
 _DTYPES = {torch.float32: "float32", torch.float16: "float16", torch.uint8: "uint8"}
 _PREPROCESSING = "preprocessing.json"
@@ -51,11 +52,7 @@ class TorchExport(Exporter):
     ) -> Written:
         """See `Exporter.write`."""
         del precision, progress
-        program, kept = exported(source), io.BytesIO()
-        extra = {_PREPROCESSING: json.dumps(dict(source.preprocessing))}
-        with quiet():
-            torch.export.save(program, kept, extra_files=extra)
-        write_bytes(path, kept.getvalue())
+        write_bytes(path, call_apart(self.title, program_bytes, sent(source)))
         return Written(facts={"torch": torch.__version__})
 
     def open(self, path: Path, threads: int = 1) -> OpenedModel:
@@ -79,6 +76,15 @@ class TorchExport(Exporter):
             operators=partial(_kinds, program),
             preprocessing=preprocessing,
         )
+
+
+def program_bytes(source: Source) -> bytes:
+    """A whole file. Called in a process of its own."""
+    program, kept = exported(source), io.BytesIO()
+    extra = {_PREPROCESSING: json.dumps(dict(source.preprocessing))}
+    with quiet():
+        torch.export.save(program, kept, extra_files=extra)
+    return kept.getvalue()
 
 
 def run_on(network: nn.Module, threads: int, images: Images) -> Logits:

@@ -171,6 +171,12 @@ def _checked(
     return check_latency(file, table, ms, beside_known=space is not None)
 
 
+def _still_true(facts: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what an earlier file gave beside one that was written anew."""
+    other = facts.get("beside_float", {}).get("float_file")
+    return {key: value for key, value in facts.items() if key != "beside_float" or other not in new}
+
+
 def _measured(file: SubnetFile, files: list[ExportedFile], kept: Mapping[str, Any]) -> SubnetFile:
     """The subnet with what was measured of its files; the first one's figures stand on top."""
     first = files[0]
@@ -181,5 +187,6 @@ def _measured(file: SubnetFile, files: list[ExportedFile], kept: Mapping[str, An
             "max_abs_diff": first.verification.max_abs_diff,
             "latency_ms": first.latency_ms,
         }
-    known = dict(kept) | {made.path.name: made.as_dict() for made in files}
+    new = {made.path.name: made.as_dict() for made in files}
+    known = {name: _still_true(facts, new) for name, facts in kept.items()} | new
     return file.with_measured(**top, files=known)

@@ -282,6 +282,10 @@ def test_whether_int8_pays_stands_wherever_the_files_are_told(
     assert line in (folder / "README.md").read_text()
     assert in_trained("export", "--pytorch", *ends).code == 0  # another format leaves it there
     assert line in (folder / "README.md").read_text()
+    again = in_trained("export", "--onnx", *ends)  # timed by itself
+    assert again.code == 0
+    assert "model_int8.onnx" in (folder / "README.md").read_text()
+    assert "times as fast" not in (folder / "README.md").read_text()
 
 
 def test_networks_are_measured_side_by_side(exported: Any, in_trained: Command, tmp_path: Path):
@@ -783,6 +787,35 @@ def test_int8_needs_a_run(in_trained: Command, trained: Path):
     )
     assert found.code == 2
     assert "can be measured in a run only" in found.stderr
+
+
+@pytest.mark.slow
+def test_a_converter_that_crashes_costs_its_own_file_alone(
+    in_trained: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    pytest.importorskip("openvino")
+    folder = tmp_path / "net"
+    asked = ("export", "--onnx", "--openvino", "-o", folder, "--json")
+    assert in_trained(*asked).code == 0
+    before = {path.name: path.read_bytes() for path in folder.glob("model.*")}
+    (tmp_path / "tools" / "openvino").mkdir(parents=True)
+    (tmp_path / "tools" / "openvino" / "__init__.py").write_text(
+        "import os, signal\nos.write(1, b'pass 3 of 5\\n')\nos.kill(os.getpid(), signal.SIGSEGV)"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path / "tools"))
+    found = in_trained(*asked)
+    assert found.code == 1
+    told = "error: OpenVINO IR: the converter was killed by SIGSEGV; its last lines:\npass 3 of 5 ("
+    assert told + "leave this format out" in found.stderr
+    assert list(found.json["failed"]) == ["model.xml"]
+    assert list(found.json["files"]) == ["model.onnx"]
+    assert {path.name: path.read_bytes() for path in folder.glob("model.*")} == before
+    known = SubnetFile.load(folder / "subnet.json").measured["files"]
+    assert set(known) == {"model.onnx", "model.xml"}
+    alone = in_trained("export", "--openvino", "-o", folder)
+    assert alone.code == 1
+    assert "killed by SIGSEGV" in alone.stderr
+    assert {path.name: path.read_bytes() for path in folder.glob("model.*")} == before
 
 
 @pytest.mark.slow
