@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from records import add_hardware, write_result
+from records import add_hardware, run_told, write_result
 
 from supernet.evaluate import Evaluator
 from supernet.files import write_text
@@ -117,4 +117,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_told(main)

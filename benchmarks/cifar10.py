@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from records import add_hardware, write_result
+from records import add_hardware, run_told, write_result
 
 _COPIED = ("step", "epoch", "phase", "loss", "images_per_s", "data_wait")
 
@@ -80,4 +80,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_told(main)

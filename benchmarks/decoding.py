@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, ImageOps
-from records import add_hardware, summary, write_result
+from records import add_hardware, image_folder, run_told, summary, write_result
 from torchvision.io import decode_jpeg, read_file
 from torchvision.transforms.v2.functional import center_crop, resize
 
@@ -117,7 +117,7 @@ class Sides:
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--photos", type=Path, required=True, help="folder of photographs")
+    parser.add_argument("--photos", type=image_folder, required=True, help="folder of photographs")
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--side", type=int, default=147, help="of the squares, in pixels")
     parser.add_argument("--rounds", type=int, default=5)
@@ -159,4 +159,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_told(main)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from records import add_hardware, summary, write_result
+from records import add_hardware, run_told, summary, write_result
 
 from supernet.evaluate import Engine, EvaluationTask, evaluate_all, tasks_of
 from supernet.runs import Run, find_run
@@ -89,4 +89,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_told(main)

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from records import add_hardware, result_path, summary, write_result
+from records import add_hardware, result_path, run_told, summary, write_result
 
 from supernet.evaluate import Engine
 from supernet.metrics import kendall_tau
@@ -221,4 +221,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_told(main)

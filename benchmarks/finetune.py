@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from records import add_hardware, summary, write_result
+from records import add_hardware, run_told, summary, write_result
 
 from supernet.files import fill
 from supernet.runs import Run
@@ -134,4 +134,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_told(main)

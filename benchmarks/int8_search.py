@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from records import add_hardware, write_result
+from records import add_hardware, run_told, write_result
 
 from supernet.latency import measure_drift_corrected, this_machine
 from supernet.latency.targets import THIS_MACHINE
@@ -95,4 +95,4 @@ def figures(run: Run, genes: Genes) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    run_told(main)

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from records import add_hardware, write_result
+from records import add_hardware, run_told, write_result
 
 from supernet.data import Dataset, eval_view, load_folder
 from supernet.data.decoding import square_of
@@ -171,4 +171,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_told(main)

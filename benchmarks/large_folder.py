@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageChops
+from records import image_folder, run_told
 
 LONG = 500
 GRAIN = 4.0
@@ -102,7 +103,9 @@ def make(photos: Path, to: Path, classes: int, counts: dict[str, int]) -> int:
 def main() -> None:
     """Make the folder."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--photos", type=Path, required=True, help="folder of class folders")
+    parser.add_argument(
+        "--photos", type=image_folder, required=True, help="folder of class folders"
+    )
     parser.add_argument("--to", type=Path, required=True, help="folder to make")
     parser.add_argument("--classes", type=int, default=100)
     parser.add_argument("--images", type=int, default=1300, help="to train on, of each class")
@@ -113,4 +116,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_told(main)

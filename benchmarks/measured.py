@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from records import add_hardware, write_result
+from records import add_hardware, run_told, write_result
 
 from supernet.latency import LatencyPredictor, this_machine
 from supernet.runs import Run
@@ -121,4 +121,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_told(main)

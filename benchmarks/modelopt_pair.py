@@ -34,7 +34,7 @@ from unittest.mock import patch
 
 import modelopt_side as side
 from modelopt_training import NETWORKS, Case, seconds_of_finetuning, tuned
-from records import add_hardware, result_path, write_result
+from records import add_hardware, result_path, run_told, write_result
 from torch import nn
 
 from supernet import load_space
@@ -274,4 +274,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_told(main)

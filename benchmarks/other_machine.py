@@ -1,14 +1,20 @@
-"""Exported files on a machine of another kind, such as aarch64: do they compute the same there?
+"""Exported files on another machine or runtime, such as aarch64: do they compute the same there?
 
     python benchmarks/other_machine.py --python "qemu-aarch64-static -L ROOT ROOT/usr/bin/python3"
     ... other_machine.py --python ... --folder runs/mine/export/subnet --spaces
 
 `--python` is the command of a Python of that machine, which sees the same files and has
-onnxruntime, NumPy and Pillow: here an emulated one. Random subnets of spaces with random
-weights, whose batch norm statistics are those of real images, are written as ONNX files: in fp32,
-and on integers with weights of 7 and of 8 bits (as `export --int8`, without choosing how). They run
-on embedded images here and there: the largest difference of a logit, as a share of the distance
-between the best and the worst logit of an image, and how often another class is the best.
+onnxruntime, NumPy and Pillow: here an emulated one. It may also be one of this machine with another
+ONNX Runtime, such as the oldest that has opset 18 (1.14.0, for Python 3.7 to 3.10):
+
+    python3.8 -m venv old; old/bin/python -m pip install onnxruntime==1.14.0 numpy pillow
+    python benchmarks/other_machine.py --python old/bin/python --hardware onnxruntime1.14
+
+Random subnets of spaces with random weights, whose batch norm statistics are those of real images,
+are written as ONNX files: in fp32, and on integers with weights of 7 and of 8 bits (as `export
+--int8`, without choosing how). They run on embedded images here and there: the largest difference
+of a logit, as a share of the distance between the best and the worst logit of an image, and how
+often another class is the best.
 `--folder`: folders that `supernet export` wrote; their `predict.py --check` is run there, as a
 stranger does.
 Function alone: an emulated machine tells nothing of time.
@@ -66,7 +72,10 @@ Logits = npt.NDArray[np.float32]
 def run_there(python: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     """A command of the other machine's Python."""
     command = [*shlex.split(python), *map(str, arguments)]
-    return subprocess.run(command, check=False, capture_output=True, text=True)
+    try:
+        return subprocess.run(command, check=False, capture_output=True, text=True)
+    except OSError as error:
+        raise SystemExit(f"--python {python}: {error.strerror}: {error.filename}") from None
 
 
 def compared(name: str, python: str, given: argparse.Namespace) -> dict[str, Any]:

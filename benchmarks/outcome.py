@@ -51,7 +51,7 @@ from outcome_ours import (
 )
 from outcome_report import body_of, print_tables
 from outcome_theirs import Theirs
-from records import write_result
+from records import run_told, write_result
 from resumable import Row, Rows
 
 from supernet.cli.output import progress_bar
@@ -260,4 +260,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_told(main)

@@ -18,7 +18,7 @@ import torch
 from equal_time import STEPS, fastest
 from outcome_nets import Rival, rival_turn
 from outcome_ours import our_space
-from records import add_hardware, require_one_thread, write_result
+from records import add_hardware, require_one_thread, run_told, write_result
 from torch import nn
 
 from supernet.data import Dataset, load_dataset
@@ -91,4 +91,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_told(main)

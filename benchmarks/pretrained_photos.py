@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
-from records import add_hardware, write_result
+from records import add_hardware, image_folder, run_told, write_result
 from supernet.export.formats.onnx import open_onnx, to_onnx
 from torch import Tensor, nn
 
@@ -149,7 +149,9 @@ def measure(name: str, folder: Path, most: int) -> dict[str, dict[str, float]]:
 def main() -> None:
     """Run, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the class folders")
+    parser.add_argument(
+        "--data", type=image_folder, required=True, help="folder of the class folders"
+    )
     parser.add_argument("--networks", nargs="+", choices=PACKAGED, default=list(PACKAGED))
     parser.add_argument("--referee", type=int, default=40, help="pictures a class for the referee")
     add_hardware(parser)
@@ -161,4 +163,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_told(main)

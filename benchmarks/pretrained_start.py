@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from records import add_hardware, write_result
+from records import add_hardware, run_told, write_result
 
 from supernet import Supernet, load_space
 from supernet.data import Dataset, load_dataset
@@ -122,4 +122,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_told(main)

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from equal_time import fastest, fitted, phase_turn, phases_of, speeds_of
-from records import add_hardware, write_result
+from records import add_hardware, run_told, write_result
 from resumable import Row, Rows
 
 from supernet import load_space
@@ -223,4 +223,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_told(main)

@@ -7,11 +7,13 @@ import os
 import platform
 import shlex
 import statistics
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from supernet.errors import SupernetError
 from supernet.files import write_text
 from supernet.latency import describe_device
 
@@ -20,9 +22,11 @@ __all__ = [
     "RESULTS",
     "ROOT",
     "add_hardware",
+    "image_folder",
     "published",
     "require_one_thread",
     "result_path",
+    "run_told",
     "summary",
     "write_result",
 ]
@@ -45,6 +49,27 @@ def published(name: str) -> Path:
     if not path.exists():
         raise SystemExit(f"{path}: not there; SUPERNET_PUBLISHED names the folder of such files")
     return path
+
+
+def image_folder(text: str) -> Path:
+    """A folder with pictures in it, as argparse takes it; else the program ends with a line."""
+    folder = Path(text)
+    if not folder.is_dir():
+        raise SystemExit(f"{text}: no such folder of pictures")
+    if not any(folder.iterdir()):
+        raise SystemExit(f"{text}: there is nothing in this folder")
+    return folder
+
+
+def run_told(main: Callable[[], None]) -> None:
+    """Run a benchmark; what is wrong with its input ends it with a line, as in `supernet`."""
+    try:
+        main()
+    except SupernetError as error:
+        hint = f" ({error.hint})" if error.hint else ""
+        raise SystemExit(f"error: {error}{hint}") from None
+    except subprocess.CalledProcessError as error:  # its own output says why
+        raise SystemExit(f"error: {shlex.join(map(str, error.cmd))}: failed") from None
 
 
 def require_one_thread() -> None:

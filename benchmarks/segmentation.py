@@ -30,7 +30,7 @@ import timm
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from records import add_hardware, write_result
+from records import add_hardware, image_folder, run_told, write_result
 from supernet.export.contract import Source
 from supernet.export.formats.onnx import Onnx
 from torch import Tensor, nn
@@ -282,7 +282,9 @@ def of_run(options: Any, data: Any) -> dict[str, Any]:
 def main() -> None:
     """Run, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
-    parser.add_argument("--data", type=Path, required=True, help="folder with train and val")
+    parser.add_argument(
+        "--data", type=image_folder, required=True, help="folder with train and val"
+    )
     parser.add_argument("--run", type=Path, required=True, help="of efficientnet_lite0")
     parser.add_argument("--subnet", type=Path, required=True, help="the found subnet.json")
     parser.add_argument("--features", type=int, nargs="+", default=[4, 8, 16, 32])
@@ -299,4 +301,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_told(main)

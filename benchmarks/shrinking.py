@@ -28,7 +28,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from records import add_hardware, write_result
+from records import add_hardware, run_told, write_result
 
 from supernet.cli.output import progress_bar
 from supernet.data import EMBEDDED
@@ -149,4 +149,4 @@ def write(
 
 
 if __name__ == "__main__":
-    main()
+    run_told(main)

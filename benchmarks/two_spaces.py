@@ -32,7 +32,7 @@ from outcome_ours import (
     searched_front,
     within,
 )
-from records import add_hardware, write_result
+from records import add_hardware, run_told, write_result
 from resumable import Row, Rows
 
 from supernet.cli.output import print_table, progress_bar
@@ -251,4 +251,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_told(main)

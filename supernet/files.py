@@ -43,6 +43,7 @@ _ELSEWHERE = (
     "where SUPERNET_HOME says"
 )
 _AS_THEY_ARE = frozenset((str, bool, int, float))
+_NAMED, _ALIKE = 12, 6  # names in an error
 _MAX_DOCUMENT_BYTES = 256 * 2**20
 
 
@@ -124,12 +125,23 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def nearest(name: str, known: typing.Iterable[str]) -> str:
-    """`did you mean 'x'?` when something close is known, else the known names."""
+def nearest(name: str, known: typing.Iterable[str], *, most: int = _NAMED) -> str:
+    """`did you mean 'x'?` when something close is known, else the known names.
+
+    Args:
+        name: that is not known.
+        known: those that are.
+        most: of them that are named; of more only the few that are most alike.
+    """
     known = sorted(known)
     close = [full for full in known if full.rpartition(":")[2] == name]  # as in optuna:tpe
     close = close or difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known) or 'none'}"
+    if close:
+        return f"did you mean {close[0]!r}?"
+    if len(known) <= most:
+        return f"known: {', '.join(known) or 'none'}"
+    alike = difflib.get_close_matches(name, known, n=_ALIKE, cutoff=0.0)
+    return f"the nearest of {len(known)}: {', '.join(alike)}"
 
 
 def read_as(cls: type[T], path: Path, kind: str, version: int) -> T:

@@ -182,3 +182,41 @@ def test_our_largest_subnet_is_the_network_that_the_referee_gets(
     # classifier in proportion to the area (arXiv:1801.04381, table 4: 300M)
     assert case.largest_macs == pytest.approx(300.8e6 * (64 / 224) ** 2, rel=0.005)
     assert {stage.kernel for stage in case.space.stages} == {(3,)}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("decoding", ("--photos", "none")),
+        ("large_data", ("--data", "none", "--cache", "cache")),
+        ("large_folder", ("--photos", "none", "--to", "made")),
+        ("measured", ("--run", "none")),
+        ("outcome", ("--data", "none", "--seeds", "0")),
+        ("plain_speed", ("--data", "none")),
+        ("plan_time", ("--photos", "none")),
+        ("pretrained_photos", ("--data", "none")),
+        ("pretrained_start", ("--data", "none")),
+        ("ranking", ("--data", "none")),
+        ("segmentation", ("--data", "none", "--run", "run", "--subnet", "subnet.json")),
+        ("shrinking", ("--data", "none", "--epochs", "0.1")),
+        ("two_spaces", ("--data", "none")),
+    ],
+)
+def test_images_that_are_not_there_are_one_line(
+    name: str,
+    words: tuple[str, ...],
+    load: Callable[[str], ModuleType],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("torchvision")
+    module = load(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", *words])
+    for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        monkeypatch.setenv(threads, "1")
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module("records").run_told(module.main)
+    assert str(ended.value).count("none") == 1
+    assert "no such" in str(ended.value)
+    assert "\n" not in str(ended.value)

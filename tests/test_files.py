@@ -273,4 +273,9 @@ def test_nearest_names_something_close_or_all_there_is() -> None:
     assert nearest("kernal", ["kernel", "width"]) == "did you mean 'kernel'?"
     assert nearest("zzz", ["b", "a"]) == "known: a, b"
     assert nearest("zzz", []) == "known: none"
+    many = [f"net{number}" for number in range(100)]
+    assert nearest("zzz", many[:12]) == f"known: {', '.join(sorted(many[:12]))}"
+    assert nearest("87", many, most=99).startswith("the nearest of 100: net87, net")
+    assert nearest("87", many).count(",") == 5
+    assert nearest("87", many, most=100).count(",") == 99
     assert nearest("nsga3", ["nsga2", "optuna:nsga3"]) == "did you mean 'optuna:nsga3'?"

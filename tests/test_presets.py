@@ -32,7 +32,7 @@ def test_a_name_is_a_shipped_file_and_a_path_is_itself() -> None:
     [
         ("dem", r"^unknown space 'dem'; did you mean 'demo'[?](\n|$)"),
         ("../presets/demo", "unknown space"),
-        ("", "^unknown space ''; known: alphanet, "),
+        ("", "^unknown space ''; the nearest of [0-9]+: [a-z]"),
     ],
 )
 def test_an_unknown_name_says_where_to_look(name: str, text: str) -> None:

@@ -45,7 +45,7 @@ def command(  # one parameter for each option
     with progress_bar() as progress:
         wishes = choices.wishes_of(data, reading=reading, **asked)
         plan = plan_training(wishes, processes=processes, progress=progress, since=since)
-    for line in [*plan.lines, *(f"note: {note}" for note in plan.notes)]:
+    for line in [*plan.lines, *(f"note: {note}" for note in (*plan.look.notes, *plan.notes))]:
         click.echo(line)
     written = write_plan(plan, folder) if folder else ()
     for path in written:

@@ -55,6 +55,8 @@ class Listing:
     """Of each class."""
     stay: Callable[[Square], Stay]
     """Where their pixels are, decoded so."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of the folder, as loading it says."""
 
 
 def list_files(data: str, seed: int, progress: Progress) -> Listing | None:
@@ -90,6 +92,7 @@ def _of_folder(source: Path, seed: int, progress: Progress) -> Listing:
         holdout_images=int((record.splits == _HOLDOUT).sum()),
         test_counts=_counts(record.labels[record.splits == _TEST], len(classes)),
         stay=stay,
+        notes=tuple(found.notes),
     )
 
 

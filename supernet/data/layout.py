@@ -159,6 +159,7 @@ def _places(folder: Path, walk: Walk) -> tuple[dict[str, Path], list[str]]:
                 f"{folder}: has {other.name}/ but no train/ with class folders", hint=_HINT
             )
     if train is None:
+        walk.left_out.clear()  # the files beside the classes are counted with these
         return {"train": folder}, [f"{folder.name}: no train/ in it, so every folder is a class"]
     places, notes = {"train": train}, []
     if val and test:

@@ -17,6 +17,8 @@ from supernet.reading import FRESH, Reading
 
 __all__ = ["EMBEDDED", "absolute_source", "load_dataset", "survey_source"]
 
+_NAMES = 20  # of data sets, which no command lists
+
 EMBEDDED = "fashion_mnist"
 
 
@@ -59,7 +61,7 @@ def load_dataset(
         if Path(data).name == data:
             raise DataError(
                 f"{data}: no such folder, nor a data set by that name; "
-                f"{nearest(data, [EMBEDDED, *NAMED])}"
+                f"{nearest(data, [EMBEDDED, *NAMED], most=_NAMES)}"
             )
     return load_folder(
         Path(data),

@@ -83,6 +83,8 @@ class Look:
     """How files become pixels."""
     listing: Listing | None
     """Their files; None for pixels."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of the folder, as a training says when it loads the images."""
 
     @property
     def train_images(self) -> int:
@@ -157,6 +159,7 @@ def look_at(
         pixels_side=0,
         reading=reading,
         listing=listing,
+        notes=listing.notes,
     )
 
 

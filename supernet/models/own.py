@@ -13,6 +13,7 @@ from types import ModuleType
 from torch import nn
 
 from supernet.errors import ConfigError, FileFormatError
+from supernet.files import nearest
 from supernet.models.published import Normalisation
 
 __all__ = ["absolute_own", "is_own", "own_network", "own_normalisation"]
@@ -41,8 +42,8 @@ def own_network(source: str) -> nn.Module:
     module = _module(path)
     build = vars(module).get(function)
     if not callable(build):
-        known = ", ".join(n for n, value in vars(module).items() if callable(value)) or "none"
-        raise ConfigError(f"{path}: no function {function!r} in it; it has {known}")
+        known = [name for name, value in vars(module).items() if callable(value)]
+        raise ConfigError(f"{path}: no function {function!r} in it; {nearest(function, known)}")
     with _told(path), _imports_beside(path):
         network = build()
     if not isinstance(network, nn.Module):

@@ -39,6 +39,11 @@ _ONCE = re.compile(r"^(.*denselayer\d+\.(?:norm|conv))\.([12]\.\w+)$")
 LIBRARIES = ("torchvision", "timm")
 """Where networks come from: the part of a source before the colon."""
 
+_LISTING = {
+    "torchvision": "import torchvision.models as m; print(*m.list_models(m))",
+    "timm": "import timm; print(*timm.list_models())",
+}
+
 Normalisation: TypeAlias = tuple[tuple[float, ...], tuple[float, ...]]
 """Mean and standard deviation of each channel, of pixel values from 0 to 1."""
 
@@ -302,14 +307,10 @@ def _check_known(library: str, name: str) -> None:
         known = models.list_models(module=models)
     plain = name.partition(".")[0] if library == "timm" else name  # a tag names its weights
     if plain not in known:
-        close = nearest(name, known) if len(known) < 200 else _close(name, known)
-        raise ConfigError(f"{library} has no classification network {name!r}; {close}")
-
-
-def _close(name: str, known: list[str]) -> str:
-    """As `nearest`, without naming a thousand."""
-    text = nearest(name, known)
-    return text if text.startswith("did you mean") else f"it has {len(known)} others"
+        raise ConfigError(
+            f"{library} has no classification network {name!r}; {nearest(name, known)}",
+            hint=f"python -c '{_LISTING[library]}' lists them",
+        )
 
 
 def _timm() -> ModuleType:

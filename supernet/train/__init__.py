@@ -1,6 +1,7 @@
 """How a supernet is trained: recipes, phases, the loop, checkpoints."""
 
 from supernet.train.auxiliary import check_auxiliary
+from supernet.train.batches import check_shares
 from supernet.train.checkpoint import (
     Checkpoint,
     list_checkpoints,
@@ -44,6 +45,7 @@ __all__ = [
     "augmented",
     "check_auxiliary",
     "check_norms",
+    "check_shares",
     "check_teachers",
     "distillation_loss",
     "event_writer",

@@ -22,9 +22,10 @@ from supernet.data import (
 )
 from supernet.errors import ConfigError
 from supernet.train.processes import Processes
+from supernet.train.recipe import Recipe
 from supernet.train.sampling import step_rng
 
-__all__ = ["Batches", "steps_per_epoch"]
+__all__ = ["Batches", "check_shares", "steps_per_epoch"]
 
 
 class Batches:
@@ -58,21 +59,8 @@ class Batches:
         self._images, self._batch_size, self._seed = dataset.train, batch_size, seed
         self._views = augment.applied(dataset.views) if augment else dataset.views
         self.steps_per_epoch = steps_per_epoch(len(self._images), batch_size)
-        shares = parts * self._processes.count
-        if batch_size % shares:
-            raise ConfigError(
-                f"batch_size: {batch_size} cannot be cut into {shares} equal shares "
-                f"({self._processes.count} processes, accumulate {parts})",
-                hint="give a --batch-size that they divide",
-            )
-        self._share = batch_size // shares
+        self._share = _share(batch_size, parts, self._processes.count, self._views.mixes)
         self._classes = len(dataset.classes)
-        if self._views.mixes and self._processes.count > 1 and self._share % 2:
-            raise ConfigError(
-                f"batch_size: mixup and cutmix mix pairs, and a process's share of {batch_size} is "
-                f"{self._share} images ({self._processes.count} processes, accumulate {parts})",
-                hint="give a --batch-size that is twice as large, or fewer processes",
-            )
         self._labels = torch.from_numpy(self._images.labels)
         self._parts = parts
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="supernet-batches")
@@ -161,6 +149,35 @@ def steps_per_epoch(images: int, batch_size: int) -> int:
             hint="give a smaller --batch-size",
         )
     return images // batch_size
+
+
+def check_shares(recipe: Recipe, processes: Processes) -> None:
+    """Refuse a batch that so many processes cannot share, before an image is decoded.
+
+    Raises:
+        ConfigError: it does not divide, or leaves an image without one to be mixed with.
+    """
+    augment = recipe.augment or Augment()
+    mixes = bool(augment.mixup or augment.cutmix)
+    _share(recipe.batch_size, recipe.accumulate, processes.count, mixes)
+
+
+def _share(batch_size: int, parts: int, processes: int, mixes: bool) -> int:
+    """Images of a part of a step that each process gets."""
+    cut = f"({processes} processes, accumulate {parts})"
+    share, rest = divmod(batch_size, parts * processes)
+    if rest or not share:
+        raise ConfigError(
+            f"batch_size: {batch_size} cannot be cut into {parts * processes} equal shares {cut}",
+            hint="give a --batch-size that they divide",
+        )
+    if mixes and processes > 1 and share % 2:
+        raise ConfigError(
+            f"batch_size: mixup and cutmix mix pairs, and a process's share of {batch_size} is "
+            f"{share} images {cut}",
+            hint="give a --batch-size that is twice as large, or fewer processes",
+        )
+    return share
 
 
 @lru_cache(maxsize=2)

@@ -10,7 +10,7 @@ import numpy as np
 from supernet.errors import ConfigError, FileFormatError
 from supernet.latency import LatencyTable
 from supernet.latency.targets import HERE
-from supernet.progress import Progress, silent
+from supernet.progress import Progress, note, silent
 from supernet.runs import Run
 from supernet.search import (
     Accuracy,
@@ -51,6 +51,7 @@ __all__ = [
 _BAND = 0.02  # the result is at most this share below its limit, where there is such a subnet
 _FINALISTS = 8  # subnets of the result: the chosen one, and the next most probable ones
 _SCORED = 20_000  # subnets whose probability is looked at
+_TRIED = 1000  # subnets among which the slowest is looked for
 
 
 def check_searches(space: Space, recipe: Recipe) -> None:
@@ -96,7 +97,22 @@ def _aimed(space: Space, phase: Phase, progress: Progress) -> tuple[Phase, Laten
     ((target, table),) = tables_of(space, [phase.search.target], progress=progress).items()
     named = replace(phase, search=replace(phase.search, target=target))
     check_limits(_problem(space, named, table))
+    slowest = _slowest_ms(space, phase, table)
+    limit = phase.search.limit_ms
+    if limit >= slowest:
+        note(
+            progress,
+            f"phase {phase.name!r}: the limit of {limit:g} ms leaves out no subnet: the slowest "
+            f"takes {slowest:.3g} ms on {target}",
+        )
     return named, table
+
+
+def _slowest_ms(space: Space, phase: Phase, table: LatencyTable) -> float:
+    """Predicted milliseconds of the largest subnet, or of a random one that is slower."""
+    domain = phase_domain(space, phase)
+    genes = domain.sample_spread(_TRIED, np.random.default_rng(0))
+    return float(table.predict_ms(space, np.concatenate([domain.largest(), genes])).ms.max())
 
 
 def keep_tables(run: Run, tables: Mapping[str, LatencyTable]) -> None:

@@ -130,6 +130,7 @@ class TrainingPlan:
                 "test": look.test_images,
                 "classes": len(look.classes),
                 "short_sides": list(look.short_sides),
+                "notes": list(look.notes),
             },
             "space": {"name": self.space.name, "resolutions": list(self.space.resolutions)},
             "recipe": asdict(self.recipe),

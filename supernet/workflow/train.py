@@ -11,7 +11,7 @@ import torch
 
 from supernet import __version__
 from supernet.data import EMBEDDED, Dataset, absolute_source, load_dataset
-from supernet.errors import ConfigError, FileFormatError
+from supernet.errors import ConfigError
 from supernet.evaluate import Evaluator
 from supernet.files import fill
 from supernet.latency import LatencyTable
@@ -30,6 +30,7 @@ from supernet.train import (
     at_precision,
     check_auxiliary,
     check_norms,
+    check_shares,
     list_checkpoints,
     phase_genes,
 )
@@ -44,6 +45,7 @@ from supernet.workflow.architecture import (
 from supernet.workflow.beginning import Beginning, begun, outlined, seeded_supernet
 from supernet.workflow.claims import claimed_run, held_run
 from supernet.workflow.report import report_run
+from supernet.workflow.resuming import check_goes_on
 from supernet.workflow.start import (
     absolute_sources,
     adapt_start,
@@ -110,6 +112,7 @@ def train_supernet(
     with claimed_run(folder, space, now, processes) as run:
         check_auxiliary(space, recipe)
         check_norms(space, recipe, processes)
+        check_shares(recipe, processes)
         recipe = processes.broadcast(at_precision(recipe, processes.device))
         reading = replace(reading, whole=bool(recipe.augment and recipe.augment.whole))
         check_source(recipe.init)
@@ -209,9 +212,11 @@ def _resumed(
     """The run, trained to its end in a folder that is held."""
     recipe = fill(Recipe, config.recipe, "recipe")
     check_norms(run.space(), recipe, processes)  # their number may be another now
-    supernet = seeded_supernet(run.space(), config.seed)
+    check_shares(recipe, processes)
+    supernet, tables = seeded_supernet(run.space(), config.seed), kept_tables(run, recipe)
     found = list_checkpoints(run.checkpoints)
     fresh = recipe.init if not found else ""
+    check_goes_on(run, config, recipe, supernet, device=processes.device)
     with processes.one_a_machine_first():
         check_unchanged(run)
         if fresh:
@@ -224,16 +229,11 @@ def _resumed(
             hint="put them back, or start a new run from this one's weights with --init",
         )
     adapt_start(supernet, fresh, dataset, processes=processes)
-    tables = kept_tables(run, recipe)
     trainer = _trainer(
         run, supernet, config, dataset, recipe, tables, processes, progress, each_epoch
     )
     if found:
-        try:
-            trainer.resume(found[-1])
-        except FileFormatError as error:
-            before = f"remove that folder to go on from {found[-2].name}" if found[1:] else ""
-            raise FileFormatError(str(error), hint=before or "start again") from None
+        trainer.resume(found[-1])
     processes.barrier()  # before the first of them removes old checkpoints
     return _trained(run, trainer, processes, progress)
 

@@ -10,6 +10,7 @@ import yaml
 
 from supernet.evaluate import Evidence
 from supernet.runs import Run
+from supernet.train import list_checkpoints
 from supernet.workflow.held_out import few_told
 from tests.cli.conftest import RECIPE, SPACE, Command, Result, run_command
 from tests.data.painted import paint
@@ -254,3 +255,18 @@ def test_a_folder_holds_files_of_the_same_images_alone(supernet: Command) -> Non
     assert found.code == 0, found.stderr
     assert [*SubnetFile.load(Path("net/subnet.json")).measured["files"]] == ["model.safetensors"]
     assert not Path("net/model.onnx").exists()
+
+
+@pytest.mark.parametrize("file", ["supernet.safetensors", "state.pt"])
+def test_a_damaged_checkpoint_is_told_before_images_are_looked_for(
+    supernet: Command, file: str
+) -> None:
+    Path("photos").rename("elsewhere")
+    newest = list_checkpoints(Path("runs/a/checkpoints"))[-1]
+    whole = (newest / file).read_bytes()
+    (newest / file).write_bytes(whole[: len(whole) // 2])
+    refused = supernet("train", "--resume")
+    assert refused.code == 2
+    assert f"{newest.name}: damaged checkpoint" in refused.stderr
+    (newest / file).write_bytes(whole)
+    assert "photos: no such folder" in supernet("train", "--resume").stderr

@@ -157,7 +157,7 @@ def test_computed_weights_are_told(supernet: Command, mine: Path) -> None:
     ("source", "why"),
     [
         ("none.py:build", "none.py: no such file"),
-        ("mine.py:built", "no function 'built' in it"),
+        ("mine.py:built", "no function 'built' in it; did you mean 'build'?"),
         ("timm:resnet188", "did you mean"),
         ("timm:convnext_tiny", "--init timm:convnext_tiny: stem.0 is a convolution of 4x4"),
     ],

@@ -56,8 +56,11 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_plan_says_what_and_why_and_trains_nothing(
     supernet: Command, pictures: str, tiny_yaml: Path
 ) -> None:
+    Path(pictures, "train", "dark", "notes.txt").write_text("mine")
     planned = supernet("plan", "--data", pictures, "--minutes", 5, "--json")
     assert planned.code == 0, planned.stderr
+    assert "note: left out 1 file: 1 not images" in planned.stdout
+    assert planned.json["images"]["notes"] == ["left out 1 file: 1 not images"]
     found = planned.json
     assert planned.stdout.splitlines()[:5] == found["lines"]
     images = found["images"]

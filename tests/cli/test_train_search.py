@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -58,6 +59,7 @@ def test_a_recipe_that_searches_ends_in_a_result_that_all_commands_know(searchin
     (found,) = done.json["searches"]
     assert found["phase"] == "found"
     assert 0.98 * 0.24 <= found["latency_ms"] <= 0.24
+    assert "leaves out no subnet" not in done.stderr
     assert "most probable subnet of phase 'found'" in done.stdout
     saved = load_result(Path("run/search/found"))
     assert str(saved.subnet) == found["subnet"]
@@ -76,6 +78,19 @@ def test_a_recipe_that_searches_ends_in_a_result_that_all_commands_know(searchin
     page = Path("run/report.html").read_text()
     assert "Probabilities of the choices" in page
     assert "stage1.block2.kernel" in page
+
+
+def test_a_limit_that_all_meet_is_told(searching: Command) -> None:
+    wide = train(searching, "--target", "toy", "--max-latency-ms", 1e4, "--epochs", 0.05)
+    assert wide.code == 0, wide.stderr
+    found = re.search(
+        r"phase 'found': the limit of 10000 ms leaves out no subnet: the slowest takes "
+        r"(0\.\d+) ms on toy",
+        wide.stderr,
+    )
+    assert found
+    taken = load_result(Path("run/search/found"))
+    assert (taken.result.columns["latency@toy"] <= float(found[1]) * 1.01).all()
 
 
 @pytest.mark.slow

@@ -209,3 +209,10 @@ def test_what_is_known_is_used_as_before_also_where_there_are_copies(
     found = survey(tmp_path, tmp_path / "cache", seed=seed).record
     again = survey(tmp_path, tmp_path / "cache", seed=seed, known=found).record
     assert again.fingerprints() == found.fingerprints()
+
+
+def test_files_beside_class_folders_are_counted_once(folder: Path) -> None:
+    (folder / "train" / "notes.txt").write_text("mine")
+    (folder / "train" / "ant" / "notes.txt").write_text("mine")
+    for place in (folder / "train", folder):
+        assert laid_out(place).notes[-1] == "left out 2 files: 2 not images"

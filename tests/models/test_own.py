@@ -143,8 +143,8 @@ def test_a_changed_file_is_run_anew(tmp_path: Path) -> None:
         ("raise SystemExit(3)", FileFormatError, "does not run: 3"),
         ("def build(:", FileFormatError, "does not run: invalid syntax"),
         ("def build(size): ...", FileFormatError, "does not run: build.. missing 1 required"),
-        ("def other(): ...", ConfigError, "no function 'build' in it; it has other"),
-        ("build = 3", ConfigError, "no function 'build' in it; it has none"),
+        ("def other(): ...", ConfigError, "no function 'build' in it; known: other"),
+        ("build = 3", ConfigError, "no function 'build' in it; known: none"),
         ("def build(): return 3", ConfigError, r"build\(\) gives int, not a network"),
     ],
 )

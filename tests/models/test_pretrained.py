@@ -560,6 +560,7 @@ def test_timm_that_is_missing_is_named_with_its_extra(monkeypatch: pytest.Monkey
     [
         ("torchvision:mobilenet_v22", "did you mean 'mobilenet_v2'"),
         ("torchvision:fcn_resnet50", "has no classification network 'fcn_resnet50'"),
+        ("torchvision:mine", r"'mine'; the nearest of \d+: [a-z0-9_]+(, [a-z0-9_]+){5}\b"),
         ("torchvision:", "expected torchvision:NAME or timm:NAME"),
         ("torchvision:mobilenet_v2=", "with =FILE after it"),
         ("keras:mobilenet_v2", "expected torchvision:NAME"),

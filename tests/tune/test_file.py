@@ -94,7 +94,7 @@ def problems(tmp_path: Path, recipe: Recipe, space: Space, text: str) -> list[st
         ),
         (
             "parameters: {recipe.lr: {low: 0, high: 1}}",
-            "parameters.recipe.lr: recipe.lr: unknown key; known: about, accumulate, augment",
+            "parameters.recipe.lr: recipe.lr: unknown key; the nearest of 20: ",
         ),
         (
             "parameters: {recipe.phases.0.lrr: {low: 0, high: 1}}",

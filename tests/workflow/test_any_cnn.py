@@ -320,7 +320,7 @@ def test_a_file_of_your_own(tmp_path: Path) -> None:
     assert "conv 16-32 k3 s2 relu 32x32" in said
     assert "fixed:   depth 1: the only block of its shape" in said
     assert load_space(space).num_classes == 7
-    with pytest.raises(ConfigError, match="no function 'make' in it; it has build"):
+    with pytest.raises(ConfigError, match="no function 'make' in it; known: build"):
         network_at(f"{file}:make")
     with pytest.raises(FileFormatError, match="no such file"):
         network_at(f"{tmp_path / 'none.py'}:build")

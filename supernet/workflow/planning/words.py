@@ -115,7 +115,7 @@ def _takes(plan: "TrainingPlan") -> str:
 
 
 def _gib(mib: float) -> str:
-    return f"{mib / 1024:.1f} GiB" if mib >= 100 else f"{mib:.0f} MiB"
+    return f"{mib / 1024:.1f} GiB" if mib >= 1024 else f"{mib:.0f} MiB"
 
 
 def _command(plan: "TrainingPlan") -> str:
