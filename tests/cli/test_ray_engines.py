@@ -180,7 +180,7 @@ def test_a_killed_study_of_ray_tune_goes_on_where_it_was(
     """Killed within the second trial: the first is as it was, the second goes on."""
     (tiny_yaml / "tune.yaml").write_text(STUDY)
     asked: tuple[object, ...] = (
-        *(*TUNE, "--confirm", 0, "--epochs", 2, "--trials", 3, "--pruner", "none", "--json"),
+        *(*TUNE, "--confirm", 0, "--epochs", 2, "--trials", 2, "--pruner", "none", "--json"),
         *("--engine", "ray-tune", "--ray-address", cluster.address),
     )
     trials = tiny_yaml / "studies" / "rates" / "trials"
@@ -191,7 +191,7 @@ def test_a_killed_study_of_ray_tune_goes_on_where_it_was(
     assert done.code == 0, done.stderr
     first, lost, *rest = done.json["trials"]
     assert (first["state"], lost["state"]) == ("complete", "lost")
-    assert [trial["folder"] for trial in rest] == [1, 3]
+    assert [trial["folder"] for trial in rest] == [1]
     assert {path: path.stat().st_mtime_ns for path in before} == before
     never = supernet(*asked, "--folder", "never").json["trials"]
     assert [(t["values"], t["value"], t["curve"]) for t in (first, *rest)] == [
