@@ -113,9 +113,11 @@ def _with_shape(page: str, shape: tuple[int, int, int]) -> str:
 
 
 def _refuse_foreign(page: str, source: Source) -> None:
-    """Pnnx leaves operators that ncnn has not, under the names of torch."""
+    """Pnnx leaves operators that ncnn has not, under the names of torch or ONNX."""
+    import ncnn
+
     kinds = {line.split(maxsplit=1)[0] for line in page.splitlines()[2:]}
-    foreign = sorted(kind for kind in kinds if "." in kind)
+    foreign = sorted(kind for kind in kinds if ncnn.layer_to_index(kind) < 0)
     if foreign:
         raise ExportError(f"ncnn: {missing(foreign, source)}")
 

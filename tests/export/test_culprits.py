@@ -131,7 +131,19 @@ def test_what_stands_nowhere_is_told_alone_and_other_errors_are_left() -> None:
 
 
 def test_what_pnnx_leaves_in_a_page() -> None:
+    pytest.importorskip("ncnn")
     page = "7767517\n3 3\nInput in0 0 1 in0\ntorch.bitwise_and n_0 1 1 2 3\nReduction n_2 1 1 4 5\n"
     with pytest.raises(ExportError, match=r"no operator torch.bitwise_and \(in layer 0\.odd\)$"):
         _refuse_foreign(page, source(bits))
     _refuse_foreign(page.replace("torch.bitwise_and", "BinaryOp"), source(bits))
+
+
+@pytest.mark.parametrize("name", ["Det", "aten::linalg_det"])
+def test_what_pnnx_leaves_under_other_names_than_those_of_torch(
+    name: str, places: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ncnn")
+    monkeypatch.setattr(culprits, "_places", lambda _: places)
+    page = f"7767517\n3 3\nInput in0 0 1 in0\n{name} n_0 1 1 2 3\nReduction n_2 1 1 4 5\n"
+    with pytest.raises(ExportError, match=rf"no operator {name} \(in layer 0\.odd\)$"):
+        _refuse_foreign(page, source(determinant))

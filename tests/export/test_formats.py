@@ -83,6 +83,14 @@ OPERATORS: dict[Variant, Counter[str]] = {
         Conv2d=11, DepthwiseConv2d=4, FullyConnected=1, Multiply=4, Add=2, Hardswish=1,
         GlobalAvgPooling2d=3, StaticTranspose=6, StaticReshape=1,
     ),
+    ("litert", "fp32"): Counter(
+        CONV_2D=11, DEPTHWISE_CONV_2D=4, PAD=3, MEAN=3, MUL=4, HARD_SWISH=1, FULLY_CONNECTED=1
+    ),
+    ("litert", "int8"): Counter({
+        "CONV_2D int8": 11, "DEPTHWISE_CONV_2D int8": 4, "PAD int8": 3, "MEAN int8": 3,
+        "MUL int8": 4, "HARD_SWISH int8": 1, "FULLY_CONNECTED int8": 1, "QUANTIZE int8": 1,
+        "DEQUANTIZE": 1,
+    }),
     ("executorch", "int8"): Counter({
         "Conv2d int8": 11, "DepthwiseConv2d int8": 4, "FullyConnected int8": 1,
         "Multiply int8": 4, "Add int8": 2, "Clamp int8": 2, "GlobalAvgPooling2d int8": 2,
@@ -239,8 +247,7 @@ def test_operators_are_those_that_were_seen(name: str, precision: Precision, fil
     kinds = model.operators()
     layers = {kind: n for kind, n in kinds.items() if kind.split()[0] in WITH_WEIGHTS[name]}
     assert sum(layers.values()) == 16, kinds
-    if (name, precision) in OPERATORS:
-        assert in_file(name, files(name, precision).path, kinds) == OPERATORS[name, precision]
+    assert in_file(name, files(name, precision).path, kinds) == OPERATORS[name, precision]
 
 
 def in_file(name: str, path: Path, executed: Counter[str]) -> Counter[str]:
@@ -253,6 +260,10 @@ def in_file(name: str, path: Path, executed: Counter[str]) -> Counter[str]:
         ends = ("Parameter", "Constant", "Result")
         return Counter(step.get_type_name() for step in steps if step.get_type_name() not in ends)
     return executed
+
+
+def test_operators_of_every_variant_are_frozen() -> None:
+    assert set(OPERATORS) == set(VARIANTS)
 
 
 @pytest.mark.parametrize(("name", "precision"), variants(int8=True))
