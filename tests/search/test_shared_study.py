@@ -141,9 +141,12 @@ def test_two_processes_at_once_lose_and_double_nothing(demo: Space, tmp_path: Pa
         result = load_result(tmp_path / name).result
         assert result.complete
         finite = np.isfinite(result.columns["top1"])
-        assert {tuple(row) for row in result.genes[finite].tolist()} == asked
-        assert len(rows) == len(asked) == finite.sum() == 30
-    assert len(own[0] & own[1]) >= 4
+        known = {tuple(row) for row in result.genes[finite].tolist()}
+        assert len(known) == finite.sum() == 30
+        assert asked <= known <= own[0] | own[1]
+        assert len(rows) == len(asked)
+        assert known - asked  # some are of the other one
+    assert not {*measured[0][:4]} & own[1]  # known before it began
 
     trials = optuna.load_study(study_name="supernet", storage=storage).trials
     assert {t.state.name for t in trials} <= {"COMPLETE", "FAIL"}  # what breaks the limit fails
