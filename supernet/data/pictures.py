@@ -1,7 +1,7 @@
 """From a picture file to 8-bit colours: more bits than 8, transparency, orientation, shape.
 
-Needs NumPy and Pillow alone: an exported folder holds this file as it is, so that a photograph
-there becomes the pixels that it became in training.
+Needs Python 3.8, NumPy and Pillow alone: an exported folder holds this file as it is, so that a
+photograph there becomes the pixels that it became in training.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 import io
 import math
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Mapping, Sequence  # noqa: UP035  # Python 3.8 takes these alone as alias
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -25,7 +24,7 @@ __all__ = [
     "upright",
 ]
 
-Levels: TypeAlias = Mapping[str, Sequence[float]]
+Levels = Mapping[str, Sequence[float]]
 """Black and white of values that have more than 8 bits, by their kind: integer, float."""
 
 _ORIENTATION = 0x0112  # of EXIF
@@ -88,7 +87,7 @@ def _raw_mode(image: Image.Image) -> str:
     """How Pillow would read 16-bit colours, or nothing where it would not lose bits by that."""
     if not isinstance(image, ImageFile.ImageFile) or not image.tile:
         return ""
-    told = image.tile[0].args
+    told = image.tile[0][3]  # by their names in newer versions only
     raw = told if isinstance(told, str) else next(iter(told or ()), "")
     return raw if raw in _LOW_BYTES or raw == _TWO_GREYS else ""
 
